@@ -1,0 +1,118 @@
+/* The table of commands, and option parsing by table: help, values and errors come from one row per option.
+ */
+#include "commands.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+const Command *const COMMANDS[] = {
+#define COMMAND(id) &command_##id,
+#include "commands.def"
+#undef COMMAND
+};
+const int COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS;
+
+static void print_help(const char *usage, const Option *options) {
+    printf("%s\nOptions\n", usage);
+    for (const Option *o = options; o->name; o++) {
+        char left[64];
+        bool shorty = strlen(o->name) == 1;
+        snprintf(left, sizeof left, "%s%s%s%s", shorty ? "-" : "--", o->name,
+                 o->arg ? (shorty ? " " : "=") : "", o->arg ? o->arg : "");
+        printf("  %-26s %s\n", left, o->doc);
+    }
+}
+
+static int bad(const char *fmt, const char *x, const char *y) {
+    fputs("btc: error: ", stderr);
+    fprintf(stderr, fmt, x, y);
+    fputc('\n', stderr);
+    return 2;
+}
+
+static int set_option(const Option *o, const char *value) {
+    switch (o->kind) {
+    case OPT_STR:
+        *(const char **)o->to = value;
+        return -1;
+    case OPT_ON:
+        *(bool *)o->to = true;
+        return -1;
+    case OPT_OFF:
+        *(bool *)o->to = false;
+        return -1;
+    case OPT_INT: {
+        char *end;
+        errno = 0;
+        long v = strtol(value, &end, 10);
+        if (errno || !*value || *end || v < o->min || v > 1 << 30)
+            return bad("--%s: not a whole number that makes sense here: \"%s\"", o->name, value);
+        *(int *)o->to = (int)v;
+        return -1;
+    }
+    }
+    return -1;
+}
+
+static int unknown_option(const char *arg, const Option *options) {
+    const char *names[64];
+    int n = 0;
+    char name[128];
+    for (const Option *o = options; o->name && n < 64; o++) names[n++] = o->name;
+    snprintf(name, sizeof name, "%s", arg + strspn(arg, "-"));
+    name[strcspn(name, "=")] = 0;
+    const char *near = diag_nearest(name, names, n);
+    if (near) return bad("unknown option %s (did you mean --%s?)", arg, near);
+    return bad("unknown option %s; --help lists them%s", arg, "");
+}
+
+int parse_options(int argc, char **argv, const char *usage, const Option *options, const char **input) {
+    for (int i = 1; i < argc; i++) {
+        const char *arg = argv[i];
+        if (!strcmp(arg, "--help") || !strcmp(arg, "-h")) return print_help(usage, options), 0;
+        if (arg[0] != '-' || !arg[1]) {
+            if (!input || *input) return bad("unexpected argument \"%s\"%s", arg, "");
+            *input = arg;
+            continue;
+        }
+        const char *name = arg + (arg[1] == '-' ? 2 : 1);
+        size_t n = strcspn(name, "=");
+        const Option *o = options;
+        while (o->name && (strlen(o->name) != n || strncmp(o->name, name, n))) o++;
+        if (!o->name) return unknown_option(arg, options);
+        const char *value = name[n] == '=' ? name + n + 1 : NULL;
+        if (o->arg && !value && i + 1 < argc) value = argv[++i];
+        if (o->arg && !value) return bad("option %s needs a value: %s", arg, o->arg);
+        if (!o->arg && value) return bad("option %s takes no value%s", arg, "");
+        int status = set_option(o, value);
+        if (status >= 0) return status;
+    }
+    return -1;
+}
+
+int shared_options(Args *a, Option *out) {
+    a->compile.threads = true;
+    const Option rows[] = {
+        {"arch", "NAME", "the architecture, where the checkpoint does not say it", &a->model.arch, OPT_STR,
+         0},
+        {"dtype", "f32|bf16|f16", "storage of matrices (default: as in the checkpoint)", &a->model.dtype,
+         OPT_STR, 0},
+        {"target", "NAME", "machine to compile for (btc list targets; default: this one)", &a->compile.target,
+         OPT_STR, 0},
+        {"cpu", "NAME", "native (default), x86-64-v2, x86-64-v3, x86-64-v4, or a model name", &a->compile.cpu,
+         OPT_STR, 0},
+        {"gpu", "NAME", "GPU model for --target=nvptx64, such as sm_80", &a->compile.cpu, OPT_STR, 0},
+        {"chunk", "N", "tokens that prefill runs at once (default 128)", &a->compile.chunk, OPT_INT, 1},
+        {"batch", "N", "most sequences in one step (default 16)", &a->compile.max_batch, OPT_INT, 1},
+        {"print-after", "PASS", "print the IR after a pass, or after all", &a->compile.passes.print_after,
+         OPT_STR, 0},
+        {"stop-after", "PASS", "stop behind a pass", &a->compile.passes.stop_after, OPT_STR, 0},
+        {"time-passes", NULL, "print the time of every pass", &a->compile.passes.time, OPT_ON, 0},
+    };
+    int n = sizeof rows / sizeof *rows;
+    memcpy(out, rows, sizeof rows);
+    a->compile.passes.print_to = stderr;
+    a->compile.passes.verify = true;
+    return n;
+}

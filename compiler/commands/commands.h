@@ -1,0 +1,40 @@
+/* The commands of btc: one file each, one row in commands.def. */
+#ifndef BTC_COMMANDS_H
+#define BTC_COMMANDS_H
+
+#include "compile.h"
+
+typedef struct Command {
+    const char *name;
+    const char *doc;
+    int (*run)(int argc, char **argv); /* argv[0] is the command; returns the exit status */
+} Command;
+
+#define COMMAND(id) extern const Command command_##id;
+#include "commands.def"
+#undef COMMAND
+extern const Command *const COMMANDS[];
+extern const int COMMAND_COUNT;
+
+/* Options that several commands share (commands.c). */
+typedef struct Args {
+    CompileOptions compile;
+    ModelOptions model;
+    const char *input; /* the model */
+} Args;
+/* One row per option of a command. */
+typedef struct Option {
+    const char *name; /* "chunk" for --chunk=N; "o" for -o FILE */
+    const char *arg;  /* "N", NULL: a switch */
+    const char *doc;
+    void *to;         /* const char **, int *, or bool * */
+    enum { OPT_STR, OPT_INT, OPT_ON, OPT_OFF } kind;
+    int min; /* OPT_INT */
+} Option;
+/* Parses argv by the rows (ending with a NULL name) into their targets; the one free argument goes to *input
+ * (NULL: none allowed). Returns -1 to go on, else the exit status (0 after --help). */
+int parse_options(int argc, char **argv, const char *usage, const Option *options, const char **input);
+/* The rows of the options that compile and the inspecting commands share, written into out; returns how many. */
+int shared_options(Args *a, Option *out);
+
+#endif

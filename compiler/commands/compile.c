@@ -1,0 +1,73 @@
+/* btc MODEL -o OUTPUT */
+#include "commands.h"
+
+#include <string.h>
+
+static const char USAGE[] =
+    "btc MODEL -o OUTPUT [options]: compiles a model\n"
+    "\n"
+    "  MODEL   a description (.json), a Hugging Face folder, or a weights file (.safetensors, .pth)\n"
+    "  OUTPUT  x.so: shared library   x.a, x.o: to link yourself   x.h: the C header   x: a program\n";
+
+static const char *const EMITS[] = {"description", "ir", "stages", "loops", "llvm", "asm"};
+
+static bool check(Diag *d, const Args *a, const char *weights) {
+    enum { N = sizeof EMITS / sizeof *EMITS };
+    bool known = !a->compile.emit;
+    for (int i = 0; i < N && !known; i++) known = !strcmp(a->compile.emit, EMITS[i]);
+    if (!known)
+        return diag_error(d, (Loc){0}, "--emit=%s: must be description, ir, stages, loops, llvm or asm%s",
+                          a->compile.emit, diag_did_you_mean(d->arena, a->compile.emit, EMITS, N));
+    if (strcmp(weights, "embed") && strcmp(weights, "file"))
+        return diag_error(d, (Loc){0}, "--weights=%s: must be embed or file", weights);
+    if (a->model.dtype && strcmp(a->model.dtype, "f32") && strcmp(a->model.dtype, "bf16") &&
+        strcmp(a->model.dtype, "f16"))
+        return diag_error(d, (Loc){0}, "--dtype=%s: must be f32, bf16 or f16", a->model.dtype);
+    if (!a->compile.output && !a->compile.emit && !a->compile.passes.stop_after)
+        return diag_error(d, (Loc){0}, "where to? add -o OUTPUT (x.so, x.a, x.o, x.h, or a program's name)");
+    return true;
+}
+
+static int run(int argc, char **argv) {
+    Args a = {0};
+    const char *weights = "embed", *threads = "openmp";
+    Option options[32];
+    int n = shared_options(&a, options);
+    options[n++] =
+        (Option){"o", "FILE", "the output; its ending says what is made", &a.compile.output, OPT_STR, 0};
+    options[n++] =
+        (Option){"name", "NAME", "of the model, in symbols and in the header", &a.compile.name, OPT_STR, 0};
+    options[n++] =
+        (Option){"weights", "embed|file", "weights inside the artefact, or in OUTPUT.weights beside it",
+                 &weights,  OPT_STR,      0};
+    options[n++] = (Option){"threads", "openmp|none", "with OpenMP (default), or for one thread only",
+                            &threads,  OPT_STR,       0};
+    options[n++] = (Option){"emit",
+                            "WHAT",
+                            "print description, ir, stages, loops, llvm or asm instead (to -o or stdout)",
+                            &a.compile.emit,
+                            OPT_STR,
+                            0};
+    options[n++] = (Option){"quiet", NULL, "no progress", &a.compile.quiet, OPT_ON, 0};
+    options[n] = (Option){0};
+    int status = parse_options(argc, argv, USAGE, options, &a.input);
+    if (status >= 0) return status;
+
+    Arena *arena = arena_new();
+    Diag d = diag_new(arena, stderr);
+    Model m = {0};
+    Compiled c;
+    bool ok = a.input != NULL ||
+              diag_error(&d, (Loc){0}, "which model? give a description, a folder or a weights file");
+    ok = ok && check(&d, &a, weights);
+    if (ok && strcmp(threads, "openmp") && strcmp(threads, "none"))
+        ok = diag_error(&d, (Loc){0}, "--threads=%s: must be openmp or none", threads);
+    a.compile.threads = !strcmp(threads, "openmp");
+    a.compile.weights_in_file = !strcmp(weights, "file");
+    ok = ok && model_open(&d, arena, a.input, &a.model, &m) && compile_artifact(&d, &m, &a.compile, &c);
+    model_close(&m);
+    arena_free(arena);
+    return ok ? 0 : 1;
+}
+
+const Command command_compile = {"compile", "compiles a model (may be left out: btc MODEL -o OUTPUT)", run};

@@ -1,0 +1,202 @@
+#include "compile.h"
+
+#include <string.h>
+
+#include "btc_call.h"
+#include "link/link.h"
+#include "packer.h"
+#include "passes/passes.h"
+
+enum { DEFAULT_CHUNK = 128, DEFAULT_BATCH = 16 };
+
+static LowerTarget lower_target(const TargetInfo *t, const CompileOptions *o) {
+    LowerTarget l = {.lanes = t->lanes, .vregs = t->registers, .panel = t->lanes > 16 ? t->lanes : 16};
+    l.warp = t->target->vectors == TARGET_WARP;
+    l.l1 = 32 << 10, l.l2 = 512 << 10;
+    l.max_rows_step = o->max_batch ? o->max_batch : DEFAULT_BATCH;
+    l.chunk = o->chunk ? o->chunk : DEFAULT_CHUNK;
+    l.f16_loads = t->f16;
+    return l;
+}
+
+bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
+    *c = (Compiled){0};
+    if (!target_select(d, o->target, o->cpu, &c->target)) return false;
+    c->lower = lower_target(&c->target, o);
+    if (!run_passes(d, m->module, &o->passes)) return false;
+    if (o->passes.stop_after) return true;
+    if (!lower_module(d, m->module, &c->lower, &c->lowered)) return false;
+    for (Func *f = c->lowered.loops->first; f; f = f->next) expand_math(f);
+    return true;
+}
+
+/* ---- facts for the runtime ---- */
+
+static const Func *main_of(const Model *m) {
+    return ir_func_find(m->module, "main");
+}
+
+static int64_t module_int(const Model *m, const char *name, int64_t otherwise) {
+    const Attr *t = attr_find(m->module->attrs, name);
+    if (!t) return otherwise;
+    if (t->kind == AT_INTS) return t->n ? t->ints[0] : otherwise;
+    return t->kind == AT_INT || t->kind == AT_BOOL ? t->i : otherwise;
+}
+
+static void fill_slots(const Model *m, const Lowered *l, btc_info *info) {
+    Arena *a = m->arena;
+    btc_slot *slots = NULL;
+    int n = 0, cap = 0;
+    for (int i = 0; i < l->ninstances; i++) {
+        const Instance *inst = &l->instances[i];
+        const FuncPlan *p = inst->plan;
+        for (int k = 0; k < p->f->nstates; k++) {
+            const State *s = &p->f->states[k];
+            btc_slot slot = {.dtype = "f32", .rank = s->type.rank};
+            slot.name =
+                inst->index < 0 ? s->name : arena_printf(a, "%lld.%s", (long long)inst->index, s->name);
+            slot.layout = "as compiled";
+            slot.offset = BTC_STATE_HEADER + inst->state + p->state_offset[k];
+            int64_t end = k + 1 < p->f->nstates ? p->state_offset[k + 1] : p->state_bytes;
+            slot.bytes = end - p->state_offset[k];
+            for (int r = 0; r < s->type.rank; r++) slot.dims[r] = s->type.dim[r];
+            ARENA_PUSH(a, slots, n, cap, slot);
+        }
+    }
+    info->slots = slots, info->slot_count = n;
+}
+
+static void fill_taps(const Model *m, const Lowered *l, btc_info *info) {
+    const Func *f = main_of(m);
+    btc_tap *taps = ARENA_ARRAY(m->arena, btc_tap, l->noutputs);
+    for (int i = 1; i < f->nresults; i++)
+        taps[i - 1] =
+            (btc_tap){f->result_names[i] ? f->result_names[i] : "", type_count(f->results[i]->type)};
+    info->taps = taps, info->tap_count = f->nresults - 1;
+}
+
+static int64_t count_parameters(const Model *m) {
+    int64_t n = 0;
+    for (int i = 0; i < m->weights.n; i++)
+        if (m->weights.tensors[i].used) n += raw_tensor_count(&m->weights.tensors[i]);
+    return n;
+}
+
+/* The shortest limit of any op: a cache without a window, a long filter. */
+static int64_t longest_sequence(const Model *m) {
+    int64_t limit = 0;
+    for (Func *f = m->module->first; f; f = f->next)
+        OPS_OF (f->body, op) {
+            int64_t n = 0;
+            if (op->def == OP_TABLE[OP_conv_long]) n = op->in[1]->type.dim[1];
+            if (op->def == OP_TABLE[OP_attend] && !attr_int(op, "window", 0)) n = attr_int(op, "context", 0);
+            if (n && (!limit || n < limit)) limit = n;
+        }
+    return limit;
+}
+
+static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Compiled *c, Packer *packer) {
+    const Func *f = main_of(m);
+    const Lowered *l = &c->lowered;
+    const Attr *kind = attr_find(m->module->attrs, "kind"), *text = attr_find(m->module->attrs, "text");
+    bool tokens = !kind || strcmp(kind->s, "features");
+    ArtifactSpec s = {
+        .write_weights = packer_write, .weights_user = packer, .weights_in_file = o->weights_in_file};
+    s.info = (btc_info){
+        .name = o->name ? o->name : m->module->name,
+        .target = c->target.target->name,
+        .cpu = c->target.cpu,
+        .kind = tokens ? BTC_TOKENS : BTC_FEATURES,
+        .vocab = tokens ? module_int(m, "vocab", 0) : 0,
+        .input_width = tokens ? 1 : type_count(f->params[0]->type),
+        .output_width = type_count(f->results[0]->type),
+        .chunk = c->lower.chunk,
+        .max_batch = c->lower.max_rows_step,
+        .context = longest_sequence(m),
+        .state_bytes = (BTC_STATE_HEADER + l->state_bytes + 63) / 64 * 64,
+        .work_shared = l->shared_bytes,
+        .work_thread = l->private_bytes,
+        .layers = l->ninstances - 1,
+        .parameters = count_parameters(m),
+        .bos = module_int(m, "bos", -1),
+        .eos = module_int(m, "eos", -1),
+        .text = text && text->s && !strcmp(text->s, "bytes") ? BTC_TEXT_BYTES : BTC_TEXT_NONE,
+        .fingerprint = model_fingerprint(m) + (uint64_t)c->lower.lanes,
+        .weights_bytes = l->weight_bytes,
+    };
+    fill_slots(m, l, &s.info);
+    fill_taps(m, l, &s.info);
+    return s;
+}
+
+/* ---- machine code ---- */
+
+static Codegen *generate(Diag *d, const Compiled *c) {
+    Codegen *g = codegen_new(d, &c->target, c->lowered.loops->name);
+    for (const Func *f = c->lowered.loops->first; f; f = f->next) {
+        bool kernel = c->lower.warp && strstr(f->name, "__");
+        if (c->lower.warp && !kernel) continue; /* the host launches one kernel per stage */
+        if (!codegen_add(g, f, kernel || attr_find(f->attrs, "export"))) {
+            codegen_free(g);
+            return NULL;
+        }
+    }
+    return g;
+}
+
+static bool write_text(Diag *d, Arena *a, const char *output, const char *text, size_t n) {
+    if (!output || !strcmp(output, "-")) return fwrite(text, 1, n, stdout) == n;
+    OutFile o;
+    if (!out_open(d, a, output, &o)) return false;
+    out_write(&o, text, n);
+    return out_commit(&o, false);
+}
+
+static bool emit_text(Diag *d, Model *m, const CompileOptions *o, const Compiled *c) {
+    Arena *a = m->arena;
+    Text t = text_new(a);
+    if (!strcmp(o->emit, "ir"))
+        text_add(&t, "%s", ir_print_module(a, m->module));
+    else if (!strcmp(o->emit, "loops"))
+        text_add(&t, "%s", ir_print_module(a, c->lowered.loops));
+    else if (!strcmp(o->emit, "stages"))
+        for (int i = 0; i < c->lowered.plans.n; i++)
+            text_add(&t, "%s\n", plan_print(a, c->lowered.plans.plans[i]));
+    else {
+        Codegen *g = generate(d, c);
+        if (!g) return false;
+        char *s = NULL;
+        size_t n = 0;
+        bool ok = !strcmp(o->emit, "llvm") ? codegen_llvm_text(g, &s, &n) : codegen_assembly_text(g, &s, &n);
+        codegen_free(g);
+        return ok && write_text(d, a, o->output, s, n);
+    }
+    return write_text(d, a, o->output, t.s, t.n);
+}
+
+bool compile_artifact(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
+    if (o->emit && !strcmp(o->emit, "description"))
+        return write_text(d, m->arena, o->output, m->description, m->description_size);
+    if (!compile_lower(d, m, o, c)) return false;
+    if (o->passes.stop_after) return true;
+    if (o->emit) return emit_text(d, m, o, c);
+    Packer packer = {d, m, &c->lowered, &c->lower, !o->quiet};
+    ArtifactSpec spec = make_spec(m, o, c, &packer);
+    LinkJob job = {.output = o->output, .target = c->target.triple, .spec = &spec, .threads = o->threads};
+    if (!link_kind(o->output, &job.kind))
+        return diag_error(d, (Loc){.file = o->output},
+                          "cannot tell from this name what to make; use a name that ends "
+                          "in .so, .a, .o or .h, or has no dot (a program)");
+    if (job.kind == LINK_HEADER) return link_artifact(d, &job);
+    LinkFolder folder;
+    if (!link_folder_open(d, m->arena, o->output, &folder)) return false;
+    const char *object = arena_printf(m->arena, "%s/model.o", folder.path);
+    Codegen *g = generate(d, c);
+    bool ok = g && codegen_object(g, object);
+    if (ok && o->passes.time) fprintf(stderr, "%8.3f ms  LLVM\n", 1e3 * codegen_seconds(g));
+    codegen_free(g);
+    job.objects = &object, job.object_count = 1;
+    ok = ok && link_artifact(d, &job);
+    link_folder_remove(&folder);
+    return ok;
+}

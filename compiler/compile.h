@@ -1,0 +1,36 @@
+/* The story: model -> passes -> loops -> machine code -> artefact. Each stage can be stopped at and printed.
+ */
+#ifndef BTC_COMPILE_H
+#define BTC_COMPILE_H
+
+#include "lower/module.h"
+#include "model.h"
+#include "passes/pass.h"
+#include "target.h"
+
+typedef struct CompileOptions {
+    const char *output;
+    const char *name;   /* of the model in symbols; NULL: the description's */
+    const char *target; /* NULL: the host */
+    const char *cpu;
+    const char *emit; /* NULL: an artefact by the output's name */
+    int chunk;        /* 0: default */
+    int max_batch;    /* 0: default */
+    bool threads;     /* OpenMP */
+    bool weights_in_file;
+    bool quiet;
+    PassOptions passes;
+} CompileOptions;
+
+typedef struct Compiled {
+    TargetInfo target;
+    LowerTarget lower;
+    Lowered lowered;
+} Compiled;
+
+/* Passes and lowering: everything before machine code. */
+bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c);
+/* The whole way to o->output. */
+bool compile_artifact(Diag *d, Model *m, const CompileOptions *o, Compiled *c);
+
+#endif

@@ -1,0 +1,142 @@
+/* The weights of a module against a checkpoint: every call of a block uses the block's weights under its own
+ * prefix, so every call is checked, and in the end no tensor may be left over. */
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "desc/desc.h"
+#include "op.h"
+
+typedef struct Check {
+    Diag *d;
+    Arena *a;
+    const Module *m;
+    WeightSet *w;
+    const char **names; /* of all tensors, for "did you mean" */
+} Check;
+
+const char *desc_weight_name(Arena *a, const char *prefix, const char *name) {
+    return *name == '/' ? name + 1 : *prefix ? arena_printf(a, "%s%s", prefix, name) : name;
+}
+
+static bool parse_range(const char *name, const char **open, const char **close, int64_t *lo, int64_t *hi) {
+    *open = strchr(name, '{');
+    if (!*open) return false;
+    char *end;
+    *lo = strtoll(*open + 1, &end, 10);
+    if (strncmp(end, "..", 2) != 0) return false;
+    *hi = strtoll(end + 2, &end, 10);
+    *close = end;
+    return *end == '}';
+}
+
+int64_t desc_weight_count(const char *name) {
+    const char *open, *close;
+    int64_t lo, hi;
+    return parse_range(name, &open, &close, &lo, &hi) ? hi - lo : 1;
+}
+
+const char *desc_weight_part(Arena *a, const char *name, int64_t k) {
+    const char *open, *close;
+    int64_t lo, hi;
+    if (!parse_range(name, &open, &close, &lo, &hi)) return name;
+    return arena_printf(a, "%.*s%lld%s", (int)(open - name), name, (long long)(lo + k), close + 1);
+}
+
+/* Equal but for dimensions of size 1. */
+static bool same_but_ones(const int64_t *x, int nx, const int64_t *y, int ny) {
+    int i = 0, k = 0;
+    for (;;) {
+        while (i < nx && x[i] == 1) i++;
+        while (k < ny && y[k] == 1) k++;
+        if (i == nx || k == ny) return i == nx && k == ny;
+        if (x[i++] != y[k++]) return false;
+    }
+}
+
+static const char *shape_text(Arena *a, const int64_t *dim, int rank) {
+    Text t = text_new(a);
+    text_add(&t, "[");
+    for (int i = 0; i < rank; i++) text_add(&t, "%s%lld", i ? "," : "", (long long)dim[i]);
+    text_add(&t, "]");
+    return t.s;
+}
+
+static bool check_tensor(Check *c, const Op *op, const char *name, const int64_t *dim, int rank) {
+    RawTensor *t = weights_find(c->w, name);
+    if (!t)
+        return diag_error(c->d, op->loc, "%s has no tensor \"%s\" (%s is expected)%s", c->w->name, name,
+                          shape_text(c->a, dim, rank), diag_did_you_mean(c->a, name, c->names, c->w->n));
+    t->used = true;
+    if (!same_but_ones(dim, rank, t->dim, t->rank))
+        return diag_error(c->d, op->loc, "%s: tensor \"%s\" is %s, expected the shape %s", t->file, name,
+                          raw_tensor_type(c->a, t), shape_text(c->a, dim, rank));
+    if (t->dt != DT_F32 && t->dt != DT_F64 && t->dt != DT_F16 && t->dt != DT_BF16)
+        return diag_error(c->d, op->loc, "%s: tensor \"%s\" holds %s, expected floating-point numbers",
+                          t->file, name, dtype_name(t->dt));
+    return true;
+}
+
+static bool check_weight(Check *c, const Op *op, const char *prefix) {
+    const char *name = desc_weight_name(c->a, prefix, attr_str(op, "name", ""));
+    Type ty = op->out[0]->type;
+    bool stacked = strchr(name, '{') != NULL;
+    int64_t n = desc_weight_count(name);
+    if (stacked && (ty.rank == 0 || ty.dim[0] != n))
+        return diag_error(c->d, op->loc, "\"%s\" stacks %lld tensors, but the shape is %s", name,
+                          (long long)n, shape_text(c->a, ty.dim, ty.rank));
+    bool ok = true;
+    for (int64_t k = 0; k < n; k++)
+        ok &= check_tensor(c, op, desc_weight_part(c->a, name, k), ty.dim + stacked, ty.rank - stacked);
+    return ok;
+}
+
+static bool check_func(Check *c, const Func *f, const char *prefix, int depth) {
+    bool ok = true;
+    OPS_OF (f->body, op) {
+        if (op->def->pattern == PAT_CALL) {
+            const Func *g = ir_func_find(c->m, attr_str(op, "func", ""));
+            const char *inner = desc_weight_name(c->a, prefix, attr_str(op, "prefix", ""));
+            if (g && depth < 64) ok &= check_func(c, g, inner, depth + 1);
+        } else if (strcmp(op->def->name, "weight") == 0) {
+            ok &= check_weight(c, op, prefix);
+        }
+    }
+    return ok;
+}
+
+static bool is_ignored(Arena *a, const char *patterns, const char *name) {
+    for (const char *p = patterns; *p;) {
+        size_t n = strcspn(p, " ");
+        if (fnmatch(arena_strndup(a, p, n), name, 0) == 0) return true;
+        p += n;
+        p += *p == ' ';
+    }
+    return false;
+}
+
+static bool check_surplus(Check *c) {
+    enum { NAMED = 5 };
+    const Attr *ignore = attr_find(c->m->attrs, "ignore");
+    Text t = text_new(c->a);
+    int n = 0;
+    for (int i = 0; i < c->w->n; i++) {
+        const RawTensor *r = &c->w->tensors[i];
+        if (r->used || (ignore && is_ignored(c->a, ignore->s, r->name))) continue;
+        if (n++ < NAMED) text_add(&t, "%s\"%s\"", n > 1 ? ", " : "", r->name);
+    }
+    if (n == 0) return true;
+    if (n > NAMED) text_add(&t, " and %d more", n - NAMED);
+    Loc loc = {.file = c->w->name};
+    diag_error(c->d, loc, "the model does not use %s", t.s);
+    diag_note(c->d, loc, "if they do not belong to the model, name them (or a pattern) under \"ignore\"");
+    return false;
+}
+
+bool desc_check_weights(Diag *d, Arena *a, const Module *m, WeightSet *w) {
+    Check c = {.d = d, .a = a, .m = m, .w = w, .names = ARENA_ARRAY(a, const char *, w->n + 1)};
+    for (int i = 0; i < w->n; i++) c.names[i] = w->tensors[i].name;
+    const Func *f = ir_func_find(m, "main");
+    bool ok = f && check_func(&c, f, "", 0);
+    return ok && check_surplus(&c);
+}

@@ -1,0 +1,289 @@
+/* A description as a whole: what is at the top level, in which order it is read, and how blocks become
+ * functions. dims -> input -> blocks (only their heads) -> model; a block is read when its first layer is. */
+#include "desc/desc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "desc/scope.h"
+
+enum { MAX_IDS = 256 };
+
+/* ---- names ---- */
+
+void scope_bind(Scope *s, const char *name, Value *v) {
+    for (int i = 0; i < s->nnames; i++)
+        if (strcmp(s->names[i].name, name) == 0) {
+            s->names[i].value = v;
+            return;
+        }
+    ARENA_PUSH(s->r->arena, s->names, s->nnames, s->names_cap, ((Name){name, v}));
+}
+
+bool scope_find(const Scope *s, const char *name, Value **out) {
+    for (int i = 0; i < s->nnames; i++)
+        if (strcmp(s->names[i].name, name) == 0) return *out = s->names[i].value, true;
+    return *out = NULL, false;
+}
+
+const char *scope_did_you_mean(const Scope *s, const char *name, bool dims) {
+    const Reader *r = s->r;
+    const char **all = ARENA_ARRAY(r->arena, const char *, s->nnames + r->ndims + 1);
+    int n = 0;
+    for (int i = 0; i < s->nnames; i++) all[n++] = s->names[i].name;
+    for (int i = 0; dims && i < r->ndims; i++) all[n++] = r->dims[i].name;
+    return diag_did_you_mean(r->arena, name, all, n);
+}
+
+static const char *read_name(Reader *r, const cJSON *node, const char *path) {
+    if (!cJSON_IsString(node) || !json_is_name(node->valuestring))
+        return json_error(&r->json, node, path, "must be a name (letters, digits, _), got %s",
+                          json_what(r->arena, node)),
+               NULL;
+    return arena_strdup(r->arena, node->valuestring);
+}
+
+const char **read_names(Reader *r, const cJSON *node, const char *path, int *n) {
+    bool list = cJSON_IsArray(node);
+    *n = list ? cJSON_GetArraySize(node) : 1;
+    if (*n == 0) return json_error(&r->json, node, path, "must name something"), NULL;
+    const char **names = ARENA_ARRAY(r->arena, const char *, *n);
+    int i = 0;
+    for (const cJSON *c = list ? node->child : node; c; c = list ? c->next : NULL) {
+        names[i] = read_name(r, c, list ? arena_printf(r->arena, "%s[%d]", path, i) : path);
+        if (!names[i++]) return NULL;
+    }
+    return names;
+}
+
+/* ---- the head of the file ---- */
+
+static void set_attr(Reader *r, Attr t) {
+    attr_set(r->arena, &r->module->attrs, t);
+}
+
+static bool top_error(Reader *r, const char *key, const char *msg) {
+    return json_error(&r->json, json_get(r->json.root, key), key, "%s", msg);
+}
+
+static void read_dims(Reader *r) {
+    const cJSON *dims = json_get(r->json.root, "dims");
+    if (!dims) return;
+    if (!cJSON_IsObject(dims)) {
+        top_error(r, "dims", "must be an object of sizes");
+        return;
+    }
+    for (const cJSON *c = dims->child; c; c = c->next) {
+        const char *path = arena_printf(r->arena, "dims.%s", c->string);
+        if (strcmp(c->string, "comment") == 0) continue;
+        Dim dim = {.name = arena_strdup(r->arena, c->string), .value = 1};
+        if (!json_is_name(c->string)) json_error(&r->json, c, path, "is no name (letters, digits, _)");
+        /* A wrong size counts as 1 from here on, so that its uses stay silent. */
+        read_size(r, c, path, 1, MAX_DIM_SIZE, &dim.value);
+        ARENA_PUSH(r->arena, r->dims, r->ndims, r->dims_cap, dim);
+    }
+}
+
+/* {"tokens": V} or {"features": W}: the parameter of main. */
+static bool read_input(Reader *r, Scope *main_scope) {
+    const cJSON *in = json_get(r->json.root, "input");
+    const cJSON *tokens = json_get(in, "tokens"), *features = json_get(in, "features");
+    static const char *const keys[] = {"tokens", "features", NULL};
+    if (!cJSON_IsObject(in) || !tokens == !features)
+        return json_error(&r->json, in ? in : r->json.root, "input",
+                          "must be {\"tokens\": VOCABULARY} or {\"features\": WIDTH}");
+    int64_t n;
+    if (!json_check_keys(&r->json, in, "input", keys) ||
+        !read_size(r, tokens ? tokens : features, tokens ? "input.tokens" : "input.features", 1, MAX_DIM_SIZE,
+                   &n))
+        return false;
+    set_attr(r, (Attr){.name = "kind", .kind = AT_STR, .s = tokens ? "lm" : "features"});
+    set_attr(r, (Attr){.name = tokens ? "vocab" : "width", .kind = AT_INT, .i = n});
+    Type t = tokens ? type_tensor(DT_I32, true, 0, NULL) : type_tensor(DT_F32, true, 1, &n);
+    const char *name = tokens ? "tokens" : "input";
+    scope_bind(main_scope, name, ir_param_add(main_scope->func, name, t));
+    return true;
+}
+
+static void read_ids(Reader *r, const char *key, int64_t vocab) {
+    const cJSON *n = json_get(r->json.root, key);
+    if (!n) return;
+    if (!cJSON_IsArray(n)) {
+        int64_t id;
+        if (json_int(&r->json, n, key, 0, vocab - 1, &id))
+            set_attr(r, (Attr){.name = key, .kind = AT_INT, .i = id});
+        return;
+    }
+    int count = cJSON_GetArraySize(n), i = 0;
+    if (count == 0 || count > MAX_IDS) {
+        top_error(r, key, "must be an id or a list of ids");
+        return;
+    }
+    int64_t *ids = ARENA_ARRAY(r->arena, int64_t, count);
+    for (const cJSON *c = n->child; c; c = c->next, i++)
+        if (!json_int(&r->json, c, arena_printf(r->arena, "%s[%d]", key, i), 0, vocab - 1, &ids[i])) return;
+    set_attr(r, (Attr){.name = key, .kind = AT_INTS, .n = count, .ints = ids});
+}
+
+static void read_facts(Reader *r) {
+    const cJSON *root = r->json.root, *n;
+    int64_t v;
+    if (!(n = json_get(root, "btc")))
+        json_error(&r->json, root, "", "the key \"btc\" (version of the format: 1) is missing");
+    else if (json_int(&r->json, n, "btc", 1, 1000, &v) && v != 1)
+        json_error(&r->json, n, "btc", "this btc reads version 1 of the format, the file has %lld",
+                   (long long)v);
+    if ((n = json_get(root, "context")) && read_size(r, n, "context", 1, MAX_DIM_SIZE, &r->context))
+        set_attr(r, (Attr){.name = "context", .kind = AT_INT, .i = r->context});
+    if ((n = json_get(root, "text"))) {
+        if (!cJSON_IsString(n) || strcmp(n->valuestring, "bytes") != 0)
+            top_error(r, "text", "must be \"bytes\"");
+        else
+            set_attr(r, (Attr){.name = "text", .kind = AT_STR, .s = "bytes"});
+    }
+    const Attr *vocab = attr_find(r->module->attrs, "vocab");
+    read_ids(r, "bos", vocab ? vocab->i : 0);
+    read_ids(r, "eos", vocab ? vocab->i : 0);
+}
+
+static void read_ignore(Reader *r) {
+    const cJSON *list = json_get(r->json.root, "ignore");
+    if (!list) return;
+    Text t = text_new(r->arena);
+    bool ok = cJSON_IsArray(list);
+    for (const cJSON *c = ok ? list->child : NULL; c; c = c->next) {
+        ok = ok && cJSON_IsString(c) && *c->valuestring && !strpbrk(c->valuestring, " \n\t");
+        if (ok) text_add(&t, "%s%s", t.n ? " " : "", c->valuestring);
+    }
+    if (!ok)
+        top_error(r, "ignore", "must be a list of patterns of tensor names, such as [\"*.inv_freq\"]");
+    else if (t.n)
+        set_attr(r, (Attr){.name = "ignore", .kind = AT_STR, .s = t.s});
+}
+
+/* ---- the model ---- */
+
+static void read_model(Reader *r, Scope *s) {
+    const cJSON *model = json_get(r->json.root, "model");
+    if (!cJSON_IsArray(model)) {
+        json_error(&r->json, model ? model : r->json.root, "model", "must be the list of statements");
+        return;
+    }
+    int i = 0;
+    for (const cJSON *c = model->child; c; c = c->next, i++) {
+        const char *path = arena_printf(r->arena, "model[%d]", i);
+        if (cJSON_IsObject(c) && json_get(c, "layers"))
+            read_layers(s, c, path);
+        else
+            read_statement(s, c, path);
+    }
+    for (i = 0; i < r->nblocks; i++)
+        if (!r->blocks[i].func && !r->blocks[i].failed && r->diag->errors == 0)
+            diag_warning(r->diag, json_loc(&r->json, r->blocks[i].node, r->blocks[i].path),
+                         "no layer uses this block");
+}
+
+static Value *read_result_name(Scope *s, const cJSON *n, const cJSON *place, const char *path) {
+    Reader *r = s->r;
+    Value *v = NULL;
+    if (!n || !cJSON_IsString(n))
+        json_error(&r->json, n ? n : place, path, "must be the name of a value of `model`");
+    else if (!scope_find(s, n->valuestring, &v))
+        json_error(&r->json, n, path, "unknown value \"%s\"%s", n->valuestring,
+                   scope_did_you_mean(s, n->valuestring, false));
+    return v;
+}
+
+static void read_output(Reader *r, Scope *s) {
+    const cJSON *root = r->json.root, *out = json_get(root, "output"), *expose = json_get(root, "expose");
+    bool lm = attr_find(r->module->attrs, "vocab") != NULL;
+    Value *v = read_result_name(s, out, root, "output");
+    if (v && (v->type.kind != TY_TENSOR || v->type.dt != DT_F32 || !v->type.seq || v->type.rank != 1))
+        json_error(&r->json, out, "output", "must be one row of numbers per token, is %s",
+                   type_text(r->arena, v->type));
+    else if (v)
+        ir_result_add(s->func, lm ? "logits" : "output", v);
+    if (expose && !cJSON_IsObject(expose))
+        top_error(r, "expose", "must be an object, such as {\"filter\": \"h\"}");
+    for (const cJSON *c = cJSON_IsObject(expose) ? expose->child : NULL; c; c = c->next) {
+        const char *path = arena_printf(r->arena, "expose.%s", c->string);
+        if (strcmp(c->string, "comment") == 0) continue;
+        if ((v = read_result_name(s, c, expose, path)))
+            set_attr(r, (Attr){.name = path, .kind = AT_STR, .s = v->name});
+    }
+}
+
+/* "dir/My-model.v2.json" -> "My_model_v2" */
+static const char *name_from_file(Arena *a, const char *file) {
+    const char *base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
+    const char *dot = strrchr(base, '.');
+    char *name =
+        arena_printf(a, "%.*s", (int)(dot && dot > base ? dot - base : (ptrdiff_t)strlen(base)), base);
+    for (char *p = name; *p; p++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", *p)) *p = '_';
+    return json_is_name(name) ? name : arena_printf(a, "m_%s", name);
+}
+
+static const char *const TOP_KEYS[] = {"$schema", "btc",    "name",   "dims", "weights", "input",
+                                       "context", "text",   "bos",    "eos",  "blocks",  "model",
+                                       "output",  "expose", "ignore", NULL};
+
+static void read_module(Reader *r) {
+    const cJSON *name = json_get(r->json.root, "name");
+    const char *id = name_from_file(r->arena, r->json.file);
+    if (name && !(id = read_name(r, name, "name"))) id = "model";
+    r->module = ir_module_new(r->arena, id);
+    Func *f = ir_func_new(r->module, "main", LEVEL_MODEL);
+    f->loc = json_loc(&r->json, r->json.root, "");
+    Scope s = {.r = r, .func = f, .prefix = ""};
+    json_check_keys(&r->json, r->json.root, "", TOP_KEYS);
+    read_dims(r);
+    if (!read_input(r, &s)) return;
+    read_facts(r);
+    read_ignore(r);
+    read_block_heads(r);
+    read_model(r, &s);
+    read_output(r, &s);
+}
+
+static bool parse(Diag *d, Arena *a, const char *file, const char *text, size_t size, Json *out) {
+    file = arena_strdup(a, file); /* places in the module outlive the caller's string */
+    if (!json_parse(d, a, file, text, size, 0, out)) return false;
+    if (!cJSON_IsObject(out->root)) return json_error(out, out->root, "", "a description is an object");
+    return true;
+}
+
+Module *desc_load(Diag *d, Arena *a, const char *file, const char *text, size_t size,
+                  const WeightSet *weights) {
+    int errors = d->errors;
+    Reader r = {.diag = d, .arena = a, .weights = weights};
+    if (parse(d, a, file, text, size, &r.json)) read_module(&r);
+    json_free(&r.json);
+    return d->errors == errors ? r.module : NULL;
+}
+
+/* ---- weight files ---- */
+
+static bool open_one(const Json *j, const cJSON *n, const char *path, WeightSet *out, bool first) {
+    if (!n || !cJSON_IsString(n) || !*n->valuestring)
+        return json_error(j, n, path, "must be the path of a weights file (or a list of them)");
+    const char *slash = strrchr(j->file, '/'), *name = n->valuestring;
+    if (slash && *name != '/')
+        name = arena_printf(j->arena, "%.*s/%s", (int)(slash - j->file), j->file, name);
+    name = arena_strdup(j->arena, name);
+    return first ? weights_open(j->diag, j->arena, name, out) : weights_add(j->diag, out, name);
+}
+
+bool desc_open_weights(Diag *d, Arena *a, const char *file, const char *text, size_t size, WeightSet *out) {
+    *out = (WeightSet){.arena = a};
+    Json j;
+    bool ok = parse(d, a, file, text, size, &j);
+    const cJSON *w = ok ? json_get(j.root, "weights") : NULL;
+    if (ok && !w) ok = json_error(&j, j.root, "", "the description names no \"weights\"");
+    bool list = cJSON_IsArray(w), first = true;
+    if (ok && list && !w->child) ok = json_error(&j, w, "weights", "names no file");
+    for (const cJSON *c = list ? w->child : w; ok && c; c = list ? c->next : NULL, first = false)
+        ok = open_one(&j, c, "weights", out, first);
+    json_free(&j);
+    return ok;
+}

@@ -1,0 +1,228 @@
+/* Reading config.json. Every read is noted, so that in the end each key that nobody understood is named: a
+ * key that changes numbers must not be passed over in silence. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "import/import.h"
+
+/* Keys that do not change what a trained model computes. Rules for new rows: initialisation, training,
+ * sampling, the tokenizer, bookkeeping; never anything that the forward pass of any importer's model reads.
+ */
+static const char *const HARMLESS[] = {
+    /* bookkeeping */
+    "architectures",
+    "model_type",
+    "transformers_version",
+    "_name_or_path",
+    "_name_",
+    "torch_dtype",
+    "dtype",
+    "auto_map",
+    "_commit_hash",
+    "is_decoder",
+    "is_encoder_decoder",
+    "tie_weights",
+    "id2label",
+    "label2id",
+    "task_specific_params",
+    "problem_type",
+    "finetuning_task",
+    "architecture",
+    /* initialisation */
+    "initializer_range",
+    "rescale_prenorm_residual",
+    "time_step_min",
+    "time_step_max",
+    "time_step_floor",
+    "time_step_scale",
+    "time_step_init_scheme",
+    "w_init_variance_scale",
+    "final_w_init_variance_scale",
+    "initializer_cfg",
+    /* training: dropout is off when a model runs */
+    "attention_dropout",
+    "resid_dropout",
+    "resid_pdrop",
+    "embed_dropout",
+    "embd_pdrop",
+    "dropout",
+    "filter_dropout",
+    "hidden_dropout",
+    "classifier_dropout",
+    "router_aux_loss_coef",
+    "router_jitter_noise",
+    "output_router_logits",
+    "lr",
+    "wd",
+    "lr_pos_emb",
+    "pretraining_tp",
+    "checkpoint_mlp",
+    "checkpoint_mixer",
+    "use_return_dict",
+    "return_dict",
+    "output_hidden_states",
+    "output_attentions",
+    "gradient_checkpointing",
+    /* how to run, not what */
+    "use_cache",
+    "cache_implementation",
+    "chunk_size",
+    "use_mambapy",
+    "use_associative_scan",
+    "fused_add_norm",
+    "fused_mlp",
+    "fused_bias_fc",
+    "fused_dropout_add_ln",
+    "fused_fft_conv",
+    "jit_filter",
+    "residual_in_fp32",
+    "attn_implementation",
+    "_attn_implementation",
+    "use_fast_path",
+    "use_triton",
+    /* tokenizer and sampling */
+    "pad_token_id",
+    "sep_token_id",
+    "decoder_start_token_id",
+    "unk_token_id",
+    "max_length",
+    "do_sample",
+    "temperature",
+    "top_k",
+    "top_p",
+    "tokenizer_class",
+    "suppress_tokens",
+};
+
+static const cJSON *look(Cfg *c, const char *key) {
+    ARENA_PUSH(c->ctx->a, c->seen, c->nseen, c->seen_cap, key);
+    const cJSON *n = c->node ? json_get(c->node, key) : NULL;
+    return n && !cJSON_IsNull(n) ? n : NULL;
+}
+
+static const char *key_path(const Cfg *c, const char *key) {
+    return *c->path ? arena_printf(c->ctx->a, "%s.%s", c->path, key) : key;
+}
+
+bool cfg_error(Cfg *c, const char *key, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    const char *msg = arena_vprintf(c->ctx->a, fmt, ap);
+    va_end(ap);
+    const cJSON *n = c->node ? json_get(c->node, key) : NULL;
+    return json_error(&c->ctx->json, n ? n : c->node, key_path(c, key), "%s", msg);
+}
+
+int64_t cfg_int(Cfg *c, const char *key, int64_t otherwise) {
+    const cJSON *n = look(c, key);
+    if (!n && otherwise == REQUIRED) return cfg_error(c, key, "the key is missing"), 1;
+    if (!n) return otherwise;
+    int64_t v = 1;
+    json_int(&c->ctx->json, n, key_path(c, key), 0, INT32_MAX, &v);
+    return v;
+}
+
+int64_t cfg_size(Cfg *c, const char *key, int64_t otherwise) {
+    int64_t v = cfg_int(c, key, otherwise);
+    return v < 1 ? cfg_error(c, key, "must be at least 1"), 1 : v;
+}
+
+/* A number, or an infinity as Python and its exporters write it: bare (see JSON_PYTHON), as a string, or as
+ * {"__float__": "Infinity"}. */
+static double read_float(Cfg *c, const char *key, const cJSON *n) {
+    const cJSON *boxed = cJSON_IsObject(n) ? json_get(n, "__float__") : NULL;
+    if (boxed) n = boxed;
+    if (cJSON_IsNumber(n)) return n->valuedouble;
+    const char *s = cJSON_IsString(n) ? n->valuestring : "";
+    const char *sign = *s == '+' || *s == '-' ? s + 1 : s;
+    if (!strcasecmp(sign, "inf") || !strcasecmp(sign, "infinity")) return *s == '-' ? -INFINITY : INFINITY;
+    if (!strcasecmp(s, "nan") || !strcmp(s, "N"))
+        cfg_error(c, key, "is NaN, which is no number to compute with");
+    else
+        cfg_error(c, key, "must be a number, got %s", json_what(c->ctx->a, n));
+    return 1;
+}
+
+double cfg_float(Cfg *c, const char *key, double otherwise) {
+    const cJSON *n = look(c, key);
+    return n ? read_float(c, key, n) : otherwise;
+}
+
+double cfg_item(Cfg *c, const char *key, const cJSON *list, int index) {
+    const cJSON *n = cJSON_GetArrayItem(list, index);
+    if (!n) return cfg_error(c, key, "has no element %d", index), 1;
+    return read_float(c, key, n);
+}
+
+bool cfg_bool(Cfg *c, const char *key, bool otherwise) {
+    const cJSON *n = look(c, key);
+    if (n && !cJSON_IsBool(n)) cfg_error(c, key, "must be true or false, got %s", json_what(c->ctx->a, n));
+    return n && cJSON_IsBool(n) ? cJSON_IsTrue(n) : otherwise;
+}
+
+const char *cfg_str(Cfg *c, const char *key, const char *otherwise) {
+    const cJSON *n = look(c, key);
+    if (n && !cJSON_IsString(n)) cfg_error(c, key, "must be a string, got %s", json_what(c->ctx->a, n));
+    return n && cJSON_IsString(n) ? n->valuestring : otherwise;
+}
+
+const cJSON *cfg_list(Cfg *c, const char *key) {
+    const cJSON *n = look(c, key);
+    if (n && !cJSON_IsArray(n))
+        return cfg_error(c, key, "must be a list, got %s", json_what(c->ctx->a, n)), NULL;
+    return n;
+}
+
+bool cfg_has(const Cfg *c, const char *key) {
+    const cJSON *n = c->node ? json_get(c->node, key) : NULL;
+    return n && !cJSON_IsNull(n);
+}
+
+void cfg_skip(Cfg *c, const char *key) {
+    look(c, key);
+}
+
+Cfg cfg_sub(Cfg *c, const char *key) {
+    const cJSON *n = look(c, key);
+    if (n && !cJSON_IsObject(n)) cfg_error(c, key, "must be an object, got %s", json_what(c->ctx->a, n));
+    return (Cfg){.ctx = c->ctx, .node = n && cJSON_IsObject(n) ? n : NULL, .path = key_path(c, key)};
+}
+
+void cfg_only_int(Cfg *c, const char *key, int64_t value, int64_t otherwise) {
+    int64_t v = cfg_int(c, key, otherwise);
+    if (v != value)
+        cfg_error(c, key, "only %lld is supported, the checkpoint has %lld", (long long)value, (long long)v);
+}
+
+void cfg_only_bool(Cfg *c, const char *key, bool value, bool otherwise) {
+    if (cfg_bool(c, key, otherwise) != value)
+        cfg_error(c, key, "only %s is supported", value ? "true" : "false");
+}
+
+const char *cfg_act(Cfg *c, const char *key, const char *otherwise) {
+    static const char *const names[][2] = {
+        {"silu", "silu"},          {"swish", "silu"}, {"gelu", "gelu"}, {"gelu_pytorch_tanh", "gelu_tanh"},
+        {"gelu_new", "gelu_tanh"}, {"relu", "relu"},  {"tanh", "tanh"}, {"sigmoid", "sigmoid"},
+    };
+    const char *name = cfg_str(c, key, otherwise), *all[8];
+    for (int i = 0; i < 8; i++) {
+        if (strcmp(names[i][0], name) == 0) return names[i][1];
+        all[i] = names[i][0];
+    }
+    cfg_error(c, key, "unknown activation \"%s\"%s", name, diag_did_you_mean(c->ctx->a, name, all, 8));
+    return "silu";
+}
+
+void cfg_done(Cfg *c) {
+    const int harmless = sizeof HARMLESS / sizeof *HARMLESS;
+    for (const cJSON *n = c->node ? c->node->child : NULL; n; n = n->next) {
+        bool known = cJSON_IsNull(n); /* null is how the tools write "not set" */
+        for (int i = 0; !known && i < c->nseen; i++) known = strcmp(c->seen[i], n->string) == 0;
+        for (int i = 0; !known && i < harmless; i++) known = strcmp(HARMLESS[i], n->string) == 0;
+        if (!known)
+            cfg_error(c, n->string, "this key is not known, and it might change the model's numbers%s",
+                      diag_did_you_mean(c->ctx->a, n->string, c->seen, c->nseen));
+    }
+}

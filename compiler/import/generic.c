@@ -1,0 +1,292 @@
+/* What importers are made of: finding the right one, and writing a description piece by piece. */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/file.h"
+#include "import/import.h"
+
+#define IMPORTER(id) &importer_##id,
+const Importer *const IMPORTERS[] = {
+#include "importers.def"
+};
+#undef IMPORTER
+const int IMPORTER_COUNT = sizeof IMPORTERS / sizeof *IMPORTERS;
+
+/* ---- templates ---- */
+
+/* JSON text with ' for ", as an object. A template that does not parse is our own mistake. */
+static cJSON *template_json(const char *fmt, va_list ap) {
+    Arena *tmp = arena_new();
+    char *text = arena_vprintf(tmp, fmt, ap);
+    for (char *p = text; *p; p++)
+        if (*p == '\'') *p = '"';
+    cJSON *n = cJSON_Parse(text);
+    if (!n) BTC_BUG("importer template: %s", text);
+    arena_free(tmp);
+    return n;
+}
+
+void st(cJSON *ops, const char *json, ...) {
+    va_list ap;
+    va_start(ap, json);
+    cJSON_AddItemToArray(ops, template_json(json, ap));
+    va_end(ap);
+}
+
+void model_set(cJSON *m, const char *key, const char *json, ...) {
+    va_list ap;
+    va_start(ap, json);
+    cJSON *n = template_json(json, ap);
+    va_end(ap);
+    if (json_get(m, key))
+        cJSON_ReplaceItemInObjectCaseSensitive(m, key, n);
+    else
+        cJSON_AddItemToObject(m, key, n);
+}
+
+static cJSON *member(cJSON *m, const char *key) {
+    return cJSON_GetObjectItemCaseSensitive(m, key);
+}
+
+/* The folder's or file's name as an identifier. */
+static const char *model_name(ImportCtx *x) {
+    size_t n = strlen(x->path);
+    while (n > 1 && x->path[n - 1] == '/') n--;
+    size_t start = n;
+    while (start > 0 && x->path[start - 1] != '/') start--;
+    char *name = arena_strndup(x->a, x->path + start, n - start);
+    char *dot = file_is_folder(x->path) ? NULL : strrchr(name, '.');
+    if (dot && dot > name) *dot = 0;
+    for (char *p = name; *p; p++)
+        if (!isalnum((unsigned char)*p)) *p = '_';
+    return json_is_name(name) ? name : arena_printf(x->a, "m_%s", name);
+}
+
+/* Keys that are filled in later keep their place near the top. */
+static const char *const LATER[] = {"context", "bos", "eos"};
+
+cJSON *model_new(ImportCtx *x, const char *input) {
+    cJSON *m = cJSON_CreateObject();
+    model_set(m, "$schema", "'btc-model.schema.json'");
+    model_set(m, "btc", "1");
+    model_set(m, "name", "'%s'", model_name(x));
+    cJSON_AddArrayToObject(m, "comment");
+    cJSON_AddObjectToObject(m, "dims");
+    cJSON_AddNullToObject(m, "weights"); /* keeps the place */
+    model_set(m, "input", strcmp(input, "tokens") == 0 ? "{'tokens': 'V'}" : "{'features': 'D'}");
+    for (int i = 0; i < 3; i++) cJSON_AddNullToObject(m, LATER[i]);
+    cJSON_AddObjectToObject(m, "blocks");
+    cJSON_AddArrayToObject(m, "model");
+    model_set(m, "output", strcmp(input, "tokens") == 0 ? "'logits'" : "'y'");
+    return m;
+}
+
+void model_dim(cJSON *m, const char *name, int64_t size) {
+    cJSON_AddNumberToObject(member(m, "dims"), name, (double)size);
+}
+
+void model_comment(cJSON *m, const char *text) {
+    cJSON_AddItemToArray(member(m, "comment"), cJSON_CreateString(text));
+}
+
+cJSON *model_ops(cJSON *m) {
+    return member(m, "model");
+}
+
+void model_ignore(ImportCtx *x, cJSON *m, const char *tensor) {
+    if (!has_tensor(x, tensor)) return;
+    if (!member(m, "ignore")) cJSON_AddArrayToObject(m, "ignore");
+    cJSON_AddItemToArray(member(m, "ignore"), cJSON_CreateString(tensor));
+}
+
+cJSON *block_new(cJSON *m, const char *name, const char *in, const char *out) {
+    cJSON *b = cJSON_AddObjectToObject(member(m, "blocks"), name);
+    if (in) model_set(b, "in", "%s", in);
+    if (out) model_set(b, "out", "%s", out);
+    return cJSON_AddArrayToObject(b, "ops");
+}
+
+void st_linear(cJSON *ops, const char *out, const char *x, const char *tensor, const char *o, const char *i,
+               bool bias) {
+    if (bias)
+        st(ops, "{'out':'%s','op':'linear','x':'%s','w':'@%s.weight[%s, %s]','b':'@%s.bias[%s]'}", out, x,
+           tensor, o, i, tensor, o);
+    else
+        st(ops, "{'out':'%s','op':'linear','x':'%s','w':'@%s.weight[%s, %s]'}", out, x, tensor, o, i);
+}
+
+void st_layers(cJSON *m, int64_t n, const char *pattern, const char *prefix) {
+    st(model_ops(m), "{'layers':%lld,'pattern':%s,'prefix':'%s'}", (long long)n, pattern, prefix);
+}
+
+const char *tied_head(ImportCtx *x, cJSON *m, bool tied, const char *embedding, const char *head) {
+    if (!tied) return head;
+    model_ignore(x, m, head); /* a copy of the embedding, which the model itself does not read either */
+    return embedding;
+}
+
+static bool ids_fit(const cJSON *n, int64_t vocab) {
+    if (cJSON_IsNumber(n)) return n->valuedouble >= 0 && n->valuedouble < (double)vocab;
+    bool ok = cJSON_IsArray(n) && n->child;
+    for (const cJSON *c = ok ? n->child : NULL; c; c = c->next)
+        ok = ok && cJSON_IsNumber(c) && ids_fit(c, vocab);
+    return ok;
+}
+
+/* Ids outside the vocabulary stand in some configurations that were cut down for tests; nothing can produce
+ * them. */
+void model_ids(ImportCtx *x, cJSON *m) {
+    static const char *const keys[][2] = {{"bos_token_id", "bos"}, {"eos_token_id", "eos"}};
+    const cJSON *v = json_get(member(m, "dims"), "V");
+    for (int i = 0; i < 2; i++) {
+        const cJSON *n = x->cfg.node ? json_get(x->cfg.node, keys[i][0]) : NULL;
+        cfg_skip(&x->cfg, keys[i][0]);
+        if (!n || cJSON_IsNull(n)) continue;
+        if (v && ids_fit(n, (int64_t)v->valuedouble))
+            cJSON_ReplaceItemInObjectCaseSensitive(m, keys[i][1], cJSON_Duplicate(n, true));
+        else
+            diag_warning(x->d, json_loc(&x->json, n, keys[i][0]), "is no id of the vocabulary, left out");
+    }
+}
+
+/* ---- tensors ---- */
+
+bool has_tensor(const ImportCtx *x, const char *name) {
+    return weights_find(x->w, name) != NULL;
+}
+
+bool import_error(ImportCtx *x, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    const char *msg = arena_vprintf(x->a, fmt, ap);
+    va_end(ap);
+    return diag_error(x->d, (Loc){.file = x->path}, "%s", msg);
+}
+
+int64_t tensor_dim(ImportCtx *x, const char *name, int axis) {
+    const RawTensor *t = weights_find(x->w, name);
+    if (!t) return import_error(x, "the checkpoint has no tensor \"%s\"", name), 1;
+    int at = axis < 0 ? axis + t->rank : axis;
+    if (at < 0 || at >= t->rank || t->dim[at] < 1)
+        return import_error(x, "the tensor \"%s\" is %s, expected more dimensions", name,
+                            raw_tensor_type(x->a, t)),
+               1;
+    return t->dim[at];
+}
+
+int64_t count_layers(const ImportCtx *x, const char *prefix) {
+    size_t n = strlen(prefix);
+    int64_t most = 0;
+    for (int i = 0; i < x->w->n; i++) {
+        const char *name = x->w->tensors[i].name;
+        if (strncmp(name, prefix, n) != 0 || !isdigit((unsigned char)name[n])) continue;
+        int64_t k = strtoll(name + n, NULL, 10) + 1;
+        if (k > most) most = k;
+    }
+    return most;
+}
+
+/* ---- which importer ---- */
+
+static bool accepts(const Importer *imp, const char *arch) {
+    if (strcasecmp(imp->name, arch) == 0) return true;
+    size_t n = strlen(arch);
+    for (const char *p = imp->accepts; *p;) {
+        size_t word = strcspn(p, " ");
+        if (word == n && n && strncasecmp(p, arch, n) == 0) return true;
+        p += word;
+        p += *p == ' ';
+    }
+    return false;
+}
+
+static const Importer *find_by_name(const char *arch) {
+    for (int i = 0; arch && i < IMPORTER_COUNT; i++)
+        if (accepts(IMPORTERS[i], arch)) return IMPORTERS[i];
+    return NULL;
+}
+
+static const char *known_importers(Arena *a) {
+    Text t = text_new(a);
+    for (int i = 0; i < IMPORTER_COUNT; i++) text_add(&t, "%s%s", i ? ", " : "", IMPORTERS[i]->name);
+    return t.s;
+}
+
+static const Importer *find_importer(ImportCtx *x, const char *arch) {
+    if (arch) {
+        const Importer *imp = find_by_name(arch);
+        const char *names[64];
+        for (int i = 0; i < IMPORTER_COUNT; i++) names[i] = IMPORTERS[i]->name;
+        if (!imp)
+            diag_error(x->d, (Loc){.file = x->path},
+                       "no importer for the architecture \"%s\"%s; there are: %s", arch,
+                       diag_did_you_mean(x->a, arch, names, IMPORTER_COUNT), known_importers(x->a));
+        return x->arch = arch, imp;
+    }
+    const cJSON *list = json_get(x->cfg.node, "architectures"), *type = json_get(x->cfg.node, "model_type");
+    const cJSON *first = cJSON_IsArray(list) ? list->child : NULL;
+    const char *said[2] = {cJSON_IsString(first) ? first->valuestring : NULL,
+                           cJSON_IsString(type) ? type->valuestring : NULL};
+    for (int i = 0; i < 2; i++) {
+        const Importer *imp = find_by_name(said[i]);
+        if (imp) return x->arch = said[i], imp;
+    }
+    for (int i = 0; i < IMPORTER_COUNT && !said[0] && !said[1]; i++)
+        if (IMPORTERS[i]->recognise && IMPORTERS[i]->recognise(x))
+            return x->arch = IMPORTERS[i]->name, IMPORTERS[i];
+    const char *what = said[0] ? said[0] : said[1];
+    if (what)
+        import_error(x, "no importer for the architecture \"%s\"; there are: %s", what,
+                     known_importers(x->a));
+    else
+        import_error(
+            x, "neither configuration nor tensor names tell the architecture; give it with --arch=NAME: %s",
+            known_importers(x->a));
+    return NULL;
+}
+
+/* The config.json of a folder, or beside a weights file. A file without one is fine (RWKV has none). */
+static bool read_config(ImportCtx *x) {
+    const char *folder = x->path, *slash = strrchr(x->path, '/');
+    if (!file_is_folder(folder))
+        folder = slash ? arena_printf(x->a, "%.*s", (int)(slash - x->path), x->path) : ".";
+    const char *name = arena_printf(x->a, "%s/config.json", folder);
+    if (!file_exists(name)) return true;
+    size_t size;
+    const char *text = file_read_text(x->d, x->a, name, &size);
+    if (!text || !json_parse(x->d, x->a, name, text, size, JSON_PYTHON, &x->json)) return false;
+    if (!cJSON_IsObject(x->json.root)) return json_error(&x->json, x->json.root, "", "must be an object");
+    x->cfg.node = x->json.root;
+    return true;
+}
+
+/* Empty parts of the frame are left out. */
+static void tidy(cJSON *m, const char *weights) {
+    model_set(m, "weights", "null");
+    cJSON_ReplaceItemInObjectCaseSensitive(m, "weights", cJSON_CreateString(weights));
+    if (!member(m, "blocks")->child) cJSON_DeleteItemFromObjectCaseSensitive(m, "blocks");
+    for (int i = 0; i < 3; i++)
+        if (cJSON_IsNull(member(m, LATER[i]))) cJSON_DeleteItemFromObjectCaseSensitive(m, LATER[i]);
+    if (!member(m, "comment")->child) cJSON_DeleteItemFromObjectCaseSensitive(m, "comment");
+}
+
+char *import_model(Diag *d, Arena *a, const char *path, const char *arch, const WeightSet *w,
+                   const char *weights_as) {
+    ImportCtx x = {.d = d, .a = a, .w = w, .path = arena_strdup(a, path), .arch = ""};
+    x.cfg = (Cfg){.ctx = &x, .path = ""};
+    x.json = (Json){.diag = d, .arena = a, .file = x.path};
+    int errors = d->errors;
+    const Importer *imp = read_config(&x) ? find_importer(&x, arch) : NULL;
+    cJSON *m = imp ? imp->import(&x) : NULL;
+    if (m && d->errors == errors) cfg_done(&x.cfg);
+    char *text = NULL;
+    if (m && d->errors == errors) {
+        tidy(m, weights_as ? weights_as : x.path);
+        text = json_print(a, m);
+    }
+    cJSON_Delete(m);
+    json_free(&x.json);
+    return text;
+}

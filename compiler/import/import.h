@@ -1,0 +1,129 @@
+/* Importers: checkpoints as others publish them -> the description of docs/description.md.
+ *
+ * An importer is one file with one `const Importer` and a row in importers.def. It reads the configuration
+ * through the cfg_ functions, which note every key they read; what is left over is an error that names the
+ * key, unless generic.c lists it as harmless. It writes statements from templates (st), and leaves it to the
+ * check of the weights to say which tensors are missing or left over. */
+#ifndef BTC_IMPORT_H
+#define BTC_IMPORT_H
+
+#include "desc/json.h"
+#include "weights/weights.h"
+
+/* The description (JSON text) of the checkpoint at `path`: a folder or a weights file; `w` holds its opened
+ * weights; a config.json beside them is read. arch: an importer's name, an architecture, a model_type, or
+ * NULL to find out. weights_as: what to write under "weights"; NULL: path. NULL: messages are filed. */
+char *import_model(Diag *d, Arena *a, const char *path, const char *arch, const WeightSet *w,
+                   const char *weights_as);
+
+/* ---- what an importer sees ---- */
+
+/* One object of the configuration. */
+typedef struct Cfg {
+    struct ImportCtx *ctx;
+    const cJSON *node; /* NULL: there is none, every key is absent */
+    const char *path;  /* "" or "rope_parameters" */
+    const char **seen;
+    int nseen, seen_cap;
+} Cfg;
+
+typedef struct ImportCtx {
+    Diag *d;
+    Arena *a;
+    Json json; /* config.json; json.root NULL: there is none */
+    Cfg cfg;   /* its top level */
+    const WeightSet *w;
+    const char *arch; /* as the user or the configuration says, or "" */
+    const char *path;
+} ImportCtx;
+
+typedef struct Importer {
+    const char *name;
+    const char *doc;
+    const char *accepts; /* architectures and model types, separated by blanks */
+    /* For checkpoints whose configuration does not say what they are. */
+    bool (*recognise)(const ImportCtx *x);
+    /* The description as an object, without "weights". NULL (or errors filed): it cannot be. */
+    cJSON *(*import)(ImportCtx *x);
+} Importer;
+
+#define IMPORTER(id) extern const Importer importer_##id;
+#include "importers.def"
+#undef IMPORTER
+extern const Importer *const IMPORTERS[];
+extern const int IMPORTER_COUNT;
+
+/* ---- config.c: reading the configuration ---- */
+/* Absent and null count as the same. Without a default (REQUIRED) an absent key is an error. */
+#define REQUIRED INT64_MIN
+int64_t cfg_int(Cfg *c, const char *key, int64_t otherwise);  /* 0 .. 2^31 */
+int64_t cfg_size(Cfg *c, const char *key, int64_t otherwise); /* the same, at least 1 */
+double cfg_float(Cfg *c, const char *key, double otherwise);  /* infinities allowed, in all their spellings */
+bool cfg_bool(Cfg *c, const char *key, bool otherwise);
+const char *cfg_str(Cfg *c, const char *key, const char *otherwise);
+const cJSON *cfg_list(Cfg *c, const char *key); /* NULL: absent */
+/* The number at `index` of a list that cfg_list gave. */
+double cfg_item(Cfg *c, const char *key, const cJSON *list, int index);
+bool cfg_has(const Cfg *c, const char *key); /* present and not null; does not count as read */
+void cfg_skip(Cfg *c, const char *key);      /* counts as read */
+Cfg cfg_sub(Cfg *c, const char *key);        /* an object inside; node NULL when absent */
+/* Only this value is supported. why: for the message. */
+void cfg_only_int(Cfg *c, const char *key, int64_t value, int64_t otherwise);
+void cfg_only_bool(Cfg *c, const char *key, bool value, bool otherwise);
+bool cfg_error(Cfg *c, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* An error for every key that nobody read and that is not known to be harmless. */
+void cfg_done(Cfg *c);
+/* The elementwise function of an activation's name ("gelu_pytorch_tanh" -> "gelu_tanh"). */
+const char *cfg_act(Cfg *c, const char *key, const char *otherwise);
+
+/* ---- generic.c: writing the description ---- */
+/* { "btc": 1, "name": .., "dims": {..}, "input": {"tokens": "V"}, "blocks": {}, "model": [] } */
+cJSON *model_new(ImportCtx *x, const char *input); /* input: "tokens" or "features" */
+void model_dim(cJSON *m, const char *name, int64_t size);
+void model_comment(cJSON *m, const char *text); /* one more line */
+void model_set(cJSON *m, const char *key, const char *json, ...) __attribute__((format(printf, 3, 4)));
+void model_ignore(ImportCtx *x, cJSON *m, const char *tensor); /* when the file has it */
+cJSON *model_ops(cJSON *m);                                    /* the list "model" */
+/* A new block; in, out: lists as JSON text ("['x']"), NULL: default. Returns its list of statements. */
+cJSON *block_new(cJSON *m, const char *name, const char *in, const char *out);
+/* Adds a statement, written as JSON with ' for ". */
+void st(cJSON *ops, const char *json, ...) __attribute__((format(printf, 2, 3)));
+/* out = linear(x, @tensor.weight[o, i] (, @tensor.bias[o])) */
+void st_linear(cJSON *ops, const char *out, const char *x, const char *tensor, const char *o, const char *i,
+               bool bias);
+void st_layers(cJSON *m, int64_t n, const char *pattern, const char *prefix);
+/* Embedding table and head of a language model: tied is what the configuration says. Returns the head's
+ * tensor. */
+const char *tied_head(ImportCtx *x, cJSON *m, bool tied, const char *embedding, const char *head);
+void model_ids(ImportCtx *x, cJSON *m); /* bos_token_id, eos_token_id */
+
+bool has_tensor(const ImportCtx *x, const char *name);
+/* Dimension `axis` of a tensor that must be there (an error and 1 otherwise). Negative: from the end. */
+int64_t tensor_dim(ImportCtx *x, const char *name, int axis);
+/* 1 + the largest number in the place of # in the names "blocks.#.": how many layers. */
+int64_t count_layers(const ImportCtx *x, const char *prefix);
+bool import_error(ImportCtx *x, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- transformer.c: what the attention models share ---- */
+typedef struct Rope {
+    double theta, scale;
+    int64_t dims;      /* 0: the whole head */
+    int64_t limit;     /* > 0: the frequencies hold for sequences up to this only */
+    const char *freqs; /* JSON list, or NULL: from theta */
+} Rope;
+Rope cfg_rope(Cfg *c, int64_t head_dim, double theta, double partial, int64_t max_positions);
+typedef struct Attention {
+    bool bias_qkv, bias_o, qk_norm;
+    int64_t window;     /* 0: all */
+    double eps;         /* of the norms on q and k */
+    const char *module; /* "self_attn" */
+    Rope rope;
+} Attention;
+/* x = x + attention(u); dims D H G K. */
+void st_attention(ImportCtx *x, cJSON *ops, const Attention *t);
+/* f = down(act(gate u) * up u) into `out`; dims D, F. */
+void st_gated_mlp(cJSON *ops, const char *out, const char *module, const char *act, bool bias);
+/* max_position_embeddings as "context", within reason. */
+void model_context(ImportCtx *x, cJSON *m, int64_t max_positions, int64_t limit);
+
+#endif

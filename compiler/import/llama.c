@@ -1,0 +1,124 @@
+/* The Llama family: Touvron et al. 2023, arXiv:2302.13971, and its relatives, which differ in biases, norms
+ * on queries and keys, and windows. */
+#include <string.h>
+
+#include "import/import.h"
+
+typedef struct Family {
+    const char *word; /* in the architecture's name */
+    bool bias_qkv;    /* whatever the configuration says */
+    bool attention_bias, mlp_bias, qk_norm;
+    bool window_asked; /* a window only if use_sliding_window */
+} Family;
+
+static const Family FAMILIES[] = {
+    {.word = "qwen3", .attention_bias = true, .qk_norm = true, .window_asked = true},
+    {.word = "qwen2", .bias_qkv = true, .window_asked = true},
+    {.word = "mistral"},
+    {.word = "llama", .attention_bias = true, .mlp_bias = true},
+};
+
+static const Family *find_family(const char *arch) {
+    for (size_t i = 0; i < 3; i++)
+        if (strcasestr(arch, FAMILIES[i].word)) return &FAMILIES[i];
+    return &FAMILIES[3];
+}
+
+/* Which layers slide: the list layer_types, else all from `first` on. Returns how many; names into *pattern.
+ */
+static int64_t read_pattern(Cfg *c, int64_t layers, int64_t first, const char **pattern) {
+    const cJSON *types = cfg_list(c, "layer_types");
+    Text t = text_new(c->ctx->a);
+    int64_t sliding = 0;
+    if (types && cJSON_GetArraySize(types) != layers)
+        cfg_error(c, "layer_types", "must have one entry per layer");
+    for (int64_t i = 0; i < layers; i++) {
+        const cJSON *n = types ? cJSON_GetArrayItem(types, (int)i) : NULL;
+        bool slides = !types && i >= first;
+        if (cJSON_IsString(n)) {
+            slides = strcmp(n->valuestring, "sliding_attention") == 0;
+            if (!slides && strcmp(n->valuestring, "full_attention") != 0 &&
+                strcmp(n->valuestring, "attention") != 0)
+                cfg_error(c, "layer_types", "unknown kind of layer \"%s\"", n->valuestring);
+        }
+        sliding += slides;
+        text_add(&t, "%s'%s'", i ? "," : "", slides ? "sliding" : "full");
+    }
+    *pattern = arena_printf(c->ctx->a, "[%s]", t.s);
+    return sliding;
+}
+
+static void write_block(ImportCtx *x, cJSON *m, const char *name, Attention *t, int64_t window,
+                        const char *act, bool mlp_bias) {
+    cJSON *b = block_new(m, name, NULL, NULL);
+    t->window = window;
+    st(b, "{'out':'u','op':'norm.rms','x':'x','w':'@input_layernorm.weight[D]','eps':%.17g}", t->eps);
+    st_attention(x, b, t);
+    st(b, "{'out':'u','op':'norm.rms','x':'x','w':'@post_attention_layernorm.weight[D]','eps':%.17g}",
+       t->eps);
+    st_gated_mlp(b, "f", "mlp", act, mlp_bias);
+    st(b, "{'out':'x','map':'x + f'}");
+}
+
+static cJSON *import(ImportCtx *x) {
+    Cfg *c = &x->cfg;
+    const Family *fam = find_family(x->arch);
+    if (!c->node) return import_error(x, "there is no config.json, which a %s model needs", fam->word), NULL;
+    int64_t layers = cfg_size(c, "num_hidden_layers", REQUIRED), D = cfg_size(c, "hidden_size", REQUIRED),
+            H = cfg_size(c, "num_attention_heads", REQUIRED);
+    int64_t G = cfg_size(c, "num_key_value_heads", H), K = cfg_size(c, "head_dim", D / H ? D / H : 1);
+    int64_t V = cfg_size(c, "vocab_size", REQUIRED), F = cfg_size(c, "intermediate_size", REQUIRED);
+    int64_t positions = cfg_size(c, "max_position_embeddings", 2048);
+    const char *act = cfg_act(c, "hidden_act", "silu");
+    bool tied = cfg_bool(c, "tie_word_embeddings", false);
+    bool bias = fam->attention_bias && cfg_bool(c, "attention_bias", false);
+    bool mlp_bias = fam->mlp_bias && cfg_bool(c, "mlp_bias", false);
+    Attention t = {.bias_qkv = bias || fam->bias_qkv,
+                   .bias_o = bias,
+                   .qk_norm = fam->qk_norm,
+                   .module = "self_attn",
+                   .eps = cfg_float(c, "rms_norm_eps", 1e-6),
+                   .rope = cfg_rope(c, K, 10000, 1, positions)};
+
+    int64_t window = strcmp(fam->word, "llama") == 0 ? 0 : cfg_int(c, "sliding_window", 0), first = 0;
+    if (fam->window_asked) {
+        first = cfg_int(c, "max_window_layers", 28);
+        if (!cfg_bool(c, "use_sliding_window", false)) window = 0;
+    }
+    const char *pattern;
+    int64_t sliding = read_pattern(c, layers, window ? first : layers, &pattern);
+    if (sliding && !window)
+        cfg_error(c, "sliding_window", "layer_types has sliding layers, but there is no window");
+
+    cJSON *m = model_new(x, "tokens");
+    model_dim(m, "V", V), model_dim(m, "D", D), model_dim(m, "H", H), model_dim(m, "G", G);
+    model_dim(m, "K", K), model_dim(m, "F", F);
+    if (sliding < layers) {
+        write_block(x, m, "full", &t, 0, act, mlp_bias);
+        model_context(x, m, positions, t.rope.limit);
+    }
+    if (sliding) write_block(x, m, "sliding", &t, window, act, mlp_bias);
+    if (sliding == 0) pattern = "['full']";
+    if (sliding == layers) pattern = "['sliding']";
+    cJSON *ops = model_ops(m);
+    const char *head = tied_head(x, m, tied, "model.embed_tokens.weight", "lm_head.weight");
+    st(ops, "{'out':'x','op':'embed','ids':'tokens','table':'@model.embed_tokens.weight[V, D]'}");
+    st_layers(m, layers, pattern, "model.layers.{i}.");
+    st(ops, "{'out':'x','op':'norm.rms','x':'x','w':'@model.norm.weight[D]','eps':%.17g}", t.eps);
+    st(ops, "{'out':'logits','op':'linear','x':'x','w':'@%s[V, D]'}", head);
+    /* Old files keep the rotary frequencies, which follow from the configuration. */
+    if (has_tensor(x, "model.layers.0.self_attn.rotary_emb.inv_freq"))
+        model_set(m, "ignore",
+                  tied && has_tensor(x, "lm_head.weight") ? "['*.rotary_emb.inv_freq','lm_head.weight']"
+                                                          : "['*.rotary_emb.inv_freq']");
+    model_ids(x, m);
+    return m;
+}
+
+const Importer importer_llama = {
+    .name = "llama",
+    .doc = "Llama, Mistral, Qwen2, Qwen3: attention with rotary positions and a gated MLP",
+    .accepts =
+        "LlamaForCausalLM llama MistralForCausalLM mistral Qwen2ForCausalLM qwen2 Qwen3ForCausalLM qwen3",
+    .import = import,
+};

@@ -1,0 +1,192 @@
+/* What the attention models share: rotary frequencies with their scalings, attention with grouped heads, the
+ * gated MLP. Vaswani et al. 2017; Su et al. 2021 (rotary); Ainslie et al. 2023 (grouped heads); Shazeer 2020
+ * (gated MLP). The scalings follow transformers, src/transformers/modeling_rope_utils.py. */
+#include <math.h>
+#include <string.h>
+
+#include "import/import.h"
+
+enum { MAX_CONTEXT = 8192, MAX_FREQS = 4096 };
+
+/* ---- rotary frequencies ---- */
+
+/* freq[i] = theta^(-2i/dims), i < n = dims/2 */
+static void plain_freqs(double *freq, int n, double theta) {
+    for (int i = 0; i < n; i++) freq[i] = pow(theta, -(double)i / n);
+}
+
+/* Long waves are slowed by `factor`, short ones stay, those between are blended. */
+static void scale_llama3(Cfg *c, double *freq, int n) {
+    double factor = cfg_float(c, "factor", 8), low = cfg_float(c, "low_freq_factor", 1),
+           high = cfg_float(c, "high_freq_factor", 4);
+    double context = (double)cfg_size(c, "original_max_position_embeddings", REQUIRED);
+    if (!(factor > 0 && low > 0 && high > low)) cfg_error(c, "factor", "the scaling factors make no sense");
+    for (int i = 0; i < n; i++) {
+        double wave = 2 * M_PI / freq[i], blend = (context / wave - low) / (high - low);
+        if (wave > context / low)
+            freq[i] /= factor;
+        else if (wave >= context / high)
+            freq[i] = (1 - blend) * freq[i] / factor + blend * freq[i];
+    }
+}
+
+/* 0.1 m ln(s) + 1: how much longer contexts sharpen the scores. */
+static double yarn_mscale(double s, double m) {
+    return s <= 1 ? 1 : 0.1 * m * log(s) + 1;
+}
+
+/* Peng et al. 2023, YaRN: a ramp over the components between "as it was" and "slowed by factor". */
+static void scale_yarn(Cfg *c, Rope *r, double *freq, int n, int64_t max_positions) {
+    double factor = cfg_float(c, "factor", 1), fast = cfg_float(c, "beta_fast", 32),
+           slow = cfg_float(c, "beta_slow", 1);
+    double mscale = cfg_float(c, "mscale", 0), all = cfg_float(c, "mscale_all_dim", 0);
+    double context = (double)cfg_size(c, "original_max_position_embeddings", max_positions);
+    double low = n * log(context / (2 * M_PI * fast)) / log(r->theta),
+           high = n * log(context / (2 * M_PI * slow)) / log(r->theta);
+    if (cfg_bool(c, "truncate", true)) low = floor(low), high = ceil(high);
+    if (low < 0) low = 0;
+    if (high > 2 * n - 1) high = 2 * n - 1;
+    if (low == high) high += 0.001;
+    if (!(factor > 0)) cfg_error(c, "factor", "must be positive");
+    for (int i = 0; i < n; i++) {
+        double ramp = fmin(fmax((i - low) / (high - low), 0), 1);
+        freq[i] = ramp * freq[i] / factor + (1 - ramp) * freq[i];
+    }
+    r->scale = mscale != 0 && all != 0 ? yarn_mscale(factor, mscale) / yarn_mscale(factor, all)
+                                       : yarn_mscale(factor, 1);
+    r->scale = cfg_float(c, "attention_factor", r->scale);
+}
+
+/* Ding et al. 2024, LongRoPE: one factor per component, a set for short sequences and one for long. Which set
+ * holds depends on the length, so the model is limited to short ones. */
+static void scale_longrope(Cfg *c, Cfg *top, Rope *r, double *freq, int n, int64_t max_positions) {
+    const cJSON *factors = cfg_list(c, "short_factor");
+    cfg_skip(c, "long_factor");
+    int64_t at_top = cfg_int(top, "original_max_position_embeddings", max_positions);
+    int64_t context = cfg_size(c, "original_max_position_embeddings", at_top);
+    double longer = cfg_float(c, "factor", (double)max_positions / (double)context);
+    r->scale = longer <= 1 ? 1 : sqrt(1 + log(longer) / log((double)context));
+    r->scale = cfg_float(c, "attention_factor", r->scale);
+    r->limit = context;
+    if (!factors || cJSON_GetArraySize(factors) != n) {
+        cfg_error(c, "short_factor", "must be a list of %d numbers", n);
+        return;
+    }
+    for (int i = 0; i < n; i++) freq[i] /= cfg_item(c, "short_factor", factors, i);
+}
+
+static const char *number_list(Arena *a, const double *v, int n) {
+    Text t = text_new(a);
+    for (int i = 0; i < n; i++) text_add(&t, "%s%.17g", i ? ", " : "[", v[i]);
+    text_add(&t, "]");
+    return t.s;
+}
+
+/* Both generations of keys: rope_parameters {rope_type, rope_theta, ..}, or rope_theta beside rope_scaling
+ * {type, ..} */
+Rope cfg_rope(Cfg *c, int64_t head_dim, double theta, double partial, int64_t max_positions) {
+    bool current = cfg_has(c, "rope_parameters");
+    Cfg p = cfg_sub(c, current ? "rope_parameters" : "rope_scaling");
+    cfg_skip(c, "rope_scaling");
+    theta = cfg_float(&p, "rope_theta", cfg_float(c, "rope_theta", theta));
+    partial = cfg_float(&p, "partial_rotary_factor", cfg_float(c, "partial_rotary_factor", partial));
+    const char *type = cfg_str(&p, "rope_type", cfg_str(&p, "type", "default"));
+    cfg_skip(&p, "type");
+    Rope r = {.theta = theta, .scale = 1};
+    int64_t dims = (int64_t)((double)head_dim * partial);
+    if (dims != head_dim) r.dims = dims;
+    if (!(theta > 1) || dims < 2 || dims % 2 || dims > head_dim || dims / 2 > MAX_FREQS) {
+        cfg_error(c, "rope_theta", "no rotation of %lld of %lld components with base %g is possible",
+                  (long long)dims, (long long)head_dim, theta);
+        return r;
+    }
+    int n = (int)(dims / 2);
+    double freq[MAX_FREQS];
+    plain_freqs(freq, n, theta);
+    if (strcmp(type, "linear") == 0) {
+        double factor = cfg_float(&p, "factor", 1);
+        for (int i = 0; i < n; i++) freq[i] /= factor;
+    } else if (strcmp(type, "llama3") == 0) {
+        scale_llama3(&p, freq, n);
+    } else if (strcmp(type, "yarn") == 0) {
+        scale_yarn(&p, &r, freq, n, max_positions);
+    } else if (strcmp(type, "longrope") == 0) {
+        scale_longrope(&p, c, &r, freq, n, max_positions);
+    } else if (strcmp(type, "dynamic") == 0) {
+        cfg_error(&p, "rope_type",
+                  "\"dynamic\" makes the frequencies depend on the length of the sequence, "
+                  "which a compiled model cannot follow");
+    } else if (strcmp(type, "default") != 0) {
+        static const char *const types[] = {"default", "linear", "llama3", "yarn", "longrope"};
+        cfg_error(&p, "rope_type", "unknown kind \"%s\"%s", type,
+                  diag_did_you_mean(c->ctx->a, type, types, 5));
+    }
+    for (int i = 0; i < n; i++)
+        if (!isfinite(freq[i])) cfg_error(&p, "factor", "makes a frequency infinite");
+    if (strcmp(type, "default") != 0) r.freqs = number_list(c->ctx->a, freq, n);
+    cfg_done(&p);
+    return r;
+}
+
+/* ---- statements ---- */
+
+static void st_rope(cJSON *ops, const char *x, const Rope *r) {
+    const char *freqs = r->freqs ? ",'freqs':'freqs'" : "";
+    cJSON *n;
+    st(ops, "{'out':'%s','op':'rope','x':'%s','pos':'pos'%s}", x, x, freqs);
+    n = cJSON_GetArrayItem(ops, cJSON_GetArraySize(ops) - 1);
+    if (!r->freqs) cJSON_AddNumberToObject(n, "theta", r->theta);
+    if (r->dims) cJSON_AddNumberToObject(n, "dims", (double)r->dims);
+    if (r->scale != 1) cJSON_AddNumberToObject(n, "scale", r->scale);
+}
+
+void st_attention(ImportCtx *x, cJSON *ops, const Attention *t) {
+    static const char *const heads[][3] = {{"q", "H", "H*K"}, {"k", "G", "G*K"}, {"v", "G", "G*K"}};
+    for (int i = 0; i < 3; i++) {
+        const char *name = heads[i][0];
+        st_linear(ops, name, "u", arena_printf(x->a, "%s.%s_proj", t->module, name), heads[i][2], "D",
+                  t->bias_qkv);
+        st(ops, "{'out':'%s','op':'reshape','x':'%s','shape':['%s','K']}", name, name, heads[i][1]);
+        if (t->qk_norm && i < 2)
+            st(ops, "{'out':'%s','op':'norm.rms','x':'%s','w':'@%s.%s_norm.weight[K]','eps':%.17g}", name,
+               name, t->module, name, t->eps);
+    }
+    st(ops, "{'out':'pos','op':'position'}");
+    if (t->rope.freqs)
+        st(ops, "{'out':'freqs','op':'constant','values':%s,'shape':['%s']}", t->rope.freqs,
+           t->rope.dims ? arena_printf(x->a, "%lld/2", (long long)t->rope.dims) : "K/2");
+    st_rope(ops, "q", &t->rope);
+    st_rope(ops, "k", &t->rope);
+    st(ops, "{'out':'y','op':'attend','q':'q','k':'k','v':'v'%s,'state':['keys','values']}",
+       t->window ? arena_printf(x->a, ",'window':%lld", (long long)t->window) : "");
+    st(ops, "{'out':'y','op':'reshape','x':'y','shape':['H*K']}");
+    st_linear(ops, "o", "y", arena_printf(x->a, "%s.o_proj", t->module), "D", "H*K", t->bias_o);
+    st(ops, "{'out':'x','map':'x + o'}");
+}
+
+void st_gated_mlp(cJSON *ops, const char *out, const char *module, const char *act, bool bias) {
+    char name[128];
+    static const char *const in[][2] = {{"gate", "gate_proj"}, {"up", "up_proj"}};
+    for (int i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "%s.%s", module, in[i][1]);
+        st_linear(ops, in[i][0], "u", name, "F", "D", bias);
+    }
+    st(ops, "{'out':'f','map':'%s(gate) * up'}", act);
+    snprintf(name, sizeof name, "%s.down_proj", module);
+    st_linear(ops, out, "f", name, "D", "F", bias);
+}
+
+void model_context(ImportCtx *x, cJSON *m, int64_t max_positions, int64_t limit) {
+    int64_t context = max_positions < MAX_CONTEXT ? max_positions : MAX_CONTEXT;
+    if (limit > 0 && limit < context) context = limit;
+    model_set(m, "context", "%lld", (long long)context);
+    if (context == limit && limit < max_positions)
+        model_comment(m,
+                      arena_printf(x->a,
+                                   "the rotary factors for short sequences hold up to %lld tokens; those for "
+                                   "longer ones are left out",
+                                   (long long)limit));
+    else if (context < max_positions)
+        model_comment(m, arena_printf(x->a, "context: the model allows %lld; every token of it costs memory",
+                                      (long long)max_positions));
+}

@@ -1,0 +1,200 @@
+/* The data object of an artefact: btc_artifact_data as a row of words, its texts and tables, and the weights.
+ * Words are either numbers or addresses that the linker fills in; kernels never name the weights. */
+#include <string.h>
+
+#include "artifact_spec.h"
+#include "elf_object.h"
+
+enum { PAGE = 4096 };
+
+void artifact_check(const ArtifactSpec *s) {
+    const btc_info *i = &s->info;
+    if (!i->name || !i->target || !i->cpu) BTC_BUG("artefact without name, target or cpu");
+    if (i->kind != BTC_TOKENS && i->kind != BTC_FEATURES) BTC_BUG("kind of model is not set");
+    if (i->chunk < 1 || i->max_batch < 1 || i->output_width < 1 || i->input_width < 1 || i->context < 0)
+        BTC_BUG("a size of the artefact is not set");
+    if (i->state_bytes < BTC_STATE_HEADER || i->state_bytes % BTC_ALIGN || i->work_shared % BTC_ALIGN ||
+        i->work_thread % BTC_ALIGN)
+        BTC_BUG("state and work sizes must be multiples of %d", BTC_ALIGN);
+    if (i->weights_bytes > 0 && !s->write_weights) BTC_BUG("no writer for the weights");
+    for (int64_t k = 0; k < i->slot_count; k++) {
+        const btc_slot *t = &i->slots[k];
+        if (t->offset < BTC_STATE_HEADER || t->bytes < 0 || t->bytes > i->state_bytes - t->offset)
+            BTC_BUG("slot %s is outside of the state block", t->name);
+    }
+    for (int64_t k = 0; k < s->fill_count; k++) {
+        const btc_fill *f = &s->fills[k];
+        if (f->offset < BTC_STATE_HEADER || f->bytes < 0 || (f->offset | f->bytes) % 4 ||
+            f->bytes > i->state_bytes - f->offset)
+            BTC_BUG("a start value is outside of the state block");
+        if (f->weights >= 0 && f->bytes > i->weights_bytes - f->weights)
+            BTC_BUG("a start value is outside of the weights");
+    }
+}
+
+/* Writing one struct after another, field by field, into `data`; texts go to `texts`. */
+typedef struct Writer {
+    ElfObject e;
+    int data, texts;
+    int texts_symbol;
+    uint64_t start; /* of the struct being written, to check offsets */
+} Writer;
+
+static void add_text(Writer *w, const char *s) {
+    if (!s) {
+        elf_add_word(&w->e, w->data, 0);
+        return;
+    }
+    uint64_t at = elf_add(&w->e, w->texts, s, strlen(s) + 1);
+    elf_add_address(&w->e, w->data, w->texts_symbol, at);
+}
+
+static void add_int(Writer *w, int64_t v) {
+    elf_add_word(&w->e, w->data, (uint64_t)v);
+}
+
+/* The next word must be this field: keeps this file and the structs in step. */
+static void at_field(const Writer *w, uint64_t offset, const char *name) {
+    if (elf_end(&w->e, w->data) - w->start != offset) BTC_BUG("layout of %s", name);
+}
+#define AT(w, type, field) at_field(w, offsetof(type, field), #type "." #field)
+#define INT(w, s, type, field) (AT(w, type, field), add_int(w, (int64_t)(s)->field))
+#define TEXT(w, s, type, field) (AT(w, type, field), add_text(w, (s)->field))
+
+/* A table before the struct that points to it: its offset in `data`. */
+static uint64_t begin(Writer *w) {
+    return w->start = elf_end(&w->e, w->data);
+}
+
+static uint64_t add_slots(Writer *w, const btc_info *info) {
+    uint64_t at = begin(w);
+    for (int64_t k = 0; k < info->slot_count; k++) {
+        const btc_slot *s = &info->slots[k];
+        begin(w);
+        TEXT(w, s, btc_slot, name);
+        TEXT(w, s, btc_slot, dtype);
+        TEXT(w, s, btc_slot, layout);
+        INT(w, s, btc_slot, offset);
+        INT(w, s, btc_slot, bytes);
+        INT(w, s, btc_slot, rank);
+        AT(w, btc_slot, dims);
+        for (int i = 0; i < BTC_MAX_RANK; i++) add_int(w, s->dims[i]);
+        at_field(w, sizeof *s, "btc_slot");
+    }
+    return at;
+}
+
+static uint64_t add_taps(Writer *w, const btc_info *info) {
+    uint64_t at = begin(w);
+    for (int64_t k = 0; k < info->tap_count; k++) {
+        add_text(w, info->taps[k].name);
+        add_int(w, info->taps[k].width);
+    }
+    return at;
+}
+
+static uint64_t add_fills(Writer *w, const ArtifactSpec *s) {
+    uint64_t at = begin(w);
+    for (int64_t k = 0; k < s->fill_count; k++) {
+        const btc_fill *f = &s->fills[k];
+        begin(w);
+        INT(w, f, btc_fill, offset);
+        INT(w, f, btc_fill, bytes);
+        INT(w, f, btc_fill, weights);
+        INT(w, f, btc_fill, word);
+        at_field(w, sizeof *f, "btc_fill");
+    }
+    return at;
+}
+
+static void add_info(Writer *w, const btc_info *i, int data_symbol, uint64_t slots, uint64_t taps) {
+    AT(w, btc_info, version), add_int(w, BTC_ABI_VERSION);
+    AT(w, btc_info, size), add_int(w, sizeof(btc_info));
+    TEXT(w, i, btc_info, name);
+    TEXT(w, i, btc_info, target);
+    TEXT(w, i, btc_info, cpu);
+    INT(w, i, btc_info, kind);
+    INT(w, i, btc_info, vocab);
+    INT(w, i, btc_info, input_width);
+    INT(w, i, btc_info, output_width);
+    INT(w, i, btc_info, chunk);
+    INT(w, i, btc_info, max_batch);
+    INT(w, i, btc_info, context);
+    INT(w, i, btc_info, state_bytes);
+    INT(w, i, btc_info, work_shared);
+    INT(w, i, btc_info, work_thread);
+    INT(w, i, btc_info, layers);
+    INT(w, i, btc_info, parameters);
+    INT(w, i, btc_info, bos);
+    INT(w, i, btc_info, eos);
+    INT(w, i, btc_info, text);
+    INT(w, i, btc_info, fingerprint);
+    INT(w, i, btc_info, weights_bytes);
+    INT(w, i, btc_info, slot_count);
+    AT(w, btc_info, slots), elf_add_address(&w->e, w->data, data_symbol, slots);
+    INT(w, i, btc_info, tap_count);
+    AT(w, btc_info, taps), elf_add_address(&w->e, w->data, data_symbol, taps);
+    at_field(w, sizeof *i, "btc_info");
+}
+
+/* The weights' section: far from everything else, since nothing reaches it by a short distance. */
+static int add_weights(Writer *w, const ArtifactSpec *s) {
+    bool large = w->e.machine == EM_X86_64;
+    uint64_t size = (uint64_t)s->info.weights_bytes;
+    int section = elf_section_stream(&w->e, large ? ".lrodata" : ".rodata.weights",
+                                     SHF_ALLOC | (large ? ELF_X86_64_LARGE : 0u), PAGE, size,
+                                     s->write_weights, s->weights_user);
+    return elf_symbol(&w->e, "btc_weights", section, 0, size, STT_OBJECT, STV_HIDDEN);
+}
+
+static Writer new_writer(Arena *a, uint16_t machine) {
+    Writer w = {.e = elf_new(a, machine, ET_REL)};
+    w.data = elf_section(&w.e, ".data.rel.ro", SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, 16);
+    w.texts = elf_section(&w.e, ".rodata.btc", SHT_PROGBITS, SHF_ALLOC, 1);
+    w.texts_symbol = elf_symbol(&w.e, "btc_artifact_texts", w.texts, 0, 0, STT_OBJECT, STV_HIDDEN);
+    return w;
+}
+
+bool artifact_object(Diag *d, Arena *a, const ArtifactSpec *s, const char *target, const char *weights_file,
+                     const char *file) {
+    artifact_check(s);
+    Writer w = new_writer(a, elf_machine(target));
+    int tables = elf_symbol(&w.e, "btc_artifact_tables", w.data, 0, 0, STT_OBJECT, STV_HIDDEN);
+    int step =
+        elf_symbol(&w.e, s->step ? s->step : "btc_entry_step", ELF_UNDEFINED, 0, 0, STT_NOTYPE, STV_HIDDEN);
+    int chunk = elf_symbol(&w.e, s->chunk ? s->chunk : "btc_entry_chunk", ELF_UNDEFINED, 0, 0, STT_NOTYPE,
+                           STV_HIDDEN);
+    uint64_t slots = add_slots(&w, &s->info), taps = add_taps(&w, &s->info), fills = add_fills(&w, s);
+
+    uint64_t at = begin(&w);
+    elf_symbol(&w.e, "btc_artifact_data", w.data, at, sizeof(btc_artifact), STT_OBJECT, STV_HIDDEN);
+    add_info(&w, &s->info, tables, slots, taps);
+    AT(&w, btc_artifact, fill_count), add_int(&w, s->fill_count);
+    AT(&w, btc_artifact, fills), elf_add_address(&w.e, w.data, tables, fills);
+    AT(&w, btc_artifact, weights);
+    if (s->info.weights_bytes > 0 && !s->weights_in_file)
+        elf_add_address(&w.e, w.data, add_weights(&w, s), 0);
+    else
+        add_int(&w, 0);
+    AT(&w, btc_artifact, weights_file), add_text(&w, weights_file);
+    AT(&w, btc_artifact, step), elf_add_address(&w.e, w.data, step, 0);
+    AT(&w, btc_artifact, chunk), elf_add_address(&w.e, w.data, chunk, 0);
+    at_field(&w, sizeof(btc_artifact), "btc_artifact");
+
+    OutFile o;
+    if (!out_open(d, a, file, &o)) return false;
+    if (elf_write(&w.e, &o)) return out_commit(&o, false);
+    out_abandon(&o);
+    return false;
+}
+
+bool artifact_weights_file(const ArtifactSpec *s, OutFile *o) {
+    artifact_check(s);
+    btc_weights_header h = {.magic = BTC_WEIGHTS_MAGIC, .version = BTC_WEIGHTS_VERSION};
+    h.fingerprint = s->info.fingerprint, h.bytes = (uint64_t)s->info.weights_bytes;
+    if (!out_write(o, &h, sizeof h)) return false;
+    if (s->info.weights_bytes == 0) return true;
+    if (!s->write_weights(s->weights_user, o) || o->failed) return false;
+    if ((uint64_t)ftello(o->f) != sizeof h + h.bytes) BTC_BUG("weights of another size than promised");
+    return true;
+}

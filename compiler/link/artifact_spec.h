@@ -1,0 +1,37 @@
+/* All that an artefact says about its model: what the compiler fills in before linking. */
+#ifndef BTC_LINK_ARTIFACT_SPEC_H
+#define BTC_LINK_ARTIFACT_SPEC_H
+
+#include "base/file.h"
+#include "runtime/artifact.h"
+
+/* Streams the packed weights: exactly info.weights_bytes bytes by out_write. Called once per artefact. */
+typedef bool ArtifactWeights(void *user, OutFile *o);
+
+typedef struct ArtifactSpec {
+    /* The public facts, with pointers of this process. version and size are filled in by the writer. name
+     * must be a C identifier. */
+    btc_info info;
+    const btc_fill *fills;
+    int64_t fill_count;
+    const char *step, *chunk;       /* hidden symbols of the objects; NULL: btc_entry_step, btc_entry_chunk */
+    ArtifactWeights *write_weights; /* NULL only when info.weights_bytes is 0 */
+    void *weights_user;
+    bool weights_in_file; /* --weights=file */
+} ArtifactSpec;
+
+/* Checks what the runtime relies on (alignments, sizes, slots and fills inside the block): our own bugs. */
+void artifact_check(const ArtifactSpec *s);
+
+/* Writes the object file that defines btc_artifact_data, and the weights when they are embedded.
+ * weights_file: base name of the side file, or NULL. */
+bool artifact_object(Diag *d, Arena *a, const ArtifactSpec *s, const char *target, const char *weights_file,
+                     const char *file);
+
+/* Writes the side file into *o (which the caller opened and commits). */
+bool artifact_weights_file(const ArtifactSpec *s, OutFile *o);
+
+/* Writes model.h: btc.h, the model's constants, an example. */
+bool artifact_header(Diag *d, Arena *a, const ArtifactSpec *s, const char *file);
+
+#endif

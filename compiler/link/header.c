@@ -1,0 +1,101 @@
+/* model.h: all that a host needs to know about a model, in one file. */
+#include <ctype.h>
+#include <string.h>
+
+#include "artifact_spec.h"
+#include "runtime_blob.h"
+
+static char *upper(Arena *a, const char *name) {
+    char *s = arena_strdup(a, name);
+    for (char *p = s; *p; p++) *p = (char)toupper((unsigned char)*p);
+    return s;
+}
+
+static void add_constants(Text *t, const btc_info *i, const char *up) {
+    const struct {
+        const char *name;
+        int64_t value;
+        const char *comment;
+    } rows[] = {
+        {"KIND", i->kind, i->kind == BTC_TOKENS ? "BTC_TOKENS" : "BTC_FEATURES"},
+        {"VOCAB", i->vocab, "token ids are below this"},
+        {"INPUT_WIDTH", i->input_width, "values per input row"},
+        {"OUTPUT_WIDTH", i->output_width, "f32 values per output row"},
+        {"CHUNK", i->chunk, "rows that prefill runs at once"},
+        {"MAX_BATCH", i->max_batch, "sequences in one step"},
+        {"CONTEXT", i->context, "longest sequence; 0: no limit"},
+        {"STATE_BYTES", i->state_bytes, "of one sequence"},
+        {"LAYERS", i->layers, ""},
+        {"PARAMETERS", i->parameters, ""},
+        {"BOS", i->bos, "-1: none"},
+        {"EOS", i->eos, "-1: none"},
+        {"TEXT_BYTES", i->text == BTC_TEXT_BYTES, "1: token ids are bytes of text"},
+    };
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+        text_add(t, "#define %s_%s %lld", up, rows[k].name, (long long)rows[k].value);
+        if (*rows[k].comment) text_add(t, " /* %s */", rows[k].comment);
+        text_add(t, "\n");
+    }
+    text_add(t, "#define %s_FINGERPRINT 0x%016llxu\n", up, (unsigned long long)i->fingerprint);
+}
+
+static void add_slots(Text *t, const btc_info *i) {
+    text_add(t, "\n/* The state block: byte offset, name, type, layout (info->slots has the same).\n");
+    for (int64_t k = 0; k < i->slot_count; k++) {
+        const btc_slot *s = &i->slots[k];
+        text_add(t, " * %10lld  %s  %s %s\n", (long long)s->offset, s->name, s->dtype, s->layout);
+    }
+    text_add(t, " */\n");
+}
+
+static void add_example(Text *t, const btc_info *i, const char *up) {
+    bool tokens = i->kind == BTC_TOKENS;
+    const char *type = tokens ? "int32_t" : "float", *n = i->name;
+    text_add(t,
+             "\n/* Example (C11, link with the .o or .a; with a .so: btc_query_fn *query = dlsym(so, "
+             "\"btc_query\")):\n"
+             " *\n"
+             " *     const btc_api *api = %s_btc_query(BTC_ABI_VERSION);\n"
+             " *     btc_model model;\n"
+             " *     btc_status s = api->open(&model, NULL, 0);\n"
+             " *     if (s != BTC_OK) return puts(api->status_text(s)), 1;\n"
+             " *     void *state = aligned_alloc(64, %s_STATE_BYTES);\n"
+             " *     void *work = aligned_alloc(64, api->work_bytes(1));\n"
+             " *     float out[%s_OUTPUT_WIDTH];\n"
+             " *     %s prompt[3 * %s_INPUT_WIDTH] = {0};\n"
+             " *     api->init(&model, state);\n"
+             " *     s = api->prefill(&model, state, work, 1, prompt, 3, out);   the first three rows\n"
+             " *     %s next[%s_INPUT_WIDTH] = {0};\n"
+             " *     s = api->step(&model, &state, 1, work, 1, next, out);       one more\n"
+             " *     api->close(&model);\n"
+             " */\n",
+             n, up, up, type, up, type, up);
+}
+
+bool artifact_header(Diag *d, Arena *a, const ArtifactSpec *s, const char *file) {
+    const char *up = upper(a, s->info.name), *n = s->info.name;
+    Text t = text_new(a);
+    text_add(
+        &t,
+        "/* %s: a model compiled by btc. First its constants, then the interface of all compiled models\n"
+        " * (btc.h, the same text in every such header), at the end an example. */\n"
+        "#ifndef BTC_MODEL_%s_H\n#define BTC_MODEL_%s_H\n\n",
+        n, up, up);
+    add_constants(&t, &s->info, up);
+    add_slots(&t, &s->info);
+    text_add(&t, "\n");
+    text_add_n(&t, runtime_header_text, strlen(runtime_header_text));
+    text_add(&t,
+             "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n"
+             "const btc_api *%s_btc_query(uint32_t version); /* btc_query of the .o and the .a */\n"
+             "#ifdef __cplusplus\n}\n#endif\n",
+             n);
+    add_example(&t, &s->info, up);
+    text_add(&t, "\n#endif\n");
+
+    OutFile o;
+    if (!out_open(d, a, file, &o)) return false;
+    if (out_write(&o, t.s, t.n)) return out_commit(&o, false);
+    out_abandon(&o);
+    return false;
+}

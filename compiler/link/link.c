@@ -1,0 +1,224 @@
+#include "link.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "elf_object.h"
+#include "runtime_blob.h"
+#include "stub_library.h"
+
+enum { MAX_ARGS = 96 };
+
+/* One link under way. */
+typedef struct Link {
+    Diag *d;
+    Arena *a;
+    const LinkJob *job;
+    uint16_t machine;
+    LinkFolder folder;
+    const char *args[MAX_ARGS];
+    int nargs;
+    const char *made; /* lld's output in the folder */
+} Link;
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+bool link_kind(const char *output, LinkKind *kind) {
+    static const struct {
+        const char *suffix;
+        LinkKind kind;
+    } known[] = {{".so", LINK_SHARED}, {".a", LINK_ARCHIVE}, {".o", LINK_OBJECT}, {".h", LINK_HEADER}};
+    const char *dot = strrchr(base_name(output), '.');
+    if (!dot) {
+        *kind = LINK_PROGRAM;
+        return *base_name(output) != 0;
+    }
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(dot, known[i].suffix) == 0) {
+            *kind = known[i].kind;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add(Link *l, const char *arg) {
+    if (l->nargs >= MAX_ARGS - 1) BTC_BUG("too many arguments for the linker");
+    l->args[l->nargs++] = arg;
+}
+
+static const char *in_folder(const Link *l, const char *name) {
+    return arena_printf(l->a, "%s/%s", l->folder.path, name);
+}
+
+static bool write_file(Link *l, const char *file, const void *data, size_t size) {
+    OutFile o;
+    if (!out_open(l->d, l->a, file, &o)) return false;
+    if (out_write(&o, data, size)) return out_commit(&o, false);
+    out_abandon(&o);
+    return false;
+}
+
+static bool add_runtime(Link *l) {
+    RuntimeObject objects[MAX_RUNTIME_OBJECTS];
+    int n = runtime_objects(l->job->target, l->job->threads, l->job->kind == LINK_PROGRAM, objects);
+    for (int i = 0; i < n; i++) {
+        const char *file = in_folder(l, arena_printf(l->a, "runtime_%s.o", objects[i].name));
+        if (!write_file(l, file, objects[i].data, objects[i].size)) return false;
+        add(l, file);
+    }
+    return true;
+}
+
+/* All inputs: emitted code, the artefact's data, the runtime. */
+static bool add_inputs(Link *l) {
+    const LinkJob *j = l->job;
+    for (int i = 0; i < j->object_count; i++) add(l, j->objects[i]);
+    const char *side = NULL, *data = in_folder(l, "artifact.o");
+    if (j->spec->weights_in_file) side = arena_printf(l->a, "%s.weights", base_name(j->output));
+    if (!artifact_object(l->d, l->a, j->spec, j->target, side, data)) return false;
+    add(l, data);
+    return add_runtime(l);
+}
+
+static bool add_libraries(Link *l) {
+    const char *stubs[MAX_STUBS];
+    int n;
+    if (!stub_libraries(l->d, l->a, l->folder.path, l->machine, stubs, &n)) return false;
+    add(l, "--as-needed");
+    for (int i = 0; i < n; i++) add(l, stubs[i]);
+    return true;
+}
+
+static bool add_shared_options(Link *l) {
+    Text script = text_new(l->a);
+    text_add(&script, "{ global: btc_query;");
+    for (int i = 0; i < l->job->export_count; i++) text_add(&script, " %s;", l->job->exports[i]);
+    text_add(&script, " local: *; };\n");
+    const char *file = in_folder(l, "exports");
+    if (!write_file(l, file, script.s, script.n)) return false;
+    add(l, "-shared");
+    add(l, arena_printf(l->a, "-soname=%s", base_name(l->job->output)));
+    add(l, arena_printf(l->a, "--version-script=%s", file));
+    return true;
+}
+
+static void add_program_options(Link *l) {
+    add(l, "-pie");
+    add(l, l->machine == EM_X86_64 ? "--dynamic-linker=/lib64/ld-linux-x86-64.so.2"
+                                   : "--dynamic-linker=/lib/ld-linux-aarch64.so.1");
+}
+
+/* lld's first line without its name, or all it said if that is all there is. */
+static const char *clean_message(Arena *a, const char *said) {
+    static const char prefix[] = "ld.lld: error: ";
+    const char *at = strstr(said, prefix);
+    Text t = text_new(a);
+    text_add(&t, "%s", at ? at + sizeof prefix - 1 : *said ? said : "it said nothing");
+    while (t.n && (t.s[t.n - 1] == '\n' || t.s[t.n - 1] == ' ')) t.s[--t.n] = 0;
+    return t.s;
+}
+
+static bool run_linker(Link *l) {
+    static const char *const names[] = {"ld.lld-19", "ld.lld"};
+    int count = l->job->linker ? 1 : (int)(sizeof names / sizeof *names), status = -1;
+    Loc loc = {.file = l->job->output};
+    char *said = "";
+    l->args[l->nargs] = NULL;
+    for (int i = 0; i < count; i++) {
+        l->args[0] = l->job->linker ? l->job->linker : names[i];
+        status = spawn_and_wait(l->a, l->args, &said);
+        if (status != -1 || errno != ENOENT) break;
+    }
+    if (status == 0) return true;
+    if (status == -1 && errno == ENOENT)
+        return diag_error(l->d, loc, "cannot link: there is no %s on PATH (it comes with LLVM's lld 19)",
+                          l->job->linker ? l->job->linker : "ld.lld-19 or ld.lld");
+    if (status == -1) return diag_error(l->d, loc, "cannot start %s: %s", l->args[0], strerror(errno));
+    if (status == -2) return diag_error(l->d, loc, "the linker was killed; is the disk or the memory full?");
+    return diag_error(l->d, loc, "the linker failed: %s", clean_message(l->a, said));
+}
+
+/* lld's output in the folder, from all inputs. */
+static bool link_inputs(Link *l) {
+    LinkKind kind = l->job->kind;
+    l->made = in_folder(l, "made");
+    add(l, NULL); /* the linker's name comes here */
+    add(l, "-o");
+    add(l, l->made);
+    if (kind == LINK_OBJECT || kind == LINK_ARCHIVE) {
+        add(l, "-r");
+        return add_inputs(l) && run_linker(l);
+    }
+    static const char *const common[] = {"--gc-sections", "--build-id=none", "--hash-style=gnu",
+                                         "-znow",         "-znoexecstack",   "-zdefs"};
+    for (size_t i = 0; i < sizeof common / sizeof *common; i++) add(l, common[i]);
+    if (kind == LINK_SHARED && !add_shared_options(l)) return false;
+    if (kind == LINK_PROGRAM) add_program_options(l);
+    return add_inputs(l) && add_libraries(l) && run_linker(l);
+}
+
+static bool move_to_output(Link *l) {
+    bool executable = l->job->kind == LINK_SHARED || l->job->kind == LINK_PROGRAM;
+    mode_t mask = umask(0);
+    umask(mask);
+    if (chmod(l->made, (executable ? 0777u : 0666u) & ~mask) == 0 && rename(l->made, l->job->output) == 0)
+        return true;
+    return diag_error(l->d, (Loc){.file = l->job->output}, "cannot write: %s", strerror(errno));
+}
+
+static bool make_archive(Link *l, const char *symbol) {
+    const char *base = base_name(l->job->output), *dot = strrchr(base, '.');
+    const char *member = arena_printf(l->a, "%.*s.o", (int)(dot ? dot - base : (long)strlen(base)), base);
+    OutFile o;
+    if (!out_open(l->d, l->a, l->job->output, &o)) return false;
+    if (ar_archive(l->d, l->a, l->made, member, symbol, &o)) return out_commit(&o, false);
+    out_abandon(&o);
+    return false;
+}
+
+/* Nothing has its final name before all of it is made; the side file gets it first. */
+static bool finish(Link *l, OutFile *side) {
+    LinkKind kind = l->job->kind;
+    const char *symbol = arena_printf(l->a, "%s_btc_query", l->job->spec->info.name);
+    if (kind == LINK_OBJECT || kind == LINK_ARCHIVE) {
+        if (!elf_localise(l->d, l->a, l->made, "btc_query", symbol)) return false;
+    }
+    if (side && !out_commit(side, false)) return false;
+    if (kind == LINK_ARCHIVE ? make_archive(l, symbol) : move_to_output(l)) return true;
+    if (side) unlink(side->name); /* weights without their model are of no use */
+    return false;
+}
+
+static bool link_in_folder(Link *l) {
+    if (!link_inputs(l)) return false;
+    const ArtifactSpec *spec = l->job->spec;
+    if (!spec->weights_in_file || spec->info.weights_bytes == 0) return finish(l, NULL);
+    OutFile side;
+    if (!out_open(l->d, l->a, arena_printf(l->a, "%s.weights", l->job->output), &side)) return false;
+    if (artifact_weights_file(spec, &side) && finish(l, &side)) return true;
+    out_abandon(&side); /* after a commit there is nothing left to abandon */
+    return false;
+}
+
+bool link_artifact(Diag *d, const LinkJob *job) {
+    if (job->kind == LINK_HEADER) return artifact_header(d, d->arena, job->spec, job->output);
+    Loc loc = {.file = job->output};
+    RuntimeObject objects[MAX_RUNTIME_OBJECTS];
+    Link l = {.d = d, .a = d->arena, .job = job, .machine = elf_machine(job->target)};
+    if (!l.machine || runtime_objects(job->target, job->threads, false, objects) == 0) {
+        char list[128];
+        runtime_targets(list, sizeof list);
+        return diag_error(d, loc, "cannot link for %s: this btc has a runtime for %s", job->target, list);
+    }
+    if (!link_folder_open(d, l.a, job->output, &l.folder)) return false;
+    bool ok = link_in_folder(&l);
+    link_folder_remove(&l.folder);
+    return ok;
+}

@@ -1,0 +1,51 @@
+/* The last arrow: objects -> artefact. Everything is made in a temporary folder beside the output and moved
+ * to its name at the end, so an output is whole or absent. The linker is lld as a child process; the target
+ * needs no sysroot and no C toolchain. */
+#ifndef BTC_LINK_LINK_H
+#define BTC_LINK_LINK_H
+
+#include "artifact_spec.h"
+
+typedef enum LinkKind { LINK_SHARED, LINK_ARCHIVE, LINK_OBJECT, LINK_PROGRAM, LINK_HEADER } LinkKind;
+
+/* What a file name asks for: .so .a .o .h, or a program when the base name has no dot. false: none of them.
+ */
+bool link_kind(const char *output, LinkKind *kind);
+
+/* A folder for intermediate files, beside `output`: weights do not fit everywhere, and a rename must do. */
+typedef struct LinkFolder {
+    char *path;
+} LinkFolder;
+bool link_folder_open(Diag *d, Arena *a, const char *output, LinkFolder *f);
+void link_folder_remove(LinkFolder *f); /* with all its files; may be called again */
+
+typedef struct LinkJob {
+    const char *output;
+    LinkKind kind;
+    const char *target;         /* "x86_64", "aarch64", or a triple that begins so */
+    const char *const *objects; /* files with the emitted code */
+    int object_count;
+    const char *const *exports; /* further symbols of the objects that a .so exports */
+    int export_count;
+    const ArtifactSpec *spec; /* .weights_in_file: also writes <output>.weights */
+    bool threads;             /* with OpenMP */
+    const char *linker;       /* NULL: ld.lld-19 or ld.lld on PATH */
+} LinkJob;
+
+/* Makes the artefact (for LINK_HEADER: only the header). */
+bool link_artifact(Diag *d, const LinkJob *job);
+
+/* The parts, each in its own file. */
+
+/* elf_localise.c: makes all symbols of a relocatable object local except undefined ones and `keep`, which is
+ * renamed to `name`. So two artefacts can be linked into one program. */
+bool elf_localise(Diag *d, Arena *a, const char *file, const char *keep, const char *name);
+
+/* ar_archive.c: an archive with one member (an object that defines `symbol`), with the index linkers need. */
+bool ar_archive(Diag *d, Arena *a, const char *object, const char *member, const char *symbol, OutFile *o);
+
+/* spawn.c: runs a program and waits. argv[0] is looked up on PATH; argv ends with NULL. *output gets what it
+ * printed. Returns its exit status; -1: it cannot be started (errno), -2: it was killed by a signal. */
+int spawn_and_wait(Arena *a, const char *const *argv, char **output);
+
+#endif

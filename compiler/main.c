@@ -1,0 +1,36 @@
+/* The command line: options only. Each command lives in a file under commands/ and has a row in commands.def.
+ */
+#include <string.h>
+
+#include "commands/commands.h"
+
+static int usage(FILE *out) {
+    fputs("btc: compiles sequence models (Mamba, RWKV, Griffin, Hyena, Llama, Mixtral, your own) to native "
+          "code\n"
+          "\n"
+          "  btc MODEL -o OUTPUT [options]     MODEL: a description (.json), a Hugging Face folder, or a "
+          "weights\n"
+          "                                    file (.safetensors, .pth)\n"
+          "                                    OUTPUT: x.so x.a x.o x.h, or a name without a dot: a program\n"
+          "\n"
+          "Examples\n"
+          "  btc model.json -o model.so        a shared library (btc model.json -o model.h: its C header)\n"
+          "  btc mamba-130m-hf/ -o mamba       a program that runs by itself: ./mamba --help\n"
+          "  btc import mamba-130m-hf/ -o m.json   the checkpoint as a description, to read and edit\n"
+          "  btc report model.json             what it costs, layer by layer\n"
+          "\n"
+          "Commands (btc COMMAND --help tells more)\n",
+          out);
+    for (int i = 0; i < COMMAND_COUNT; i++) fprintf(out, "  %-10s %s\n", COMMANDS[i]->name, COMMANDS[i]->doc);
+    return out == stdout ? 0 : 2;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) return usage(stderr);
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+        return usage(stdout);
+    if (!strcmp(argv[1], "--version")) return puts("btc 0.1.0 (LLVM 19)"), 0;
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        if (!strcmp(argv[1], COMMANDS[i]->name)) return COMMANDS[i]->run(argc - 1, argv + 1);
+    return command_compile.run(argc, argv);
+}

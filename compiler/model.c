@@ -1,0 +1,110 @@
+#include "model.h"
+
+#include <string.h>
+
+#include "desc/desc.h"
+#include "import/import.h"
+
+static bool has_suffix(const char *s, const char *suffix) {
+    size_t n = strlen(s), k = strlen(suffix);
+    return n >= k && !strcmp(s + n - k, suffix);
+}
+
+static bool open_description(Diag *d, Model *m) {
+    m->description_name = m->path;
+    m->description = file_read_text(d, m->arena, m->path, &m->description_size);
+    if (!m->description) return false;
+    m->weights_open = true;
+    return desc_open_weights(d, m->arena, m->path, m->description, m->description_size, &m->weights);
+}
+
+static bool open_checkpoint(Diag *d, Model *m, const char *arch) {
+    m->weights_open = true;
+    if (!weights_open(d, m->arena, m->path, &m->weights)) return false;
+    m->description = import_model(d, m->arena, m->path, arch, &m->weights, NULL);
+    if (!m->description) return false;
+    m->description_size = strlen(m->description);
+    m->description_name = arena_printf(m->arena, "%s (imported)", m->path);
+    return true;
+}
+
+/* Matrices are stored as the checkpoint has them, unless the user wants another type. Layers may differ; the
+ * first one that a block is used for decides. */
+static void set_storage(Model *m, const char *dtype) {
+    for (Func *f = m->module->first; f; f = f->next) {
+        const char *prefix = "";
+        Func *main_func = ir_func_find(m->module, "main");
+        OPS_OF (main_func->body, op) {
+            if (op->def->pattern == PAT_CALL && !strcmp(attr_str(op, "func", ""), f->name)) {
+                prefix = attr_str(op, "prefix", "");
+                break;
+            }
+        }
+        OPS_OF (f->body, op) {
+            if (op->def != OP_TABLE[OP_weight]) continue;
+            const char *name = desc_weight_name(m->arena, prefix, attr_str(op, "name", ""));
+            const RawTensor *t = weights_find(&m->weights, desc_weight_part(m->arena, name, 0));
+            const char *own = t ? dtype_name(t->dt) : "f32";
+            if (strcmp(own, "bf16") && strcmp(own, "f16")) own = "f32";
+            op_set_str(f, op, "storage", dtype ? dtype : own);
+        }
+    }
+}
+
+bool model_open(Diag *d, Arena *a, const char *path, const ModelOptions *o, Model *m) {
+    *m = (Model){.arena = a, .path = path};
+    if (has_suffix(path, ".gguf"))
+        return diag_error(d, (Loc){.file = path},
+                          "GGUF files are not read by this version; give a Hugging Face "
+                          "folder, a .safetensors or .pth file, or a description (.json)");
+    if (!file_exists(path)) return diag_error(d, (Loc){.file = path}, "no such file or folder");
+    bool is_description = has_suffix(path, ".json") && !has_suffix(path, ".index.json");
+    if (!(is_description ? open_description(d, m) : open_checkpoint(d, m, o->arch))) return false;
+    m->module = desc_load(d, a, m->description_name, m->description, m->description_size, &m->weights);
+    if (!m->module || !desc_check_weights(d, a, m->module, &m->weights)) return false;
+    set_storage(m, o->dtype);
+    return true;
+}
+
+void model_close(Model *m) {
+    if (m->weights_open) weights_close(&m->weights);
+    m->weights_open = false;
+}
+
+static bool env_weight(void *user, Diag *d, Loc loc, const char *name, Type type, double *data) {
+    const Model *m = user;
+    const RawTensor *t = weights_find(&m->weights, name);
+    if (!t) return diag_error(d, loc, "the checkpoint has no tensor \"%s\"", name);
+    if (raw_tensor_count(t) != type_count(type))
+        return diag_error(d, loc, "tensor \"%s\" is %s, expected %s", name, raw_tensor_type(m->arena, t),
+                          type_text(m->arena, type));
+    for (int64_t i = 0; i < type_count(type); i++) data[i] = dtype_load(t->dt, t->data, i);
+    return true;
+}
+
+Env model_env(Model *m) {
+    return (Env){.user = m, .weight = env_weight};
+}
+
+static uint64_t mix(uint64_t h, const void *data, size_t n) {
+    const unsigned char *p = data;
+    uint64_t x;
+    for (; n >= 8; n -= 8, p += 8) {
+        memcpy(&x, p, 8);
+        h = (h ^ x) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 29;
+    }
+    for (; n; n--, p++) h = (h ^ *p) * 0x100000001b3u;
+    return h;
+}
+
+uint64_t model_fingerprint(const Model *m) {
+    uint64_t h = mix(0x62746331u, m->description, m->description_size);
+    for (int i = 0; i < m->weights.n; i++) {
+        const RawTensor *t = &m->weights.tensors[i];
+        h = mix(h, t->name, strlen(t->name));
+        h = mix(h, t->dim, sizeof *t->dim * (size_t)t->rank);
+        h = mix(h, t->data, t->bytes);
+    }
+    return h;
+}

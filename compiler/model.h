@@ -1,0 +1,34 @@
+/* A model as the compiler holds it: whatever the user named (a description, a checkpoint folder, a weights
+ * file) as an IR module with its checkpoint opened and checked against it. */
+#ifndef BTC_MODEL_H
+#define BTC_MODEL_H
+
+#include "op.h"
+#include "weights/weights.h"
+
+typedef struct ModelOptions {
+    const char *arch;  /* --arch, or NULL */
+    const char *dtype; /* --dtype: storage of matrices, or NULL: as in the checkpoint */
+    int64_t context;   /* --context, or 0 */
+} ModelOptions;
+
+typedef struct Model {
+    Arena *arena;
+    const char *path;
+    char *description; /* JSON text */
+    size_t description_size;
+    const char *description_name; /* for messages */
+    Module *module;
+    WeightSet weights;
+    bool weights_open;
+} Model;
+
+bool model_open(Diag *d, Arena *a, const char *path, const ModelOptions *o, Model *out);
+void model_close(Model *m);
+
+/* The checkpoint's tensors by full name, for the interpreter and the packer; `user` is the Model. */
+Env model_env(Model *m);
+/* 64 bits that change when any byte of the checkpoint or of the description changes. */
+uint64_t model_fingerprint(const Model *m);
+
+#endif

@@ -1,0 +1,30 @@
+/* Chooses, for every op that can be computed over a chunk in several ways, the first of its forms that does
+ * not refuse, and notes why the better ones did: `btc report` prints it. */
+#include "pass.h"
+
+static void choose(PassCtx *cx, Func *f, Op *op) {
+    Arena *a = f->module->arena;
+    const char *why = NULL;
+    for (const OpForm *form = op->def->forms; form->name; form++) {
+        const char *no = form->refuse ? form->refuse(op, f->form, a) : NULL;
+        if (no) {
+            why = arena_printf(a, "%s%snot %s: %s", why ? why : "", why ? "; " : "", form->name, no);
+            continue;
+        }
+        op_set_str(f, op, "form", form->name);
+        if (why) op_set_str(f, op, "why", why);
+        cx->changed++;
+        return;
+    }
+}
+
+static bool run(PassCtx *cx, Module *m) {
+    for (Func *f = m->first; f; f = f->next)
+        OPS_OF (f->body, op) {
+            if (f->form == FORM_CHUNK && op->def->forms) choose(cx, f, op);
+        }
+    return true;
+}
+
+const Pass pass_choose_form = {"choose-form", "gives each recurrence the best form that is legal for it",
+                               run};

@@ -1,0 +1,40 @@
+/* Passes over modules, and the runner that goes through compiler/pipeline.def. A pass is one file that exports
+ * one `const Pass`. It works on what ops say of themselves (pattern, state, shapes), hardly ever on names; where
+ * a name must be tested, its comment says why. */
+#ifndef BTC_PASS_H
+#define BTC_PASS_H
+
+#include "op.h"
+
+typedef struct PassCtx {
+    Diag *diag;
+    int changed; /* rewrites; 0: the runner says "(unchanged)" */
+} PassCtx;
+
+typedef struct Pass {
+    const char *name; /* kebab-case */
+    const char *doc;  /* one line */
+    bool (*run)(PassCtx *cx, Module *m); /* false: messages are filed */
+} Pass;
+
+#define PASS(id) extern const Pass pass_##id;
+#include "pipeline.def"
+#undef PASS
+extern const Pass *const PASSES[];
+extern const int PASS_COUNT;
+
+typedef struct PassOptions {
+    const char *print_after; /* a pass, "all" or NULL */
+    const char *stop_after;  /* or NULL */
+    FILE *print_to;
+    bool time;
+    bool verify; /* check the module after every pass */
+} PassOptions;
+bool run_passes(Diag *d, Module *m, const PassOptions *o);
+
+/* What several passes need. */
+bool op_is_constant(const Op *op); /* all results known at compile time */
+/* Builds an op before `at`; see ir_build. */
+Op *build_before(PassCtx *cx, Func *f, Op *at, const char *name, Value *const *in, int nin, Attr *attrs);
+
+#endif

@@ -1,0 +1,32 @@
+/* Makes of every function a step (one token of several sequences) and a chunk (many tokens of one sequence).
+ * The text is the same; what differs is what a row is, and which form each recurrence takes. Nobody writes a
+ * step.
+ *
+ *     @main, @mamba   ->   @main, @mamba (kept as written), @main.step, @mamba.step, @main.chunk,
+ * @mamba.chunk */
+#include <string.h>
+
+#include "pass.h"
+
+static void split(PassCtx *cx, Func *f, Form form) {
+    Arena *a = f->module->arena;
+    Func *g = ir_func_clone(f, arena_printf(a, "%s.%s", f->name, form_name(form)));
+    g->form = form;
+    if (!strcmp(f->name, "main")) attr_set(a, &g->attrs, (Attr){.name = "main", .kind = AT_BOOL, .i = 1});
+    OPS_OF (g->body, op) {
+        if (op->def->pattern == PAT_CALL)
+            op_set_str(g, op, "func", arena_printf(a, "%s.%s", attr_str(op, "func", ""), form_name(form)));
+    }
+    cx->changed++;
+}
+
+static bool run(PassCtx *cx, Module *m) {
+    for (Func *f = m->first, *last = m->last; f; f = f == last ? NULL : f->next) {
+        if (f->nparams == 0) continue; /* constants of a function */
+        split(cx, f, FORM_STEP);
+        split(cx, f, FORM_CHUNK);
+    }
+    return true;
+}
+
+const Pass pass_split_entry = {"split-entry", "makes of every function a one-token step and a chunk", run};

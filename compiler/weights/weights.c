@@ -1,0 +1,309 @@
+/* The set of tensors, and how a path the user gave becomes container files: one file, an index with its
+ * shards, or a folder. The set stays sorted by name after every file, so that finding is a binary search. */
+#include "weights.h"
+
+#include <cjson/cJSON.h>
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "container.h"
+
+enum { MAX_INDEX = 100 << 20 };
+
+Loc container_loc(const char *file, const char *tensor) {
+    return (Loc){.file = file, .path = tensor};
+}
+
+const char *container_clean(Arena *a, const char *s, size_t n) {
+    enum { LONGEST = 200 };
+    char *c = arena_strndup(a, s, n < LONGEST ? n : LONGEST);
+    size_t len = n < LONGEST ? n : LONGEST;
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)c[i] < 0x20 || c[i] == 0x7f) c[i] = '?';
+    return n < LONGEST ? c : arena_printf(a, "%s...", c);
+}
+
+/* ---- tensors ---- */
+
+bool container_measure(RawTensor *t, int64_t *count) {
+    int64_t n = 1, bytes;
+    bool empty = false;
+    for (int i = 0; i < t->rank; i++) empty |= t->dim[i] == 0;
+    /* Without this test [2^62, 2^62, 0] would fit or not depending on the order of its axes. */
+    for (int i = 0; i < t->rank && !empty; i++)
+        if (__builtin_mul_overflow(n, t->dim[i], &n)) return false;
+    if (empty) n = 0;
+    if (__builtin_mul_overflow(n, (int64_t)dtype_size(t->dt), &bytes)) return false;
+    *count = n;
+    t->bytes = (size_t)bytes;
+    return true;
+}
+
+bool container_check_name(Diag *d, Arena *a, const char *file, const char *name) {
+    if (!*name) return diag_error(d, container_loc(file, NULL), "a tensor has an empty name");
+    for (const char *s = name; *s; s++)
+        if ((unsigned char)*s < 0x20 || *s == 0x7f)
+            return diag_error(d, container_loc(file, container_clean(a, name, strlen(name))),
+                              "the tensor's name holds a control character");
+    return true;
+}
+
+static int by_name(const void *x, const void *y) {
+    return strcmp(((const RawTensor *)x)->name, ((const RawTensor *)y)->name);
+}
+
+static bool named_twice(Diag *d, const RawTensor *a, const RawTensor *b) {
+    if (a->file == b->file)
+        return diag_error(d, container_loc(b->file, b->name), "the file names this tensor twice");
+    return diag_error(d, container_loc(b->file, b->name), "this tensor is also in %s", a->file);
+}
+
+bool container_seal(Diag *d, WeightSet *w, int first) {
+    int fresh = w->n - first;
+    if (fresh == 0) return true;
+    RawTensor *t = w->tensors;
+    qsort(t + first, (size_t)fresh, sizeof *t, by_name);
+    /* Merged from the back: only the new part is copied, which matters with a hundred shards. */
+    const RawTensor *add = arena_copy(w->arena, t + first, (size_t)fresh * sizeof *t);
+    int old = first - 1, next = fresh - 1;
+    for (int to = w->n - 1; next >= 0; to--)
+        t[to] = old >= 0 && by_name(&t[old], &add[next]) > 0 ? t[old--] : add[next--];
+    for (int i = 1; i < w->n; i++)
+        if (!strcmp(t[i - 1].name, t[i].name)) return named_twice(d, &t[i - 1], &t[i]);
+    return true;
+}
+
+RawTensor *weights_find(const WeightSet *w, const char *name) {
+    RawTensor key = {.name = name};
+    return w->n ? bsearch(&key, w->tensors, (size_t)w->n, sizeof key, by_name) : NULL;
+}
+
+int64_t raw_tensor_count(const RawTensor *t) {
+    int64_t n = 0;
+    RawTensor copy = *t;
+    return container_measure(&copy, &n) ? n : 0;
+}
+
+const char *raw_tensor_type(Arena *a, const RawTensor *t) {
+    Text text = text_new(a);
+    text_add(&text, "%s[", dtype_name(t->dt));
+    for (int i = 0; i < t->rank; i++) text_add(&text, "%s%lld", i ? "," : "", (long long)t->dim[i]);
+    text_add(&text, "]");
+    return text.s;
+}
+
+/* ---- paths ---- */
+
+static bool ends_with(const char *s, const char *end) {
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && !strcmp(s + n - m, end);
+}
+
+static bool is_index(const char *s) {
+    return ends_with(s, ".index.json");
+}
+static bool is_pth(const char *s) {
+    return ends_with(s, ".pth") || ends_with(s, ".pt") || ends_with(s, ".bin");
+}
+static bool is_safetensors(const char *s) {
+    return ends_with(s, ".safetensors");
+}
+
+static const char *join(Arena *a, const char *folder, const char *name) {
+    const char *slash = !*folder || ends_with(folder, "/") ? "" : "/";
+    return arena_printf(a, "%s%s%s", folder, slash, name);
+}
+
+static const char *folder_of(Arena *a, const char *file) {
+    const char *slash = strrchr(file, '/');
+    return slash ? arena_strndup(a, file, (size_t)(slash - file) + 1) : "";
+}
+
+static int by_text(const void *x, const void *y) {
+    return strcmp(*(const char *const *)x, *(const char *const *)y);
+}
+
+/* The checkpoint files in a folder ("" is the current one), sorted. */
+static const char **list_folder(Arena *a, const char *folder, int *count) {
+    const char **names = NULL;
+    int n = 0, cap = 0;
+    DIR *dir = opendir(*folder ? folder : ".");
+    for (struct dirent *e; dir && (e = readdir(dir));)
+        if (is_index(e->d_name) || is_pth(e->d_name) || is_safetensors(e->d_name))
+            ARENA_PUSH(a, names, n, cap, arena_strdup(a, e->d_name));
+    if (dir) closedir(dir);
+    if (n) qsort(names, (size_t)n, sizeof *names, by_text);
+    *count = n;
+    return names;
+}
+
+static bool no_such_file(Diag *d, Arena *a, const char *path) {
+    const char *slash = strrchr(path, '/');
+    int n = 0;
+    const char **names = list_folder(a, folder_of(a, path), &n);
+    return diag_error(d, (Loc){.file = path}, "no such file or folder%s",
+                      diag_did_you_mean(a, slash ? slash + 1 : path, names, n));
+}
+
+static bool add_container(Diag *d, WeightSet *w, const char *path) {
+    const char *file = arena_strdup(w->arena, path);
+    Loc loc = {.file = file};
+    FileMap m;
+    if (!file_map(d, file, &m)) return false;
+    ARENA_PUSH(w->arena, w->maps, w->nmaps, w->maps_cap, m);
+    if (m.size == 0) return diag_error(d, loc, "is empty: expected a checkpoint");
+    static const char lfs[] = "version https://git-lfs";
+    if (m.size > sizeof lfs && !memcmp(m.data, lfs, sizeof lfs - 1))
+        return diag_error(d, loc,
+                          "is a Git LFS pointer, not the checkpoint itself: fetch it with git lfs pull");
+    bool zip = m.size >= 4 && !memcmp(m.data, "PK\3\4", 4);
+    if (zip || is_pth(file)) return pth_read(d, w, file, m.data, m.size);
+    if (is_safetensors(file)) return safetensors_read(d, w, file, m.data, m.size);
+    return diag_error(d, loc, "is not a checkpoint: expected .safetensors, .pth, .pt, .bin or .index.json");
+}
+
+/* ---- an index and its shards ---- */
+
+typedef struct Placed {
+    const char *tensor, *shard;
+} Placed;
+
+static int by_tensor(const void *x, const void *y) {
+    return strcmp(((const Placed *)x)->tensor, ((const Placed *)y)->tensor);
+}
+
+/* The pairs of weight_map, sorted by tensor. cJSON keeps keys that come twice, so they end up side by side.
+ */
+static bool read_weight_map(Diag *d, Arena *a, const char *file, const cJSON *map, Placed **out, int *count) {
+    Placed *p = NULL;
+    int n = 0, cap = 0;
+    for (const cJSON *e = map->child; e; e = e->next) {
+        Loc loc = container_loc(file, container_clean(a, e->string, strlen(e->string)));
+        if (!cJSON_IsString(e)) return diag_error(d, loc, "must be the name of a shard file");
+        const char *s = e->valuestring;
+        if (!*s || strchr(s, '/') || !strncmp(s, "..", 2) || !strcmp(s, "."))
+            return diag_error(d, loc, "shard \"%s\" must be a file beside the index, not a path",
+                              container_clean(a, s, strlen(s)));
+        if (is_index(s))
+            return diag_error(d, loc, "shard \"%s\" is an index itself", container_clean(a, s, strlen(s)));
+        if (!container_check_name(d, a, file, e->string)) return false;
+        Placed one = {arena_strdup(a, e->string), arena_strdup(a, s)};
+        ARENA_PUSH(a, p, n, cap, one);
+    }
+    if (!n) return diag_error(d, (Loc){.file = file}, "weight_map is empty: no tensor is named");
+    qsort(p, (size_t)n, sizeof *p, by_tensor);
+    for (int i = 1; i < n; i++)
+        if (!strcmp(p[i - 1].tensor, p[i].tensor))
+            return diag_error(d, container_loc(file, p[i].tensor), "weight_map names this tensor twice");
+    *out = p, *count = n;
+    return true;
+}
+
+static bool parse_index(Diag *d, Arena *a, const char *file, const FileMap *m, Placed **out, int *count) {
+    Loc loc = {.file = file};
+    const char *end = NULL, *text = (const char *)m->data;
+    if (m->size > MAX_INDEX) return diag_error(d, loc, "is larger than 100 MB: not a checkpoint index");
+    cJSON *json = cJSON_ParseWithLengthOpts(text, m->size, &end, 0);
+    const cJSON *map = cJSON_GetObjectItemCaseSensitive(json, "weight_map");
+    bool ok = false;
+    if (!json)
+        diag_error(d, loc, "is not JSON (byte %td)", end ? end - text : (ptrdiff_t)0);
+    else if (!cJSON_IsObject(map))
+        diag_error(d, loc, "must have an object \"weight_map\" from tensor names to shard files");
+    else
+        ok = read_weight_map(d, a, file, map, out, count);
+    cJSON_Delete(json);
+    return ok;
+}
+
+/* Says why the tensor is not where weight_map has it. */
+static bool misplaced(Diag *d, WeightSet *w, const char *index, const Placed *p, const char *shard,
+                      const RawTensor *found) {
+    Loc loc = container_loc(index, p->tensor);
+    if (found) return diag_error(d, loc, "weight_map has it in %s, but it is in %s", shard, found->file);
+    const char **names = ARENA_ARRAY(w->arena, const char *, w->n);
+    int n = 0;
+    for (int i = 0; i < w->n; i++)
+        if (!strcmp(w->tensors[i].file, shard)) names[n++] = w->tensors[i].name;
+    return diag_error(d, loc, "weight_map has it in %s, which holds no such tensor%s", shard,
+                      diag_did_you_mean(w->arena, p->tensor, names, n));
+}
+
+static bool add_shard(Diag *d, WeightSet *w, const char *index, const char *folder, const Placed *p) {
+    const char *path = join(w->arena, folder, p->shard);
+    if (file_exists(path)) return add_container(d, w, path);
+    path = container_clean(w->arena, path, strlen(path));
+    int n = 0;
+    const char **near = list_folder(w->arena, folder, &n);
+    return diag_error(d, container_loc(index, p->tensor), "its shard %s is not there%s", path,
+                      diag_did_you_mean(w->arena, p->shard, near, n));
+}
+
+static bool add_index(Diag *d, WeightSet *w, const char *file) {
+    Arena *a = w->arena;
+    Placed *p = NULL;
+    const char **shards = NULL;
+    int n = 0, nshards = 0, cap = 0;
+    FileMap m;
+    if (!file_map(d, file, &m)) return false;
+    bool ok = parse_index(d, a, file, &m, &p, &n);
+    file_unmap(&m);
+    if (!ok) return false;
+    const char *folder = folder_of(a, file);
+    for (int i = 0; i < n; i++) {
+        int s = 0;
+        while (s < nshards && strcmp(shards[s], p[i].shard)) s++;
+        if (s < nshards) continue;
+        ARENA_PUSH(a, shards, nshards, cap, p[i].shard);
+        if (!add_shard(d, w, file, folder, &p[i])) return false;
+    }
+    for (int i = 0; i < n; i++) {
+        const char *shard = join(a, folder, p[i].shard);
+        const RawTensor *t = weights_find(w, p[i].tensor);
+        if (!t || strcmp(t->file, shard)) return misplaced(d, w, file, &p[i], shard, t);
+    }
+    return true;
+}
+
+/* ---- folders ---- */
+
+static bool add_folder(Diag *d, WeightSet *w, const char *folder) {
+    static const char *const usual[] = {"model.safetensors", "model.safetensors.index.json",
+                                        "pytorch_model.bin", "pytorch_model.bin.index.json"};
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
+        const char *path = join(w->arena, folder, usual[i]);
+        if (file_exists(path)) return is_index(path) ? add_index(d, w, path) : add_container(d, w, path);
+    }
+    int n = 0;
+    const char **names = list_folder(w->arena, folder, &n);
+    if (n == 0)
+        return diag_error(d, (Loc){.file = folder},
+                          "the folder holds no checkpoint: expected model.safetensors, "
+                          "model.safetensors.index.json, or one .safetensors, .pth, .pt or .bin file");
+    if (n == 1) {
+        const char *path = join(w->arena, folder, names[0]);
+        return is_index(path) ? add_index(d, w, path) : add_container(d, w, path);
+    }
+    Text list = text_new(w->arena);
+    for (int i = 0; i < n && i < 6; i++) text_add(&list, "%s%s", i ? ", " : "", names[i]);
+    return diag_error(d, (Loc){.file = folder},
+                      "the folder holds %d checkpoint files (%s%s): name the one to read", n, list.s,
+                      n > 6 ? ", ..." : "");
+}
+
+bool weights_add(Diag *d, WeightSet *w, const char *path) {
+    if (file_is_folder(path)) return add_folder(d, w, path);
+    if (!file_exists(path)) return no_such_file(d, w->arena, path);
+    return is_index(path) ? add_index(d, w, path) : add_container(d, w, path);
+}
+
+bool weights_open(Diag *d, Arena *a, const char *path, WeightSet *out) {
+    *out = (WeightSet){.arena = a, .name = arena_strdup(a, path)};
+    return weights_add(d, out, path);
+}
+
+void weights_close(WeightSet *w) {
+    for (int i = 0; i < w->nmaps; i++) file_unmap(&w->maps[i]);
+    *w = (WeightSet){.arena = w->arena, .name = w->name};
+}

@@ -1,0 +1,54 @@
+/* Checkpoint containers: names -> dtype, shape, bytes in mapped files. Nothing is copied but
+ * the strided views of a .pth.
+ * One file per container: safetensors.c (also folders with shards and their index), pth.c (a PyTorch zip,
+ * read without executing its pickle). Every header is distrusted: sizes, offsets, overlaps, shapes. */
+#ifndef BTC_WEIGHTS_H
+#define BTC_WEIGHTS_H
+
+#include "base/dtype.h"
+#include "base/file.h"
+
+enum { RAW_MAX_RANK = 8 };
+
+typedef struct RawTensor {
+    const char *name;
+    DType dt;
+    int rank;
+    int64_t dim[RAW_MAX_RANK];
+    const uint8_t *data; /* row-major, contiguous, maybe unaligned; lives as long as the set */
+    size_t bytes;
+    const char *file; /* for messages */
+    bool used;        /* set by whoever takes it; what stays unused is surplus */
+} RawTensor;
+
+typedef struct WeightSet {
+    Arena *arena;
+    RawTensor *tensors; /* sorted by name */
+    int n, cap;
+    FileMap *maps;
+    int nmaps, maps_cap;
+    const char *name; /* what the user gave, for messages */
+} WeightSet;
+
+/* path: a .safetensors file, a .pth/.pt/.bin PyTorch zip, an .index.json, or a folder that holds
+ * model.safetensors, model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json, or
+ * exactly one of the others. false: a message is filed; weights_close is still allowed. */
+bool weights_open(Diag *d, Arena *a, const char *path, WeightSet *out);
+/* Adds the tensors of one more path to the set (a name twice is an error). Moves the tensors: pointers that
+ * weights_find gave are void. */
+bool weights_add(Diag *d, WeightSet *w, const char *path);
+void weights_close(WeightSet *w);
+RawTensor *weights_find(const WeightSet *w, const char *name); /* NULL: absent */
+int64_t raw_tensor_count(const RawTensor *t);
+/* "bf16[768,1536]" */
+const char *raw_tensor_type(Arena *a, const RawTensor *t);
+
+/* The containers, each over a mapped file. Fuzzed one by one. */
+bool safetensors_read(Diag *d, WeightSet *w, const char *file, const uint8_t *data, size_t size);
+bool pth_read(Diag *d, WeightSet *w, const char *file, const uint8_t *data, size_t size);
+
+/* Writes a safetensors file: tensors in the given order, atomically. The data begins 64-byte aligned; between
+ * tensors the format allows no padding. Two tensors of one name are an error. */
+bool safetensors_write(Diag *d, Arena *a, const char *file, const RawTensor *tensors, int n);
+
+#endif

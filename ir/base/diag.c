@@ -1,0 +1,96 @@
+#include "diag.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_PRINTED = 20 };
+
+Diag diag_new(Arena *a, FILE *out) { return (Diag){.arena = a, .out = out, .log = text_new(a)}; }
+
+static void say(Diag *d, Loc loc, const char *kind, const char *fmt, va_list ap) {
+    char *msg = arena_vprintf(d->arena, fmt, ap);
+    Text t = text_new(d->arena);
+    if (loc.file) text_add(&t, "%s:", loc.file);
+    if (loc.line) text_add(&t, "%d:", loc.line);
+    if (loc.line && loc.col) text_add(&t, "%d:", loc.col);
+    if (!loc.file) text_add(&t, "btc:");
+    text_add(&t, " %s: ", kind);
+    if (loc.path && *loc.path) text_add(&t, "%s: ", loc.path);
+    text_add(&t, "%s\n", msg);
+    text_add_n(&d->log, t.s, t.n);
+    if (d->out) fputs(t.s, d->out);
+}
+
+bool diag_error(Diag *d, Loc loc, const char *fmt, ...) {
+    if (++d->errors > MAX_PRINTED) return false;
+    va_list ap;
+    va_start(ap, fmt);
+    say(d, loc, "error", fmt, ap);
+    va_end(ap);
+    if (d->errors == MAX_PRINTED) {
+        text_add(&d->log, "btc: error: too many errors, the rest is not shown\n");
+        if (d->out) fputs("btc: error: too many errors, the rest is not shown\n", d->out);
+    }
+    return false;
+}
+
+void diag_warning(Diag *d, Loc loc, const char *fmt, ...) {
+    d->warnings++;
+    va_list ap;
+    va_start(ap, fmt);
+    say(d, loc, "warning", fmt, ap);
+    va_end(ap);
+}
+
+void diag_note(Diag *d, Loc loc, const char *fmt, ...) {
+    if (d->errors > MAX_PRINTED) return;
+    va_list ap;
+    va_start(ap, fmt);
+    say(d, loc, "note", fmt, ap);
+    va_end(ap);
+}
+
+/* Levenshtein distance, cut off at strings of 127 characters. */
+static int distance(const char *a, const char *b) {
+    size_t na = strlen(a), nb = strlen(b);
+    if (na > 127 || nb > 127) return strcmp(a, b) ? 1000 : 0;
+    int row[128];
+    for (size_t j = 0; j <= nb; j++) row[j] = (int)j;
+    for (size_t i = 1; i <= na; i++) {
+        int diag = row[0];
+        row[0] = (int)i;
+        for (size_t j = 1; j <= nb; j++) {
+            int up = row[j], best = diag + (a[i - 1] != b[j - 1]);
+            if (up + 1 < best) best = up + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            diag = up, row[j] = best;
+        }
+    }
+    return row[nb];
+}
+
+const char *diag_nearest(const char *name, const char *const *candidates, int n) {
+    const char *best = NULL;
+    int best_d = (int)strlen(name) / 3 + 2;
+    for (int i = 0; i < n; i++) {
+        if (!candidates[i]) continue;
+        int d = distance(name, candidates[i]);
+        if (d < best_d) best_d = d, best = candidates[i];
+    }
+    return best;
+}
+
+const char *diag_did_you_mean(Arena *a, const char *name, const char *const *candidates, int n) {
+    const char *best = diag_nearest(name, candidates, n);
+    return best ? arena_printf(a, " (did you mean \"%s\"?)", best) : "";
+}
+
+void diag_bug(const char *file, int line, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    fprintf(stderr, "btc: internal error at %s:%d: ", file, line);
+    vfprintf(stderr, fmt, ap);
+    fputs("\nbtc: this is a bug in btc, not in your model; please report it with the command line\n", stderr);
+    va_end(ap);
+    abort();
+}

@@ -1,0 +1,100 @@
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool file_map(Diag *d, const char *name, FileMap *out) {
+    *out = (FileMap){0};
+    Loc loc = {.file = name};
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return diag_error(d, loc, "cannot open: %s", strerror(errno));
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return diag_error(d, loc, "is not a regular file");
+    }
+    out->size = (size_t)st.st_size;
+    if (st.st_size == 0) {
+        close(fd);
+        out->data = (const uint8_t *)"";
+        return true;
+    }
+    void *p = mmap(NULL, out->size, PROT_READ, MAP_PRIVATE, fd, 0);
+    int err = errno;
+    close(fd);
+    if (p == MAP_FAILED) return diag_error(d, loc, "cannot map: %s", strerror(err));
+    out->base = p, out->data = p;
+    return true;
+}
+
+void file_unmap(FileMap *m) {
+    if (m->base) munmap(m->base, m->size);
+    *m = (FileMap){0};
+}
+
+char *file_read_text(Diag *d, Arena *a, const char *name, size_t *size) {
+    FileMap m;
+    if (!file_map(d, name, &m)) return NULL;
+    char *s = arena_strndup(a, (const char *)m.data, m.size);
+    if (size) *size = m.size;
+    file_unmap(&m);
+    return s;
+}
+
+bool file_exists(const char *name) { return access(name, F_OK) == 0; }
+
+bool file_is_folder(const char *name) {
+    struct stat st;
+    return stat(name, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool out_open(Diag *d, Arena *a, const char *name, OutFile *o) {
+    *o = (OutFile){.diag = d, .name = arena_strdup(a, name)};
+    o->temp = arena_printf(a, "%s.tmp-XXXXXX", name);
+    int fd = mkstemp(o->temp);
+    if (fd < 0) {
+        o->failed = true;
+        return diag_error(d, (Loc){.file = name}, "cannot write: %s", strerror(errno));
+    }
+    o->f = fdopen(fd, "wb");
+    return true;
+}
+
+bool out_write(OutFile *o, const void *data, size_t size) {
+    if (o->failed) return false;
+    if (size && fwrite(data, 1, size, o->f) != size) {
+        diag_error(o->diag, (Loc){.file = o->name}, "cannot write: %s", strerror(errno));
+        o->failed = true;
+    }
+    return !o->failed;
+}
+
+bool out_commit(OutFile *o, bool executable) {
+    if (o->f && fclose(o->f) != 0 && !o->failed) {
+        diag_error(o->diag, (Loc){.file = o->name}, "cannot write: %s", strerror(errno));
+        o->failed = true;
+    }
+    o->f = NULL;
+    if (!o->failed) {
+        mode_t mask = umask(0);
+        umask(mask);
+        chmod(o->temp, (executable ? 0777 : 0666) & ~mask);
+        if (rename(o->temp, o->name) == 0) return true;
+        diag_error(o->diag, (Loc){.file = o->name}, "cannot write: %s", strerror(errno));
+        o->failed = true;
+    }
+    if (o->temp) unlink(o->temp);
+    return false;
+}
+
+void out_abandon(OutFile *o) {
+    if (o->f) fclose(o->f);
+    o->f = NULL;
+    if (o->temp) unlink(o->temp);
+    o->failed = true;
+}

@@ -1,0 +1,35 @@
+/* Files: read-only maps, and outputs that appear whole or not at all. */
+#ifndef BTC_BASE_FILE_H
+#define BTC_BASE_FILE_H
+
+#include "diag.h"
+
+/* A file mapped read-only. An empty file has data != NULL and size 0. */
+typedef struct FileMap {
+    const uint8_t *data;
+    size_t size;
+    void *base; /* the mapping, NULL for an empty file */
+} FileMap;
+bool file_map(Diag *d, const char *name, FileMap *out);
+void file_unmap(FileMap *m);
+/* The whole file as a NUL-terminated text in the arena. */
+char *file_read_text(Diag *d, Arena *a, const char *name, size_t *size);
+bool file_exists(const char *name);
+bool file_is_folder(const char *name);
+
+/* An output under a temporary name beside its final place; out_commit renames it, out_abandon removes it.
+ * A full disk or an unwritable folder is an error at the latest in out_commit; the final name never holds
+ * half a file. */
+typedef struct OutFile {
+    Diag *diag;
+    const char *name;
+    char *temp;
+    FILE *f;
+    bool failed;
+} OutFile;
+bool out_open(Diag *d, Arena *a, const char *name, OutFile *o);
+bool out_write(OutFile *o, const void *data, size_t size);
+bool out_commit(OutFile *o, bool executable);
+void out_abandon(OutFile *o);
+
+#endif

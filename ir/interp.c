@@ -1,0 +1,332 @@
+/* The interpreter: the oracle that compiled code is compared with. Model level, in double, one op at a time
+ * through OpDef.eval; nothing here knows a formula.
+ *
+ * A module must have passed ir_verify, and must not change between interp_state_new and the last run.
+ * Weights, and all values that depend on weights and constants only, are computed once per call and kept in
+ * the InterpState, so an Env must give the same numbers in every run. After a failed run the state is
+ * undefined.
+ *
+ * Call paths: "" is main; a call in it is the text of its attribute `index` (or how many calls came before);
+ * a call inside that one is "3.0". When several calls in a function have the same index, the second one is
+ * "3#2", the third "3#3", in the order of the text. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "op.h"
+
+/* ---- a map from values to tensors ---- */
+
+typedef struct Map {
+    const Value **keys;
+    Tensor *vals;
+    size_t cap, n; /* cap: a power of two */
+} Map;
+
+static size_t map_slot(const Map *m, const Value *v) {
+    size_t at = ((uintptr_t)v >> 4) * 0x9e3779b97f4a7c15u >> 20;
+    while (m->keys[at &= m->cap - 1] && m->keys[at] != v) at++;
+    return at;
+}
+
+static Tensor *map_find(const Map *m, const Value *v) {
+    if (!m->cap) return NULL;
+    size_t at = map_slot(m, v);
+    return m->keys[at] ? &m->vals[at] : NULL;
+}
+
+static void map_put(Arena *a, Map *m, const Value *v, Tensor t) {
+    if (2 * m->n >= m->cap) {
+        Map big = {.cap = m->cap ? 2 * m->cap : 64};
+        big.keys = ARENA_ARRAY(a, const Value *, big.cap), big.vals = ARENA_ARRAY(a, Tensor, big.cap);
+        for (size_t i = 0; i < m->cap; i++)
+            if (m->keys[i]) map_put(a, &big, m->keys[i], m->vals[i]);
+        *m = big;
+    }
+    size_t at = map_slot(m, v);
+    if (!m->keys[at]) m->keys[at] = v, m->n++;
+    m->vals[at] = t;
+}
+
+/* ---- tensors ---- */
+
+static Tensor tensor_new(Arena *a, Type type, int64_t rows) {
+    Tensor t = {.type = type, .rows = type.seq ? rows : 1};
+    int64_t n;
+    if (__builtin_mul_overflow(t.rows, type_count(type), &n) || n > INT64_MAX / 16)
+        BTC_BUG("a tensor of %lld rows of %s is too large", (long long)rows, type_text(a, type));
+    t.data = ARENA_ARRAY(a, double, n);
+    return t;
+}
+
+static Tensor tensor_copy(Arena *a, const Tensor *from) {
+    Tensor t = *from;
+    t.data = arena_copy(a, from->data, sizeof(double) * (size_t)(from->rows * type_count(from->type)));
+    return t;
+}
+
+/* ---- state ---- */
+
+/* One execution of a function: main, or one call. */
+typedef struct Frame Frame;
+struct Frame {
+    const Func *func;
+    const char *path, *prefix;
+    Tensor *slots; /* as func->states */
+    Map constants; /* values that never change, in the arena of the state */
+    Frame **calls; /* in order of execution */
+    int ncalls, cap;
+};
+
+struct InterpState {
+    Arena *arena;
+    Frame *main;
+    int64_t pos;
+};
+
+static bool path_taken(const Frame *f, const char *path) {
+    for (int i = 0; i < f->ncalls; i++)
+        if (!strcmp(f->calls[i]->path, path)) return true;
+    return false;
+}
+
+static const char *call_path(Arena *a, const Frame *parent, const Op *call) {
+    long long index = attr_int(call, "index", parent->ncalls);
+    const char *base = arena_printf(a, "%s%s%lld", parent->path, *parent->path ? "." : "", index);
+    const char *path = base;
+    for (int i = 2; path_taken(parent, path); i++) path = arena_printf(a, "%s#%d", base, i);
+    return path;
+}
+
+static Frame *frame_new(Arena *a, const Func *f, const char *path, const char *prefix, int depth) {
+    if (depth > 100) BTC_BUG("@%s calls itself", f->name);
+    Frame *fr = ARENA_NEW(a, Frame);
+    *fr = (Frame){.func = f, .path = path, .prefix = prefix};
+    fr->slots = ARENA_ARRAY(a, Tensor, f->nstates);
+    for (int i = 0; i < f->nstates; i++) {
+        fr->slots[i] = tensor_new(a, f->states[i].type, 1);
+        for (int64_t k = 0; k < type_count(f->states[i].type); k++) fr->slots[i].data[k] = f->states[i].init;
+    }
+    OPS_OF (f->body, op) {
+        if (op->def->pattern != PAT_CALL) continue;
+        const Func *callee = ir_func_find(f->module, attr_str(op, "func", ""));
+        if (!callee) BTC_BUG("call of an unknown function");
+        const char *inner = arena_printf(a, "%s%s", prefix, attr_str(op, "prefix", ""));
+        Frame *sub = frame_new(a, callee, call_path(a, fr, op), inner, depth + 1);
+        ARENA_PUSH(a, fr->calls, fr->ncalls, fr->cap, sub);
+    }
+    return fr;
+}
+
+InterpState *interp_state_new(Arena *a, const Module *m) {
+    const Func *f = ir_func_find(m, "main");
+    if (!f) BTC_BUG("a module without main cannot run");
+    InterpState *s = ARENA_NEW(a, InterpState);
+    *s = (InterpState){.arena = a, .main = frame_new(a, f, "", "", 0)};
+    return s;
+}
+
+int64_t interp_position(const InterpState *s) {
+    return s->pos;
+}
+
+static const Tensor *find_slot(const Frame *f, const char *path, const char *slot) {
+    for (int i = 0; i < f->func->nstates && !strcmp(f->path, path); i++)
+        if (!strcmp(f->func->states[i].name, slot)) return &f->slots[i];
+    for (int i = 0; i < f->ncalls; i++) {
+        const Tensor *t = find_slot(f->calls[i], path, slot);
+        if (t) return t;
+    }
+    return NULL;
+}
+
+const Tensor *interp_state_slot(const InterpState *s, const char *path, const char *slot) {
+    return find_slot(s->main, path, slot);
+}
+
+/* ---- weights ---- */
+
+/* "a.{0..8}.b": begin and end of the range; false: no range in the name. */
+static bool stack_range(const char *name, const char **open, const char **close, long *lo, long *hi) {
+    *open = strchr(name, '{');
+    *close = *open ? strchr(*open, '}') : NULL;
+    if (!*close) return false;
+    char *end;
+    *lo = strtol(*open + 1, &end, 10);
+    if (strncmp(end, "..", 2)) return false;
+    *hi = strtol(end + 2, &end, 10);
+    return end == *close && *lo >= 0 && *hi > *lo;
+}
+
+static bool eval_weight(Diag *d, Arena *tmp, const Env *env, const Op *op, const char *prefix, Tensor *out) {
+    const char *name = attr_str(op, "name", "");
+    const char *full = *name == '/' ? name + 1 : arena_printf(tmp, "%s%s", prefix, name);
+    if (!env || !env->weight) return diag_error(d, op->loc, "weight %s: there are no weights", full);
+    const char *open, *close;
+    long lo, hi;
+    Type t = op->out[0]->type;
+    if (!stack_range(full, &open, &close, &lo, &hi))
+        return env->weight(env->user, d, op->loc, full, t, out->data);
+    if (t.rank < 1 || t.dim[0] != hi - lo)
+        return diag_error(d, op->loc, "weight %s: stacks %ld tensors, the shape is %s", full, hi - lo,
+                          type_text(tmp, t));
+    Type one = type_tensor(t.dt, false, t.rank - 1, t.dim + 1);
+    for (long i = lo; i < hi; i++) {
+        const char *each = arena_printf(tmp, "%.*s%ld%s", (int)(open - full), full, i, close + 1);
+        if (!env->weight(env->user, d, op->loc, each, one, out->data + (i - lo) * type_count(one)))
+            return false;
+    }
+    return true;
+}
+
+/* ---- ops ---- */
+
+typedef struct Run {
+    Diag *d;
+    const Env *env;
+    InterpState *s; /* NULL in interp_constant */
+    int64_t rows;
+    InterpWatch *watch;
+    void *user;
+} Run;
+
+/* Whether the op always gives the same when its operands do. */
+static bool is_pure(const Op *op) {
+    if (op->def->pattern == PAT_CALL || op_state_count(op->def)) return false;
+    for (int i = 0; i < op->nout; i++)
+        if (op->out[i]->type.seq) return false;
+    return true;
+}
+
+/* Evaluates one op that is no call; results are allocated in `a`. */
+static bool eval_op(Run *run, Arena *a, Arena *scratch, const Op *op, const char *prefix, const Tensor *in,
+                    Tensor *out) {
+    for (int i = 0; i < op->nout; i++) out[i] = tensor_new(a, op->out[i]->type, run->rows);
+    if (op->def == &op_weight) return eval_weight(run->d, scratch, run->env, op, prefix, &out[0]);
+    if (!op->def->eval)
+        return diag_error(run->d, op->loc, "%s: cannot be evaluated by the interpreter", op->def->name);
+    EvalCtx c = {.op = op,
+                 .in = in,
+                 .out = out,
+                 .rows = run->rows,
+                 .pos = run->s ? run->s->pos : 0,
+                 .scratch = scratch};
+    op->def->eval(&c);
+    return !c.error || diag_error(run->d, op->loc, "%s: %s", op->def->name, c.error);
+}
+
+static bool run_frame(Run *run, Arena *a, Frame *fr, const Tensor *inputs, Tensor *results);
+
+/* One op of a frame: from the constants, through a call, or by its eval. */
+static bool run_op(Run *run, Arena *tmp, Frame *fr, Map *values, const Op *op, int *call) {
+    if (op->nout && map_find(&fr->constants, op->out[0])) return true;
+    Tensor *in = ARENA_ARRAY(tmp, Tensor, op->nin), *out = ARENA_ARRAY(tmp, Tensor, op->nout);
+    bool constant = is_pure(op);
+    for (int i = 0; i < op->nin; i++) {
+        if (!op->in[i]) continue;
+        const Tensor *k = map_find(&fr->constants, op->in[i]);
+        constant = constant && k;
+        if (!k) k = map_find(values, op->in[i]);
+        if (!k) BTC_BUG("%%%s has no value", op->in[i]->name);
+        in[i] = *k;
+    }
+    bool ok = op->def->pattern == PAT_CALL
+                  ? run_frame(run, tmp, fr->calls[(*call)++], in, out)
+                  : eval_op(run, constant ? run->s->arena : tmp, tmp, op, fr->prefix, in, out);
+    for (int i = 0; i < op->nout && ok; i++)
+        if (constant)
+            map_put(run->s->arena, &fr->constants, op->out[i], out[i]);
+        else
+            map_put(tmp, values, op->out[i], out[i]);
+    return ok;
+}
+
+static Tensor value_of(const Frame *fr, const Map *values, const Value *v) {
+    const Tensor *t = map_find(&fr->constants, v);
+    if (!t) t = map_find(values, v);
+    if (!t) BTC_BUG("%%%s has no value", v->name);
+    return *t;
+}
+
+static void watch_op(Run *run, Arena *tmp, const Frame *fr, const Map *values, const Op *op) {
+    if (!run->watch) return;
+    Tensor *out = ARENA_ARRAY(tmp, Tensor, op->nout);
+    for (int i = 0; i < op->nout; i++) out[i] = value_of(fr, values, op->out[i]);
+    run->watch(run->user, fr->path, op, out);
+}
+
+/* Results are copied to `a`; everything else of this execution goes with `tmp`, so that a long input needs
+ * the memory of one block at a time. */
+static bool run_frame(Run *run, Arena *a, Frame *fr, const Tensor *inputs, Tensor *results) {
+    const Func *f = fr->func;
+    Arena *tmp = arena_new();
+    Map values = {0};
+    for (int i = 0; i < f->nparams; i++) map_put(tmp, &values, f->params[i], inputs[i]);
+    for (int i = 0; i < f->nstates; i++)
+        map_put(tmp, &values, f->states[i].in, tensor_copy(tmp, &fr->slots[i]));
+    bool ok = true;
+    int call = 0;
+    OPS_OF (f->body, op) {
+        ok = run_op(run, tmp, fr, &values, op, &call);
+        if (!ok) break;
+        watch_op(run, tmp, fr, &values, op);
+    }
+    for (int i = 0; i < f->nstates && ok; i++) {
+        Tensor t = value_of(fr, &values, f->states[i].out);
+        memcpy(fr->slots[i].data, t.data, sizeof(double) * (size_t)type_count(t.type));
+    }
+    for (int i = 0; i < f->nresults && ok; i++) {
+        Tensor t = value_of(fr, &values, f->results[i]);
+        results[i] = tensor_copy(a, &t);
+    }
+    arena_free(tmp);
+    return ok;
+}
+
+/* ---- the entries ---- */
+
+bool interp_run(Diag *d, Arena *a, const Module *m, const Env *env, InterpState *s, const Tensor *inputs,
+                int64_t rows, Tensor *results, InterpWatch *watch, void *watch_user) {
+    const Func *f = s->main->func;
+    if (f->module != m || f != ir_func_find(m, "main")) BTC_BUG("this state belongs to another module");
+    for (int i = 0; i < f->nparams; i++)
+        if (!type_equal(inputs[i].type, f->params[i]->type) ||
+            inputs[i].rows != (inputs[i].type.seq ? rows : 1))
+            return diag_error(d, f->loc, "input %s must be %s with %lld tokens", f->params[i]->name,
+                              type_text(a, f->params[i]->type), (long long)rows);
+    Run run = {.d = d, .env = env, .s = s, .rows = rows, .watch = watch, .user = watch_user};
+    if (!run_frame(&run, a, s->main, inputs, results)) return false;
+    s->pos += rows;
+    return true;
+}
+
+typedef struct Constant {
+    Run run;
+    Arena *tmp;
+    Map values;
+    const char *prefix;
+} Constant;
+
+static bool constant_value(Constant *c, const Func *f, const Value *v, Tensor *out) {
+    const Tensor *known = map_find(&c->values, v);
+    if (known) return *out = *known, true;
+    const Op *op = v->def;
+    if (!op || !is_pure(op))
+        return diag_error(c->run.d, op ? op->loc : f->loc, "%%%s depends on the input, not only on weights",
+                          v->name);
+    Tensor *in = ARENA_ARRAY(c->tmp, Tensor, op->nin), *res = ARENA_ARRAY(c->tmp, Tensor, op->nout);
+    for (int i = 0; i < op->nin; i++)
+        if (op->in[i] && !constant_value(c, f, op->in[i], &in[i])) return false;
+    if (!eval_op(&c->run, c->tmp, c->tmp, op, c->prefix, in, res)) return false;
+    for (int i = 0; i < op->nout; i++) map_put(c->tmp, &c->values, op->out[i], res[i]);
+    return *out = res[v->index], true;
+}
+
+bool interp_constant(Diag *d, Arena *a, const Env *env, const Func *f, const Value *v, const char *prefix,
+                     Tensor *out) {
+    Constant c = {.run = {.d = d, .env = env, .rows = 1}, .tmp = arena_new(), .prefix = prefix ? prefix : ""};
+    Tensor t;
+    bool ok = constant_value(&c, f, v, &t);
+    if (ok) *out = tensor_copy(a, &t);
+    arena_free(c.tmp);
+    return ok;
+}

@@ -1,0 +1,101 @@
+/* Where the threads meet. A barrier stands before a stage that reads what another thread may have written
+ * since the last one; nothing else needs one, because memory is not used again for something new without a
+ * barrier in between (place.c) and updates of state that others may still be reading are deferred: they
+ * become stages of their own behind the next barrier. */
+#include "stage.h"
+
+/* Whether `to` may read v (made by stage k) without meeting first. */
+static bool at_hand(const FuncPlan *p, int k, const Stage *to, bool all) {
+    const Stage *from = p->stages[k];
+    if (from->axis == AXIS_REPLICATED && !from->is_call) return true;
+    /* what is split by rows never looks at another row */
+    return (!all || to->axis == AXIS_ROWS) && stage_same_split(from, to);
+}
+
+static bool is_input(const FuncPlan *p, const Value *v) {
+    return attr_find(p->f->attrs, "main") && !v->def;
+}
+
+static Stage *commit_stage(FuncPlan *p, const Stage *of) {
+    Stage *c = ARENA_NEW(p->arena, Stage);
+    *c = *of;
+    c->commit = true, c->nposts = 0, c->barrier = false;
+    c->name = arena_printf(p->arena, "%s_commit", of->name);
+    if (c->axis == AXIS_REPLICATED) { /* only one thread may write: by channels, reading its own copy */
+        c->axis = AXIS_CHANNELS;
+        if (c->access.split == SPLIT_NONE) c->axis = AXIS_ROWS;
+    }
+    return c;
+}
+
+/* Whether a stage overwrites a parameter (through the alias of its result) that other threads may still be
+ * reading in this epoch. */
+static bool overwrites_live(const FuncPlan *p, const Stage *s, Stage *const *done, int ndone, int epoch) {
+    bool writes = false;
+    for (int r = 0; r < p->f->nresults; r++) {
+        Value *v = lw_base(p->f->results[r], NULL);
+        for (int i = 0; s->anchor && !s->commit && i < s->anchor->nout; i++) writes |= s->anchor->out[i] == v;
+        for (int i = 0; i < s->nposts; i++) writes |= s->posts[i]->out[0] == v;
+    }
+    if (!writes || attr_find(p->f->attrs, "main")) return false;
+    for (int i = 0; i < ndone; i++) {
+        if (done[i]->epoch != epoch || done[i] == s) continue;
+        Read *reads;
+        int n = stage_reads((FuncPlan *)(uintptr_t)p, done[i], &reads);
+        for (int k = 0; k < n; k++)
+            if (value_info(reads[k].v)->stage < 0 && !(stage_same_split(done[i], s) && !reads[k].all))
+                return true;
+    }
+    return false;
+}
+
+void plan_barriers(FuncPlan *p) {
+    Stage **old = p->stages;
+    int n = p->n, ndone = 0, cap = 0, npending = 0, pcap = 0, epoch = 0;
+    Stage **done = NULL, **pending = NULL;
+    bool is_main = attr_find(p->f->attrs, "main") != NULL;
+    for (int k = 0; k < n; k++) {
+        Stage *s = old[k];
+        bool meet = !is_main && k == 0;
+        Read *r;
+        int nr = stage_reads(p, s, &r);
+        for (int i = 0; i < nr && !meet && !s->is_call; i++) {
+            int m = value_info(r[i].v)->stage;
+            if (m < 0 || m == k) continue; /* parameters: the barrier at entry */
+            if (is_input(p, r[i].v) || old[m]->epoch < epoch) continue;
+            meet = !at_hand(p, m, s, r[i].all);
+        }
+        if (!meet && k) meet = overwrites_live(p, s, done, ndone, epoch);
+        if (meet) {
+            s->barrier = true;
+            epoch++;
+            if (npending) { /* the barrier goes before the first deferred update */
+                s->barrier = false;
+                for (int i = 0; i < npending; i++) {
+                    pending[i]->barrier = i == 0, pending[i]->epoch = epoch;
+                    ARENA_PUSH(p->arena, done, ndone, cap, pending[i]);
+                }
+                npending = 0;
+            }
+        }
+        if (s->is_call) epoch++; /* a block meets at its entry, not at its end */
+        s->epoch = epoch;
+        ARENA_PUSH(p->arena, done, ndone, cap, s);
+        if (s->anchor && s->anchor->def->commit && !s->commit)
+            ARENA_PUSH(p->arena, pending, npending, pcap, commit_stage(p, s));
+    }
+    for (int i = 0; i < npending; i++) {
+        pending[i]->barrier = i == 0;
+        epoch += i == 0;
+        pending[i]->epoch = epoch;
+        ARENA_PUSH(p->arena, done, ndone, cap, pending[i]);
+    }
+    p->stages = done, p->n = ndone;
+    for (int i = 0; i < ndone; i++) {
+        p->barriers += done[i]->barrier;
+        if (done[i]->commit) continue;
+        for (int k = 0; done[i]->anchor && k < done[i]->anchor->nout; k++)
+            if (value_info(done[i]->anchor->out[k])) value_info(done[i]->anchor->out[k])->stage = i;
+        for (int k = 0; k < done[i]->nposts; k++) value_info(done[i]->posts[k]->out[0])->stage = i;
+    }
+}

@@ -1,0 +1,40 @@
+/* The weights that a block's code reads, and how they lie: one list per block (step and chunk form share it),
+ * the same for every call of the block; each call has its own copy of the bytes at its own base. */
+#ifndef BTC_PACK_H
+#define BTC_PACK_H
+
+#include "lower.h"
+
+typedef struct PackItem {
+    Op *leaf; /* a `weight` or `derived` op of the block */
+    PackKind kind;
+    DType dt;
+    int64_t offset, bytes; /* from the call's base */
+} PackItem;
+
+struct PackList {
+    Arena *arena;
+    const char *block; /* the function before it was split into forms */
+    const LowerTarget *target;
+    PackItem *items;
+    int n, cap;
+    int64_t bytes;
+};
+
+/* The item for this leaf and kind, added if new. Leaves of different forms are the same if they name the same
+ * weight. */
+const PackItem *pack_item(PackList *l, Op *leaf, PackKind kind);
+/* Whether the values of this kind keep the file's element type. */
+bool pack_keeps_dtype(PackKind kind);
+int64_t pack_bytes(PackKind kind, Type t, DType dt, const LowerTarget *target);
+
+/* Where packing takes its numbers from: rows of the last axis, each `row` a flat index over the others. */
+typedef struct PackSource {
+    Type type;
+    DType dt;            /* of data */
+    const void *data;    /* row-major */
+} PackSource;
+/* Writes the packed bytes (pack_bytes many) to out. */
+void pack_write(PackKind kind, const PackSource *src, DType dt, const LowerTarget *target, void *out);
+
+#endif

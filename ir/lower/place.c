@@ -1,0 +1,184 @@
+/* Where every value lies. A value that no other stage needs stays in registers. Replicated stages write to
+ * memory of their thread, all others to the shared part of the work block. Shared memory is used again only
+ * behind a barrier: lifetimes are counted in epochs, not in stages. */
+#include "stage.h"
+
+static int64_t round_up(int64_t x, int64_t to) {
+    return (x + to - 1) / to * to;
+}
+
+static void touch(ValueInfo *i, const Stage *s, int index) {
+    i->stored = true;
+    if (s->epoch > i->last_epoch) i->last_epoch = s->epoch;
+    if (index > i->last_stage) i->last_stage = index;
+}
+
+static void mark_lifetimes(FuncPlan *p) {
+    for (int k = 0; k < p->n; k++) {
+        const Stage *s = p->stages[k];
+        if (!s->commit) {
+            for (int i = 0; s->anchor && i < s->anchor->nout; i++) {
+                ValueInfo *v = value_info(s->anchor->out[i]);
+                if (v) v->first_epoch = v->last_epoch = s->epoch, v->first_stage = v->last_stage = k;
+            }
+            for (int i = 0; i < s->nposts; i++) {
+                ValueInfo *v = value_info(s->posts[i]->out[0]);
+                v->first_epoch = v->last_epoch = s->epoch, v->first_stage = v->last_stage = k;
+            }
+        }
+        Read *r;
+        int n = stage_reads(p, s, &r);
+        for (int i = 0; i < n; i++)
+            if (value_info(r[i].v)->stage != k || s->commit) touch(value_info(r[i].v), s, k);
+        /* an anchor's own later results (top-k's index) are stored by definition of having readers */
+    }
+    for (int i = 0; i < p->f->nresults; i++) {
+        ValueInfo *v = value_info(lw_base(p->f->results[i], NULL));
+        if (v) v->stored = true, v->last_epoch = 1 << 30, v->last_stage = 1 << 30;
+    }
+}
+
+/* May result r lie in the memory of parameter j? Not if j is read after r's writing began, except by the same
+ * thread at the same place. (Same epoch: plan_barriers has put a barrier where needed.) */
+static bool may_alias(FuncPlan *p, int r, int j) {
+    Value *v = lw_base(p->f->results[r], NULL), *param = p->f->params[j];
+    ValueInfo *i = value_info(v);
+    if (!i || i->stage < 0 || !type_equal(v->type, param->type) ||
+        !type_equal(p->f->results[r]->type, v->type))
+        return false;
+    for (int q = 0; q < p->f->nresults; q++) /* the parameter itself is returned, too */
+        if (q != r && lw_base(p->f->results[q], NULL) == param) return false;
+    for (int k = i->stage; k < p->n; k++) {
+        Read *reads;
+        int n = stage_reads(p, p->stages[k], &reads);
+        for (int q = 0; q < n; q++)
+            if (reads[q].v == param && (k > i->stage || reads[q].all || p->stages[k]->commit)) return false;
+    }
+    /* the writing stage itself may read it at the same index only: `all` is false there */
+    return true;
+}
+
+static void place_io(FuncPlan *p, bool is_main) {
+    Func *f = p->f;
+    for (int j = 0; j < f->nparams; j++) {
+        ValueInfo *i = value_info(f->params[j]);
+        i->stored = true;
+        i->place = is_main ? PLACE_INPUT : PLACE_IO;
+        i->io = j;
+        i->stride = is_main ? type_count(f->params[j]->type) : round_up(type_count(f->params[j]->type), 16);
+    }
+    p->alias = ARENA_ARRAY(p->arena, int, f->nresults);
+    for (int r = 0; r < f->nresults; r++) {
+        p->alias[r] = -1;
+        Value *v = lw_base(f->results[r], NULL);
+        ValueInfo *i = value_info(v);
+        if (!i || i->place == PLACE_IO || i->place == PLACE_OUTPUT || i->place == PLACE_INPUT)
+            BTC_BUG("result %d of @%s was not made its own value", r, f->name);
+        i->place = is_main ? PLACE_OUTPUT : PLACE_IO;
+        i->io = is_main ? r : f->nparams + r;
+        int64_t count = type_count(v->type);
+        i->stride = is_main ? count : round_up(count, 16);
+        for (int j = 0; j < f->nparams && !is_main && p->alias[r] < 0; j++) {
+            bool taken = false;
+            for (int q = 0; q < r; q++) taken |= p->alias[q] == j;
+            if (!taken && may_alias(p, r, j)) p->alias[r] = j;
+        }
+    }
+}
+
+typedef struct Room {
+    int64_t offset, bytes;
+    int first, last;
+} Room;
+
+/* First fit among the rooms that live at the same time. */
+static int64_t find_room(Room *rooms, int n, int64_t bytes, int first, int last) {
+    int64_t at = 0;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int i = 0; i < n; i++) {
+            if (rooms[i].last < first || rooms[i].first > last) continue;
+            if (at + bytes <= rooms[i].offset || at >= rooms[i].offset + rooms[i].bytes) continue;
+            at = rooms[i].offset + rooms[i].bytes;
+            moved = true;
+        }
+    }
+    return at;
+}
+
+static void place_value(FuncPlan *p, Value *v, int64_t rows, Room **rooms, int *n, int *cap, bool private) {
+    ValueInfo *i = value_info(v);
+    if (!i || !i->stored || i->place != PLACE_NONE) return;
+    if ((p->stages[i->stage]->axis == AXIS_REPLICATED && !p->stages[i->stage]->is_call) != private) return;
+    i->place = private ? PLACE_PRIVATE : PLACE_SHARED;
+    i->stride = round_up(type_count(v->type), 16);
+    Room r = {.bytes = round_up(i->stride * 4 * rows, 64),
+              .first = private ? i->first_stage : i->first_epoch,
+              .last = private ? i->last_stage : i->last_epoch};
+    r.offset = i->offset = find_room(*rooms, *n, r.bytes, r.first, r.last);
+    ARENA_PUSH(p->arena, *rooms, *n, *cap, r);
+    int64_t *total = private ? &p->private_bytes : &p->shared_bytes;
+    if (r.offset + r.bytes > *total) *total = r.offset + r.bytes;
+}
+
+static void place_stage(FuncPlan *p, int64_t rows, Room **rooms, int *n, int *cap, bool private) {
+    for (int k = 0; k < p->n; k++) {
+        const Stage *s = p->stages[k];
+        if (s->commit) continue;
+        for (int i = 0; s->anchor && i < s->anchor->nout; i++)
+            place_value(p, s->anchor->out[i], rows, rooms, n, cap, private);
+        for (int i = 0; i < s->nposts; i++) place_value(p, s->posts[i]->out[0], rows, rooms, n, cap, private);
+    }
+}
+
+/* A call's result takes the memory of the parameter that it may alias, when that parameter dies there: so the
+ * residual stream stays in one buffer through all layers. */
+static bool alias_call_result(FuncPlan *p, int k, int r) {
+    const Op *op = p->stages[k]->anchor;
+    const FuncPlan *callee = plan_find(p->module, ir_func_find(p->f->module, attr_str(op, "func", "")));
+    int j = callee->alias[r];
+    if (j < 0) return false;
+    const ValueInfo *in = value_info(lw_base(op->in[j], NULL));
+    if (in->place != PLACE_SHARED || in->last_stage > k) return false;
+    ValueInfo *out = value_info(op->out[r]);
+    out->place = PLACE_SHARED, out->offset = in->offset, out->stride = in->stride;
+    return true;
+}
+
+/* main: values live in rooms of their own, in order, as calls may hand rooms on. */
+static void place_main(FuncPlan *p, int64_t rows, Room **rooms, int *n, int *cap) {
+    for (int k = 0; k < p->n; k++) {
+        const Stage *s = p->stages[k];
+        for (int i = 0; s->anchor && !s->commit && i < s->anchor->nout; i++) {
+            ValueInfo *v = value_info(s->anchor->out[i]);
+            if (!v) continue;
+            if (s->is_call) v->stored = true;
+            if (v->place == PLACE_NONE && s->is_call && alias_call_result(p, k, i)) continue;
+            v->last_epoch = 1 << 30;
+            place_value(p, s->anchor->out[i], rows, rooms, n, cap, false);
+        }
+        for (int i = 0; i < s->nposts && !s->commit; i++) {
+            value_info(s->posts[i]->out[0])->last_epoch = 1 << 30;
+            place_value(p, s->posts[i]->out[0], rows, rooms, n, cap, false);
+        }
+    }
+}
+
+void plan_place(FuncPlan *p, int64_t rows, bool is_main) {
+    mark_lifetimes(p);
+    place_io(p, is_main);
+    Room *shared = NULL, *private = NULL;
+    int n = 0, cap = 0;
+    if (is_main)
+        place_main(p, rows, &shared, &n, &cap);
+    else
+        place_stage(p, rows, &shared, &n, &cap, false);
+    n = cap = 0;
+    place_stage(p, rows, &private, &n, &cap, true);
+}
+
+FuncPlan *plan_find(const ModulePlan *m, const Func *f) {
+    for (int i = 0; i < m->n; i++)
+        if (m->plans[i]->f == f) return m->plans[i];
+    return NULL;
+}

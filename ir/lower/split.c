@@ -1,0 +1,199 @@
+/* How each stage splits over threads.
+ *
+ * Products, scans, convolutions and attention split by channels (units: heads, or panels of channels). The
+ * light stages between them go where they save a meeting of the threads:
+ *   step:  replicated, when their consumers need them whole and their operands are at hand in every thread
+ *          anyway or must be waited for anyway (a norm before a product: each thread computes it for itself);
+ *          else by channels, beside the stage that makes their operands.
+ *   chunk: by channels beside their maker when that needs no barrier, else by rows.
+ * Stages whose units must fall together form a class (union-find). */
+#include "stage.h"
+
+typedef struct Class {
+    int parent;
+    Split split;
+    int64_t fixed;    /* units, 0: flexible */
+    int64_t n;        /* elements, of the flexible members */
+    int64_t multiple; /* of a unit, for the flexible members */
+} Class;
+
+typedef struct Splitter {
+    FuncPlan *p;
+    Class *cls;
+} Splitter;
+
+static int find(Splitter *s, int c) {
+    while (s->cls[c].parent != c) c = s->cls[c].parent;
+    return c;
+}
+
+static int64_t split_count(const Stage *s) {
+    return s->access.split == SPLIT_INNER ? s->I : s->O * s->I;
+}
+
+static bool fits(const Class *flexible, int64_t units) {
+    return flexible->n % units == 0 && flexible->n / units % flexible->multiple == 0;
+}
+
+/* Whether classes a and b can be one; if so and `join`, makes them one. */
+static bool unify(Splitter *s, int a, int b, bool join) {
+    a = find(s, a), b = find(s, b);
+    if (a == b) return true;
+    Class *x = &s->cls[a], *y = &s->cls[b];
+    if (x->split != y->split) return false;
+    if (x->fixed && y->fixed && x->fixed != y->fixed) return false;
+    if (x->fixed && y->n && !y->fixed && !fits(y, x->fixed)) return false;
+    if (y->fixed && x->n && !x->fixed && !fits(x, y->fixed)) return false;
+    if (!x->fixed && !y->fixed && x->n != y->n) return false;
+    if (!join) return true;
+    if (y->fixed) x->fixed = y->fixed;
+    if (!x->n) x->n = y->n;
+    if (y->multiple > x->multiple) x->multiple = y->multiple;
+    y->parent = a;
+    return true;
+}
+
+static void class_of(Splitter *s, Stage *st) {
+    if (st->cls >= 0) return;
+    FuncPlan *p = s->p;
+    int c = st->cls = p->nclasses++;
+    s->cls[c] = (Class){.parent = c, .split = st->access.split, .fixed = st->access.units};
+    if (!st->access.units) s->cls[c].n = split_count(st), s->cls[c].multiple = st->access.multiple;
+}
+
+static bool stage_private(const FuncPlan *p, int k) {
+    return k >= 0 && p->stages[k]->axis == AXIS_REPLICATED;
+}
+
+/* Whether all operands that are not at hand in every thread are made by stages that split alike. */
+static bool beside_makers(Splitter *s, Stage *st, bool join) {
+    FuncPlan *p = s->p;
+    Read *r;
+    int n = stage_reads(p, st, &r);
+    bool any = false;
+    for (int i = 0; i < n; i++) {
+        int k = value_info(r[i].v)->stage;
+        if (stage_private(p, k)) continue;
+        if (k < 0) return false; /* a parameter: nobody knows who made it */
+        Stage *from = p->stages[k];
+        if (from == st) continue;
+        if (r[i].all || from->is_call || from->axis != AXIS_CHANNELS) return false;
+        if (!unify(s, from->cls, st->cls, false)) return false;
+        if (join) unify(s, from->cls, st->cls, true);
+        any = true;
+    }
+    return any;
+}
+
+static bool inputs_private(FuncPlan *p, const Stage *st) {
+    Read *r;
+    int n = stage_reads(p, st, &r);
+    for (int i = 0; i < n; i++)
+        if (!stage_private(p, value_info(r[i].v)->stage)) return false;
+    return n > 0;
+}
+
+/* Whether v lies in memory that is not a thread's own: a result, or an argument of a call. */
+static bool is_result(const FuncPlan *p, const Value *v) {
+    for (int i = 0; i < p->f->nresults; i++)
+        if (lw_base(p->f->results[i], NULL) == v) return true;
+    for (int k = 0; k < p->n; k++)
+        for (int i = 0; p->stages[k]->is_call && i < p->stages[k]->anchor->nin; i++)
+            if (p->stages[k]->anchor->in[i] == v) return true;
+    return false;
+}
+
+static bool makes_result(const FuncPlan *p, const Stage *s) {
+    for (int i = 0; s->anchor && i < s->anchor->nout; i++)
+        if (is_result(p, s->anchor->out[i])) return true;
+    for (int i = 0; i < s->nposts; i++)
+        if (is_result(p, s->posts[i]->out[0])) return true;
+    return false;
+}
+
+/* Whether a later stage needs a result of stage k beyond its own unit. */
+static bool needed_whole(FuncPlan *p, int k) {
+    for (int j = k + 1; j < p->n; j++) {
+        Read *r;
+        int n = stage_reads(p, p->stages[j], &r);
+        for (int i = 0; i < n; i++)
+            if (value_info(r[i].v)->stage == k && r[i].all) return true;
+    }
+    return false;
+}
+
+static bool is_light(const Stage *s) {
+    if (!s->anchor) return true;
+    /* a shift: no work, and its state is updated later */
+    if (s->anchor->def->commit && s->anchor->def->pattern != PAT_ATTEND) return true;
+    switch (s->anchor->def->pattern) {
+    case PAT_CONTRACT:
+    case PAT_GATHER:
+    case PAT_SCAN:
+    case PAT_ATTEND:
+    case PAT_CALL:
+        return false;
+    case PAT_CONV:
+        return s->anchor->def->commit != NULL; /* a shift: no work, state deferred */
+    default:
+        return true;
+    }
+}
+
+static Axis step_axis(Splitter *s, int k) {
+    FuncPlan *p = s->p;
+    Stage *st = p->stages[k];
+    bool can_split = st->access.split != SPLIT_NONE;
+    if (!is_light(st)) return can_split ? AXIS_CHANNELS : AXIS_ROWS;
+    if (makes_result(p, st)) return can_split ? AXIS_CHANNELS : AXIS_ROWS;
+    if (!can_split) return AXIS_REPLICATED;
+    if (!needed_whole(p, k)) return AXIS_CHANNELS;
+    if (inputs_private(p, st)) return AXIS_REPLICATED;
+    return beside_makers(s, st, false) ? AXIS_CHANNELS : AXIS_REPLICATED;
+}
+
+static Axis chunk_axis(Splitter *s, int k) {
+    Stage *st = s->p->stages[k];
+    bool can_split = st->access.split != SPLIT_NONE, stateful = st->anchor && st->anchor->def->state;
+    if (can_split && (!is_light(st) || stateful || !st->access.rows || beside_makers(s, st, false)))
+        return AXIS_CHANNELS;
+    return AXIS_ROWS;
+}
+
+void plan_split(FuncPlan *p, const LowerTarget *t) {
+    (void)t;
+    Splitter s = {.p = p, .cls = ARENA_ARRAY(p->arena, Class, p->n)};
+    for (int k = 0; k < p->n; k++) {
+        Stage *st = p->stages[k];
+        if (st->is_call) {
+            st->axis = AXIS_CHANNELS;
+            continue;
+        }
+        if (st->access.split != SPLIT_NONE) class_of(&s, st);
+        st->axis = p->f->form == FORM_STEP ? step_axis(&s, k) : chunk_axis(&s, k);
+        if (st->axis != AXIS_CHANNELS) continue;
+        /* join every maker that can be joined, also when another operand needs a barrier */
+        Read *r;
+        int n = stage_reads(p, st, &r);
+        for (int i = 0; i < n; i++) {
+            int m = value_info(r[i].v)->stage;
+            if (r[i].all || m < 0 || m == k || p->stages[m]->is_call) continue;
+            if (p->stages[m]->axis == AXIS_CHANNELS) unify(&s, p->stages[m]->cls, st->cls, true);
+        }
+    }
+    for (int k = 0; k < p->n; k++) {
+        Stage *st = p->stages[k];
+        if (st->cls < 0) continue;
+        st->cls = find(&s, st->cls);
+        const Class *c = &s.cls[st->cls];
+        int64_t n = split_count(st);
+        st->grain = c->fixed ? n / c->fixed : c->multiple;
+        st->units = c->fixed ? c->fixed : (n + c->multiple - 1) / c->multiple;
+    }
+}
+
+bool stage_same_split(const Stage *from, const Stage *to) {
+    if (from->is_call || to->is_call || from->axis != to->axis) return false;
+    if (from->axis == AXIS_ROWS) return from->out_rows == to->out_rows;
+    return from->axis == AXIS_CHANNELS && from->cls == to->cls && from->out_rows == to->out_rows;
+}

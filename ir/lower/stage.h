@@ -1,0 +1,98 @@
+/* Stages: how a function of model ops is cut into loop functions, how each splits over threads, where the
+ * threads must meet, and where every value lies. Made once per function and form, in this order:
+ *     stages.c   ops -> stages (an anchor and what hangs on it)
+ *     split.c    axis and units of each stage
+ *     barriers.c where threads meet, and where deferred state updates go
+ *     place.c    buffers: shared, per thread, passed in, output
+ * lower.c then writes the loops. */
+#ifndef BTC_STAGE_H
+#define BTC_STAGE_H
+
+#include "lower.h"
+
+struct Stage {
+    const char *name;
+    Op *anchor; /* NULL: elementwise ops only */
+    Op **posts; /* elementwise, in order */
+    int nposts, posts_cap;
+    bool commit;  /* the deferred state update of `anchor` */
+    bool is_call; /* `anchor` is a call */
+    int64_t O, I; /* shape of the result that posts see */
+    Access access;
+    Axis axis;
+    int cls;               /* stages of one class split alike (channels axis) */
+    int64_t units, grain;  /* unit u: elements [u*grain, min((u+1)*grain, n)) */
+    bool barrier;          /* threads meet before this stage */
+    int epoch;             /* number of barriers up to here */
+    bool out_rows;         /* only rows with an output: what follows the last layer */
+};
+
+typedef enum Place {
+    PLACE_NONE,    /* never stored */
+    PLACE_SHARED,  /* in the call's work block */
+    PLACE_PRIVATE, /* in this thread's part of it */
+    PLACE_IO,      /* passed in: a parameter or result of a block */
+    PLACE_INPUT,   /* the caller's input */
+    PLACE_OUTPUT,  /* the caller's output, or a tap */
+} Place;
+
+/* Facts of one value during planning and lowering: Value.aux points here. */
+typedef struct ValueInfo {
+    int stage;    /* that computes it; -1: parameter */
+    bool stored;
+    int first_epoch, last_epoch, first_stage, last_stage;
+    Place place;
+    int io;         /* IO: index of the pointer; OUTPUT: 0 output, k: tap k-1 */
+    int64_t offset; /* bytes */
+    int64_t stride; /* elements from row to row */
+    Value *flight;  /* the vector at hand while a stage's body is written */
+    int flight_gen;
+} ValueInfo;
+
+typedef struct ModulePlan {
+    FuncPlan **plans;
+    int n, cap;
+} ModulePlan;
+
+struct FuncPlan {
+    Func *f;
+    ModulePlan *module;
+    Arena *arena;
+    Stage **stages;
+    int n, cap;
+    int64_t shared_bytes, private_bytes, scratch_bytes;
+    int64_t shared_base, private_base; /* where this function's parts begin in the work block */
+    int64_t state_bytes;
+    int64_t *state_offset; /* per slot, from the call's own state base */
+    int *alias;            /* per result: the parameter whose memory it may take, or -1 */
+    int barriers;          /* including the one at entry */
+    int nclasses;
+    int gen;
+};
+
+FuncPlan *plan_find(const ModulePlan *m, const Func *f);
+
+/* A read of `v` (its base) by a stage: `all`: beyond its own unit or row. */
+typedef struct Read {
+    Value *v;
+    bool all;
+} Read;
+
+ValueInfo *value_info(const Value *v);
+bool plan_stages(Diag *d, FuncPlan *p, const LowerTarget *t);
+void plan_split(FuncPlan *p, const LowerTarget *t);
+void plan_barriers(FuncPlan *p);
+/* rows: the most rows of a call in this form. */
+void plan_place(FuncPlan *p, int64_t rows, bool is_main);
+/* All reads of stage s: fills reads (grown in the arena), returns their number. */
+int stage_reads(FuncPlan *p, const Stage *s, Read **reads);
+/* Whether element u of a SAME operand made by `from` is made by the thread that needs it in `to`. */
+bool stage_same_split(const Stage *from, const Stage *to);
+
+/* Computes the elementwise ops that hang on the current stage, at ix (lower.c). */
+void lower_posts(Lower *l, const Ix *ix);
+
+/* Text of the plan, one line a stage: for --emit=stages and the report. */
+char *plan_print(Arena *a, const FuncPlan *p);
+
+#endif

@@ -1,0 +1,284 @@
+/* Cutting a function into stages. An op that is not elementwise anchors a stage of its own. An elementwise op
+ * hangs on the stage of its latest operand when it can be computed there, vector by vector, from what is at
+ * hand or stored before; else it begins a stage without an anchor, on which others may hang.
+ *
+ * Before:  %g = linear ..   %a = silu %g   %u = linear ..   %m = mul %a, %u
+ * After:   stage 0: linear + silu          stage 1: linear + mul            (m needs u; a is read back) */
+#include "stage.h"
+
+#include <string.h>
+
+ValueInfo *value_info(const Value *v) {
+    return v->aux;
+}
+
+static ValueInfo *info_new(FuncPlan *p, Value *v, int stage) {
+    ValueInfo *i = ARENA_NEW(p->arena, ValueInfo);
+    i->stage = stage, i->first_epoch = i->last_epoch = -1, i->first_stage = i->last_stage = stage, i->io = -1;
+    v->aux = i;
+    return i;
+}
+
+bool lw_is_constant(const Value *v) {
+    return v->def && v->type.kind == TY_TENSOR && !v->type.seq;
+}
+
+/* A slice is a view when its elements lie together in a row. */
+static bool slice_offset(const Op *op, int64_t *offset) {
+    const Type *t = &op->in[0]->type;
+    int64_t axis = attr_int(op, "axis", -1), inner = 1;
+    if (axis < 0) axis += t->rank;
+    for (int i = 0; i < axis; i++)
+        if (t->dim[i] != 1) return false;
+    for (int i = (int)axis + 1; i < t->rank; i++) inner *= t->dim[i];
+    *offset = attr_int(op, "start", 0) * inner;
+    return true;
+}
+
+static bool is_view(const Op *op) {
+    int64_t offset;
+    if (op->def == OP_TABLE[OP_reshape]) return true;
+    return op->def == OP_TABLE[OP_slice] && slice_offset(op, &offset);
+}
+
+Value *lw_base(Value *v, int64_t *offset) {
+    int64_t sum = 0, part;
+    while (v->def && v->type.seq && is_view(v->def)) {
+        if (v->def->def == OP_TABLE[OP_slice] && slice_offset(v->def, &part)) sum += part;
+        v = v->def->in[0];
+    }
+    if (offset) *offset = sum;
+    return v;
+}
+
+static Stage *stage_new(FuncPlan *p, Op *anchor, const char *name) {
+    Stage *s = ARENA_NEW(p->arena, Stage);
+    s->anchor = anchor, s->name = name, s->cls = -1;
+    ARENA_PUSH(p->arena, p->stages, p->n, p->cap, s);
+    return s;
+}
+
+/* The shape [O, I] of an anchor's first result. */
+static void anchor_shape(Stage *s, const Op *op) {
+    Type t = op->out[0]->type;
+    s->I = t.rank ? t.dim[t.rank - 1] : 1;
+    s->O = s->I ? type_count(t) / s->I : 1;
+    int64_t groups = attr_int(op, "groups", 1);
+    if (op->def->pattern == PAT_ROW && groups > 1) s->O *= groups, s->I /= groups;
+}
+
+/* Whether v can be read vector by vector in a stage of shape [O, I] (see lw_read). */
+static bool readable(const Value *v, int64_t O, int64_t I) {
+    int64_t n = type_count(v->type);
+    if (n == O * I || n == 1) return true;
+    if (v->type.rank && v->type.dim[v->type.rank - 1] == 1) return n == O;
+    return n == I;
+}
+
+/* The finest [O, I] that an elementwise op needs: flat unless an operand is broadcast along the last axis. */
+static void elementwise_shape(const Op *op, int64_t *O, int64_t *I) {
+    Type t = op->out[0]->type;
+    int64_t n = type_count(t), last = t.rank ? t.dim[t.rank - 1] : 1;
+    *O = 1, *I = n;
+    for (int k = 0; k < op->nin; k++) {
+        int64_t c = type_count(op->in[k]->type);
+        if (c != n && c != 1) *O = n / last, *I = last;
+    }
+}
+
+static bool operands_readable(FuncPlan *p, const Op *op, int stage, int64_t O, int64_t I) {
+    (void)p;
+    for (int k = 0; k < op->nin; k++) {
+        Value *v = op->in[k];
+        if (!readable(v, O, I)) return false;
+        if (lw_is_constant(v) || !v->def) continue;
+        int64_t offset;
+        Value *base = lw_base(v, &offset);
+        ValueInfo *i = value_info(base);
+        bool here = i && i->stage == stage && stage >= 0;
+        if (here && (offset || type_count(base->type) != O * I || type_count(v->type) != O * I)) return false;
+    }
+    return true;
+}
+
+static int latest_stage(const Op *op) {
+    int s = -1;
+    for (int k = 0; k < op->nin; k++) {
+        if (!op->in[k] || lw_is_constant(op->in[k])) continue;
+        ValueInfo *i = value_info(lw_base(op->in[k], NULL));
+        if (i && i->stage > s) s = i->stage;
+    }
+    return s;
+}
+
+/* Hangs `op` on stage number k if it fits there. */
+static bool attach(FuncPlan *p, int k, Op *op) {
+    if (k < 0) return false;
+    Stage *s = p->stages[k];
+    if (s->is_call || type_count(op->out[0]->type) != s->O * s->I) return false;
+    if (s->anchor && (s->anchor->def->pattern == PAT_VIEW || s->anchor->out[0]->type.dt != DT_F32))
+        return false;
+    int64_t O, I;
+    elementwise_shape(op, &O, &I);
+    if (O > 1 && s->O == 1 && !s->anchor) { /* a flat stage may take the finer shape of its newcomer */
+        for (int i = 0; i < s->nposts; i++)
+            if (!operands_readable(p, s->posts[i], k, O, I)) return false;
+        if (!operands_readable(p, op, k, O, I)) return false;
+        s->O = O, s->I = I;
+    } else if (!operands_readable(p, op, k, s->O, s->I)) {
+        return false;
+    }
+    /* operands made in this stage must come through its first result or its posts */
+    for (int i = 0; i < op->nin; i++) {
+        if (!op->in[i] || lw_is_constant(op->in[i])) continue;
+        Value *b = lw_base(op->in[i], NULL);
+        ValueInfo *vi = value_info(b);
+        if (vi && vi->stage == k && s->anchor && b->def == s->anchor && b != s->anchor->out[0]) return false;
+    }
+    ARENA_PUSH(p->arena, s->posts, s->nposts, s->posts_cap, op);
+    info_new(p, op->out[0], k);
+    return true;
+}
+
+static void default_access(const Op *op, const Stage *s, const LowerTarget *t, Access *a) {
+    int64_t multiple = t->lanes > 16 ? t->lanes : 16;
+    switch (op->def->pattern) {
+    case PAT_CONTRACT:
+        *a = (Access){SPLIT_FLAT, 0, t->panel, true, {[0] = true}};
+        break;
+    case PAT_GATHER:
+        *a = (Access){SPLIT_FLAT, 0, multiple, true, {[0] = true}};
+        break;
+    case PAT_ROW:
+        if (s->O > 1)
+            *a = (Access){.split = SPLIT_FLAT, .units = s->O, .rows = true};
+        else
+            *a = (Access){SPLIT_NONE, 0, 0, true, {[0] = true}};
+        for (int k = 1; k < op->nin && k < 16; k++) a->all[k] = op->in[k] && !lw_is_constant(op->in[k]);
+        break;
+    case PAT_SCAN:
+    case PAT_CONV:
+    case PAT_ATTEND:
+        *a = (Access){.split = SPLIT_FLAT, .multiple = multiple};
+        break;
+    default:
+        *a = (Access){SPLIT_NONE, 0, 0, true, {[0] = true, true, true, true}};
+        break;
+    }
+}
+
+static void set_access(Stage *s, Form form, const LowerTarget *t) {
+    int64_t multiple = t->lanes > 16 ? t->lanes : 16;
+    if (!s->anchor) {
+        s->access = (Access){.split = SPLIT_FLAT, .multiple = multiple, .rows = true};
+        if (s->O > 1) s->access.units = s->O;
+        return;
+    }
+    default_access(s->anchor, s, t, &s->access);
+    if (s->anchor->def->access) {
+        s->access = (Access){0};
+        s->anchor->def->access(s->anchor, form, &s->access);
+    }
+    if (s->anchor->def->pattern == PAT_CONTRACT && t->panel > multiple) multiple = t->panel;
+    if (!s->access.units && s->access.multiple < multiple) s->access.multiple = multiple;
+}
+
+/* Whether v is needed only for the output: by main, after the last call. */
+static void mark_out_rows(FuncPlan *p) {
+    int last_call = -1;
+    for (int i = 0; i < p->n; i++)
+        if (p->stages[i]->is_call) last_call = i;
+    if (last_call < 0) return;
+    for (int i = last_call + 1; i < p->n; i++) {
+        Stage *s = p->stages[i];
+        /* a stateful op must see every row */
+        bool stateful = s->anchor && s->anchor->def->state;
+        if (stateful || s->commit) {
+            for (int j = last_call + 1; j <= i; j++) p->stages[j]->out_rows = false;
+            last_call = i;
+        } else {
+            s->out_rows = true;
+        }
+    }
+}
+
+bool plan_stages(Diag *d, FuncPlan *p, const LowerTarget *t) {
+    Func *f = p->f;
+    for (int i = 0; i < f->nparams; i++) info_new(p, f->params[i], -1);
+    OPS_OF (f->body, op) {
+        for (int i = 0; i < op->nout; i++) op->out[i]->aux = NULL;
+        if (op->def->pattern == PAT_LEAF || is_view(op)) continue;
+        if (lw_is_constant(op->out[0])) BTC_BUG("constant op %s was not hoisted", op->def->name);
+        if (op->def->pattern == PAT_ELEMENTWISE) {
+            if (attach(p, latest_stage(op), op)) continue;
+            Stage *s = stage_new(p, NULL, op->out[0]->name);
+            elementwise_shape(op, &s->O, &s->I);
+            if (!operands_readable(p, op, p->n - 1, s->O, s->I))
+                return diag_error(d, op->loc, "%s: compiled code cannot broadcast these shapes; reshape them",
+                                  op->def->name);
+            ARENA_PUSH(p->arena, s->posts, s->nposts, s->posts_cap, op);
+            info_new(p, op->out[0], p->n - 1);
+            continue;
+        }
+        Stage *s = stage_new(p, op, op->nout ? op->out[0]->name : op->def->name);
+        s->is_call = op->def->pattern == PAT_CALL;
+        if (!s->is_call) anchor_shape(s, op);
+        for (int i = 0; i < op->nout; i++) info_new(p, op->out[i], p->n - 1);
+    }
+    for (int i = 0; i < p->n; i++) set_access(p->stages[i], f->form, t);
+    mark_out_rows(p);
+    return true;
+}
+
+static void add_read(FuncPlan *p, Read **reads, int *n, int *cap, Value *v, bool all) {
+    if (!v || lw_is_constant(v)) return;
+    int64_t offset;
+    Value *b = lw_base(v, &offset);
+    if (!value_info(b)) return; /* states, position */
+    if (offset || type_count(b->type) != type_count(v->type)) all = true;
+    Read r = {b, all};
+    ARENA_PUSH(p->arena, *reads, *n, *cap, r);
+}
+
+int stage_reads(FuncPlan *p, const Stage *s, Read **reads) {
+    int n = 0, cap = 0;
+    *reads = NULL;
+    if (s->anchor)
+        for (int k = 0; k < s->anchor->nin; k++) {
+            /* a deferred update runs behind a barrier, so nothing is `all` for it */
+            bool all = s->commit || s->is_call || (k < 16 && s->access.all[k]);
+            add_read(p, reads, &n, &cap, s->anchor->in[k], all);
+        }
+    for (int i = 0; i < s->nposts && !s->commit; i++)
+        for (int k = 0; k < s->posts[i]->nin; k++) {
+            Value *v = s->posts[i]->in[k];
+            if (!v || lw_is_constant(v)) continue;
+            int64_t c = type_count(v->type);
+            /* a value per head is at hand only if heads are the units of its maker, too (see split.c) */
+            bool all = c != s->O * s->I && !(c == s->O && s->access.units == s->O);
+            Value *b = lw_base(v, NULL);
+            if (value_info(b) && value_info(b)->stage >= 0 && p->stages[value_info(b)->stage] == s) continue;
+            add_read(p, reads, &n, &cap, v, all);
+        }
+    return n;
+}
+
+char *plan_print(Arena *a, const FuncPlan *p) {
+    static const char *const axes[] = {"channels", "rows", "replicated"};
+    Text t = text_new(a);
+    text_add(&t, "@%s (%s)\n", p->f->name, form_name(p->f->form));
+    for (int i = 0; i < p->n; i++) {
+        const Stage *s = p->stages[i];
+        if (s->barrier) text_add(&t, "  -- barrier --\n");
+        text_add(&t, "  %2d %-14s %s%s", i, s->name, s->commit ? "commit " : "",
+                 s->anchor ? s->anchor->def->name : "elementwise");
+        for (int k = 0; k < s->nposts && !s->commit; k++) text_add(&t, " + %s", s->posts[k]->def->name);
+        if (!s->is_call) {
+            text_add(&t, "  [%lld,%lld] %s", (long long)s->O, (long long)s->I, axes[s->axis]);
+            if (s->axis == AXIS_CHANNELS)
+                text_add(&t, " %lld x %lld", (long long)s->units, (long long)s->grain);
+        }
+        text_add(&t, "\n");
+    }
+    return t.s;
+}

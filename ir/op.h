@@ -1,0 +1,204 @@
+/* OpDef: everything btc knows of an op, in one record, declared in one file under ir/ops/ and listed by one
+ * row of ir/ops.def. Parser, printer, verifier, shape inference, interpreter, passes, report, documentation
+ * and tests read it; nothing switches on an op's name. */
+#ifndef BTC_OP_H
+#define BTC_OP_H
+
+#include "ir.h"
+
+/* Fusion and placement reason about these classes, never about names. */
+typedef enum Pattern {
+    PAT_LEAF,        /* a weight, a constant, the position: no operands */
+    PAT_ELEMENTWISE, /* out[i] from in[i], with broadcasting; may join any stage */
+    PAT_VIEW,        /* same elements under another shape (reshape, slice): no work */
+    PAT_ROW,         /* reduces or permutes inside one row: norms, softmax, rope, top-k */
+    PAT_CONTRACT,    /* matrix product with a weight: linear, experts */
+    PAT_GATHER,      /* rows of a table */
+    PAT_SCAN,        /* recurrence over T: sequential in T, parallel over channels or heads */
+    PAT_CONV,        /* convolution over T, per channel */
+    PAT_ATTEND,      /* reads the whole past */
+    PAT_CALL,
+    PAT_LOOP, /* loop level */
+} Pattern;
+
+typedef enum OpFlag {
+    OPF_COMMUTES = 1,   /* first two operands may swap */
+    OPF_CONST_ONLY = 2, /* only ever evaluated at compile time */
+    OPF_VARIADIC = 4,   /* the last operand of the signature may repeat */
+    OPF_EFFECT = 8,     /* loop level: not to be removed when unused */
+} OpFlag;
+
+typedef struct AttrDef {
+    const char *name;
+    AttrKind kind;
+    bool required;
+    double otherwise; /* default of INT, FLOAT, BOOL */
+    const char *str;  /* default of STR, or the allowed words "a|b|c" (the first is the default) */
+    const char *doc;
+} AttrDef;
+
+/* A tensor of the interpreter: double precision, T resolved. rows == 1 when the type has no T. */
+typedef struct Tensor {
+    Type type;
+    int64_t rows;
+    double *data; /* [rows, type_count(type)] */
+} Tensor;
+
+/* What an op's eval sees. Operands and results follow op->in and op->out (states last, in and out). An
+ * absent operand has data == NULL. eval fills out[i].data, allocated by the caller. */
+typedef struct EvalCtx {
+    const Op *op;
+    const Tensor *in;
+    Tensor *out;
+    int64_t rows; /* T */
+    int64_t pos;  /* position of the first row in its sequence */
+    Arena *scratch;
+    const char *error; /* set by eval when the values (not the shapes) are wrong, e.g. an id out of range */
+} EvalCtx;
+
+/* Work of one call with `rows` rows, for the report and for choosing forms. */
+typedef struct Cost {
+    double flops;
+    double weight_bytes; /* read once per call, whatever the rows */
+    double act_bytes;    /* activations and states read and written */
+    double params;
+} Cost;
+
+typedef struct Lower Lower;             /* lower.h */
+typedef struct LowerTarget LowerTarget; /* lower.h */
+
+/* How the work of an op splits over threads, besides by rows. A unit is the smallest piece one thread takes;
+ * a unit of the result needs the same unit of a SAME operand and everything of an ALL operand. */
+typedef enum Split {
+    SPLIT_NONE,  /* only whole rows */
+    SPLIT_FLAT,  /* unit u = elements [u*g, (u+1)*g) of a row's flat result */
+    SPLIT_INNER, /* unit u = elements [u*g, (u+1)*g) of the last axis, for every leading index */
+} Split;
+typedef struct Access {
+    Split split;
+    int64_t units;    /* fixed number of units (heads); 0: any multiple of `multiple` elements */
+    int64_t multiple; /* with units == 0 */
+    bool rows;        /* rows are independent: may also be split by rows */
+    bool all[16];     /* operand k is needed whole */
+} Access;
+
+/* One way to compute a stateful op over T rows (the row of OpDef.forms with the first legal form wins). */
+typedef struct OpForm {
+    const char *name; /* "recurrent", "chunked", "fft" */
+    const char *doc;
+    /* NULL, or why this form is not legal or not worth it here, in words for the report. */
+    const char *(*refuse)(const Op *op, Form form, Arena *a);
+    void (*lower)(Lower *l, Op *op);
+} OpForm;
+
+struct OpDef {
+    const char *name; /* in text and JSON: "scan.diag" */
+    Level level;
+    Pattern pattern;
+    const char *doc;     /* one sentence */
+    const char *formula; /* ASCII mathematics */
+    const char *source;  /* paper, equation */
+    /* Operands and results with shapes, e.g. "x[t,i] w[o,i] b?[o] -> y[t,o]". Lower-case letters and words
+     * are dimensions bound at first sight and compared afterwards; t is the sequence; `*` is any number of
+     * dimensions, the same in all places; `?` marks an optional operand; a number is that size. NULL: no
+     * operands and results as given (the op has its own infer). */
+    const char *sig;
+    /* State slots: "h[e] = 0; s[w-1,c] = 0" (dimension arithmetic with + - * over bound names and attrs). */
+    const char *state;
+    const AttrDef *attrs; /* ends with a NULL name */
+    unsigned flags;
+    int lanes_align;                         /* lower: preferred multiple of a unit of channels; 0: any */
+    bool (*infer)(Diag *d, Func *f, Op *op); /* after (or instead of) sig; false: message filed */
+    void (*eval)(EvalCtx *c);                /* reference semantics: plain loops in double */
+    Cost (*cost)(const Op *op, int64_t rows);
+    /* ELEMENTWISE: the value for one vector of lanes, from the operands' vectors. */
+    Value *(*lower_elem)(Lower *l, const Op *op, Value *const *in);
+    /* All others: writes the loops of the stage that this op anchors. */
+    void (*lower)(Lower *l, Op *op);
+    /* How the work splits; NULL: by pattern (see lower/stages.c). */
+    void (*access)(const Op *op, Form form, Access *out);
+    /* The update of the state, when it must wait until all threads have read the old one: a stage of its own
+     * behind the next barrier. NULL: lower writes the state itself. */
+    void (*commit)(Lower *l, Op *op);
+    /* How slot `slot` lies in a state block: its bytes (NULL: row-major f32 of the logical shape), and the
+     * way back to the logical order for whoever looks into a state (needed when bytes or order differ). */
+    int64_t (*state_bytes)(const Op *op, int slot, const LowerTarget *t);
+    void (*state_unpack)(const Op *op, int slot, const LowerTarget *t, const float *physical,
+                         double *logical);
+    const OpForm *forms; /* alternatives for FORM_CHUNK, best first; ends with a NULL name */
+    double tolerance;    /* of compiled f32 against eval, relative to the largest output; 0: 1e-5 */
+};
+
+/* The table: ir/ops.def expanded. */
+typedef enum OpId {
+#define OP(id) OP_##id,
+#include "ops.def"
+#undef OP
+    OP_COUNT
+} OpId;
+#define OP(id) extern const OpDef op_##id;
+#include "ops.def"
+#undef OP
+extern const OpDef *const OP_TABLE[OP_COUNT];
+
+const OpDef *op_find(const char *name);
+/* The nearest op name for a typo, as " (did you mean ...?)" or "". */
+const char *op_did_you_mean(Arena *a, const char *name, Level level);
+
+/* ---- signature.c: the executable comment ---- */
+enum { SIG_MAX = 12 };
+typedef struct SigTensor {
+    const char *name;
+    bool optional;
+    int ndim; /* -1: anything */
+    const char *dim[MAX_RANK + 2];
+} SigTensor;
+typedef struct Signature {
+    SigTensor in[SIG_MAX], out[SIG_MAX];
+    int nin, nout;
+} Signature;
+/* Parsed form of def->sig, in the arena. */
+const Signature *signature_of(Arena *a, const OpDef *def);
+/* Number of operands without states / of state slots. */
+int op_state_count(const OpDef *def);
+/* Binds dimensions from operand types, checks them, sets result types. Called by ir_infer_op. */
+bool signature_infer(Diag *d, Func *f, Op *op);
+/* The types, names and initial values of the state slots of an op whose operands are typed. */
+typedef struct StateDef {
+    const char *name;
+    Type type;
+    double init;
+} StateDef;
+bool signature_states(Diag *d, Func *f, const Op *op, StateDef *out /* [SIG_MAX] */, int *n);
+
+/* ---- builder.c: adds an op by name the way every front end does ---- */
+/* in: the operands of the signature in order (NULL for absent ones). Creates state slots (named
+ * state_names[i], or "<first result>.<slot>"), infers types. NULL: message filed. out_names may be NULL. */
+Op *ir_build(Diag *d, Func *f, Block *b, const char *op_name, Value *const *in, int nin, Attr *attrs,
+             const char *const *out_names, int nout, const char *const *state_names, Loc loc);
+
+/* ---- interp.c ---- */
+/* The outside world of an evaluation: weights by full name, in double. */
+typedef struct Env {
+    void *user;
+    /* Fills data (count elements) of the tensor `name`; false: message filed. */
+    bool (*weight)(void *user, Diag *d, Loc loc, const char *name, Type type, double *data);
+} Env;
+/* One sequence's state for a whole module: slots of main and of every call in it, in order of execution. */
+typedef struct InterpState InterpState;
+InterpState *interp_state_new(Arena *a, const Module *m);
+/* Called after every op with its results; call_path is "" in main, or "3" inside the call with index 3. */
+typedef void InterpWatch(void *user, const char *call_path, const Op *op, const Tensor *out);
+/* Runs `main` over `rows` tokens; advances state and position. inputs follow main's params. results follow
+ * main's results. Everything returned lives in arena `a`. */
+bool interp_run(Diag *d, Arena *a, const Module *m, const Env *env, InterpState *s, const Tensor *inputs,
+                int64_t rows, Tensor *results, InterpWatch *watch, void *watch_user);
+int64_t interp_position(const InterpState *s);
+/* Evaluates the value `v` of `f`, which depends on weights and constants only. prefix: of weight names. */
+bool interp_constant(Diag *d, Arena *a, const Env *env, const Func *f, const Value *v, const char *prefix,
+                     Tensor *out);
+/* The named slot of a call ("" for main) after a run, or NULL. */
+const Tensor *interp_state_slot(const InterpState *s, const char *call_path, const char *slot);
+
+/* Numbers of elementwise kinds etc. live with their ops. */
+#endif

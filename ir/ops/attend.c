@@ -1,0 +1,116 @@
+/* Softmax attention over the past. The state holds keys and values by position; with a window it is a ring,
+ * slot = position mod context, and the query sees itself and the window-1 tokens before it. */
+#include "attend_lower.h"
+#include "common.h"
+
+static bool infer_attend(Diag *d, Func *f, Op *op) {
+    (void)f;
+    int64_t g = op->in[1]->type.dim[0], h = op->in[0]->type.dim[0];
+    int64_t window = attr_int(op, "window", 0), context = attr_int(op, "context", 0);
+    if (g < 1 || h % g)
+        return diag_error(d, op->loc, "attend: %lld heads of q do not share %lld heads of k evenly",
+                          (long long)h, (long long)g);
+    if (context < 1) return diag_error(d, op->loc, "attend: context must be positive");
+    if (window < 0 || (window && context < window))
+        return diag_error(d, op->loc, "attend: context (%lld) must hold the window (%lld)",
+                          (long long)context, (long long)window);
+    return true;
+}
+
+typedef struct Attend {
+    int64_t h, g, d, p, window, context;
+    double scale, softcap;
+    double *keys, *values; /* [context,g,d] [context,g,p] */
+    double *score;         /* [context] */
+} Attend;
+
+static double score_of(const Attend *a, const double *q, const double *k) {
+    double s = 0;
+    for (int64_t i = 0; i < a->d; i++) s += q[i] * k[i];
+    s *= a->scale;
+    return a->softcap > 0 ? a->softcap * tanh(s / a->softcap) : s;
+}
+
+/* One head of the query at position `now`, whose key and value are in the state already. */
+static void attend_one(const Attend *a, const double *q, double *y, int64_t now, int64_t head) {
+    int64_t first = a->window > 0 && now >= a->window ? now - a->window + 1 : 0;
+    double max = -INFINITY, sum = 0;
+    for (int64_t j = first; j <= now; j++) {
+        double s = score_of(a, q, a->keys + (j % a->context * a->g + head) * a->d);
+        a->score[j - first] = s;
+        if (s > max) max = s;
+    }
+    for (int64_t i = 0; i < a->p; i++) y[i] = 0;
+    for (int64_t j = first; j <= now; j++) {
+        double w = exp(a->score[j - first] - max);
+        sum += w;
+        for (int64_t i = 0; i < a->p; i++) y[i] += w * a->values[(j % a->context * a->g + head) * a->p + i];
+    }
+    for (int64_t i = 0; i < a->p; i++) y[i] /= sum;
+}
+
+static void eval_attend(EvalCtx *c) {
+    const Tensor *q = &c->in[0], *k = &c->in[1], *v = &c->in[2];
+    Attend a = {.h = q->type.dim[0],
+                .g = k->type.dim[0],
+                .d = q->type.dim[1],
+                .p = v->type.dim[1],
+                .window = attr_int(c->op, "window", 0),
+                .context = attr_int(c->op, "context", 0),
+                .scale = attr_float(c->op, "scale", 0),
+                .softcap = attr_float(c->op, "softcap", 0),
+                .keys = state_begin(&c->in[3], &c->out[1]),
+                .values = state_begin(&c->in[4], &c->out[2])};
+    if (a.scale == 0) a.scale = 1 / sqrt((double)a.d);
+    if (a.window == 0 && c->pos + c->rows > a.context) {
+        c->error = arena_printf(c->scratch, "the sequence outgrows the context: %lld tokens, at most %lld",
+                                (long long)(c->pos + c->rows), (long long)a.context);
+        return;
+    }
+    a.score = ARENA_ARRAY(c->scratch, double, a.context);
+    for (int64_t t = 0; t < c->rows; t++) {
+        int64_t now = c->pos + t, slot = now % a.context;
+        for (int64_t i = 0; i < a.g * a.d; i++) a.keys[slot * a.g * a.d + i] = tensor_row(k, t)[i];
+        for (int64_t i = 0; i < a.g * a.p; i++) a.values[slot * a.g * a.p + i] = tensor_row(v, t)[i];
+        for (int64_t h = 0; h < a.h; h++)
+            attend_one(&a, tensor_row(q, t) + h * a.d, c->out[0].data + (t * a.h + h) * a.p, now,
+                       h / (a.h / a.g));
+    }
+}
+
+/* A full context is assumed, halved for a sequence that grows from nothing. */
+static Cost cost_attend(const Op *op, int64_t rows) {
+    int64_t window = attr_int(op, "window", 0);
+    double past = window ? (double)window : 0.5 * (double)attr_int(op, "context", 0);
+    double h = (double)op->in[0]->type.dim[0];
+    double per_key = 2 * (double)op->in[0]->type.dim[1] + 2 * (double)op->in[2]->type.dim[1] + 12;
+    return op_cost(op, rows, h * past * per_key);
+}
+
+static const AttrDef attrs[] = {
+    {"scale", AT_FLOAT, false, 0, NULL, "factor on the scores; 0: d^-1/2"},
+    {"window", AT_INT, false, 0, NULL, "how many tokens a query sees, itself included; 0: all"},
+    {"softcap", AT_FLOAT, false, 0, NULL, "c: scores become c tanh(s/c); 0: none"},
+    {"context", AT_INT, true, 0, NULL, "slots of the state: the longest sequence, or the window"},
+    {0},
+};
+
+const OpDef op_attend = {
+    .name = "attend",
+    .pattern = PAT_ATTEND,
+    .doc = "Causal softmax attention; groups of heads share keys and values.",
+    .formula = "y_t = sum_(j<=t) softmax_j(scale q_t k_j) v_j",
+    .source = "Vaswani et al. 2017, arXiv:1706.03762, eq. 1; Ainslie et al. 2023, arXiv:2305.13245 (groups); "
+              "Beltagy et al. 2020, arXiv:2004.05150 (window)",
+    .sig = "q[t,h,d] k[t,g,d] v[t,g,p] -> y[t,h,p]",
+    .state = "k[context,g,d] = 0; v[context,g,p] = 0",
+    .attrs = attrs,
+    .infer = infer_attend,
+    .eval = eval_attend,
+    .cost = cost_attend,
+    .lower = attend_lower,
+    .access = attend_access,
+    .commit = attend_commit,
+    .state_bytes = attend_state_bytes,
+    .state_unpack = attend_state_unpack,
+};

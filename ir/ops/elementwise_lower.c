@@ -1,0 +1,61 @@
+/* Elementwise ops on vectors: the compiled meaning of the table in elementwise.c. */
+#include "elementwise_lower.h"
+
+#define SELF(id, expr)                                                                                       \
+    Value *lower_##id(Lower *l, const Op *op, Value *const *in) {                                            \
+        LB *b = &l->b;                                                                                       \
+        Value *x = in[0];                                                                                    \
+        (void)b, (void)op, (void)x;                                                                          \
+        return expr;                                                                                         \
+    }
+#define C(v) lb_f32(b, v)
+
+SELF(copy, x)
+SELF(neg, lb_neg(b, x))
+SELF(abs, lb_abs(b, x))
+SELF(square, lb_mul(b, x, x))
+SELF(sqrt, lb_sqrt(b, x))
+SELF(rsqrt, lb_div(b, C(1), lb_sqrt(b, x)))
+SELF(exp, lb_exp(b, x))
+SELF(log, lb_log(b, x))
+SELF(sin, lb_sin(b, x))
+SELF(cos, lb_cos(b, x))
+SELF(tanh, lb_tanh(b, x))
+SELF(sigmoid, lw_sigmoid(l, x))
+SELF(softplus, lw_softplus(l, x))
+SELF(silu, lb_div(b, x, lb_add(b, C(1), lb_exp(b, lb_neg(b, x)))))
+/* 0.5 x (1 + erf(x / sqrt 2)) */
+SELF(gelu,
+     lb_mul(b, lb_mul(b, x, C(0.5)), lb_add(b, C(1), lb_erf(b, lb_mul(b, x, C(0.70710678118654752440))))))
+SELF(relu, lb_max(b, x, C(0)))
+SELF(add, lb_add(b, x, in[1]))
+SELF(sub, lb_sub(b, x, in[1]))
+SELF(mul, lb_mul(b, x, in[1]))
+SELF(div, lb_div(b, x, in[1]))
+SELF(maximum, lb_max(b, x, in[1]))
+SELF(minimum, lb_min(b, x, in[1]))
+SELF(less, lb_select(b, lb_cmp(b, "lt", x, in[1]), C(1), C(0)))
+SELF(where, lb_select(b, lb_cmp(b, "ne", x, C(0)), in[1], in[2]))
+
+/* 0.5 x (1 + tanh u) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3): one exponential, no cancellation */
+Value *lower_gelu_tanh(Lower *l, const Op *op, Value *const *in) {
+    (void)op;
+    LB *b = &l->b;
+    Value *x = in[0], *x2 = lb_mul(b, x, x);
+    Value *u =
+        lb_mul(b, x, lb_fma(b, x2, C(0.044715 * 2 * 0.79788456080286535588), C(2 * 0.79788456080286535588)));
+    return lb_div(b, x, lb_add(b, C(1), lb_exp(b, lb_neg(b, u))));
+}
+
+/* a^b = exp(b log a) for a > 0; small whole powers, known when compiling, are products. */
+Value *lower_power(Lower *l, const Op *op, Value *const *in) {
+    LB *b = &l->b;
+    const Attr *t = op->in[1]->def ? attr_find(op->in[1]->def->attrs, "values") : NULL;
+    if (t && t->kind == AT_FLOATS && t->n == 1 && t->floats[0] == (int)t->floats[0] && t->floats[0] >= 1 &&
+        t->floats[0] <= 8) {
+        Value *y = in[0];
+        for (int i = 1; i < (int)t->floats[0]; i++) y = lb_mul(b, y, in[0]);
+        return y;
+    }
+    return lb_exp(b, lb_mul(b, in[1], lb_log(b, in[0])));
+}

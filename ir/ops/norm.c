@@ -1,0 +1,206 @@
+/* Normalisations along the last axis, in `groups` equal parts. The scale w and shift b come after. */
+#include "../lower.h"
+#include "common.h"
+
+static bool infer_groups(Diag *d, Func *f, Op *op) {
+    (void)f;
+    int64_t n = last_dim(op->in[0]->type), groups = attr_int(op, "groups", 1);
+    if (groups < 1 || n % groups)
+        return diag_error(d, op->loc, "%s: dimension d of %lld does not divide into %lld groups",
+                          op->def->name, (long long)n, (long long)groups);
+    return true;
+}
+
+static Cost cost_norm(const Op *op, int64_t rows) {
+    return op_cost(op, rows, 5 * out_count(op));
+}
+
+typedef struct Part {
+    double shift, scale; /* y = (x - shift) * scale */
+} Part;
+
+/* Applies `part` to every group of every vector, then w and b. */
+static void eval_groups(EvalCtx *c, Part (*part)(const double *x, int64_t n, const Op *op)) {
+    const Tensor *x = &c->in[0];
+    int64_t d = last_dim(x->type), n = d / attr_int(c->op, "groups", 1);
+    const double *w = c->op->nin > 1 ? c->in[1].data : NULL;
+    const double *b = c->op->nin > 2 ? c->in[2].data : NULL;
+    for (int64_t v = 0; v < vector_count(x); v++) {
+        const double *in = x->data + v * d;
+        double *out = c->out[0].data + v * d;
+        Part p = {0};
+        for (int64_t i = 0; i < d; i++) {
+            if (i % n == 0) p = part(in + i, n, c->op);
+            out[i] = (in[i] - p.shift) * p.scale * (w ? w[i] : 1) + (b ? b[i] : 0);
+        }
+    }
+}
+
+/* ---- loops ---- */
+
+/* sum over one group of f(x), as a scalar */
+typedef Value *Term(Lower *l, Value *x, Value *shift);
+
+static Value *sum_group(Lower *l, Op *op, Value *row, Value *o, Term *term, Value *shift) {
+    LB *b = &l->b;
+    int64_t groups = attr_int(op, "groups", 1), I = last_dim(op->in[0]->type) / groups;
+    int64_t O = type_count(op->in[0]->type) / I;
+    Value *acc = lb_var(b, lw_zero(l));
+    LW_SPAN(l, row, o, O, I, ix) {
+        Value *t = term(l, lw_read(l, op->in[0], &ix), shift);
+        if (ix.n) t = lb_select(b, lb_cmp(b, "lt", lb_iota(b), lb_i32(b, ix.n)), t, lb_f32(b, 0));
+        lb_set(b, acc, lb_add(b, lb_get(b, acc), t));
+    }
+    return lb_reduce(b, "add", lb_get(b, acc));
+}
+
+static Value *term_square(Lower *l, Value *x, Value *shift) {
+    if (shift) x = lb_sub(&l->b, x, shift);
+    return lb_mul(&l->b, x, x);
+}
+static Value *term_self(Lower *l, Value *x, Value *shift) { return (void)l, (void)shift, x; }
+
+/* y = (x - shift) * scale * w + b over one group */
+static void write_group(Lower *l, Op *op, Value *row, Value *o, Value *shift, Value *scale) {
+    LB *b = &l->b;
+    int64_t groups = attr_int(op, "groups", 1), I = last_dim(op->in[0]->type) / groups;
+    int64_t O = type_count(op->in[0]->type) / I;
+    LW_SPAN(l, row, o, O, I, ix) {
+        Value *y = lw_read(l, op->in[0], &ix);
+        if (shift) y = lb_sub(b, y, shift);
+        y = lb_mul(b, y, scale);
+        if (op->nin > 1 && op->in[1]) y = lb_mul(b, y, lw_read(l, op->in[1], &ix));
+        if (op->nin > 2 && op->in[2]) y = lb_add(b, y, lw_read(l, op->in[2], &ix));
+        lw_write(l, op->out[0], &ix, y);
+    }
+}
+
+static Value *group_size(Lower *l, const Op *op) {
+    return lb_f32(&l->b, (double)(last_dim(op->in[0]->type) / attr_int(op, "groups", 1)));
+}
+
+static Value *eps(Lower *l, const Op *op) { return lb_f32(&l->b, attr_float(op, "eps", 0)); }
+
+static Value *reciprocal(Lower *l, Value *x) { return lb_div(&l->b, lb_f32(&l->b, 1), x); }
+
+static void lower_rms(Lower *l, Op *op) {
+    LB *b = &l->b;
+    LW_ROWS(l, row) LW_OUTER(l, e) {
+        Value *sum = sum_group(l, op, row, e.o, term_square, NULL);
+        Value *mean = lb_div(b, sum, group_size(l, op));
+        write_group(l, op, row, e.o, NULL, reciprocal(l, lb_sqrt(b, lb_add(b, mean, eps(l, op)))));
+    }
+}
+
+static void lower_layer(Lower *l, Op *op) {
+    LB *b = &l->b;
+    LW_ROWS(l, row) LW_OUTER(l, e) {
+        Value *mean = lb_div(b, sum_group(l, op, row, e.o, term_self, NULL), group_size(l, op));
+        Value *var = lb_div(b, sum_group(l, op, row, e.o, term_square, mean), group_size(l, op));
+        write_group(l, op, row, e.o, mean, reciprocal(l, lb_sqrt(b, lb_add(b, var, eps(l, op)))));
+    }
+}
+
+static void lower_l2(Lower *l, Op *op) {
+    LB *b = &l->b;
+    bool inside = !strcmp(attr_str(op, "mode", "inside"), "inside");
+    LW_ROWS(l, row) LW_OUTER(l, e) {
+        Value *sum = sum_group(l, op, row, e.o, term_square, NULL);
+        Value *length = inside ? lb_sqrt(b, lb_add(b, sum, eps(l, op))) : lb_max(b, lb_sqrt(b, sum), eps(l, op));
+        write_group(l, op, row, e.o, NULL, reciprocal(l, length));
+    }
+}
+
+/* ---- norm.rms ---- */
+
+static Part part_rms(const double *x, int64_t n, const Op *op) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += x[i] * x[i];
+    return (Part){.scale = 1 / sqrt(sum / (double)n + attr_float(op, "eps", 0))};
+}
+
+static void eval_rms(EvalCtx *c) {
+    eval_groups(c, part_rms);
+}
+
+static const AttrDef norm_attrs[] = {
+    {"eps", AT_FLOAT, true, 0, NULL, "added under the root"},
+    {"groups", AT_INT, false, 1, NULL, "equal parts of the last dimension, each normalised on its own"},
+    {0},
+};
+
+const OpDef op_norm_rms = {
+    .name = "norm.rms",
+    .pattern = PAT_ROW,
+    .doc = "Divides by the root mean square.",
+    .formula = "y = x / sqrt(mean(x^2) + eps) * w + b",
+    .source = "Zhang & Sennrich 2019, arXiv:1910.07467, eq. 4",
+    .sig = "x[t,*,d] w?[d] b?[d] -> y[t,*,d]",
+    .attrs = norm_attrs,
+    .infer = infer_groups,
+    .eval = eval_rms,
+    .lower = lower_rms,
+    .cost = cost_norm,
+};
+
+/* ---- norm.layer ---- */
+
+static Part part_layer(const double *x, int64_t n, const Op *op) {
+    double mean = 0, var = 0;
+    for (int64_t i = 0; i < n; i++) mean += x[i] / (double)n;
+    for (int64_t i = 0; i < n; i++) var += (x[i] - mean) * (x[i] - mean) / (double)n;
+    return (Part){.shift = mean, .scale = 1 / sqrt(var + attr_float(op, "eps", 0))};
+}
+
+static void eval_layer(EvalCtx *c) {
+    eval_groups(c, part_layer);
+}
+
+const OpDef op_norm_layer = {
+    .name = "norm.layer",
+    .pattern = PAT_ROW,
+    .doc = "Subtracts the mean and divides by the standard deviation; with groups: group norm.",
+    .formula = "y = (x - mean(x)) / sqrt(var(x) + eps) * w + b, var with 1/n",
+    .source = "Ba et al. 2016, arXiv:1607.06450, eq. 4; Wu & He 2018, arXiv:1803.08494, eq. 1",
+    .sig = "x[t,*,d] w?[d] b?[d] -> y[t,*,d]",
+    .attrs = norm_attrs,
+    .infer = infer_groups,
+    .eval = eval_layer,
+    .lower = lower_layer,
+    .cost = cost_norm,
+};
+
+/* ---- norm.l2 ---- */
+
+static Part part_l2(const double *x, int64_t n, const Op *op) {
+    double sum = 0, eps = attr_float(op, "eps", 0);
+    for (int64_t i = 0; i < n; i++) sum += x[i] * x[i];
+    bool inside = !strcmp(attr_str(op, "mode", "inside"), "inside");
+    return (Part){.scale = inside ? 1 / sqrt(sum + eps) : 1 / fmax(sqrt(sum), eps)};
+}
+
+static void eval_l2(EvalCtx *c) {
+    eval_groups(c, part_l2);
+}
+
+static const AttrDef l2_attrs[] = {
+    {"eps", AT_FLOAT, true, 0, NULL, "keeps the root away from 0"},
+    {"groups", AT_INT, false, 1, NULL, "equal parts of the last dimension, each normalised on its own"},
+    {"mode", AT_STR, false, 0, "inside|floor", "inside: eps under the root; floor: the root is at least eps"},
+    {0},
+};
+
+const OpDef op_norm_l2 = {
+    .name = "norm.l2",
+    .pattern = PAT_ROW,
+    .doc = "Divides by the Euclidean length.",
+    .formula = "inside: y = x / sqrt(sum(x^2) + eps);  floor: y = x / max(sqrt(sum(x^2)), eps)",
+    .source = "Yang et al. 2024, arXiv:2406.06484 (inside); Peng et al. 2025, arXiv:2503.14456, "
+              "sec. 4 (floor)",
+    .sig = "x[t,*,d] -> y[t,*,d]",
+    .attrs = l2_attrs,
+    .infer = infer_groups,
+    .eval = eval_l2,
+    .lower = lower_l2,
+    .cost = cost_norm,
+};

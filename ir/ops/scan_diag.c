@@ -1,0 +1,86 @@
+/* The simplest recurrence: every channel decays and takes in on its own. Covers RG-LRU, HGRN, minGRU. */
+#include "common.h"
+#include "tile.h"
+
+static void eval_scan_diag(EvalCtx *c) {
+    int64_t e = last_dim(c->in[0].type);
+    const double *a = c->in[0].data, *b = c->in[1].data;
+    double *h = state_begin(&c->in[2], &c->out[1]); /* [e] */
+    for (int64_t t = 0; t < c->rows; t++)
+        for (int64_t i = 0; i < e; i++) {
+            h[i] = a[t * e + i] * h[i] + b[t * e + i];
+            c->out[0].data[t * e + i] = h[i];
+        }
+}
+
+static Cost cost_scan_diag(const Op *op, int64_t rows) {
+    return op_cost(op, rows, 2 * out_count(op));
+}
+
+/* ---- lowering: both forms do the same fma, so they agree bit for bit ---- */
+
+static void access_scan_diag(const Op *op, Form form, Access *a) {
+    (void)op;
+    *a = (Access){.split = SPLIT_FLAT, .multiple = 16, .rows = form == FORM_STEP};
+}
+
+static Value *next(Lower *l, Op *op, const Ix *ix, Value *h) {
+    return lb_fma(&l->b, lw_read(l, op->in[0], ix), h, lw_read(l, op->in[1], ix));
+}
+
+static void lower_step(Lower *l, Op *op) {
+    LB *b = &l->b;
+    LW_ROWS (l, row) {
+        Value *h = lw_state(l, op, 0, row);
+        LW_EACH (l, row, ix) {
+            Value *y = next(l, op, &ix, lb_load(b, DT_F32, b->lanes, h, ix.i, ix.n));
+            lb_store(b, DT_F32, h, ix.i, y, ix.n);
+            lw_write(l, op->out[0], &ix, y);
+        }
+    }
+}
+
+/* The state of a few vectors of channels stays in registers over all tokens: as many as hide the latency of
+ * the fma that every token waits for. */
+static void lower_chunk(Lower *l, Op *op) {
+    LB *b = &l->b;
+    int64_t e = type_count(op->out[0]->type);
+    Value *lo, *hi, *state = lw_state(l, op, 0, l->row_lo), *h[4];
+    lw_range(l, e, &lo, &hi);
+    TILES (l, c, lo, hi, e, b->lanes, l->t->warp ? 1 : 4) {
+        Ix ix[4];
+        for (int i = 0; i < c.count; i++) {
+            ix[i] = (Ix){.i = lb_addi(b, c.at, (int64_t)i * b->lanes), .n = tile_lanes(c.count, c.tail, i)};
+            ix[i].O = 1, ix[i].I = e;
+            h[i] = lb_var(b, lb_load(b, DT_F32, b->lanes, state, ix[i].i, ix[i].n));
+        }
+        LW_ROWS (l, row)
+            for (int i = 0; i < c.count; i++) {
+                ix[i].row = row;
+                Value *y = next(l, op, &ix[i], lb_get(b, h[i]));
+                lb_set(b, h[i], y);
+                lw_write(l, op->out[0], &ix[i], y);
+            }
+        for (int i = 0; i < c.count; i++)
+            lb_store(b, DT_F32, state, ix[i].i, lb_get(b, h[i]), ix[i].n);
+    }
+}
+
+static void lower_scan_diag(Lower *l, Op *op) {
+    if (l->form == FORM_STEP) lower_step(l, op);
+    else lower_chunk(l, op);
+}
+
+const OpDef op_scan_diag = {
+    .name = "scan.diag",
+    .pattern = PAT_SCAN,
+    .doc = "Elementwise linear recurrence.",
+    .formula = "h_t = a_t h_(t-1) + b_t;  y_t = h_t",
+    .source = "De et al. 2024, arXiv:2402.19427, eq. 4; Martin & Cundy 2018, arXiv:1709.04057",
+    .sig = "a[t,e] b[t,e] -> y[t,e]",
+    .state = "h[e] = 0",
+    .eval = eval_scan_diag,
+    .cost = cost_scan_diag,
+    .lower = lower_scan_diag,
+    .access = access_scan_diag,
+};

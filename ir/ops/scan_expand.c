@@ -1,0 +1,160 @@
+/* The selective scan: each of e channels has n states of its own; B and C are shared by the channels. */
+#include "common.h"
+#include "tile.h"
+
+static void eval_scan_expand(EvalCtx *c) {
+    int64_t ne = c->in[2].type.dim[0], nn = c->in[2].type.dim[1];
+    const double *u = c->in[0].data, *dt = c->in[1].data, *A = c->in[2].data;
+    const double *B = c->in[3].data, *C = c->in[4].data;
+    double *h = state_begin(&c->in[5], &c->out[1]); /* [e,n] */
+    for (int64_t t = 0; t < c->rows; t++)
+        for (int64_t e = 0; e < ne; e++) {
+            double y = 0;
+            for (int64_t n = 0; n < nn; n++) {
+                double *s = &h[e * nn + n];
+                *s = exp(dt[t * ne + e] * A[e * nn + n]) * *s + u[t * ne + e] * B[t * nn + n];
+                y += C[t * nn + n] * *s;
+            }
+            c->out[0].data[t * ne + e] = y;
+        }
+}
+
+/* Per state: product, exp (about ten), two products and a sum, product and sum of the read. */
+static Cost cost_scan_expand(const Op *op, int64_t rows) {
+    return op_cost(op, rows, 16 * in_count(op, 2));
+}
+
+/* ---- lowering: a vector is a vector of channels; the state lies [n][e] ----
+ * The decay exp(dt A) depends on token, channel and state alike, so there is no product form: tokens come one
+ * after the other, and the work is the exp. Both forms do the same sums in the same order. */
+
+static void access_scan_expand(const Op *op, Form form, Access *a) {
+    (void)op;
+    *a = (Access){.split = SPLIT_FLAT, .multiple = 16, .rows = form == FORM_STEP, .all = {[3] = true, true}};
+}
+
+/* What all states of a vector of channels share for one token. Read once: the compiler cannot know that
+ * storing a state leaves them alone. */
+typedef struct Token {
+    Value *u, *dt; /* vectors */
+    Value *B, *C;  /* rows [n] */
+} Token;
+
+static Token token_at(Lower *l, Op *op, const Ix *ix) {
+    Token k = {.u = lw_read(l, op->in[0], ix), .dt = lw_read(l, op->in[1], ix)};
+    k.B = lw_row_ptr(l, op->in[3], ix->row), k.C = lw_row_ptr(l, op->in[4], ix->row);
+    return k;
+}
+
+/* h' = exp(dt A_n) h + u B_n, and y += C_n h'. */
+static Value *next(Lower *l, const Token *k, Value *n, Value *A, Value *h, Value **y) {
+    LB *b = &l->b;
+    Value *B = lb_load(b, DT_F32, 0, k->B, n, 0), *C = lb_load(b, DT_F32, 0, k->C, n, 0);
+    h = lb_fma(b, lb_exp(b, lb_mul(b, k->dt, A)), h, lb_mul(b, k->u, B));
+    *y = lb_fma(b, C, h, *y);
+    return h;
+}
+
+static void lower_step(Lower *l, Op *op) {
+    LB *b = &l->b;
+    int64_t ne = op->in[2]->type.dim[0], nn = op->in[2]->type.dim[1];
+    Value *A = lw_weight(l, op->in[2], PACK_TRANSPOSED, NULL);
+    LW_ROWS (l, row) {
+        Value *state = lw_state(l, op, 0, row);
+        LW_EACH (l, row, ix) {
+            Token k = token_at(l, op, &ix);
+            Value *sum = lb_var(b, lw_zero(l));
+            KFOR (b, n, lb_i64(b, 0), lb_i64(b, nn), 1) {
+                Value *at = lb_add(b, lb_muli(b, n, ne), ix.i), *y = lb_get(b, sum);
+                Value *h = lb_load(b, DT_F32, b->lanes, state, at, ix.n);
+                h = next(l, &k, n, lb_load(b, DT_F32, b->lanes, A, at, ix.n), h, &y);
+                lb_store(b, DT_F32, state, at, h, ix.n);
+                lb_set(b, sum, y);
+            }
+            lw_write(l, op->out[0], &ix, lb_get(b, sum));
+        }
+    }
+}
+
+/* What one vector of channels needs over all tokens, packed together: rows of A and of the state lie a power
+ * of two apart in memory often enough to push each other out of the cache. */
+typedef struct Channels {
+    Value *A, *h;    /* scratch [n][lanes] */
+    Value *vars[64]; /* the state, when registers can hold it */
+    bool in_vars;
+    int64_t nn;
+} Channels;
+
+static void move(Lower *l, Value *to, Value *to_at, int64_t to_row, Value *from, Value *from_at, int64_t row,
+                 int64_t nn, int active) {
+    LB *b = &l->b;
+    KFOR (b, n, lb_i64(b, 0), lb_i64(b, nn), 1) {
+        Value *x = lb_load(b, DT_F32, b->lanes, from, lb_add(b, lb_muli(b, n, row), from_at), active);
+        lb_store(b, DT_F32, to, lb_add(b, lb_muli(b, n, to_row), to_at), x, active);
+    }
+}
+
+/* One token of one vector of channels. */
+static void token(Lower *l, Op *op, const Channels *c, const Ix *ix) {
+    LB *b = &l->b;
+    Token k = token_at(l, op, ix);
+    if (c->in_vars) {
+        Value *y = lw_zero(l);
+        for (int64_t n = 0; n < c->nn; n++) {
+            Value *A = lb_load(b, DT_F32, b->lanes, c->A, lb_i64(b, n * b->lanes), 0);
+            lb_set(b, c->vars[n], next(l, &k, lb_i64(b, n), A, lb_get(b, c->vars[n]), &y));
+        }
+        lw_write(l, op->out[0], ix, y);
+        return;
+    }
+    Value *sum = lb_var(b, lw_zero(l));
+    KFOR (b, n, lb_i64(b, 0), lb_i64(b, c->nn), 1) {
+        Value *at = lb_muli(b, n, b->lanes), *y = lb_get(b, sum);
+        Value *A = lb_load(b, DT_F32, b->lanes, c->A, at, 0), *h = lb_load(b, DT_F32, b->lanes, c->h, at, 0);
+        lb_store(b, DT_F32, c->h, at, next(l, &k, n, A, h, &y), 0);
+        lb_set(b, sum, y);
+    }
+    lw_write(l, op->out[0], ix, lb_get(b, sum));
+}
+
+static void lower_chunk(Lower *l, Op *op) {
+    LB *b = &l->b;
+    int64_t ne = op->in[2]->type.dim[0], nn = op->in[2]->type.dim[1], w = b->lanes;
+    Channels c = {.nn = nn, .in_vars = nn <= l->t->vregs / 2 && nn <= 64};
+    c.A = lw_scratch(l, nn * w * 4), c.h = lw_scratch(l, nn * w * 4);
+    Value *A = lw_weight(l, op->in[2], PACK_TRANSPOSED, NULL), *state = lw_state(l, op, 0, l->row_lo);
+    Value *zero = lb_i64(b, 0), *lo, *hi;
+    lw_range(l, ne, &lo, &hi);
+    TILES (l, t, lo, hi, ne, b->lanes, 1) {
+        move(l, c.A, zero, w, A, t.at, ne, nn, t.tail);
+        move(l, c.h, zero, w, state, t.at, ne, nn, t.tail);
+        for (int64_t n = 0; n < nn && c.in_vars; n++)
+            c.vars[n] = lb_var(b, lb_load(b, DT_F32, b->lanes, c.h, lb_i64(b, n * w), t.tail));
+        LW_ROWS (l, row) {
+            Ix ix = {.row = row, .i = t.at, .n = t.tail, .O = 1, .I = ne};
+            token(l, op, &c, &ix);
+        }
+        for (int64_t n = 0; n < nn && c.in_vars; n++)
+            lb_store(b, DT_F32, c.h, lb_i64(b, n * w), lb_get(b, c.vars[n]), t.tail);
+        move(l, state, t.at, ne, c.h, zero, w, nn, t.tail);
+    }
+}
+
+static void lower_scan_expand(Lower *l, Op *op) {
+    if (l->form == FORM_STEP) lower_step(l, op);
+    else lower_chunk(l, op);
+}
+
+const OpDef op_scan_expand = {
+    .name = "scan.expand",
+    .pattern = PAT_SCAN,
+    .doc = "Selective scan: decays exp(dt A) per channel and state, input and output vectors shared.",
+    .formula = "h_en = exp(dt_e A_en) h_en + u_e B_n;  y_e = sum_n C_n h_en",
+    .source = "Gu & Dao 2023, arXiv:2312.00752, eq. 2 and alg. 2",
+    .sig = "u[t,e] dt[t,e] A[e,n] B[t,n] C[t,n] -> y[t,e]",
+    .state = "h[e,n] = 0",
+    .eval = eval_scan_expand,
+    .cost = cost_scan_expand,
+    .lower = lower_scan_expand,
+    .access = access_scan_expand,
+};

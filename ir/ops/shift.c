@@ -1,0 +1,61 @@
+/* The previous token: what "token shift" mixes with. */
+#include "../lower.h"
+#include "common.h"
+
+static void eval_shift(EvalCtx *c) {
+    int64_t d = last_dim(c->in[0].type);
+    double *s = state_begin(&c->in[1], &c->out[1]); /* [d] the last token seen */
+    for (int64_t t = 0; t < c->rows; t++)
+        for (int64_t i = 0; i < d; i++) {
+            c->out[0].data[t * d + i] = s[i];
+            s[i] = c->in[0].data[t * d + i];
+        }
+}
+
+static Cost cost_shift(const Op *op, int64_t rows) {
+    return op_cost(op, rows, 0);
+}
+
+/* ---- loops ---- */
+
+/* The first row of a chunk and every row of a step read the state, the others the row above: of the same
+ * channels, so a split by channels needs no meeting of the threads. */
+static void lower_shift(Lower *l, Op *op) {
+    LB *b = &l->b;
+    LW_ROWS(l, row) LW_EACH(l, row, ix) {
+        Value *state = lw_state(l, op, 0, row);
+        if (l->form == FORM_STEP) {
+            lw_write(l, op->out[0], &ix, lb_load(b, DT_F32, b->lanes, state, ix.i, ix.n));
+            continue;
+        }
+        Value *y = lb_var(b, lw_zero(l));
+        lb_if_begin(b, lb_cmp(b, "gt", row, lb_i64(b, 0)));
+        lb_set(b, y, lw_read_flat(l, op->in[0], lb_addi(b, row, -1), ix.i, ix.n));
+        lb_else(b);
+        lb_set(b, y, lb_load(b, DT_F32, b->lanes, state, ix.i, ix.n));
+        lb_if_end(b);
+        lw_write(l, op->out[0], &ix, lb_get(b, y));
+    }
+}
+
+/* A step may run in every thread (replicated), so nobody writes the state before all have read it. */
+static void commit_shift(Lower *l, Op *op) {
+    LB *b = &l->b;
+    Value *first = l->form == FORM_STEP ? l->row_lo : lb_max(b, l->row_lo, lb_addi(b, l->rows, -1));
+    KFOR(b, row, first, l->row_hi, 1) LW_EACH(l, row, ix)
+        lb_store(b, DT_F32, lw_state(l, op, 0, row), ix.i, lw_read_flat(l, op->in[0], row, ix.i, ix.n), ix.n);
+}
+
+const OpDef op_shift = {
+    .name = "shift",
+    .pattern = PAT_SCAN,
+    .doc = "The previous token of the sequence; before the first one, the state.",
+    .formula = "y_t = x_(t-1)",
+    .source = "Peng et al. 2023, arXiv:2305.13048, sec. 3.1.1",
+    .sig = "x[t,d] -> y[t,d]",
+    .state = "s[d] = 0",
+    .eval = eval_shift,
+    .cost = cost_shift,
+    .lower = lower_shift,
+    .commit = commit_shift,
+};

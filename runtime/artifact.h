@@ -1,0 +1,54 @@
+/* What the compiler hands to the runtime: one constant struct, the hidden symbol btc_artifact_data. Both are
+ * always linked together, so it may change freely; hosts see btc.h. Every field is 8 bytes wide, so that
+ * compiler/link/artifact_object.c can write it as a row of words for any 64-bit target. */
+#ifndef BTC_ARTIFACT_H
+#define BTC_ARTIFACT_H
+
+#include "btc.h"
+#include "btc_call.h"
+
+enum { BTC_ALIGN = 64 }; /* of state and work blocks and of the weights */
+
+/* Start values of a part of the state block that does not start as zero bytes. */
+typedef struct btc_fill {
+    int64_t offset;  /* in the state block, a multiple of 4 */
+    int64_t bytes;   /* a multiple of 4 */
+    int64_t weights; /* >= 0: copied from this byte offset of the weights; -1: `word` repeated */
+    uint64_t word;   /* the low 32 bits count */
+} btc_fill;
+
+typedef void btc_entry(const btc_call *c, int64_t tid, int64_t nthreads);
+
+typedef struct btc_artifact {
+    btc_info info;
+    int64_t fill_count;
+    const btc_fill *fills;
+    const void *weights;      /* inside the artefact; NULL: in a side file */
+    const char *weights_file; /* base name of the side file as it was written, or NULL */
+    btc_entry *step;          /* btc_entry_step */
+    btc_entry *chunk;         /* btc_entry_chunk */
+} btc_artifact;
+
+/* A side file starts with this; the weights follow at once. All numbers little-endian. */
+typedef struct btc_weights_header {
+    uint64_t magic; /* "BTCWEIGH" */
+    uint64_t version;
+    uint64_t fingerprint; /* info.fingerprint of the artefact it belongs to */
+    uint64_t bytes;       /* of the weights, without this header */
+    uint64_t reserved[4];
+} btc_weights_header;
+
+#define BTC_WEIGHTS_MAGIC 0x4847494557435442u /* "BTCWEIGH" as bytes */
+#define BTC_STATE_MAGIC 0x4554415453435442u   /* "BTCSTATE" as bytes */
+#define BTC_MODEL_MAGIC 0x4c45444f4d435442u   /* "BTCMODEL" as bytes */
+enum { BTC_WEIGHTS_VERSION = 1 };
+
+_Static_assert(sizeof(btc_weights_header) == 64, "weights start 64-byte aligned in the mapped file");
+_Static_assert(sizeof(btc_state_header) == BTC_STATE_HEADER, "slots start at BTC_STATE_HEADER");
+_Static_assert(sizeof(btc_info) % 8 == 0 && sizeof(btc_artifact) == sizeof(btc_info) + 6 * 8,
+               "a row of words");
+_Static_assert(sizeof(btc_model) == 64, "part of the ABI");
+
+extern const btc_artifact btc_artifact_data;
+
+#endif

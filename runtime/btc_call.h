@@ -1,0 +1,57 @@
+/* The contract between emitted code and the runtime: one argument block per call. Versioned with the
+ * artefact (both are always linked together), so it may change freely; hosts see btc.h instead.
+ *
+ * Emitted entry points, hidden symbols of the artefact:
+ *     void btc_entry_step (const btc_call *c, int64_t tid, int64_t nthreads);  one token of each state
+ *     void btc_entry_chunk(const btc_call *c, int64_t tid, int64_t nthreads);  rows tokens of states[0]
+ * All threads of a call run the whole function and meet at btc_barrier_wait. The position of a sequence is
+ * read from its state block and advanced by the runtime after the call. */
+#ifndef BTC_CALL_H
+#define BTC_CALL_H
+
+#include <stdint.h>
+
+/* Every sequence's state block starts with this header; the slots follow at BTC_STATE_HEADER. */
+enum { BTC_STATE_HEADER = 64 };
+typedef struct btc_state_header {
+    uint64_t magic;    /* "BTCSTATE" */
+    uint64_t model;    /* fingerprint of the compiled model's state layout and weights */
+    int64_t position;  /* tokens seen: byte offset 16, read by emitted code */
+    uint64_t bytes;    /* of the whole block */
+    uint64_t checksum; /* of the slots, set by save, checked by restore; 0 while in use */
+    uint64_t reserved[3];
+} btc_state_header;
+
+typedef struct btc_barrier btc_barrier; /* in runtime/barrier.c */
+
+/* All fields are 8 bytes wide on 64-bit targets; emitted code loads them by index. */
+typedef struct btc_call {
+    const void *weights;   /* 0: packed weights, 64-byte aligned */
+    void *const *states;   /* 1: one block per sequence */
+    void *work;            /* 2: scratch of this call: shared part, then one private part per thread */
+    const void *input;     /* 3: int32 ids [rows], or f32 features [rows, width] */
+    float *output;         /* 4: [rows - out_begin, output width] */
+    int64_t rows;          /* 5 */
+    int64_t out_begin;     /* 6: rows before this one need no output */
+    btc_barrier *barrier;  /* 7 */
+    float *const *taps;    /* 8: outputs that `btc verify` asked for, [rows, width] each; else NULL */
+    int64_t shared_bytes;  /* 9: of the shared part of work; the private parts follow */
+    int64_t private_bytes; /* 10: of each thread's part */
+} btc_call;
+
+/* The indices above, for the compiler. */
+enum {
+    BTC_CALL_WEIGHTS,
+    BTC_CALL_STATES,
+    BTC_CALL_WORK,
+    BTC_CALL_INPUT,
+    BTC_CALL_OUTPUT,
+    BTC_CALL_ROWS,
+    BTC_CALL_OUT_BEGIN,
+    BTC_CALL_BARRIER,
+    BTC_CALL_TAPS,
+    BTC_CALL_SHARED_BYTES,
+    BTC_CALL_PRIVATE_BYTES,
+};
+
+#endif

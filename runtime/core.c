@@ -1,0 +1,173 @@
+/* prefill and step: checks first, then one parallel region in which every thread runs the emitted code from
+ * its first row to its last.
+ *
+ * prefill cuts the rows of a call into blocks of exactly info->chunk, counted from the start of the call, the
+ * last one shorter. So the blocks of a prompt that was cut at multiples of the chunk are those of the whole
+ * prompt, and so are the bits. Each thread keeps its own copy of the argument block and moves it along by
+ * itself; the only shared things are the position in the state header and the tap pointers, which thread 0
+ * moves between two barriers.
+ *
+ * A work block is: the barrier, the tap pointers, then what emitted code sees (shared part, thread parts). */
+#include "core.h"
+
+#include <string.h>
+
+#include "barrier.h"
+#include "float_env.h"
+#include "parallel.h"
+
+typedef enum Want { WANT_NONE, WANT_LAST, WANT_ALL } Want;
+
+/* One prefill call, read by all threads. */
+typedef struct Job {
+    const btc_artifact *artifact;
+    btc_call call;  /* of the first block */
+    int64_t n;      /* rows of the whole call */
+    Want want;      /* outputs of which rows */
+    float **moving; /* [tap_count] in the work block, or NULL */
+} Job;
+
+static size_t round_up(size_t n) {
+    return (n + BTC_ALIGN - 1) / BTC_ALIGN * BTC_ALIGN;
+}
+
+static size_t own_work(const btc_artifact *a) {
+    return BTC_BARRIER_BYTES + round_up((size_t)a->info.tap_count * sizeof(float *));
+}
+
+size_t btc_work_bytes(const btc_artifact *a, int32_t threads) {
+    if (threads < 1 || threads > BTC_MAX_THREADS) return 0;
+    return own_work(a) + (size_t)a->info.work_shared + (size_t)threads * (size_t)a->info.work_thread;
+}
+
+static int64_t row_bytes(const btc_info *info) {
+    return info->kind == BTC_TOKENS ? (int64_t)sizeof(int32_t) : info->input_width * (int64_t)sizeof(float);
+}
+
+/* Before anything runs, so that an error leaves the state as it was. */
+static btc_status check_ids(const btc_info *info, const void *input, int64_t n) {
+    if (info->kind != BTC_TOKENS) return BTC_OK;
+    const int32_t *ids = input; /* [n] */
+    for (int64_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= info->vocab) return BTC_E_RANGE;
+    return BTC_OK;
+}
+
+/* The state can take n more rows. */
+static btc_status check_room(const btc_artifact *a, const void *state, int64_t n) {
+    btc_status s = btc_state_check(a, state);
+    if (s != BTC_OK) return s;
+    const btc_state_header *h = state;
+    return n > btc_longest(a) - h->position ? BTC_E_LENGTH : BTC_OK;
+}
+
+static btc_call make_call(const btc_artifact *a, const btc_model *m, void *const *states, void *work,
+                          const void *input, float *out) {
+    btc_barrier_init(work);
+    return (btc_call){
+        .weights = m->weights,
+        .states = states,
+        .work = (char *)work + own_work(a),
+        .input = input,
+        .output = out,
+        .barrier = work,
+        .shared_bytes = a->info.work_shared,
+        .private_bytes = a->info.work_thread,
+    };
+}
+
+static void prefill_thread(void *ctx, int id, int threads) {
+    const Job *j = ctx;
+    const btc_info *info = &j->artifact->info;
+    uint64_t env = float_env_enter();
+    btc_state_header *state = j->call.states[0];
+    btc_call c = j->call;
+    for (int64_t at = 0; at < j->n; at += info->chunk) {
+        bool last = j->n - at <= info->chunk;
+        c.rows = last ? j->n - at : info->chunk;
+        c.out_begin = j->want == WANT_ALL ? 0 : j->want == WANT_LAST && last ? c.rows - 1 : c.rows;
+        j->artifact->chunk(&c, id, threads);
+        c.input = (const char *)c.input + c.rows * row_bytes(info);
+        if (j->want == WANT_ALL) c.output += c.rows * info->output_width;
+
+        btc_barrier_wait(c.barrier, threads); /* nobody reads the old position any more */
+        if (id == 0) {
+            state->position += c.rows;
+            if (j->moving)
+                for (int64_t i = 0; i < info->tap_count; i++) j->moving[i] += c.rows * info->taps[i].width;
+        }
+        if (!last) btc_barrier_wait(c.barrier, threads);
+    }
+    float_env_leave(env);
+}
+
+static btc_status prefill(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
+                          int64_t n, float *out, float *const *taps, Want want) {
+    const btc_artifact *a = btc_artifact_of(m);
+    if (!a || !btc_aligned(state) || !btc_aligned(work) || !input || n < 1 || threads < 1 ||
+        threads > BTC_MAX_THREADS)
+        return BTC_E_ARGUMENT;
+    btc_status s = check_room(a, state, n);
+    if (s == BTC_OK) s = check_ids(&a->info, input, n);
+    if (s != BTC_OK) return s;
+
+    void *const states[1] = {state};
+    Job j = {.artifact = a, .call = make_call(a, m, states, work, input, out), .n = n, .want = want};
+    if (taps && a->info.tap_count) {
+        j.moving = (float **)(void *)((char *)work + BTC_BARRIER_BYTES);
+        memcpy(j.moving, taps, (size_t)a->info.tap_count * sizeof *taps);
+        j.call.taps = j.moving;
+    }
+    btc_parallel(threads, prefill_thread, &j);
+    return BTC_OK;
+}
+
+btc_status btc_prefill(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
+                       int64_t n, float *out_last) {
+    return prefill(m, state, work, threads, input, n, out_last, NULL, out_last ? WANT_LAST : WANT_NONE);
+}
+
+btc_status btc_prefill_all(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
+                           int64_t n, float *out) {
+    return out ? prefill(m, state, work, threads, input, n, out, NULL, WANT_ALL) : BTC_E_ARGUMENT;
+}
+
+btc_status btc_prefill_taps(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
+                            int64_t n, float *out, float *const *taps) {
+    return out && taps ? prefill(m, state, work, threads, input, n, out, taps, WANT_ALL) : BTC_E_ARGUMENT;
+}
+
+typedef struct StepJob {
+    const btc_artifact *artifact;
+    btc_call call;
+} StepJob;
+
+static void step_thread(void *ctx, int id, int threads) {
+    const StepJob *j = ctx;
+    uint64_t env = float_env_enter();
+    j->artifact->step(&j->call, id, threads);
+    float_env_leave(env);
+}
+
+btc_status btc_step(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
+                    const void *input, float *out) {
+    const btc_artifact *a = btc_artifact_of(m);
+    if (!a || !states || n < 1 || n > a->info.max_batch || !btc_aligned(work) || !input || !out ||
+        threads < 1 || threads > BTC_MAX_THREADS)
+        return BTC_E_ARGUMENT;
+    for (int64_t i = 0; i < n; i++) {
+        if (!btc_aligned(states[i])) return BTC_E_ARGUMENT;
+        for (int64_t k = 0; k < i; k++) /* one block twice: two rows would write it */
+            if (states[k] == states[i]) return BTC_E_ARGUMENT;
+        btc_status s = check_room(a, states[i], 1);
+        if (s != BTC_OK) return s;
+    }
+    btc_status s = check_ids(&a->info, input, n);
+    if (s != BTC_OK) return s;
+
+    StepJob j = {.artifact = a, .call = make_call(a, m, states, work, input, out)};
+    j.call.rows = n;
+    btc_parallel(threads, step_thread, &j);
+    for (int64_t i = 0; i < n; i++) ((btc_state_header *)states[i])->position++;
+    return BTC_OK;
+}

@@ -1,0 +1,39 @@
+/* Inside the runtime: the functions behind the table of btc.h. They take the artefact from the model handle,
+ * not from btc_artifact_data, so that tests can run several made-up artefacts in one program. */
+#ifndef BTC_CORE_H
+#define BTC_CORE_H
+
+#include <stdbool.h>
+
+#include "artifact.h"
+
+/* open.c */
+btc_status btc_open_artifact(const btc_artifact *a, btc_model *m, const char *weights_path, uint32_t flags);
+void btc_close(btc_model *m);
+
+/* state.c */
+const btc_artifact *btc_artifact_of(const btc_model *m);              /* NULL: not an open model */
+btc_status btc_state_check(const btc_artifact *a, const void *state); /* for states in use */
+bool btc_aligned(const void *p);                                      /* not NULL, and aligned to BTC_ALIGN */
+int64_t btc_longest(const btc_artifact *a);                           /* the greatest position allowed */
+btc_status btc_init(const btc_model *m, void *state);
+int64_t btc_position(const btc_model *m, const void *state);
+btc_status btc_save(const btc_model *m, const void *state, void *block, size_t bytes);
+btc_status btc_restore(const btc_model *m, void *state, const void *block, size_t bytes);
+btc_status btc_fork(const btc_model *m, void *to, const void *from);
+
+/* core.c */
+size_t btc_work_bytes(const btc_artifact *a, int32_t threads);
+btc_status btc_prefill(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
+                       int64_t n, float *out_last);
+btc_status btc_prefill_all(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
+                           int64_t n, float *out);
+btc_status btc_prefill_taps(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
+                            int64_t n, float *out, float *const *taps);
+btc_status btc_step(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
+                    const void *input, float *out);
+
+/* query.c */
+const char *btc_status_text(btc_status status);
+
+#endif

@@ -1,0 +1,216 @@
+/* The command line of a standalone program. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* getopt_long */
+#endif
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "program.h"
+
+enum { MAX_DEFAULT_THREADS = 8 }; /* small models gain nothing from more; --threads= asks for them */
+
+/*      id, name, argument, kinds of model, help */
+#define OPTIONS(X)                                                                                           \
+    X(PROMPT, "prompt", "TEXT", 1, "the text to go on from (also as an argument, or on stdin)")              \
+    X(IDS, "ids", "1,2,3", 1, "the prompt as token ids; the output is ids as well")                          \
+    X(TOKENS, "tokens", "N", 1, "tokens to generate (default 128)")                                          \
+    X(TEMPERATURE, "temperature", "T", 1, "0: always the most likely token (default 1)")                     \
+    X(TOP_K, "top-k", "K", 1, "choose among the K most likely tokens (default: all)")                        \
+    X(TOP_P, "top-p", "P", 1, "choose among the most likely tokens whose share reaches P (default 1)")       \
+    X(SEED, "seed", "N", 1, "seed of the choices (default 0)")                                               \
+    X(STOP, "stop-at-eos", NULL, 1, "end at the model's end-of-sequence token")                              \
+    X(STREAM, "stream", NULL, 1, "write every token at once (default on a terminal)")                        \
+    X(BITS, "bits-per-byte", "FILE", 1, "how well the model predicts FILE, as one stream")                   \
+    X(INPUT, "input", "FILE", 2, "rows of f32 values (default: stdin)")                                      \
+    X(OUTPUT, "output", "FILE", 2, "where the output rows go (default: stdout)")                             \
+    X(WEIGHTS, "weights", "FILE", 3, "the weights file, when it is not beside the program")                  \
+    X(THREADS, "threads", "N", 3, "(default: all cores, at most 8)")                                         \
+    X(QUIET, "quiet", NULL, 3, "do not print the speed")                                                     \
+    X(INFO, "info", NULL, 3, "print facts about the model")                                                  \
+    X(HELP, "help", NULL, 3, "print this")
+
+enum {
+    OPT_FIRST = 256,
+#define X(id, name, arg, kinds, help) OPT_##id,
+    OPTIONS(X)
+#undef X
+};
+
+static void print_help(const char *name, const btc_info *info) {
+    bool tokens = info->kind == BTC_TOKENS;
+    printf("usage: %s [options]%s\n\n", name, tokens ? " [PROMPT]" : "");
+    if (tokens)
+        printf("examples:\n"
+               "  %s \"In the beginning\"                      go on from a text\n"
+               "  %s --ids=1,2,3 --temperature=0             token ids in and out, always the likeliest\n"
+               "  %s --tokens=500 --top-p=0.9 --seed=7 < text\n"
+               "  %s --bits-per-byte=heldout.txt\n",
+               name, name, name, name);
+    else
+        printf("One row of %lld f32 values per time step in, one row of %lld out, as raw bytes.\n\n"
+               "examples:\n"
+               "  %s < in.f32 > out.f32\n"
+               "  %s --input=in.f32 --output=out.f32 --threads=2\n",
+               (long long)info->input_width, (long long)info->output_width, name, name);
+    printf("\noptions:\n");
+    char left[64];
+#define X(id, text, arg, kinds, help)                                                                        \
+    if ((kinds) & (tokens ? 1 : 2)) {                                                                        \
+        snprintf(left, sizeof left, "--%s%s%s", text, (arg) ? "=" : "", (arg) ? (const char *)(arg) : "");   \
+        printf("  %-22s %s\n", left, help);                                                                  \
+    }
+    OPTIONS(X)
+#undef X
+}
+
+static bool read_int(const char *name, const char *text, int64_t min, int64_t max, int64_t *out) {
+    char *end;
+    errno = 0;
+    long long v = strtoll(text, &end, 10);
+    if (end == text || *end || errno || v < min || v > max)
+        return fail("--%s: must be an integer from %lld to %lld, got \"%s\"", name, (long long)min,
+                    (long long)max, text);
+    *out = v;
+    return true;
+}
+
+static bool read_real(const char *name, const char *text, double min, double max, double *out) {
+    char *end;
+    double v = strtod(text, &end);
+    if (end == text || *end || !(v >= min && v <= max))
+        return fail("--%s: must be a number from %g to %g, got \"%s\"", name, min, max, text);
+    *out = v;
+    return true;
+}
+
+static bool read_option(int id, const char *arg, Options *o) {
+    int64_t v = 0;
+    switch (id) {
+    case OPT_PROMPT:
+        o->prompt = arg;
+        return true;
+    case OPT_IDS:
+        o->ids = arg;
+        return true;
+    case OPT_TOKENS:
+        return read_int("tokens", arg, 0, INT64_MAX / 2, &o->tokens);
+    case OPT_TEMPERATURE:
+        return read_real("temperature", arg, 0, 1000, &o->temperature);
+    case OPT_TOP_K:
+        return read_int("top-k", arg, 0, INT32_MAX, &o->top_k);
+    case OPT_TOP_P:
+        return read_real("top-p", arg, 0, 1, &o->top_p);
+    case OPT_SEED:
+        if (!read_int("seed", arg, INT64_MIN, INT64_MAX, &v)) return false;
+        o->seed = (uint64_t)v;
+        return true;
+    case OPT_THREADS:
+        if (!read_int("threads", arg, 1, BTC_MAX_THREADS, &v)) return false;
+        o->threads = (int32_t)v;
+        return true;
+    case OPT_BITS:
+        o->bits_per_byte = arg;
+        return true;
+    case OPT_INPUT:
+        o->input = arg;
+        return true;
+    case OPT_OUTPUT:
+        o->output = arg;
+        return true;
+    case OPT_WEIGHTS:
+        o->weights = arg;
+        return true;
+    case OPT_STOP:
+        o->stop_at_eos = true;
+        return true;
+    case OPT_STREAM:
+        o->stream = true;
+        return true;
+    case OPT_QUIET:
+        o->quiet = true;
+        return true;
+    case OPT_INFO:
+        o->info = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool options_agree(const Options *o, const btc_info *info) {
+    if (!!o->prompt + !!o->ids + !!o->bits_per_byte > 1)
+        return fail("give one of PROMPT, --ids and --bits-per-byte");
+    if (o->prompt && info->text != BTC_TEXT_BYTES)
+        return fail("this model does not take text; give token ids by --ids=1,2,3");
+    if (o->bits_per_byte && info->text != BTC_TEXT_BYTES)
+        return fail("--bits-per-byte: only for models whose tokens are bytes");
+    if (o->stop_at_eos && info->eos < 0) return fail("--stop-at-eos: the model has no end-of-sequence token");
+    return true;
+}
+
+bool options_read(int argc, char **argv, const btc_info *info, Options *o, int *status) {
+    static const struct option all[] = {
+#define X(id, name, arg, kinds, help) {name, (arg) ? required_argument : no_argument, NULL, OPT_##id},
+        OPTIONS(X)
+#undef X
+            {NULL, 0, NULL, 0}};
+    static const int kinds_of[] = {
+#define X(id, name, arg, kinds, help) kinds,
+        OPTIONS(X)
+#undef X
+    };
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    *o = (Options){.tokens = 128, .temperature = 1, .top_p = 1};
+    o->threads = cores < 1 ? 1 : cores > MAX_DEFAULT_THREADS ? MAX_DEFAULT_THREADS : (int32_t)cores;
+    o->stream = isatty(1) == 1;
+    *status = 2;
+    int kind = info->kind == BTC_TOKENS ? 1 : 2, c;
+    while ((c = getopt_long(argc, argv, "h", all, NULL)) != -1) {
+        if (c == OPT_HELP || c == 'h') {
+            print_help(argv[0], info);
+            *status = finish_output(stdout, "standard output") ? 0 : 1;
+            return false;
+        }
+        if (c == '?') { /* getopt has said what is wrong */
+            fprintf(stderr, "Try: %s --help\n", argv[0]);
+            return false;
+        }
+        if (!(kinds_of[c - OPT_FIRST - 1] & kind))
+            return fail("--%s: not for this kind of model", all[c - OPT_FIRST - 1].name);
+        if (!read_option(c, optarg, o)) return false;
+    }
+    if (optind < argc && kind == 1 && !o->prompt) o->prompt = argv[optind++];
+    if (optind < argc)
+        return fail("unexpected argument \"%s\" (quote a prompt of several words)", argv[optind]);
+    return options_agree(o, info);
+}
+
+void options_print_info(const btc_info *info) {
+    printf("name           %s\n", info->name);
+    printf("target         %s, %s\n", info->target, info->cpu);
+    if (info->kind == BTC_TOKENS)
+        printf("input          token ids below %lld%s\n", (long long)info->vocab,
+               info->text == BTC_TEXT_BYTES ? " (bytes of text)" : "");
+    else
+        printf("input          %lld f32 values per row\n", (long long)info->input_width);
+    printf("output         %lld f32 values per row\n", (long long)info->output_width);
+    printf("layers         %lld\n", (long long)info->layers);
+    printf("parameters     %lld\n", (long long)info->parameters);
+    printf("weights        %lld bytes\n", (long long)info->weights_bytes);
+    if (info->context)
+        printf("context        %lld\n", (long long)info->context);
+    else
+        printf("context        unlimited\n");
+    printf("chunk          %lld\n", (long long)info->chunk);
+    printf("largest batch  %lld\n", (long long)info->max_batch);
+    printf("fingerprint    %016llx\n", (unsigned long long)info->fingerprint);
+    printf("state          %lld bytes\n", (long long)info->state_bytes);
+    for (int64_t i = 0; i < info->slot_count; i++) {
+        const btc_slot *s = &info->slots[i];
+        printf("  %-28s %s %s, %lld bytes at %lld\n", s->name, s->dtype, s->layout, (long long)s->bytes,
+               (long long)s->offset);
+    }
+}

@@ -1,0 +1,86 @@
+/* main() of a standalone program: loads the model and does what the command line asks for. */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
+#include "program.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const char *program_name = "model"; /* for messages only */
+
+bool fail(const char *fmt, ...) {
+    fflush(stdout);
+    fprintf(stderr, "%s: error: ", program_name);
+    va_list ap;
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    return false;
+}
+
+void *get_memory(size_t bytes) {
+    size_t whole = (bytes + 63) / 64 * 64;
+    void *p = whole >= bytes ? aligned_alloc(64, whole ? whole : 64) : NULL;
+    if (!p) {
+        fail("out of memory: %zu bytes are needed", bytes);
+        exit(1);
+    }
+    return p;
+}
+
+double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+bool run_rows(Program *p, const void *input, int64_t n, float *last, float *all) {
+    const btc_api *api = p->api;
+    btc_status s = all ? api->prefill_all(&p->model, p->state, p->work, p->opt.threads, input, n, all)
+                       : api->prefill(&p->model, p->state, p->work, p->opt.threads, input, n, last);
+    if (s == BTC_OK) return true;
+    if (s == BTC_E_LENGTH)
+        return fail("%s (%lld positions)", api->status_text(s), (long long)p->info->context);
+    if (s == BTC_E_RANGE) return fail("%s (%lld ids)", api->status_text(s), (long long)p->info->vocab);
+    return fail("%s", api->status_text(s));
+}
+
+bool finish_output(FILE *f, const char *name) {
+    bool bad = ferror(f) != 0;
+    int reason = bad ? errno : 0; /* callers come here right after a write that failed */
+    if (fclose(f) != 0) bad = true, reason = errno;
+    return bad ? fail("cannot write %s: %s", name, reason ? strerror(reason) : "write error") : true;
+}
+
+int main(int argc, char **argv) {
+    if (argc > 0) {
+        const char *slash = strrchr(argv[0], '/');
+        program_name = slash ? slash + 1 : argv[0];
+    }
+    Program p = {.name = program_name, .api = btc_query(BTC_ABI_VERSION)};
+    p.info = p.api->info;
+    int status = 0;
+    if (!options_read(argc, argv, p.info, &p.opt, &status)) return status;
+    if (p.opt.info) {
+        options_print_info(p.info);
+        return finish_output(stdout, "standard output") ? 0 : 1;
+    }
+    btc_status s = p.api->open(&p.model, p.opt.weights, 0);
+    if (s != BTC_OK) {
+        fail("%s%s%s", p.api->status_text(s), p.opt.weights ? ": " : "", p.opt.weights ? p.opt.weights : "");
+        return 1;
+    }
+    p.state = get_memory((size_t)p.info->state_bytes);
+    p.work = get_memory(p.api->work_bytes(p.opt.threads));
+    p.api->init(&p.model, p.state);
+    bool ok = p.info->kind == BTC_FEATURES ? program_features(&p)
+              : p.opt.bits_per_byte        ? program_bits_per_byte(&p)
+                                           : program_generate(&p);
+    p.api->close(&p.model);
+    free(p.state);
+    free(p.work);
+    return ok ? 0 : 1;
+}

@@ -1,0 +1,50 @@
+/* Inside the programs that btc makes: the command line, and the three things a program can do. */
+#ifndef BTC_PROGRAM_H
+#define BTC_PROGRAM_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "btc.h"
+
+typedef struct Options {
+    const char *prompt;         /* NULL: none given */
+    const char *ids;            /* "1,2,3" */
+    const char *bits_per_byte;  /* a file */
+    const char *input, *output; /* features: files; NULL: stdin, stdout */
+    const char *weights;
+    int64_t tokens;
+    double temperature, top_p;
+    int64_t top_k;
+    uint64_t seed;
+    int32_t threads;
+    bool stream, quiet, stop_at_eos, info;
+} Options;
+
+/* A loaded model with one sequence. */
+typedef struct Program {
+    const char *name; /* of the program, for messages */
+    const btc_api *api;
+    const btc_info *info;
+    btc_model model;
+    void *state, *work;
+    Options opt;
+} Program;
+
+/* options.c. false: nothing more to do, *status is the exit status. */
+bool options_read(int argc, char **argv, const btc_info *info, Options *o, int *status);
+void options_print_info(const btc_info *info);
+
+/* program.c */
+bool fail(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* prints a message; false */
+void *get_memory(size_t bytes); /* aligned to 64; ends the program with a message when there is none */
+double now(void);               /* seconds */
+bool run_rows(Program *p, const void *input, int64_t n, float *last, float *all); /* prefill, with message */
+bool finish_output(FILE *f, const char *name); /* flushes and closes; says so if the disk was full */
+
+/* generate.c, stream.c */
+bool program_generate(Program *p);      /* prompt in, tokens out */
+bool program_bits_per_byte(Program *p); /* how well the model predicts a file */
+bool program_features(Program *p);      /* rows in, rows out */
+
+#endif

@@ -1,0 +1,56 @@
+/* The exported symbol and the table behind it. */
+#include "core.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+static btc_status open_this(btc_model *m, const char *weights_path, uint32_t flags) {
+    return btc_open_artifact(&btc_artifact_data, m, weights_path, flags);
+}
+
+static size_t work_bytes_this(int32_t threads) {
+    return btc_work_bytes(&btc_artifact_data, threads);
+}
+
+const char *btc_status_text(btc_status status) {
+    switch (status) {
+    case BTC_OK:
+        return "no error";
+    case BTC_E_ARGUMENT:
+        return "wrong argument: null or misaligned memory, or a number out of its limits";
+    case BTC_E_RANGE:
+        return "a token id is not in the model's vocabulary";
+    case BTC_E_LENGTH:
+        return "the sequence would be longer than the model's context";
+    case BTC_E_STATE:
+        return "the state is damaged or belongs to another model";
+    case BTC_E_VERSION:
+        return "the data was written by an incompatible version";
+    case BTC_E_WEIGHTS:
+        return "the weights file is missing, unreadable, cut off or of another model";
+    }
+    return "unknown status";
+}
+
+static const btc_api api = {
+    .version = BTC_ABI_VERSION,
+    .size = sizeof(btc_api),
+    .info = &btc_artifact_data.info,
+    .open = open_this,
+    .close = btc_close,
+    .work_bytes = work_bytes_this,
+    .init = btc_init,
+    .prefill = btc_prefill,
+    .prefill_all = btc_prefill_all,
+    .step = btc_step,
+    .position = btc_position,
+    .save = btc_save,
+    .restore = btc_restore,
+    .fork = btc_fork,
+    .status_text = btc_status_text,
+    .prefill_taps = btc_prefill_taps,
+};
+
+/* Tables only grow, so one for a newer version serves older hosts. */
+EXPORT const btc_api *btc_query(uint32_t version) {
+    return version >= 1 && version <= BTC_ABI_VERSION ? &api : NULL;
+}

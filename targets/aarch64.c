@@ -1,0 +1,94 @@
+/* 64-bit ARM CPUs with NEON, which all of them have. SVE is not used: vectors have a fixed width here. */
+#include "llvm_compat.h"
+#include "target.h"
+
+/* 64-bit models that LLVM 19 knows (llc -mcpu=help); it has no call to list them, and it takes an unknown
+ * name silently for the oldest model, so the list is here. */
+static const char *const cpus[] = {"a64fx",
+                                   "ampere1",
+                                   "ampere1a",
+                                   "ampere1b",
+                                   "apple-a10",
+                                   "apple-a11",
+                                   "apple-a12",
+                                   "apple-a13",
+                                   "apple-a14",
+                                   "apple-a15",
+                                   "apple-a16",
+                                   "apple-a17",
+                                   "apple-a7",
+                                   "apple-m4",
+                                   "carmel",
+                                   "cortex-a34",
+                                   "cortex-a35",
+                                   "cortex-a510",
+                                   "cortex-a520",
+                                   "cortex-a520ae",
+                                   "cortex-a53",
+                                   "cortex-a55",
+                                   "cortex-a57",
+                                   "cortex-a65",
+                                   "cortex-a65ae",
+                                   "cortex-a710",
+                                   "cortex-a715",
+                                   "cortex-a72",
+                                   "cortex-a720",
+                                   "cortex-a720ae",
+                                   "cortex-a725",
+                                   "cortex-a73",
+                                   "cortex-a75",
+                                   "cortex-a76",
+                                   "cortex-a76ae",
+                                   "cortex-a77",
+                                   "cortex-a78",
+                                   "cortex-a78ae",
+                                   "cortex-a78c",
+                                   "cortex-x1",
+                                   "cortex-x1c",
+                                   "cortex-x2",
+                                   "cortex-x3",
+                                   "cortex-x4",
+                                   "cortex-x925",
+                                   "exynos-m3",
+                                   "exynos-m4",
+                                   "exynos-m5",
+                                   "falkor",
+                                   "generic",
+                                   "kryo",
+                                   "neoverse-512tvb",
+                                   "neoverse-e1",
+                                   "neoverse-n1",
+                                   "neoverse-n2",
+                                   "neoverse-n3",
+                                   "neoverse-v1",
+                                   "neoverse-v2",
+                                   "neoverse-v3",
+                                   "neoverse-v3ae",
+                                   "oryon-1",
+                                   "saphira",
+                                   "thunderx",
+                                   "thunderx2t99",
+                                   "thunderx3t110",
+                                   "tsv110",
+                                   NULL};
+
+static void init(void) {
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
+}
+
+const Target target_aarch64 = {
+    .name = "aarch64-linux-gnu",
+    .triple = "aarch64-unknown-linux-gnu",
+    .description = "64-bit ARM CPUs under Linux",
+    .default_cpu = "generic",
+    .cpu_flag = "--cpu",
+    .vectors = TARGET_REGISTER,
+    .pointer_bytes = 8,
+    .elf_machine = 183, /* EM_AARCH64 */
+    .cpus = cpus,
+    .features = "",
+    .init = init,
+};

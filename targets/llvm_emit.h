@@ -1,0 +1,69 @@
+/* From loop-level IR to LLVM instructions: what the files llvm_emit.c (functions, control, values),
+ * llvm_emit_math.c (arithmetic), llvm_memory.c (loads and stores) and llvm_warp.c (vectors as warps) share.
+ */
+#ifndef BTC_LLVM_EMIT_H
+#define BTC_LLVM_EMIT_H
+
+#include "llvm_compat.h"
+#include "loop.h"
+#include "target.h"
+
+typedef struct Emit {
+    LLVMContextRef cx;
+    LLVMModuleRef module;
+    LLVMBuilderRef b;
+    const TargetInfo *t;
+    LLVMValueRef fn;         /* being written */
+    LLVMBasicBlockRef entry; /* holds the allocas; branches to the first block at the end */
+    LLVMValueRef lane;       /* warp: the number of this thread in its warp, i32 */
+    LLVMTypeRef i1, i8, i16, i32, i64, f16, f32, f64, ptr, none;
+} Emit;
+
+/* ---- llvm_emit.c ---- */
+/* Builds the body of `f`; external as in codegen_add. */
+void emit_function(Emit *e, const Func *f, bool external);
+/* Types: of an element, of n lanes of it (a scalar when n is 0, and always on a warp). */
+LLVMTypeRef emit_elem_type(const Emit *e, DType dt);
+LLVMTypeRef emit_lanes_type(const Emit *e, LLVMTypeRef elem, int lanes);
+/* The LLVM value of an IR value. */
+LLVMValueRef emit_value(const Value *v);
+/* Constants, as wide as `like` (a scalar or vector type). */
+LLVMValueRef emit_const_int(const Emit *e, LLVMTypeRef like, int64_t v);
+LLVMValueRef emit_const_float(const Emit *e, LLVMTypeRef like, double v);
+LLVMTypeRef emit_like(const Emit *e, LLVMTypeRef elem, LLVMTypeRef like); /* elem, with the lanes of like */
+LLVMValueRef emit_splat(Emit *e, LLVMValueRef scalar, int lanes);
+/* Calls an intrinsic by name; `over` are the types that it is overloaded on. */
+LLVMValueRef emit_intrinsic(Emit *e, const char *name, LLVMTypeRef *over, int nover, LLVMValueRef *args,
+                            int nargs);
+LLVMBasicBlockRef emit_block(Emit *e, const char *name);
+
+/* ---- llvm_emit_math.c ---- */
+/* The value of an arithmetic op; NULL when op is none. */
+LLVMValueRef emit_math(Emit *e, const Op *op);
+LLVMValueRef emit_combine(Emit *e, const char *kind, LLVMValueRef x, LLVMValueRef y); /* of reduce */
+
+/* ---- llvm_memory.c ---- */
+LLVMValueRef emit_load(Emit *e, const Op *op);
+void emit_store(Emit *e, const Op *op);
+void emit_prefetch(Emit *e, const Op *op);
+LLVMValueRef emit_address(Emit *e, LLVMTypeRef elem, LLVMValueRef ptr, LLVMValueRef index);
+
+/* ---- llvm_half.c: 16-bit floats by integer arithmetic ---- */
+LLVMValueRef emit_widen_bf16(Emit *e, LLVMValueRef i16s);
+LLVMValueRef emit_narrow_bf16(Emit *e, LLVMValueRef floats);
+LLVMValueRef emit_widen_f16(Emit *e, LLVMValueRef i16s);
+LLVMValueRef emit_narrow_f16(Emit *e, LLVMValueRef floats);
+
+/* ---- llvm_warp.c ---- */
+LLVMValueRef warp_lane(Emit *e);
+void warp_sync(Emit *e);
+LLVMValueRef warp_reduce(Emit *e, const char *kind, LLVMValueRef x);
+/* Loads or stores in the lanes below n only; elem is what lies in memory. */
+LLVMValueRef warp_load_first(Emit *e, LLVMTypeRef elem, LLVMValueRef at, int n);
+void warp_store_first(Emit *e, LLVMValueRef v, LLVMValueRef at, int n);
+/* tid and nt of a kernel: this warp's number in the grid and the count of warps, i64. */
+LLVMValueRef warp_number(Emit *e);
+LLVMValueRef warp_count(Emit *e);
+void warp_mark_kernel(Emit *e, LLVMValueRef fn);
+
+#endif

@@ -1,0 +1,82 @@
+/* Machines, and the door to code generation. Everything about LLVM stays behind this header: the compiler
+ * sees a TargetInfo (what the chosen machine can do) and a Codegen (a module that becomes an object file). */
+#ifndef BTC_TARGET_H
+#define BTC_TARGET_H
+
+#include "ir.h"
+
+/* What a vector of the loop level becomes. */
+typedef enum VectorKind {
+    TARGET_REGISTER, /* a register of the CPU, or several */
+    TARGET_WARP,     /* one number in each of the 32 threads of a warp; scalars are the same in all */
+} VectorKind;
+
+/* A kind of machine: one row of targets.def, one file. */
+typedef struct Target {
+    const char *name;   /* as --target= spells it */
+    const char *triple; /* as LLVM spells it */
+    const char *description;
+    const char *default_cpu; /* when none is given and it is not the host's own kind */
+    const char *cpu_flag;    /* the option that chooses the model: "--cpu" or "--gpu" */
+    VectorKind vectors;
+    int pointer_bytes;
+    int elf_machine;         /* e_machine of its objects; 0: objects are texts (PTX) */
+    const char *const *cpus; /* known models; ends with NULL */
+    const char *features;    /* always given to LLVM; "" for none */
+    void (*init)(void);      /* registers the machine with LLVM; may be called again */
+} Target;
+
+#define TARGET(id) extern const Target target_##id;
+#include "targets.def"
+#undef TARGET
+extern const Target *const TARGETS[]; /* ends with NULL */
+const Target *target_host(void);      /* NULL: the machine we run on is no target */
+
+/* A machine in full: what lowering and emission need to know. Capabilities are found by asking LLVM (see
+ * llvm_probe.c), so any model that LLVM knows is treated rightly. */
+typedef struct TargetInfo {
+    const Target *target;
+    const char *triple; /* normalised */
+    const char *cpu;
+    const char *features; /* "+avx2,-avx512f,..." or "" */
+    int lanes;            /* f32 in a vector */
+    int registers;        /* vector registers */
+    int64_t l1, l2;       /* bytes of data cache near a core */
+    bool fma;             /* x*y+z with one rounding is an instruction */
+    bool f16;             /* f16 <-> f32 are instructions */
+    bool rounds;          /* floor and round are instructions */
+    bool masks;           /* part of a vector can be loaded and stored by a mask */
+} TargetInfo;
+
+/* target: a name of targets.def or NULL (the host's kind). cpu: a model, "native", or NULL (native for the
+ * host's kind, else the default). Unknown names are errors that name the nearest. Texts live in d->arena. */
+bool target_select(Diag *d, const char *target, const char *cpu, TargetInfo *out);
+/* Whether code for `t` can run in this process, judged by the width of vectors and the abilities above: right
+ * for the levels x86-64-v2..v4, a guess for a particular model. */
+bool target_runs_here(const TargetInfo *t);
+
+/* ---- code generation (llvm_object.c): one module, one object ---- */
+typedef struct Codegen Codegen;
+Codegen *codegen_new(Diag *d, const TargetInfo *t, const char *module_name);
+/* Adds a loop-level function (math expanded, verified). external: a hidden symbol that other objects of the
+ * artefact may call; otherwise internal to the module. On a warp target an external function is a kernel:
+ * its parameters named "tid" and "nt" are left out of the kernel's and are the number of the warp and the
+ * count of warps in the grid. */
+bool codegen_add(Codegen *c, const Func *f, bool external);
+/* Bytes under a symbol: section NULL is .rodata; exported: visible outside of the artefact. */
+void codegen_add_bytes(Codegen *c, const char *symbol, const char *section, const void *bytes, size_t n,
+                       int align, bool exported);
+/* A table of 8-byte entries: the address of a symbol, or (symbol NULL) a number. */
+typedef struct CodegenEntry {
+    const char *symbol;
+    int64_t value;
+} CodegenEntry;
+void codegen_add_table(Codegen *c, const char *symbol, const CodegenEntry *entries, int n, bool exported);
+/* Each of these first verifies and optimises the module (once). Nothing may be added afterwards. */
+bool codegen_object(Codegen *c, const char *file);
+bool codegen_assembly_text(Codegen *c, char **text, size_t *n); /* of a CPU, or PTX; in the Diag's arena */
+bool codegen_llvm_text(Codegen *c, char **text, size_t *n);
+double codegen_seconds(const Codegen *c); /* spent in LLVM so far */
+void codegen_free(Codegen *c);
+
+#endif

@@ -1,0 +1,325 @@
+/* Importers: every conformance checkpoint becomes a description that loads, uses all tensors and verifies;
+ * broken configurations are refused by name. argv[1]: the folder of the conformance cases. */
+#include <math.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../tools/check.h"
+#include "desc/desc.h"
+#include "import/import.h"
+#include "op.h"
+
+static Arena *a;
+static const char *cases = "tests/conformance";
+static char temp[] = "/tmp/btc-import-XXXXXX"; /* holds one config.json at a time */
+
+static char *quoted(const char *s) {
+    char *t = arena_strdup(a, s);
+    for (char *p = t; *p; p++)
+        if (*p == '\'') *p = '"';
+    return t;
+}
+
+/* ---- checkpoints ---- */
+
+static const struct {
+    const char *folder, *arch; /* arch NULL: found out */
+    const char *holds;         /* part of the description */
+} CASES[] = {
+    {"hf-mamba", NULL, "\"op\": \"scan.expand\""},
+    {"hf-mamba", "MAMBAFORCAUSALLM", "\"R\": 5"},
+    {"hf-mamba-tiedless", NULL, "@lm_head.weight[V, D]"},
+    {"hf-mamba2", NULL, "\"groups\": \"G\""},
+    {"hf-mamba2-codestral", "Mamba2ForCausalLM", "\"G\": 4"},
+    {"hf-mamba2-limit", NULL, "minimum(dt, 1.5)"},
+    {"rwkv7", NULL, "\"out\": [\"x\", \"v_first\"]"},
+    {"rwkv7/model.pth", NULL, "\"state\": \"ffn_x\""},
+    {"rwkv7", "rwkv7", "\"min_decay\": -0.6065306597126334"},
+    {"hf-recurrent-gemma", NULL, "x * 6.9375"},
+    {"hf-recurrent-gemma-window", "RecurrentGemmaForCausalLM", "\"window\": 16"},
+    {"hyena-lm", NULL, "\"op\": \"conv.long\""},
+    {"hyena-order2", "hyena", "\"expose\": { \"filter\": \"h\" }"},
+    {"hyena-order3", NULL, "\"shape\": [\"D\", \"O-1\", \"L\"]"},
+    {"hyena-order3-standalone", NULL, "\"start\": \"1*D\""},
+    {"hf-llama", NULL, "\"context\": 2048"},
+    {"hf-llama3-rope", NULL, "\"freqs\": \"freqs\""},
+    {"hf-qwen2", NULL, "\"theta\": 1000000"},
+    {"hf-qwen3", "qwen3", "@self_attn.q_norm.weight[K]"},
+    {"hf-mixtral", NULL, "experts.{0..E}.w1.weight[E, F, D]"},
+};
+
+static bool is_there(const char *path) {
+    return access(path, R_OK) == 0;
+}
+
+/* The description loads, all tensors are used, the module verifies, and its text reads back. */
+static void check_description(Diag *d, const char *text, WeightSet *w) {
+    Module *m = desc_load(d, a, "generated.json", text, strlen(text), w);
+    if (!CHECK(m != NULL)) return;
+    CHECK(desc_check_weights(d, a, m, w));
+    CHECK(ir_verify(d, m));
+    char *ir = ir_print_module(a, m);
+    Module *again = ir_parse(d, a, "generated.btir", ir);
+    CHECK(again && strcmp(ir_print_module(a, again), ir) == 0);
+}
+
+static void test_case(int i) {
+    const char *path = arena_printf(a, "%s/%s", cases, CASES[i].folder);
+    if (!is_there(path)) {
+        printf("import: skipped, not there: %s\n", path);
+        return;
+    }
+    Diag d = diag_new(a, NULL);
+    WeightSet w;
+    if (CHECK(weights_open(&d, a, path, &w))) {
+        char *text = import_model(&d, a, path, CASES[i].arch, &w, NULL);
+        if (CHECK(text != NULL)) {
+            CHECK_STR_CONTAINS(text, CASES[i].holds);
+            check_description(&d, text, &w);
+        }
+    }
+    if (!CHECK(d.errors == 0 && d.warnings == 0)) fprintf(stderr, "%s:\n%s", CASES[i].folder, d.log.s);
+    weights_close(&w);
+}
+
+/* ---- made-up checkpoints: a configuration and tensors without data ---- */
+
+#define T(name_, rank_, ...)                                                                                 \
+    { .name = name_, .dt = DT_F32, .rank = rank_, .dim = {__VA_ARGS__}, .file = "w" }
+
+/* In the order of their names, as in every set. */
+static RawTensor LLAMA[] = {
+    T("model.embed_tokens.weight", 2, 8, 4),
+    T("model.layers.0.input_layernorm.weight", 1, 4),
+    T("model.layers.0.mlp.down_proj.weight", 2, 4, 6),
+    T("model.layers.0.mlp.gate_proj.weight", 2, 6, 4),
+    T("model.layers.0.mlp.up_proj.weight", 2, 6, 4),
+    T("model.layers.0.post_attention_layernorm.weight", 1, 4),
+    T("model.layers.0.self_attn.k_proj.weight", 2, 64, 4),
+    T("model.layers.0.self_attn.o_proj.weight", 2, 4, 64),
+    T("model.layers.0.self_attn.q_proj.weight", 2, 64, 4),
+    T("model.layers.0.self_attn.v_proj.weight", 2, 64, 4),
+    T("model.norm.weight", 1, 4),
+};
+
+static RawTensor MAMBA[] = {
+    T("backbone.embedding.weight", 2, 8, 4),
+    T("backbone.layers.0.mixer.A_log", 2, 8, 3),
+    T("backbone.layers.0.mixer.D", 1, 8),
+    T("backbone.layers.0.mixer.conv1d.bias", 1, 8),
+    T("backbone.layers.0.mixer.conv1d.weight", 3, 8, 1, 4),
+    T("backbone.layers.0.mixer.dt_proj.bias", 1, 8),
+    T("backbone.layers.0.mixer.dt_proj.weight", 2, 8, 1),
+    T("backbone.layers.0.mixer.in_proj.weight", 2, 16, 4),
+    T("backbone.layers.0.mixer.out_proj.weight", 2, 4, 8),
+    T("backbone.layers.0.mixer.x_proj.weight", 2, 7, 8),
+    T("backbone.layers.0.norm.weight", 1, 4),
+    T("backbone.norm_f.weight", 1, 4),
+    T("lm_head.weight", 2, 8, 4),
+};
+
+/* A filter of which only the trained parts are in the file, and `freq` once. */
+static RawTensor HYENA[] = {
+    T("filter_fn.bias", 1, 4),
+    T("filter_fn.implicit_filter.0.bias", 1, 3),
+    T("filter_fn.implicit_filter.0.weight", 2, 3, 5),
+    T("filter_fn.implicit_filter.1.freq", 2, 1, 3),
+    T("filter_fn.implicit_filter.2.bias", 1, 3),
+    T("filter_fn.implicit_filter.2.weight", 2, 3, 3),
+    T("filter_fn.implicit_filter.4.bias", 1, 3),
+    T("filter_fn.implicit_filter.4.weight", 2, 3, 3),
+    T("filter_fn.implicit_filter.6.weight", 2, 4, 3),
+    T("in_proj.bias", 1, 12),
+    T("in_proj.weight", 2, 12, 4),
+    T("out_proj.bias", 1, 4),
+    T("out_proj.weight", 2, 4, 4),
+    T("short_filter.bias", 1, 12),
+    T("short_filter.weight", 3, 12, 1, 3),
+};
+
+static RawTensor RWKV_7A[] = {T("blocks.0.att.r_k", 2, 2, 4), T("blocks.0.ffn.s_emb.weight", 2, 8, 16),
+                              T("emb.weight", 2, 8, 8)};
+static RawTensor NOTHING[] = {T("weight", 1, 4)};
+
+static char *import_made_up(Diag *d, const char *config, RawTensor *t, size_t n, const char *arch,
+                            WeightSet *w) {
+    const char *file = arena_printf(a, "%s/config.json", temp);
+    unlink(file);
+    if (config) {
+        FILE *f = fopen(file, "w");
+        if (!CHECK(f != NULL)) return NULL;
+        fputs(quoted(config), f);
+        fclose(f);
+    }
+    *d = diag_new(a, NULL);
+    *w = (WeightSet){.arena = a, .tensors = t, .n = (int)n, .cap = (int)n, .name = "w"};
+    for (size_t i = 0; i < n; i++) t[i].used = false;
+    return import_model(d, a, temp, arch, w, "model.safetensors");
+}
+
+#define IMPORT(d, config, tensors, arch, w)                                                                  \
+    import_made_up(d, config, tensors, sizeof tensors / sizeof *tensors, arch, w)
+
+#define SIZES                                                                                                \
+    "'model_type':'llama','vocab_size':8,'hidden_size':4,'num_hidden_layers':1,'num_attention_heads':1,"     \
+    "'head_dim':64,'intermediate_size':6,'max_position_embeddings':4096,'tie_word_embeddings':true"
+
+/* ---- mistakes in configurations ---- */
+
+static const struct {
+    const char *config, *message;
+} MISTAKES[] = {
+    {"{" SIZES ",'attention_bais':true}", "attention_bais: this key is not known, and it might change the "
+                                          "model's numbers (did you mean \"attention_bias\"?)"},
+    {"{" SIZES ",'quantization_config':{'bits':4}}", "quantization_config: this key is not known"},
+    {"{" SIZES ",'rms_norm_eps':NaN}", "rms_norm_eps: is NaN"},
+    {"{" SIZES ",'rms_norm_eps':'1e-5'}", "rms_norm_eps: must be a number, got the string"},
+    {"{" SIZES ",'hidden_act':'selu'}", "hidden_act: unknown activation \"selu\" (did you mean"},
+    {"{" SIZES ",'num_key_value_heads':2.5}", "num_key_value_heads: must be a whole number"},
+    {"{" SIZES ",'num_key_value_heads':0}", "num_key_value_heads: must be at least 1"},
+    {"{" SIZES ",'attention_bias':1}", "attention_bias: must be true or false, got the number 1"},
+    {"{" SIZES ",'layer_types':['full_attention','full_attention']}",
+     "layer_types: must have one entry per layer"},
+    {"{" SIZES ",'layer_types':['mamba']}", "unknown kind of layer \"mamba\""},
+    {"{" SIZES ",'layer_types':['sliding_attention']}",
+     "layer_types has sliding layers, but there is no window"},
+    {"{" SIZES ",'rope_scaling':{'type':'dynamic','factor':2}}", "\"dynamic\" makes the frequencies depend"},
+    {"{" SIZES ",'rope_scaling':{'type':'yarm','factor':2}}",
+     "unknown kind \"yarm\" (did you mean \"yarn\"?)"},
+    {"{" SIZES ",'rope_scaling':{'type':'linear','factor':2,'offset':1}}",
+     "rope_scaling.offset: this key is not known"},
+    {"{" SIZES ",'rope_parameters':{'rope_type':'llama3'}}",
+     "original_max_position_embeddings: the key is missing"},
+    {"{" SIZES ",'rope_theta':0}", "no rotation of 64 of 64 components with base 0"},
+    {"{'model_type':'llama','hidden_size':4}", "num_hidden_layers: the key is missing"},
+    {"{'model_type':'gpt2'}", "no importer for the architecture \"gpt2\"; there are: mamba, mamba2, rwkv7"},
+    {"{'model_type':'llama','model_type':'llama'}", "the key \"model_type\" is given twice"},
+    {"{" SIZES, "config.json:1:"},
+    {"[]", "must be an object"},
+};
+
+static void test_mistakes(void) {
+    Diag d;
+    WeightSet w;
+    for (size_t i = 0; i < sizeof MISTAKES / sizeof *MISTAKES; i++) {
+        CHECK(IMPORT(&d, MISTAKES[i].config, LLAMA, NULL, &w) == NULL);
+        CHECK_STR_CONTAINS(d.log.s, MISTAKES[i].message);
+    }
+    CHECK(IMPORT(&d, NULL, NOTHING, NULL, &w) == NULL);
+    CHECK_STR_CONTAINS(d.log.s, "give it with --arch=NAME");
+    CHECK(IMPORT(&d, NULL, NOTHING, "mambo", &w) == NULL);
+    CHECK_STR_CONTAINS(d.log.s, "no importer for the architecture \"mambo\" (did you mean \"mamba\"?)");
+    CHECK(IMPORT(&d, NULL, RWKV_7A, NULL, &w) == NULL);
+    CHECK_STR_CONTAINS(d.log.s, "DeepEmbed");
+    CHECK(IMPORT(&d, NULL, NOTHING, "rwkv7", &w) == NULL);
+    CHECK_STR_CONTAINS(d.log.s, "has no tensor \"blocks.0.att.r_k\"");
+    CHECK(IMPORT(&d, "{'d_model':4,'l_max':9,'emb_dim':4}", HYENA, NULL, &w) == NULL);
+    CHECK_STR_CONTAINS(d.log.s, "emb_dim: must be odd");
+    CHECK(IMPORT(&d, "{'d_model':4,'l_max':9,'num_heads':2}", HYENA, NULL, &w) == NULL);
+    CHECK_STR_CONTAINS(d.log.s, "num_heads: only 1 is supported, the checkpoint has 2");
+    CHECK(IMPORT(&d, "{'model_type':'mamba2','hidden_size':4,'num_heads':3,'head_dim':4}", NOTHING, NULL,
+                 &w) == NULL);
+    CHECK_STR_CONTAINS(d.log.s, "3 heads of 4 do not make the inner width 8");
+}
+
+/* A bias that the configuration does not announce is a surplus tensor; one it announces has to be there. */
+static void test_config_against_tensors(void) {
+    Diag d;
+    WeightSet w;
+    char *text = IMPORT(&d, "{" SIZES ",'attention_bias':true}", LLAMA, NULL, &w);
+    Module *m = CHECK(text != NULL) ? desc_load(&d, a, "g.json", text, strlen(text), &w) : NULL;
+    CHECK(m && !desc_check_weights(&d, a, m, &w));
+    CHECK_STR_CONTAINS(d.log.s,
+                       "w has no tensor \"model.layers.0.self_attn.q_proj.bias\" ([64] is expected)");
+}
+
+/* ---- variants that no conformance case has ---- */
+
+static void test_variants(void) {
+    Diag d;
+    WeightSet w;
+    char *text = IMPORT(&d, "{" SIZES ",'sliding_window':null,'eos_token_id':[2,99],'bos_token_id':1}", LLAMA,
+                        NULL, &w);
+    if (CHECK(text != NULL)) check_description(&d, text, &w);
+    CHECK(d.warnings == 1); /* the id 99 */
+    CHECK_STR_CONTAINS(text, "\"bos\": 1");
+
+    /* Published by the authors of Mamba: other keys, another name of the embedding, a copy of it as head. */
+    text = IMPORT(&d,
+                  "{'d_model':4,'n_layer':1,'vocab_size':7,'ssm_cfg':{'d_state':3},'rms_norm':true,"
+                  "'residual_in_fp32':true,'fused_add_norm':true,'pad_vocab_size_multiple':8}",
+                  MAMBA, NULL, &w);
+    if (CHECK(text != NULL)) check_description(&d, text, &w);
+    CHECK_STR_CONTAINS(text, "\"ignore\": [\"lm_head.weight\"]");
+
+    text = IMPORT(&d, "{'d_model':4,'l_max':9,'emb_dim':5,'filter_order':3}", HYENA, NULL, &w);
+    if (CHECK(text != NULL)) check_description(&d, text, &w);
+    CHECK_STR_CONTAINS(text, "\"op\": \"concat\"");
+    if (d.errors) fputs(d.log.s, stderr);
+}
+
+/* ---- rotary frequencies against published numbers ---- */
+
+static bool near(double x, double want) {
+    return fabs(x - want) <= 1e-8 * fabs(want);
+}
+
+/* The constant `freqs` of the only block, and the factor on sine and cosine. */
+static const Attr *frequencies(Diag *d, const char *rope, double *scale) {
+    WeightSet w;
+    char *text = IMPORT(d, arena_printf(a, "{" SIZES ",%s}", rope), LLAMA, NULL, &w);
+    Module *m = text ? desc_load(d, a, "g.json", text, strlen(text), &w) : NULL;
+    const Func *f = m ? ir_func_find(m, "full") : NULL;
+    const Attr *found = NULL;
+    if (!f) fputs(d->log.s, stderr);
+    OPS_OF (f ? f->body : NULL, op) {
+        if (strcmp(op->def->name, "rope") == 0) *scale = attr_float(op, "scale", 1);
+        if (strcmp(op->def->name, "constant") == 0) found = attr_find(op->attrs, "values");
+    }
+    return found;
+}
+
+static void test_rope(void) {
+    Diag d;
+    double scale = 0;
+    const Attr *t = frequencies(
+        &d,
+        "'rope_theta':500000,'rope_scaling':{'rope_type':'llama3','factor':32,'low_freq_factor':1,"
+        "'high_freq_factor':4,'original_max_position_embeddings':8192}",
+        &scale);
+    if (CHECK(t && t->n == 32 && scale == 1)) {
+        CHECK(near(t->floats[14], 3.211445995e-03) && near(t->floats[15], 1.290547928e-03));
+        CHECK(near(t->floats[17], 9.708287803e-05) && near(t->floats[31], 9.418306725e-08));
+    }
+    t = frequencies(
+        &d,
+        "'rope_parameters':{'rope_theta':150000,'rope_type':'yarn','factor':32,'beta_fast':32,'beta_slow':1,"
+        "'truncate':false,'original_max_position_embeddings':4096}",
+        &scale);
+    if (CHECK(t && near(scale, 1.346573590280)))
+        CHECK(near(t->floats[9], 3.170569618e-02) && near(t->floats[16], 4.564839192e-04));
+    t = frequencies(&d,
+                    "'rope_scaling':{'type':'yarn','factor':40,'mscale':0.707,'mscale_all_dim':0.707,"
+                    "'original_max_position_embeddings':4096}",
+                    &scale);
+    if (CHECK(t && scale == 1))
+        CHECK(near(t->floats[11], 3.900692657e-02) && near(t->floats[23], 3.333803580e-05));
+    t = frequencies(&d, "'rope_scaling':{'type':'linear','factor':4}", &scale);
+    if (CHECK(t && scale == 1)) CHECK(t->floats[0] == 0.25);
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1) cases = argv[1];
+    a = arena_new();
+    for (int i = 0; i < (int)(sizeof CASES / sizeof *CASES); i++) test_case(i);
+    if (!CHECK(mkdtemp(temp) != NULL)) return 1;
+    test_mistakes();
+    test_config_against_tensors();
+    test_variants();
+    test_rope();
+    unlink(arena_printf(a, "%s/config.json", temp));
+    rmdir(temp);
+    arena_free(a);
+    return check_report("import");
+}

@@ -1,0 +1,235 @@
+/* Linking a made-up model (tests/runtime/fake_model.c, compiled by gcc in place of LLVM) into every kind of
+ * artefact, and running it: .so, .a, .o, program, header, weights beside it, for the host and under QEMU.
+ *
+ * BTC_SOURCE_DIR: the project. BTC_TEST_BIG=1 in the environment adds 3 GiB of weights. */
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "kit.h"
+
+/* What host.c prints for the model. */
+static char *expected(const char *name) {
+    double sum = 0;
+    float h[FAKE_WIDTH] = {1};
+    for (int t = 0; t < 20; t++)
+        for (int i = 0; i < FAKE_WIDTH; i++)
+            h[i] = h[i] * 0.5f + fake_weight((int64_t)(t * 7 % FAKE_WIDTH) * FAKE_WIDTH + i);
+    for (int i = 0; i < FAKE_WIDTH; i++) sum += h[i] + h[(i + 1) % FAKE_WIDTH] * 0.25f + 19.0f;
+    return arena_printf(arena, "%s %.9g\n", name, sum);
+}
+
+static int files_like(const char *part) {
+    int n = 0;
+    DIR *d = opendir(folder);
+    for (struct dirent *e; (e = readdir(d));) n += strstr(e->d_name, part) != NULL;
+    closedir(d);
+    return n;
+}
+
+static void check_kinds(void) {
+    static const struct {
+        const char *name;
+        bool known;
+        LinkKind kind;
+    } rows[] = {{"a.so", true, LINK_SHARED},   {"x/a.a", true, LINK_ARCHIVE}, {"a.o", true, LINK_OBJECT},
+                {"a.b/c", true, LINK_PROGRAM}, {"m.h", true, LINK_HEADER},    {"a.exe", false, LINK_PROGRAM},
+                {"a/b.", false, LINK_PROGRAM}, {"a/", false, LINK_PROGRAM}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        LinkKind kind;
+        bool known = link_kind(rows[i].name, &kind);
+        CHECK(known == rows[i].known && (!known || kind == rows[i].kind));
+    }
+}
+
+static void check_header(const char *const *object) {
+    ArtifactSpec tiny = tiny_spec("tiny"), other = tiny_spec("other");
+    CHECK(make(path("tiny.h"), "x86_64", object, &tiny));
+    CHECK(make(path("other.h"), "x86_64", object, &other));
+    char *text = file_read_text(&diag, arena, path("tiny.h"), NULL);
+    CHECK_STR_CONTAINS(text, "#define TINY_VOCAB 256 ");
+    CHECK_STR_CONTAINS(text, "const btc_api *tiny_btc_query(uint32_t version);");
+    run("gcc -std=c11 -Wall -Wextra -Werror -fsyntax-only -x c %s", path("tiny.h"));
+    run("gcc -std=c++17 -Wall -Wextra -Werror -fsyntax-only -x c++ %s 2>&1 || ! command -v g++",
+        path("tiny.h"));
+}
+
+static void check_shared(const char *arch, const char *gcc, const char *runner, const char *const *object) {
+    ArtifactSpec spec = tiny_spec("tiny");
+    char *so = path(arena_printf(arena, "%s-tiny.so", arch)), *again = path("again.so");
+    if (!CHECK(make(so, arch, object, &spec))) return;
+    run("cp %s %s.first", so, so);
+    CHECK(make(so, arch, object, &spec));
+    run("cmp %s %s.first", so, so);
+    (void)again;
+    CHECK(strcmp(run("nm -D --defined-only --format=just-symbols %s", so), "btc_query\n") == 0);
+    char *needed = run("readelf -d %s | grep NEEDED", so);
+    CHECK_STR_CONTAINS(needed, "libc.so.6");
+    CHECK_STR_CONTAINS(needed, "libgomp.so.1");
+    CHECK(strstr(needed, "libm.so.6") == NULL);
+    char *host = path(arena_printf(arena, "%s-host-so", arch));
+    run("%s -std=gnu11 -Wall -Werror -DBY_DLOPEN -I%s " BTC_SOURCE_DIR "/tests/link/host.c -o %s -ldl", gcc,
+        folder, host);
+    CHECK(strcmp(run("%s %s %s", runner, host, so), expected("tiny")) == 0);
+
+    /* what the runtime adds to the weights */
+    int64_t size =
+        atoll(run("cp %s %s && %s-strip %s && stat -c %%s %s", so, again,
+                  strcmp(arch, "x86_64") == 0 ? "x86_64-linux-gnu" : "aarch64-linux-gnu", again, again));
+    CHECK(size > FAKE_WEIGHTS_BYTES &&
+          size < FAKE_WEIGHTS_BYTES + 64 * 1024 + (arch[0] == 'a' ? 3 * 65536 : 0));
+    unlink(again);
+}
+
+static void check_objects(const char *arch, const char *gcc, const char *runner, const char *const *object) {
+    ArtifactSpec tiny = tiny_spec("tiny"), other = tiny_spec("other");
+    char *tiny_o = path("tiny.o"), *other_a = path("a_model_with_a_long_name.a"), *host = path("host-two");
+    if (!CHECK(make(tiny_o, arch, object, &tiny)) || !CHECK(make(other_a, arch, object, &other))) return;
+    CHECK_STR_CONTAINS(run("nm -g --defined-only %s", tiny_o), " tiny_btc_query");
+    CHECK(strcmp(run("nm -g --defined-only --format=just-symbols %s", tiny_o), "tiny_btc_query\n") == 0);
+    CHECK_STR_CONTAINS(run("nm -s %s", other_a), "other_btc_query in a_model_with_a_long_name.o");
+    run("%s -std=c11 -Wall -Werror -DTWO_MODELS -I%s " BTC_SOURCE_DIR
+        "/tests/link/host.c %s %s -o %s -fopenmp",
+        gcc, folder, tiny_o, other_a, host);
+    char *want = arena_printf(arena, "%s%s", expected("tiny"), expected("other"));
+    CHECK(strcmp(run("%s %s", runner, host), want) == 0);
+    /* static, and with lld */
+    run("%s -std=c11 -static -I%s " BTC_SOURCE_DIR "/tests/link/host.c %s -o %s -fopenmp 2>&1", gcc, folder,
+        tiny_o, host);
+    CHECK(strcmp(run("%s %s", runner, host), expected("tiny")) == 0);
+    run("cp %s %s.first", other_a, other_a);
+    CHECK(make(other_a, arch, object, &other));
+    run("cmp %s %s.first", other_a, other_a);
+}
+
+static void check_side_file(const char *const *object) {
+    ArtifactSpec spec = tiny_spec("tiny");
+    spec.weights_in_file = true;
+    char *so = path("side.so"), *host = path("x86_64-host-so"), *moved = path("moved");
+    if (!CHECK(make(so, "x86_64", object, &spec))) return;
+    CHECK(strcmp(run("%s %s", host, so), expected("tiny")) == 0);
+    CHECK(strcmp(run("cd %s && %s ./side.so", folder, host), expected("tiny")) == 0);
+    mkdir(moved, 0777);
+    run("mv %s %s.weights %s", so, so, moved); /* together, to another folder */
+    CHECK(strcmp(run("%s %s/side.so", host, moved), expected("tiny")) == 0);
+    run("mv %s/side.so %s/renamed.so", moved, moved); /* the library under another name */
+    CHECK(strcmp(run("%s %s/renamed.so", host, moved), expected("tiny")) == 0);
+    int status;
+    run("cp %s/side.so.weights %s/good", moved, moved);
+    static const char *const damage[] = {"truncate -s -4 W",
+                                         "truncate -s +4 W",
+                                         "truncate -s 10 W",
+                                         "rm W",
+                                         "rm W && mkdir W",
+                                         "printf x | dd of=W conv=notrunc 2>&1",
+                                         "printf '\\001' | dd of=W seek=16 bs=1 conv=notrunc 2>&1"};
+    for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
+        run("cd %s && W=side.so.weights && rm -rf $W && cp good $W && %s", moved,
+            run("echo '%s' | sed 's/W/side.so.weights/g'", damage[i]));
+        CHECK_STR_CONTAINS(shell(&status, "%s %s/renamed.so", host, moved), "weights file is missing");
+        CHECK(status == 1);
+    }
+    run("cd %s && rm -rf side.so.weights && cp good side.so.weights", moved);
+    run("cd %s && printf '\\002' | dd of=side.so.weights seek=8 bs=1 conv=notrunc 2>&1", moved);
+    CHECK_STR_CONTAINS(shell(&status, "%s %s/renamed.so", host, moved), "incompatible version");
+
+    char *p = path("side-program");
+    if (!CHECK(make(p, "x86_64", object, &spec))) return;
+    run("cd / && PATH=%s:$PATH side-program abc --tokens=3 --quiet", folder); /* argv[0] is a bare name */
+    run("mv %s.weights %s/w", p, moved);
+    CHECK_STR_CONTAINS(shell(&status, "%s abc 2>&1", p), "weights file is missing");
+    run("%s abc --weights=%s/w --tokens=3 --quiet", p, moved);
+}
+
+static void check_failures(const char *const *object) {
+    ArtifactSpec spec = tiny_spec("tiny");
+    int before = files_like("");
+    LinkJob job = {.output = path("bad.so"), .kind = LINK_SHARED, .target = "x86_64", .objects = object};
+    job.object_count = 1, job.spec = &spec, job.threads = true;
+#define FAILS(text)                                                                                          \
+    do {                                                                                                     \
+        int errors = diag.errors;                                                                            \
+        diag.log = text_new(arena);                                                                          \
+        CHECK(!link_artifact(&diag, &job) && diag.errors == errors + 1);                                     \
+        CHECK_STR_CONTAINS(diag.log.s, text);                                                                \
+        diag.errors = 0;                                                                                     \
+    } while (0)
+    job.linker = "no-such-linker";
+    FAILS("no-such-linker");
+    job.linker = NULL, job.target = "riscv64";
+    FAILS("cannot link for riscv64");
+    job.target = "x86_64", spec.step = "not_there";
+    FAILS("not_there");
+    spec.step = NULL, job.output = "/nonexistent/bad.so";
+    FAILS("cannot write: No such file");
+    job.output = path("a-folder");
+    mkdir(job.output, 0777), before++;
+    FAILS("cannot write");
+    spec.weights_in_file = true;
+    FAILS("cannot write");
+    spec.weights_in_file = false, job.output = path("bad.so");
+
+    /* a full disk: no file may grow beyond the limit, also not lld's */
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit old, small;
+    getrlimit(RLIMIT_FSIZE, &old);
+    small = old, small.rlim_cur = 200000;
+    setrlimit(RLIMIT_FSIZE, &small);
+    FAILS("bad.so");
+    small.rlim_cur = FAKE_WEIGHTS_BYTES + 8192; /* enough for the data object, not for the result */
+    setrlimit(RLIMIT_FSIZE, &small);
+    for (job.kind = LINK_SHARED; job.kind <= LINK_PROGRAM; job.kind++) FAILS("bad.so");
+    setrlimit(RLIMIT_FSIZE, &old);
+    CHECK(files_like("") == before && files_like("bad") == 0 && files_like(".tmp") == 0);
+}
+
+/* Weights beyond 2 GiB, as a hole in the data object. */
+static bool write_hole(void *user, OutFile *o) {
+    return fseeko(o->f, (off_t)(*(int64_t *)user - 4), SEEK_CUR) == 0 && out_write(o, "\0\0\200\077", 4);
+}
+
+static void check_big(const char *const *object) {
+    if (!getenv("BTC_TEST_BIG")) {
+        printf("link: 3 GiB of weights: skipped (BTC_TEST_BIG=1 asks for it)\n");
+        return;
+    }
+    int64_t bytes = 3LL << 30;
+    ArtifactSpec spec = tiny_spec("tiny");
+    spec.info.weights_bytes = bytes, spec.write_weights = write_hole, spec.weights_user = &bytes;
+    char *so = path("big.so");
+    if (CHECK(make(so, "x86_64", object, &spec)))
+        CHECK_STR_CONTAINS(run("%s %s", path("x86_64-host-so"), so), "tiny ");
+    unlink(so);
+    char *o = path("big.o");
+    if (CHECK(make(o, "x86_64", object, &spec))) {
+        run("gcc -std=c11 -I%s " BTC_SOURCE_DIR "/tests/link/host.c %s -o %s -fopenmp", folder, o,
+            path("big"));
+        CHECK_STR_CONTAINS(run("%s", path("big")), "tiny ");
+    }
+    unlink(o), unlink(path("big"));
+}
+
+static void check_aarch64(void) {
+    if (!can_run_aarch64("link")) return;
+    const char *object[] = {fake_object("aarch64-linux-gnu-gcc")};
+    check_shared("aarch64", "aarch64-linux-gnu-gcc", AARCH64_RUNNER, object);
+    check_objects("aarch64", "aarch64-linux-gnu-gcc", AARCH64_RUNNER, object);
+}
+
+int main(void) {
+    if (!kit_open()) return 1;
+    const char *object[] = {fake_object("gcc")};
+    check_kinds();
+    check_header(object);
+    check_shared("x86_64", "gcc", "", object);
+    check_objects("x86_64", "gcc", "", object);
+    check_side_file(object);
+    CHECK(diag.errors == 0);
+    diag.out = NULL;
+    check_failures(object);
+    diag.out = stderr;
+    check_big(object);
+    check_aarch64();
+    kit_close();
+    return check_report("link");
+}

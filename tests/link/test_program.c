@@ -1,0 +1,98 @@
+/* Standalone programs made of the made-up model: command line, text and ids, sampling, bits per byte, feature
+ * rows, errors; for the host and under QEMU. */
+#include <math.h>
+
+#include "kit.h"
+
+static void check_program(const char *arch, const char *runner, const char *const *object) {
+    ArtifactSpec spec = tiny_spec("tiny");
+    char *p = path("program");
+    if (!CHECK(make(p, arch, object, &spec))) return;
+    char *r = arena_printf(arena, "%s %s", runner, p);
+    CHECK_STR_CONTAINS(run("%s --help", r), "--temperature");
+    CHECK_STR_CONTAINS(run("%s --info", r), "parameters     65536");
+    CHECK_STR_CONTAINS(run("%s --info", r), "h                            f32 [256], 1024 bytes at 64");
+    char *one = run("%s --ids=1,2,3 --temperature=0 --tokens=20 --threads=1 --quiet", r);
+    CHECK(strcmp(one, run("%s --ids=1,2,3 --temperature=0 --tokens=20 --threads=3 --quiet", r)) == 0);
+    CHECK_STR_CONTAINS(one, ",");
+    char *seed = run("%s abc --seed=5 --tokens=50 --quiet", r);
+    CHECK(strcmp(seed, run("printf abc | %s --seed=5 --tokens=50 --quiet --stream", r)) == 0);
+    CHECK(strcmp(seed, run("%s --prompt=abc --seed=6 --tokens=50 --quiet", r)) != 0);
+    CHECK(strcmp(run("%s abc --top-k=1 --tokens=9 --quiet", r),
+                 run("%s abc --temperature=0 --tokens=9 --quiet", r)) == 0);
+    run("%s abc --top-p=0.5 --tokens=9 --quiet", r);
+    CHECK_STR_CONTAINS(run("%s abc --tokens=5 2>&1", r), "tokens/s");
+
+    /* bits per byte of a text longer than a block; the formula again, in double */
+    char text[700];
+    for (size_t i = 0; i < sizeof text; i++) text[i] = (char)(i * i % 96 + 32);
+    FILE *f = fopen(path("text"), "wb");
+    fwrite(text, 1, sizeof text, f);
+    fclose(f);
+    double bits = 0, h[FAKE_WIDTH] = {1};
+    for (size_t t = 0; t < sizeof text; t++) {
+        int64_t id = t ? text[t - 1] : '\n';
+        double sum = 0, out[FAKE_WIDTH];
+        for (int i = 0; i < FAKE_WIDTH; i++) h[i] = h[i] * 0.5 + (double)fake_weight(id * FAKE_WIDTH + i);
+        for (int i = 0; i < FAKE_WIDTH; i++) out[i] = h[i] + h[(i + 1) % FAKE_WIDTH] * 0.25;
+        for (int i = 0; i < FAKE_WIDTH; i++) sum += exp(out[i]);
+        bits += log2(sum) - out[(unsigned char)text[t]] * log2(exp(1));
+    }
+    char *said = run("%s --bits-per-byte=%s --quiet", r, path("text"));
+    CHECK_STR_CONTAINS(said, "bits per byte over 700 bytes");
+    CHECK(fabs(atof(said) - bits / sizeof text) < 1e-4);
+
+    static const char *const wrong[][2] = {
+        {"--ids=1,256", "256 is not a token id"},
+        {"--ids=1,x", "integers with commas"},
+        {"--temperature=-1", "--temperature"},
+        {"--tokens=many", "--tokens"},
+        {"--no-such", "--help"},
+        {"--input=x", "not for this kind"},
+        {"a b", "unexpected argument"},
+        {"--bits-per-byte=/nonexistent", "cannot open"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        int status;
+        CHECK_STR_CONTAINS(shell(&status, "%s %s 2>&1", r, wrong[i][0]), wrong[i][1]);
+        CHECK(status == 1 || status == 2);
+    }
+    int status;
+    CHECK_STR_CONTAINS(shell(&status, "%s abc 2>&1 > /dev/full", r),
+                       "cannot write standard output: No space left");
+    CHECK(status == 1);
+}
+
+static void check_features_program(const char *const *object) {
+    ArtifactSpec spec = tiny_spec("filter");
+    spec.info.kind = BTC_FEATURES, spec.info.vocab = 0, spec.info.text = BTC_TEXT_NONE, spec.info.eos = -1;
+    spec.info.input_width = FAKE_FEATURES;
+    spec.step = "fake_features_step", spec.chunk = "fake_features_chunk";
+    char *p = path("filter");
+    if (!CHECK(make(p, "x86_64", object, &spec))) return;
+    run("head -c %d /dev/zero > %s", 300 * FAKE_FEATURES * 4, path("in.f32"));
+    run("%s < %s > %s", p, path("in.f32"), path("out.f32"));
+    CHECK(atoll(run("stat -c %%s %s", path("out.f32"))) == 300 * FAKE_WIDTH * 4);
+    run("%s --input=%s --output=%s.2 --threads=1 --quiet && cmp %s %s.2", p, path("in.f32"), path("out.f32"),
+        path("out.f32"), path("out.f32"));
+    int status;
+    CHECK_STR_CONTAINS(shell(&status, "head -c 100 /dev/zero | tail -c 18 | %s 2>&1", p),
+                       "ends inside a row");
+    CHECK(status == 1);
+    CHECK_STR_CONTAINS(shell(&status, "%s < %s 2>&1 > /dev/full", p, path("in.f32")), "No space left");
+    CHECK(status == 1);
+}
+
+int main(void) {
+    if (!kit_open()) return 1;
+    const char *object[] = {fake_object("gcc")};
+    check_program("x86_64", "", object);
+    check_features_program(object);
+    if (can_run_aarch64("program")) {
+        object[0] = fake_object("aarch64-linux-gnu-gcc");
+        check_program("aarch64", AARCH64_RUNNER, object);
+    }
+    CHECK(diag.errors == 0);
+    kit_close();
+    return check_report("program");
+}

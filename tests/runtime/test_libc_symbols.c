@@ -1,0 +1,73 @@
+/* What the runtime takes from outside: libc_symbols.def lists all that its objects ask for, and nothing that
+ * none asks for; the library part asks for no allocator, no stdio and no way to end the process.
+ *
+ * BTC_RUNTIME_OBJECTS: the folder with one folder of object files per architecture. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tools/check.h"
+
+typedef struct Row {
+    const char *name, *user;
+    bool seen;
+} Row;
+
+static Row rows[] = {
+#define LIBRARY(id, soname)
+#define SYMBOL(name, kind, user) {#name, #user, false},
+#include "runtime/libc_symbols.def"
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+static bool defined_within(const char *folder, const char *name) {
+    char command[4096];
+    snprintf(command, sizeof command, "nm --defined-only --format=just-symbols %s/*.o | grep -qx '%s'",
+             folder, name);
+    return system(command) == 0;
+}
+
+static void check_object(const char *folder, const char *object, bool program) {
+    char command[4096], name[256];
+    snprintf(command, sizeof command, "nm -u --format=just-symbols %s/%s.o", folder, object);
+    FILE *p = popen(command, "r");
+    while (p && fgets(name, sizeof name, p)) {
+        name[strcspn(name, "\n")] = 0;
+        Row *found = NULL;
+        for (int i = 0; i < ROWS; i++)
+            if (strcmp(rows[i].name, name) == 0) found = &rows[i];
+        if (found) {
+            found->seen = true;
+            if (!CHECK(program || strcmp(found->user, "library") == 0))
+                fprintf(stderr, "    %s in %s.o\n", name, object);
+        } else if (strncmp(name, "btc_entry_", 10) != 0 && strcmp(name, "btc_artifact_data") != 0 &&
+                   strcmp(name, "_GLOBAL_OFFSET_TABLE_") != 0 && !defined_within(folder, name)) {
+            CHECK(!"symbol is not in libc_symbols.def");
+            fprintf(stderr, "    %s in %s.o\n", name, object);
+        }
+    }
+    CHECK(p && pclose(p) == 0);
+}
+
+int main(void) {
+    static const char *const archs[] = {"x86_64", "aarch64"};
+    static const char *const library[] = {"core",    "state",        "open",           "query",
+                                          "barrier", "parallel_omp", "parallel_serial"};
+    static const char *const program[] = {"program", "options", "generate", "stream", "sample", "start"};
+    int checked = 0;
+    for (int i = 0; i < 2; i++) {
+        char folder[2048];
+        snprintf(folder, sizeof folder, "%s/%s", BTC_RUNTIME_OBJECTS, archs[i]);
+        if (access(folder, F_OK) != 0) {
+            printf("libc symbols: %s: skipped (this build has no runtime for it)\n", archs[i]);
+            continue;
+        }
+        checked++;
+        for (size_t k = 0; k < sizeof library / sizeof *library; k++) check_object(folder, library[k], false);
+        for (size_t k = 0; k < sizeof program / sizeof *program; k++) check_object(folder, program[k], true);
+    }
+    CHECK(checked > 0);
+    for (int i = 0; i < ROWS; i++)
+        if (!CHECK(rows[i].seen || strcmp(rows[i].user, "emitted") == 0))
+            fprintf(stderr, "    nothing asks for %s\n", rows[i].name);
+    return check_report("libc symbols");
+}

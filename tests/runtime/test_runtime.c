@@ -1,0 +1,328 @@
+/* The runtime with a made-up model: every status, batches, cut prompts, states, threads. */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "fake_artifact.h"
+#include "runtime/barrier.h"
+#include "runtime/core.h"
+#include "runtime/parallel.h"
+#include "tools/check.h"
+
+enum { W = FAKE_WIDTH, MAX_ROWS = 64 };
+
+/* A sequence with all it needs. */
+typedef struct Seq {
+    const btc_api *api;
+    btc_model model;
+    void *state, *work;
+} Seq;
+
+static void *block(size_t n) {
+    return aligned_alloc(64, (n + 63) / 64 * 64);
+}
+
+static Seq seq_new(void) {
+    Seq s = {.api = btc_query(BTC_ABI_VERSION)};
+    s.api->open(&s.model, NULL, 0);
+    s.state = block((size_t)s.api->info->state_bytes);
+    s.work = block(s.api->work_bytes(4));
+    s.api->init(&s.model, s.state);
+    return s;
+}
+
+static void seq_free(Seq *s) {
+    s->api->close(&s->model);
+    free(s->state);
+    free(s->work);
+}
+
+static void some_ids(int32_t *ids, int n) {
+    for (int i = 0; i < n; i++) ids[i] = (i * 37 + 11) % W;
+}
+
+static void check_query(void) {
+    CHECK(btc_query(0) == NULL);
+    CHECK(btc_query(BTC_ABI_VERSION + 1) == NULL);
+    const btc_api *api = btc_query(BTC_ABI_VERSION);
+    CHECK(api && api->version == BTC_ABI_VERSION && api->size == sizeof *api);
+    CHECK(api->work_bytes(0) == 0 && api->work_bytes(BTC_MAX_THREADS + 1) == 0);
+    CHECK(api->work_bytes(2) == api->work_bytes(1) + FAKE_WORK_THREAD);
+    for (btc_status s = BTC_OK; s <= BTC_E_WEIGHTS; s++)
+        CHECK(strcmp(api->status_text(s), "unknown status") != 0);
+    CHECK_STR_CONTAINS(api->status_text(99), "unknown");
+    btc_model m;
+    CHECK(api->open(NULL, NULL, 0) == BTC_E_ARGUMENT);
+    CHECK(api->open(&m, NULL, 0x80) == BTC_E_ARGUMENT);
+    CHECK(api->open(&m, NULL, BTC_OPEN_POPULATE) == BTC_OK);
+    api->close(&m);
+    api->close(&m); /* a closed model is left alone */
+    CHECK(api->init(&m, &m) == BTC_E_ARGUMENT);
+}
+
+static void check_formula(void) {
+    Seq s = seq_new();
+    int32_t ids[3] = {5, 250, 0};
+    float out[W], h[W] = {0};
+    CHECK(s.api->prefill(&s.model, s.state, s.work, 1, ids, 3, out) == BTC_OK);
+    for (int t = 0; t < 3; t++)
+        for (int i = 0; i < W; i++) h[i] = h[i] * 0.5f + fake_weight(ids[t] * W + i);
+    bool same = true;
+    for (int i = 0; i < W; i++) same = same && out[i] == h[i] + h[(i + 1) % W] * 0.25f + 2.0f;
+    CHECK(same);
+    CHECK(s.api->position(&s.model, s.state) == 3);
+    const btc_slot *slot = &s.api->info->slots[0]; /* a slot is readable by its description */
+    CHECK(memcmp((char *)s.state + slot->offset, h, sizeof h) == 0);
+    seq_free(&s);
+}
+
+static void check_errors(void) {
+    Seq s = seq_new();
+    const btc_api *api = s.api;
+    int32_t ids[200] = {1, 2, 3};
+    float out[W];
+    unsigned char before[FAKE_STATE_BYTES];
+    CHECK(api->prefill(&s.model, s.state, s.work, 1, ids, 3, out) == BTC_OK);
+    memcpy(before, s.state, sizeof before);
+#define SAME CHECK(memcmp(before, s.state, sizeof before) == 0)
+    ids[2] = W;
+    CHECK(api->prefill(&s.model, s.state, s.work, 1, ids, 3, out) == BTC_E_RANGE), SAME;
+    ids[2] = -1;
+    CHECK(api->prefill(&s.model, s.state, s.work, 1, ids, 3, out) == BTC_E_RANGE), SAME;
+    CHECK(api->step(&s.model, &s.state, 1, s.work, 1, &ids[2], out) == BTC_E_RANGE), SAME;
+    ids[2] = 3;
+    CHECK(api->prefill(&s.model, s.state, s.work, 1, ids, 98, out) == BTC_E_LENGTH), SAME;
+    CHECK(api->prefill(&s.model, s.state, s.work, 1, ids, INT64_MAX, out) == BTC_E_LENGTH), SAME;
+    CHECK(api->prefill(&s.model, s.state, s.work, 1, ids, 0, out) == BTC_E_ARGUMENT), SAME;
+    CHECK(api->prefill(&s.model, s.state, s.work, 0, ids, 1, out) == BTC_E_ARGUMENT), SAME;
+    CHECK(api->prefill(&s.model, s.state, s.work, BTC_MAX_THREADS + 1, ids, 1, out) == BTC_E_ARGUMENT), SAME;
+    CHECK(api->prefill(&s.model, s.state, s.work, 1, NULL, 1, out) == BTC_E_ARGUMENT), SAME;
+    CHECK(api->prefill(&s.model, s.state, NULL, 1, ids, 1, out) == BTC_E_ARGUMENT), SAME;
+    CHECK(api->prefill(&s.model, NULL, s.work, 1, ids, 1, out) == BTC_E_ARGUMENT), SAME;
+    CHECK(api->prefill(&s.model, (char *)s.state + 8, s.work, 1, ids, 1, out) == BTC_E_ARGUMENT), SAME;
+    CHECK(api->prefill(NULL, s.state, s.work, 1, ids, 1, out) == BTC_E_ARGUMENT), SAME;
+    CHECK(api->prefill_all(&s.model, s.state, s.work, 1, ids, 1, NULL) == BTC_E_ARGUMENT), SAME;
+    CHECK(api->prefill_taps(&s.model, s.state, s.work, 1, ids, 1, out, NULL) == BTC_E_ARGUMENT), SAME;
+    CHECK(api->step(&s.model, &s.state, 0, s.work, 1, ids, out) == BTC_E_ARGUMENT), SAME;
+    CHECK(api->step(&s.model, &s.state, FAKE_BATCH + 1, s.work, 1, ids, out) == BTC_E_ARGUMENT), SAME;
+    void *twice[2] = {s.state, s.state};
+    CHECK(api->step(&s.model, twice, 2, s.work, 1, ids, out) == BTC_E_ARGUMENT), SAME;
+    /* up to the context, and not one further */
+    CHECK(api->prefill(&s.model, s.state, s.work, 1, ids, 97, out) == BTC_OK);
+    CHECK(api->step(&s.model, &s.state, 1, s.work, 1, ids, out) == BTC_E_LENGTH);
+    CHECK(api->position(&s.model, s.state) == 100);
+    memset(s.state, 0, 64);
+    CHECK(api->prefill(&s.model, s.state, s.work, 1, ids, 1, out) == BTC_E_STATE);
+    CHECK(api->position(&s.model, s.state) == -1);
+    seq_free(&s);
+}
+
+/* All ways to run MAX_ROWS tokens give the bits of one prefill_all with one thread. */
+static void check_cuts_and_threads(void) {
+    static float want[MAX_ROWS][W], got[MAX_ROWS][W], tap[MAX_ROWS][W];
+    int32_t ids[MAX_ROWS];
+    some_ids(ids, MAX_ROWS);
+    int n = 61;
+    Seq s = seq_new();
+    const btc_api *api = s.api;
+    CHECK(api->prefill_all(&s.model, s.state, s.work, 1, ids, n, want[0]) == BTC_OK);
+    for (int32_t threads = 1; threads <= 4; threads++) {
+        for (int cut = 0; cut <= n; cut += FAKE_CHUNK) {
+            api->init(&s.model, s.state);
+            memset(got, 0, sizeof got);
+            if (cut) CHECK(api->prefill_all(&s.model, s.state, s.work, threads, ids, cut, got[0]) == BTC_OK);
+            CHECK(api->prefill_all(&s.model, s.state, s.work, threads, ids + cut, n - cut, got[cut]) ==
+                  BTC_OK);
+            CHECK(memcmp(want, got, (size_t)n * sizeof want[0]) == 0);
+        }
+        api->init(&s.model, s.state);
+        CHECK(api->prefill(&s.model, s.state, s.work, threads, ids, n, got[0]) == BTC_OK);
+        CHECK(memcmp(want[n - 1], got[0], sizeof want[0]) == 0);
+        api->init(&s.model, s.state);
+        CHECK(api->prefill(&s.model, s.state, s.work, threads, ids, n - 1, NULL) == BTC_OK);
+        CHECK(api->step(&s.model, &s.state, 1, s.work, threads, ids + n - 1, got[0]) == BTC_OK);
+        CHECK(memcmp(want[n - 1], got[0], sizeof want[0]) == 0);
+        api->init(&s.model, s.state);
+        float *taps[1] = {tap[0]};
+        CHECK(api->prefill_taps(&s.model, s.state, s.work, threads, ids, n, got[0], taps) == BTC_OK);
+        CHECK(memcmp(want, got, (size_t)n * sizeof want[0]) == 0);
+        CHECK(memcmp(tap[n - 1], (char *)s.state + BTC_STATE_HEADER, sizeof tap[0]) == 0);
+        CHECK(taps[0] == tap[0]); /* the caller's table is not moved */
+    }
+    seq_free(&s);
+}
+
+static void check_batch(void) {
+    Seq s[FAKE_BATCH];
+    void *states[FAKE_BATCH], *alone[FAKE_BATCH];
+    int32_t ids[FAKE_BATCH];
+    float out[FAKE_BATCH][W], one[W];
+    some_ids(ids, FAKE_BATCH);
+    for (int i = 0; i < FAKE_BATCH; i++) {
+        s[i] = seq_new();
+        if (i)
+            s[i].api->prefill(&s[i].model, s[i].state, s[i].work, 1, ids, i, NULL); /* all positions differ */
+        states[i] = s[i].state;
+        alone[i] = block(FAKE_STATE_BYTES);
+        CHECK(s[i].api->fork(&s[i].model, alone[i], s[i].state) == BTC_OK);
+    }
+    const btc_api *api = s[0].api;
+    CHECK(api->step(&s[0].model, states, FAKE_BATCH, s[0].work, 2, ids, out[0]) == BTC_OK);
+    for (int i = 0; i < FAKE_BATCH; i++) {
+        CHECK(api->step(&s[0].model, &alone[i], 1, s[0].work, 1, &ids[i], one) == BTC_OK);
+        CHECK(memcmp(one, out[i], sizeof one) == 0);
+        CHECK(memcmp(alone[i], states[i], FAKE_STATE_BYTES) == 0);
+        CHECK(api->position(&s[0].model, states[i]) == i + 1);
+    }
+    /* one bad sequence stops all */
+    memset(states[3], 0, 8);
+    CHECK(api->step(&s[0].model, states, FAKE_BATCH, s[0].work, 2, ids, out[0]) == BTC_E_STATE);
+    CHECK(api->position(&s[0].model, states[0]) == 1);
+    for (int i = 0; i < FAKE_BATCH; i++) seq_free(&s[i]), free(alone[i]);
+}
+
+static void check_save_and_restore(void) {
+    Seq s = seq_new();
+    const btc_api *api = s.api;
+    int32_t ids[20];
+    some_ids(ids, 20);
+    float a[W], b[W];
+    unsigned char store[FAKE_STATE_BYTES + 1], *saved = store + 1; /* any alignment */
+    CHECK(api->prefill(&s.model, s.state, s.work, 1, ids, 10, a) == BTC_OK);
+    CHECK(api->save(&s.model, s.state, saved, FAKE_STATE_BYTES - 1) == BTC_E_ARGUMENT);
+    CHECK(api->save(&s.model, s.state, saved, FAKE_STATE_BYTES) == BTC_OK);
+    CHECK(api->prefill(&s.model, s.state, s.work, 1, ids + 10, 10, a) == BTC_OK);
+
+    Seq r = seq_new();
+    CHECK(api->restore(&r.model, r.state, saved, FAKE_STATE_BYTES - 1) == BTC_E_STATE);
+    CHECK(api->restore(&r.model, r.state, saved, FAKE_STATE_BYTES) == BTC_OK);
+    CHECK(api->position(&r.model, r.state) == 10);
+    CHECK(api->prefill(&r.model, r.state, r.work, 2, ids + 10, 10, b) == BTC_OK);
+    CHECK(memcmp(a, b, sizeof a) == 0 && memcmp(s.state, r.state, FAKE_STATE_BYTES) == 0);
+
+    /* every single damaged byte is seen, and the state stays as it was; a shorter run of another kind too */
+    int missed = 0, moved = 0;
+    for (size_t i = 0; i < FAKE_STATE_BYTES; i++) {
+        saved[i] ^= 0x40;
+        missed += api->restore(&r.model, r.state, saved, FAKE_STATE_BYTES) != BTC_E_STATE;
+        moved += memcmp(s.state, r.state, FAKE_STATE_BYTES) != 0;
+        saved[i] ^= 0x40;
+    }
+    CHECK(missed == 0 && moved == 0);
+    CHECK(api->restore(&r.model, r.state, s.state, FAKE_STATE_BYTES) == BTC_E_STATE); /* live, not saved */
+
+    /* of another model: the same layout with another fingerprint */
+    btc_artifact other = btc_artifact_data;
+    other.info.fingerprint++;
+    btc_model m;
+    CHECK(btc_open_artifact(&other, &m, NULL, 0) == BTC_OK);
+    CHECK(api->restore(&m, r.state, saved, FAKE_STATE_BYTES) == BTC_E_STATE);
+    CHECK(api->position(&m, s.state) == -1);
+    CHECK(api->fork(&s.model, s.state, s.state) == BTC_E_ARGUMENT);
+    seq_free(&s);
+    seq_free(&r);
+}
+
+static void check_features_and_fills(void) {
+    static const btc_fill fills[] = {
+        {BTC_STATE_HEADER + 8, 16, -1, 0xff800000}, /* -inf */
+        {BTC_STATE_HEADER + 64, 32, 128, 0},        /* learned: from the weights */
+    };
+    btc_artifact a = btc_artifact_data;
+    a.info.kind = BTC_FEATURES, a.info.vocab = 0, a.info.input_width = FAKE_FEATURES, a.info.context = 0;
+    a.step = fake_features_step, a.chunk = fake_features_chunk;
+    btc_model m;
+    CHECK(btc_open_artifact(&a, &m, NULL, 0) == BTC_OK);
+    Seq s = seq_new();
+    float x[20][FAKE_FEATURES], all[20][W], out[W], *h = (float *)((char *)s.state + BTC_STATE_HEADER);
+    for (int i = 0; i < 20 * FAKE_FEATURES; i++) x[i / FAKE_FEATURES][i % FAKE_FEATURES] = (float)(i % 13);
+    CHECK(btc_init(&m, s.state) == BTC_OK);
+    CHECK(btc_prefill_all(&m, s.state, s.work, 2, x, 20, all[0]) == BTC_OK);
+    CHECK(btc_init(&m, s.state) == BTC_OK);
+    CHECK(btc_prefill(&m, s.state, s.work, 1, x, 16, NULL) == BTC_OK);
+    for (int i = 16; i < 20; i++) {
+        CHECK(btc_step(&m, &s.state, 1, s.work, 1, x[i], out) == BTC_OK);
+        CHECK(memcmp(out, all[i], sizeof out) == 0);
+    }
+    a.fills = fills, a.fill_count = 2;
+    CHECK(btc_init(&m, s.state) == BTC_OK);
+    CHECK(h[1] == 0 && h[2] == -__builtin_inff() && h[5] == -__builtin_inff() && h[6] == 0);
+    CHECK(h[16] == fake_weight(32) && h[23] == fake_weight(39) && h[24] == 0);
+    seq_free(&s);
+}
+
+/* ---- threads ---- */
+
+typedef struct Meeting {
+    int ran[4], n;
+    btc_barrier *barrier;
+    int64_t count;
+    bool wrong;
+} Meeting;
+
+static void meet(void *ctx, int id, int n) {
+    Meeting *m = ctx;
+    m->ran[id] = 1;
+    if (id == 0) m->n = n;
+    for (int i = 0; i < 2000; i++) {
+        if (id == i % n) m->count++; /* one writer per round; the barrier makes it visible */
+        btc_barrier_wait(m->barrier, n);
+        if (m->count != i + 1) m->wrong = true;
+        btc_barrier_wait(m->barrier, n);
+    }
+}
+
+static void check_two_threads_really_run(void) {
+    btc_barrier *b = block(BTC_BARRIER_BYTES);
+    for (int threads = 1; threads <= 3; threads++) {
+        btc_barrier_init(b);
+        Meeting m = {.barrier = b};
+        btc_parallel(threads, meet, &m);
+        CHECK(m.n == threads);
+        for (int i = 0; i < threads; i++) CHECK(m.ran[i]);
+        CHECK(!m.wrong && m.count == 2000);
+    }
+    free(b);
+}
+
+typedef struct Stream {
+    const btc_model *model;
+    float out[W];
+} Stream;
+
+static void *run_stream(void *p) {
+    Stream *t = p;
+    Seq s = seq_new();
+    int32_t ids[40];
+    some_ids(ids, 40);
+    for (int round = 0; round < 20; round++) {
+        s.api->init(t->model, s.state);
+        s.api->prefill(t->model, s.state, s.work, 2, ids, 40, t->out);
+    }
+    seq_free(&s);
+    return NULL;
+}
+
+static void check_two_streams_at_once(void) {
+    Seq s = seq_new();
+    Stream a = {.model = &s.model}, b = {.model = &s.model};
+    pthread_t t;
+    CHECK(pthread_create(&t, NULL, run_stream, &a) == 0);
+    run_stream(&b);
+    pthread_join(t, NULL);
+    CHECK(memcmp(a.out, b.out, sizeof a.out) == 0);
+    seq_free(&s);
+}
+
+int main(void) {
+    fake_fill_weights();
+    check_query();
+    check_formula();
+    check_errors();
+    check_cuts_and_threads();
+    check_batch();
+    check_save_and_restore();
+    check_features_and_fills();
+    check_two_threads_really_run();
+    check_two_streams_at_once();
+    return check_report("runtime");
+}

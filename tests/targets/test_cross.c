@@ -1,0 +1,138 @@
+/* The same cases on machines that are not here: aarch64 runs under an emulator and must leave the
+ * interpreter's bytes; PTX must be accepted by NVIDIA's assembler. Missing tools are a printed skip. */
+#include "base/file.h"
+#include "harness.h"
+
+/* Reads the buffers, runs case after case on a fresh copy, writes each `out`. */
+static const char DRIVER[] =
+    "#include <stdio.h>\n#include <string.h>\n"
+    "typedef void Case(void *, void *, void *, long);\n"
+    "extern Case *const cases[];\n"
+    "enum { N = BUFFER };\n"
+    "static unsigned char from[3][N], a[N], b[N], out[N];\n"
+    "int main(int argc, char **argv) {\n"
+    "    FILE *in = fopen(argv[1], \"rb\"), *to = fopen(argv[2], \"wb\");\n"
+    "    if (argc < 3 || !in || !to || fread(from, N, 3, in) != 3) return 1;\n"
+    "    for (int i = 0; i < COUNT; i++) {\n"
+    "        memcpy(a, from[0], N), memcpy(b, from[1], N), memcpy(out, from[2], N);\n"
+    "        cases[i](a, b, out, 37);\n"
+    "        if (fwrite(out, N, 1, to) != 1 || memcmp(a, from[0], N) || memcmp(b, from[1], N)) return 2;\n"
+    "    }\n"
+    "    return fclose(to);\n"
+    "}\n";
+
+static bool write_file(const char *name, const void *data, size_t n) {
+    FILE *f = fopen(name, "wb");
+    return f && fwrite(data, 1, n, f) == n && !fclose(f);
+}
+
+static bool build_driver(Arena *a, const char *folder, const char *object, const char *program) {
+    const char *source = arena_printf(a, "%s/driver.c", folder);
+    if (!write_file(source, DRIVER, strlen(DRIVER))) return false;
+    const char *const argv[] = {"aarch64-linux-gnu-gcc",
+                                "-static",
+                                "-no-pie",
+                                arena_printf(a, "-DBUFFER=%d", BUFFER),
+                                arena_printf(a, "-DCOUNT=%d", CASE_COUNT),
+                                source,
+                                object,
+                                "-o",
+                                program,
+                                NULL};
+    return run_tool(argv);
+}
+
+static void test_aarch64(Arena *a, const char *folder, const char *cpu) {
+    if (!have_tool("aarch64-linux-gnu-gcc") || !have_tool("qemu-aarch64-static")) {
+        printf("skip: aarch64 needs aarch64-linux-gnu-gcc and qemu-aarch64-static\n");
+        return;
+    }
+    Diag d = diag_new(a, stderr);
+    TargetInfo t;
+    if (!CHECK(target_select(&d, "aarch64-linux-gnu", cpu, &t))) return;
+    Module *m = build_cases(a, t.lanes);
+    const char *object = arena_printf(a, "%s/cases.o", folder),
+               *program = arena_printf(a, "%s/cases", folder);
+    const char *from = arena_printf(a, "%s/in", folder), *to = arena_printf(a, "%s/out", folder);
+    if (!CHECK(compile_cases(&d, &t, m, object)) || !CHECK(build_driver(a, folder, object, program))) return;
+    Buffers x = new_buffers();
+    unsigned char *all = arena_alloc(a, 3 * (size_t)BUFFER);
+    memcpy(all, x.a, BUFFER), memcpy(all + BUFFER, x.b, BUFFER), memcpy(all + 2 * BUFFER, x.out, BUFFER);
+    CHECK(write_file(from, all, 3 * (size_t)BUFFER));
+    const char *const argv[] = {"qemu-aarch64-static", program, from, to, NULL};
+    size_t size = 0;
+    if (!CHECK(run_tool(argv))) return;
+    const char *out = file_read_text(&d, a, to, &size);
+    if (!CHECK(out && size == (size_t)BUFFER * CASE_COUNT)) return;
+    for (int i = 0; i < CASE_COUNT; i++) {
+        fill(&x);
+        CHECK(interpret(&d, m, arena_printf(a, "case_%s", CASES[i].name), true, &x));
+        CHECK(same_bytes(arena_printf(a, "aarch64 %s, %s", cpu, CASES[i].name), x.out,
+                         (const unsigned char *)out + (size_t)i * BUFFER));
+    }
+}
+
+/* A kernel that divides rows among warps: row tid, tid + nt, ... */
+static void build_kernel(Module *m) {
+    Func *f = ir_func_new(m, "rows_by_warp", LEVEL_LOOP);
+    Value *w = ir_param_add(f, "w", type_ptr()), *y = ir_param_add(f, "y", type_ptr());
+    Value *tid = ir_param_add(f, "tid", type_scalar(DT_I64, 0)),
+          *nt = ir_param_add(f, "nt", type_scalar(DT_I64, 0));
+    LB lb = lb_new(f, 32), *b = &lb;
+    Value *row = lb_var(b, tid);
+    KFOR (b, i, lb_i64(b, 0), lb_i64(b, 1000), 1) {
+        lb_if_begin(b, lb_cmp(b, "lt", lb_get(b, row), lb_i64(b, 1000)));
+        Value *x = lb_load(b, DT_BF16, 32, w, lb_muli(b, lb_get(b, row), 32), 0);
+        lb_store(b, DT_F32, y, lb_get(b, row), lb_reduce(b, "add", lb_mul(b, x, x)), 0);
+        lb_set(b, row, lb_add(b, lb_get(b, row), nt));
+        lb_if_end(b);
+    }
+}
+
+static bool has_barrier(const Func *f) {
+    return !strcmp(f->name, "case_calls");
+}
+
+static void test_nvptx(Arena *a, const char *folder, const char *gpu) {
+    Diag d = diag_new(a, stderr);
+    TargetInfo t;
+    if (!CHECK(target_select(&d, "nvptx64", gpu, &t))) return;
+    Module *m = build_cases(a, t.lanes);
+    build_kernel(m);
+    Codegen *c = codegen_new(&d, &t, "cases");
+    for (Func *f = m->first; f; f = f->next)
+        if (!has_barrier(f)) codegen_add(c, f, strcmp(f->name, "squares") != 0);
+    char *text = NULL;
+    size_t n = 0;
+    bool ok = CHECK(codegen_assembly_text(c, &text, &n));
+    codegen_free(c);
+    if (!ok) return;
+    CHECK_STR_CONTAINS(text, ".visible .entry case_matvec(");
+    CHECK_STR_CONTAINS(text, "shfl.sync.bfly.b32");
+    CHECK(strstr(text, "rows_by_warp_param_1") &&
+          !strstr(text, "rows_by_warp_param_2")); /* tid, nt are gone */
+    CHECK(!strstr(text, ".ftz") && !strstr(text, "approx"));
+    if (!have_tool("ptxas")) {
+        printf("skip: PTX is not assembled without ptxas\n");
+        return;
+    }
+    const char *file = arena_printf(a, "%s/cases.ptx", folder);
+    CHECK(write_file(file, text, n));
+    /* the toolkit's oldest machine may be newer than the text's */
+    const char *arch = !strcmp(gpu, "sm_70") ? "sm_80" : gpu;
+    const char *const argv[] = {"ptxas", arena_printf(a, "-arch=%s", arch), "-o", "/dev/null", file, NULL};
+    CHECK(run_tool(argv));
+}
+
+int main(void) {
+    Arena *a = arena_new();
+    const char *folder = temp_folder(a);
+    test_aarch64(a, folder, "generic");
+    test_aarch64(a, folder, "neoverse-v1");
+    test_nvptx(a, folder, "sm_70");
+    test_nvptx(a, folder, "sm_80");
+    test_nvptx(a, folder, "sm_90");
+    remove_folder(folder);
+    arena_free(a);
+    return check_report("targets/cross");
+}
