@@ -8,8 +8,7 @@
  *     btc_model  a small handle, opened once, read-only afterwards, shared by all threads
  *     state      one sequence: info->state_bytes plain bytes, aligned to 64. It holds no pointers, so it may
  *                be moved (to an aligned place), stored and sent
- *     work       scratch of one call: work_bytes(threads) bytes, aligned to 64; nothing in it outlives the
- * call
+ *     work       scratch of one call: work_bytes(threads) bytes, aligned to 64; nothing in it is kept
  *
  * Thread rule: any number of calls may run at once on one btc_model, each with its own state(s) and its own
  * work. Two calls must not use one state or one work block at the same time.
@@ -165,6 +164,11 @@ typedef struct btc_api {
      * For checking a model, not for speed. */
     btc_status (*prefill_taps)(const btc_model *m, void *state, void *work, int32_t threads,
                                const void *input, int64_t n, float *out, float *const *taps);
+
+    /* step that also writes the exposed values of each row: taps [tap_count] buffers [n, width]. A model that
+     * exposes values can only be run by the two calls with taps. */
+    btc_status (*step_taps)(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
+                            const void *input, float *out, float *const *taps);
 } btc_api;
 
 /* The table for hosts compiled with this header (pass BTC_ABI_VERSION); NULL: the artefact is older than

@@ -105,7 +105,7 @@ static btc_status prefill(const btc_model *m, void *state, void *work, int32_t t
                           int64_t n, float *out, float *const *taps, Want want) {
     const btc_artifact *a = btc_artifact_of(m);
     if (!a || !btc_aligned(state) || !btc_aligned(work) || !input || n < 1 || threads < 1 ||
-        threads > BTC_MAX_THREADS)
+        threads > BTC_MAX_THREADS || (a->info.tap_count && !taps))
         return BTC_E_ARGUMENT;
     btc_status s = check_room(a, state, n);
     if (s == BTC_OK) s = check_ids(&a->info, input, n);
@@ -149,9 +149,10 @@ static void step_thread(void *ctx, int id, int threads) {
     float_env_leave(env);
 }
 
-btc_status btc_step(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
-                    const void *input, float *out) {
+btc_status btc_step_taps(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
+                         const void *input, float *out, float *const *taps) {
     const btc_artifact *a = btc_artifact_of(m);
+    if (a && a->info.tap_count && !taps) return BTC_E_ARGUMENT;
     if (!a || !states || n < 1 || n > a->info.max_batch || !btc_aligned(work) || !input || !out ||
         threads < 1 || threads > BTC_MAX_THREADS)
         return BTC_E_ARGUMENT;
@@ -167,7 +168,13 @@ btc_status btc_step(const btc_model *m, void *const *states, int64_t n, void *wo
 
     StepJob j = {.artifact = a, .call = make_call(a, m, states, work, input, out)};
     j.call.rows = n;
+    j.call.taps = taps;
     btc_parallel(threads, step_thread, &j);
     for (int64_t i = 0; i < n; i++) ((btc_state_header *)states[i])->position++;
     return BTC_OK;
+}
+
+btc_status btc_step(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
+                    const void *input, float *out) {
+    return btc_step_taps(m, states, n, work, threads, input, out, NULL);
 }

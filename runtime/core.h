@@ -30,6 +30,8 @@ btc_status btc_prefill_all(const btc_model *m, void *state, void *work, int32_t 
                            int64_t n, float *out);
 btc_status btc_prefill_taps(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
                             int64_t n, float *out, float *const *taps);
+btc_status btc_step_taps(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
+                         const void *input, float *out, float *const *taps);
 btc_status btc_step(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
                     const void *input, float *out);
 

@@ -12,32 +12,47 @@
 
 enum { MAX_DEFAULT_THREADS = 8 }; /* small models gain nothing from more; --threads= asks for them */
 
-/*      id, name, argument, kinds of model, help */
-#define OPTIONS(X)                                                                                           \
-    X(PROMPT, "prompt", "TEXT", 1, "the text to go on from (also as an argument, or on stdin)")              \
-    X(IDS, "ids", "1,2,3", 1, "the prompt as token ids; the output is ids as well")                          \
-    X(TOKENS, "tokens", "N", 1, "tokens to generate (default 128)")                                          \
-    X(TEMPERATURE, "temperature", "T", 1, "0: always the most likely token (default 1)")                     \
-    X(TOP_K, "top-k", "K", 1, "choose among the K most likely tokens (default: all)")                        \
-    X(TOP_P, "top-p", "P", 1, "choose among the most likely tokens whose share reaches P (default 1)")       \
-    X(SEED, "seed", "N", 1, "seed of the choices (default 0)")                                               \
-    X(STOP, "stop-at-eos", NULL, 1, "end at the model's end-of-sequence token")                              \
-    X(STREAM, "stream", NULL, 1, "write every token at once (default on a terminal)")                        \
-    X(BITS, "bits-per-byte", "FILE", 1, "how well the model predicts FILE, as one stream")                   \
-    X(INPUT, "input", "FILE", 2, "rows of f32 values (default: stdin)")                                      \
-    X(OUTPUT, "output", "FILE", 2, "where the output rows go (default: stdout)")                             \
-    X(WEIGHTS, "weights", "FILE", 3, "the weights file, when it is not beside the program")                  \
-    X(THREADS, "threads", "N", 3, "(default: all cores, at most 8)")                                         \
-    X(QUIET, "quiet", NULL, 3, "do not print the speed")                                                     \
-    X(INFO, "info", NULL, 3, "print facts about the model")                                                  \
-    X(HELP, "help", NULL, 3, "print this")
+enum { FOR_TOKENS = 1, FOR_FEATURES = 2, FOR_ALL = 3 };
 
-enum {
-    OPT_FIRST = 256,
+/*    id, name, argument, kinds of model, help */
+#define OPTIONS(X)                                                                                           \
+    X(PROMPT, "prompt", "TEXT", FOR_TOKENS, "the text to go on from (also as an argument, or on stdin)")     \
+    X(IDS, "ids", "1,2,3", FOR_TOKENS, "the prompt as token ids; the output is ids as well")                 \
+    X(TOKENS, "tokens", "N", FOR_TOKENS, "tokens to generate (default 128)")                                 \
+    X(TEMPERATURE, "temperature", "T", FOR_TOKENS, "0: always the most likely token (default 1)")            \
+    X(TOP_K, "top-k", "K", FOR_TOKENS, "choose among the K most likely tokens (default: all)")               \
+    X(TOP_P, "top-p", "P", FOR_TOKENS, "choose among the likeliest whose share reaches P (default 1)")       \
+    X(SEED, "seed", "N", FOR_TOKENS, "seed of the choices (default 0)")                                      \
+    X(STOP, "stop-at-eos", NULL, FOR_TOKENS, "end at the model's end-of-sequence token")                     \
+    X(STREAM, "stream", NULL, FOR_TOKENS, "write every token at once (default on a terminal)")               \
+    X(BITS, "bits-per-byte", "FILE", FOR_TOKENS, "how well the model predicts FILE, as one stream")          \
+    X(INPUT, "input", "FILE", FOR_FEATURES, "rows of f32 values (default: stdin)")                           \
+    X(OUTPUT, "output", "FILE", FOR_FEATURES, "where the output rows go (default: stdout)")                  \
+    X(WEIGHTS, "weights", "FILE", FOR_ALL, "the weights file, when it is not beside the program")            \
+    X(THREADS, "threads", "N", FOR_ALL, "(default: all cores, at most 8)")                                   \
+    X(QUIET, "quiet", NULL, FOR_ALL, "do not print the speed")                                               \
+    X(INFO, "info", NULL, FOR_ALL, "print facts about the model")                                            \
+    X(HELP, "help", NULL, FOR_ALL, "print this")
+
+typedef enum OptionId {
 #define X(id, name, arg, kinds, help) OPT_##id,
     OPTIONS(X)
 #undef X
+        OPT_COUNT
+} OptionId;
+
+typedef struct OptionRow {
+    const char *name, *arg;
+    int kinds;
+    const char *help;
+} OptionRow;
+
+static const OptionRow rows[] = {
+#define X(id, name, arg, kinds, help) {name, arg, kinds, help},
+    OPTIONS(X)
+#undef X
 };
+enum { VAL = 256 }; /* getopt_long's number of row 0, beyond all letters */
 
 static void print_help(const char *name, const btc_info *info) {
     bool tokens = info->kind == BTC_TOKENS;
@@ -56,14 +71,12 @@ static void print_help(const char *name, const btc_info *info) {
                "  %s --input=in.f32 --output=out.f32 --threads=2\n",
                (long long)info->input_width, (long long)info->output_width, name, name);
     printf("\noptions:\n");
-    char left[64];
-#define X(id, text, arg, kinds, help)                                                                        \
-    if ((kinds) & (tokens ? 1 : 2)) {                                                                        \
-        snprintf(left, sizeof left, "--%s%s%s", text, (arg) ? "=" : "", (arg) ? (const char *)(arg) : "");   \
-        printf("  %-22s %s\n", left, help);                                                                  \
+    for (int i = 0; i < OPT_COUNT; i++) {
+        const OptionRow *r = &rows[i];
+        char left[64];
+        snprintf(left, sizeof left, "--%s%s%s", r->name, r->arg ? "=" : "", r->arg ? r->arg : "");
+        if (r->kinds & (tokens ? FOR_TOKENS : FOR_FEATURES)) printf("  %-22s %s\n", left, r->help);
     }
-    OPTIONS(X)
-#undef X
 }
 
 static bool read_int(const char *name, const char *text, int64_t min, int64_t max, int64_t *out) {
@@ -86,7 +99,7 @@ static bool read_real(const char *name, const char *text, double min, double max
     return true;
 }
 
-static bool read_option(int id, const char *arg, Options *o) {
+static bool read_option(OptionId id, const char *arg, Options *o) {
     int64_t v = 0;
     switch (id) {
     case OPT_PROMPT:
@@ -152,24 +165,17 @@ static bool options_agree(const Options *o, const btc_info *info) {
 }
 
 bool options_read(int argc, char **argv, const btc_info *info, Options *o, int *status) {
-    static const struct option all[] = {
-#define X(id, name, arg, kinds, help) {name, (arg) ? required_argument : no_argument, NULL, OPT_##id},
-        OPTIONS(X)
-#undef X
-            {NULL, 0, NULL, 0}};
-    static const int kinds_of[] = {
-#define X(id, name, arg, kinds, help) kinds,
-        OPTIONS(X)
-#undef X
-    };
+    struct option all[OPT_COUNT + 1] = {{0}};
+    for (int i = 0; i < OPT_COUNT; i++)
+        all[i] = (struct option){rows[i].name, rows[i].arg ? required_argument : no_argument, NULL, VAL + i};
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     *o = (Options){.tokens = 128, .temperature = 1, .top_p = 1};
     o->threads = cores < 1 ? 1 : cores > MAX_DEFAULT_THREADS ? MAX_DEFAULT_THREADS : (int32_t)cores;
     o->stream = isatty(1) == 1;
     *status = 2;
-    int kind = info->kind == BTC_TOKENS ? 1 : 2, c;
+    int kind = info->kind == BTC_TOKENS ? FOR_TOKENS : FOR_FEATURES, c;
     while ((c = getopt_long(argc, argv, "h", all, NULL)) != -1) {
-        if (c == OPT_HELP || c == 'h') {
+        if (c == VAL + OPT_HELP || c == 'h') {
             print_help(argv[0], info);
             *status = finish_output(stdout, "standard output") ? 0 : 1;
             return false;
@@ -178,11 +184,11 @@ bool options_read(int argc, char **argv, const btc_info *info, Options *o, int *
             fprintf(stderr, "Try: %s --help\n", argv[0]);
             return false;
         }
-        if (!(kinds_of[c - OPT_FIRST - 1] & kind))
-            return fail("--%s: not for this kind of model", all[c - OPT_FIRST - 1].name);
-        if (!read_option(c, optarg, o)) return false;
+        if (!(rows[c - VAL].kinds & kind))
+            return fail("--%s: not for this kind of model", rows[c - VAL].name);
+        if (!read_option((OptionId)(c - VAL), optarg, o)) return false;
     }
-    if (optind < argc && kind == 1 && !o->prompt) o->prompt = argv[optind++];
+    if (optind < argc && kind == FOR_TOKENS && !o->prompt) o->prompt = argv[optind++];
     if (optind < argc)
         return fail("unexpected argument \"%s\" (quote a prompt of several words)", argv[optind]);
     return options_agree(o, info);

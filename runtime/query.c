@@ -48,6 +48,7 @@ static const btc_api api = {
     .fork = btc_fork,
     .status_text = btc_status_text,
     .prefill_taps = btc_prefill_taps,
+    .step_taps = btc_step_taps,
 };
 
 /* Tables only grow, so one for a newer version serves older hosts. */

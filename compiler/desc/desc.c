@@ -51,7 +51,11 @@ const char **read_names(Reader *r, const cJSON *node, const char *path, int *n) 
     int i = 0;
     for (const cJSON *c = list ? node->child : node; c; c = list ? c->next : NULL) {
         names[i] = read_name(r, c, list ? arena_printf(r->arena, "%s[%d]", path, i) : path);
-        if (!names[i++]) return NULL;
+        if (!names[i]) return NULL;
+        for (int k = 0; k < i; k++)
+            if (strcmp(names[k], names[i]) == 0)
+                return json_error(&r->json, c, path, "\"%s\" is named twice", names[i]), NULL;
+        i++;
     }
     return names;
 }

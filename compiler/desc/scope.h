@@ -69,7 +69,7 @@ void scope_bind(Scope *s, const char *name, Value *v);
 bool scope_find(const Scope *s, const char *name, Value **out);
 /* " (did you mean ...?)" over the values (and the dimensions). */
 const char *scope_did_you_mean(const Scope *s, const char *name, bool dims);
-/* One string or a list of them: names. NULL: filed. */
+/* One string or a list of them: names, each once. NULL: filed. */
 const char **read_names(Reader *r, const cJSON *node, const char *path, int *n);
 
 /* ---- block.c ---- */

@@ -299,7 +299,7 @@ static bool build_map(const Stmt *st) {
     return v != NULL;
 }
 
-/* The names under "out": no dimension's, none twice. */
+/* The names under "out": none is a dimension's. */
 static bool read_out(Stmt *st) {
     Reader *r = st->s->r;
     const cJSON *out = json_get(st->node, "out");
@@ -312,9 +312,6 @@ static bool read_out(Stmt *st) {
             if (strcmp(r->dims[k].name, st->out[i]) == 0)
                 return json_error(&r->json, out, sub_path(st, "out"), "\"%s\" is a dimension already",
                                   st->out[i]);
-        for (int k = 0; k < i; k++)
-            if (strcmp(st->out[k], st->out[i]) == 0)
-                return json_error(&r->json, out, sub_path(st, "out"), "\"%s\" is named twice", st->out[i]);
     }
     return true;
 }

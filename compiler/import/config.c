@@ -28,6 +28,10 @@ static const char *const HARMLESS[] = {
     "label2id",
     "task_specific_params",
     "problem_type",
+    "is_llama_config",
+    "transformers.js_config",
+    "unsloth_version",
+    "unsloth_fixed",
     "finetuning_task",
     "architecture",
     /* initialisation */
@@ -129,6 +133,11 @@ int64_t cfg_size(Cfg *c, const char *key, int64_t otherwise) {
     return v < 1 ? cfg_error(c, key, "must be at least 1"), 1 : v;
 }
 
+int64_t cfg_layers(Cfg *c, const char *key, int64_t otherwise) {
+    int64_t v = cfg_size(c, key, otherwise);
+    return v > MAX_LAYERS ? cfg_error(c, key, "must be at most %d", MAX_LAYERS), 1 : v;
+}
+
 /* A number, or an infinity as Python and its exporters write it: bare (see JSON_PYTHON), as a string, or as
  * {"__float__": "Infinity"}. */
 static double read_float(Cfg *c, const char *key, const cJSON *n) {
@@ -147,7 +156,8 @@ static double read_float(Cfg *c, const char *key, const cJSON *n) {
 
 double cfg_float(Cfg *c, const char *key, double otherwise) {
     const cJSON *n = look(c, key);
-    return n ? read_float(c, key, n) : otherwise;
+    double v = n ? read_float(c, key, n) : otherwise;
+    return isfinite(v) ? v : (cfg_error(c, key, "must be finite"), 1);
 }
 
 double cfg_item(Cfg *c, const char *key, const cJSON *list, int index) {

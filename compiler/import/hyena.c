@@ -66,7 +66,7 @@ static void read_layer(ImportCtx *x, Cfg *c, Hyena *t, bool whole_model) {
     cfg_only_bool(c, "post_order_ffn", false, false);
     cfg_only_bool(c, "return_state", false, false);
     cfg_skip(c, "filter_cls");
-    if (t->order < 2) cfg_error(c, "order", "must be at least 2");
+    if (t->order < 2 || t->order > 16) cfg_error(c, "order", "must be from 2 to 16");
     if (t->emb < 3 || t->emb % 2 == 0) cfg_error(c, "emb_dim", "must be odd and at least 3");
     if (t->L < 2) cfg_error(c, "l_max", "must be at least 2");
     if (t->inner > 16) cfg_error(c, "num_inner_mlps", "must be at most 16");
@@ -242,7 +242,7 @@ static cJSON *import_lm(ImportCtx *x) {
     Cfg *c = &x->cfg;
     Cfg layer = cfg_sub(c, "layer");
     Hyena t = {.prefix = "backbone.layers.0.mixer.", .D = cfg_size(c, "d_model", REQUIRED)};
-    int64_t layers = cfg_size(c, "n_layer", REQUIRED), inner = cfg_size(c, "d_inner", 4 * t.D);
+    int64_t layers = cfg_layers(c, "n_layer", REQUIRED), inner = cfg_size(c, "d_inner", 4 * t.D);
     double eps = cfg_float(c, "layer_norm_epsilon", 1e-5);
     const char *embedding = "backbone.embeddings.word_embeddings.weight", *head = "lm_head.weight";
     cfg_skip(c, "vocab_size"); /* the tables are padded: the file has the number */

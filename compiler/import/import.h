@@ -56,13 +56,15 @@ extern const int IMPORTER_COUNT;
 /* ---- config.c: reading the configuration ---- */
 /* Absent and null count as the same. Without a default (REQUIRED) an absent key is an error. */
 #define REQUIRED INT64_MIN
-int64_t cfg_int(Cfg *c, const char *key, int64_t otherwise);  /* 0 .. 2^31 */
-int64_t cfg_size(Cfg *c, const char *key, int64_t otherwise); /* the same, at least 1 */
-double cfg_float(Cfg *c, const char *key, double otherwise);  /* infinities allowed, in all their spellings */
+enum { MAX_LAYERS = 4096 };
+int64_t cfg_int(Cfg *c, const char *key, int64_t otherwise);    /* 0 .. 2^31 */
+int64_t cfg_size(Cfg *c, const char *key, int64_t otherwise);   /* the same, at least 1 */
+int64_t cfg_layers(Cfg *c, const char *key, int64_t otherwise); /* the same, at most MAX_LAYERS */
+double cfg_float(Cfg *c, const char *key, double otherwise);    /* finite */
 bool cfg_bool(Cfg *c, const char *key, bool otherwise);
 const char *cfg_str(Cfg *c, const char *key, const char *otherwise);
 const cJSON *cfg_list(Cfg *c, const char *key); /* NULL: absent */
-/* The number at `index` of a list that cfg_list gave. */
+/* The number at `index` of a list that cfg_list gave; may be infinite, in all spellings of that. */
 double cfg_item(Cfg *c, const char *key, const cJSON *list, int index);
 bool cfg_has(const Cfg *c, const char *key); /* present and not null; does not count as read */
 void cfg_skip(Cfg *c, const char *key);      /* counts as read */

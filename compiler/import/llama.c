@@ -64,12 +64,14 @@ static cJSON *import(ImportCtx *x) {
     Cfg *c = &x->cfg;
     const Family *fam = find_family(x->arch);
     if (!c->node) return import_error(x, "there is no config.json, which a %s model needs", fam->word), NULL;
-    int64_t layers = cfg_size(c, "num_hidden_layers", REQUIRED), D = cfg_size(c, "hidden_size", REQUIRED),
+    int64_t layers = cfg_layers(c, "num_hidden_layers", REQUIRED), D = cfg_size(c, "hidden_size", REQUIRED),
             H = cfg_size(c, "num_attention_heads", REQUIRED);
     int64_t G = cfg_size(c, "num_key_value_heads", H), K = cfg_size(c, "head_dim", D / H ? D / H : 1);
     int64_t V = cfg_size(c, "vocab_size", REQUIRED), F = cfg_size(c, "intermediate_size", REQUIRED);
     int64_t positions = cfg_size(c, "max_position_embeddings", 2048);
     const char *act = cfg_act(c, "hidden_act", "silu");
+    cfg_only_bool(c, "rope_interleaved", false, false);
+    cfg_only_bool(c, "use_mrope", false, false);
     bool tied = cfg_bool(c, "tie_word_embeddings", false);
     bool bias = fam->attention_bias && cfg_bool(c, "attention_bias", false);
     bool mlp_bias = fam->mlp_bias && cfg_bool(c, "mlp_bias", false);

@@ -12,11 +12,22 @@ typedef struct Mamba {
     const char *act, *embedding;
 } Mamba;
 
+/* Configurations converted from the authors' keep the old keys beside the new ones; they have to agree. */
+static void check_old_keys(Cfg *c, const Mamba *t) {
+    cfg_only_int(c, "d_model", t->D, t->D);
+    cfg_only_int(c, "n_layer", t->layers, t->layers);
+    cfg_only_int(c, "d_inner", t->E, t->E);
+    cfg_skip(c, "pad_vocab_size_multiple");
+    Cfg s = cfg_sub(c, "ssm_cfg");
+    cfg_skip(&s, "layer");
+    cfg_done(&s);
+}
+
 static void read_hf(Cfg *c, Mamba *t) {
     t->V = cfg_size(c, "vocab_size", 50280);
     t->D = cfg_size(c, "hidden_size", 768);
     t->N = cfg_size(c, "state_size", 16);
-    t->layers = cfg_size(c, "num_hidden_layers", 32);
+    t->layers = cfg_layers(c, "num_hidden_layers", 32);
     t->W = cfg_size(c, "conv_kernel", 4);
     t->E = cfg_size(c, "expand", 2) * t->D;
     t->E = cfg_size(c, "intermediate_size", t->E);
@@ -31,13 +42,14 @@ static void read_hf(Cfg *c, Mamba *t) {
     t->tied = cfg_bool(c, "tie_word_embeddings", true);
     t->act = cfg_act(c, "hidden_act", "silu");
     t->eps = cfg_float(c, "layer_norm_epsilon", 1e-5);
-    cfg_only_int(c, "n_groups", 1, 1);
+    cfg_only_bool(c, "rms_norm", true, true);
+    check_old_keys(c, t);
 }
 
 /* The authors' configuration. The vocabulary of the file is padded. */
 static void read_original(ImportCtx *x, Cfg *c, Mamba *t) {
     t->D = cfg_size(c, "d_model", REQUIRED);
-    t->layers = cfg_size(c, "n_layer", REQUIRED);
+    t->layers = cfg_layers(c, "n_layer", REQUIRED);
     t->V = tensor_dim(x, t->embedding, 0);
     cfg_skip(c, "vocab_size");
     cfg_skip(c, "pad_vocab_size_multiple");
@@ -100,7 +112,7 @@ static cJSON *import(ImportCtx *x) {
     if (has_tensor(x, "backbone.embedding.weight")) t.embedding = "backbone.embedding.weight";
     bool falcon = strcasestr(x->arch, "falcon") != NULL;
     if (!c->node) return import_error(x, "there is no config.json, which a Mamba model needs"), NULL;
-    if (cfg_has(c, "d_model"))
+    if (cfg_has(c, "d_model") && !cfg_has(c, "hidden_size"))
         read_original(x, c, &t);
     else
         read_hf(c, &t);

@@ -18,7 +18,19 @@ static void read_limits(Cfg *c, const char *key, Mamba2 *t) {
     if (!limit) return;
     t->dt_min = cfg_item(c, key, limit, 0);
     t->dt_max = cfg_item(c, key, limit, 1);
-    if (!(t->dt_min <= t->dt_max)) cfg_error(c, key, "the lower limit is above the upper one");
+    if (!isfinite(t->dt_min) || !(t->dt_min <= t->dt_max) || !(t->dt_max > 0))
+        cfg_error(c, key, "must be a lower limit and a larger upper one");
+}
+
+/* Configurations converted from the authors' keep the old keys beside the new ones; they have to agree. */
+static void check_old_keys(Cfg *c, const Mamba2 *t) {
+    cfg_only_int(c, "d_model", t->D, t->D);
+    cfg_only_int(c, "n_layer", t->layers, t->layers);
+    cfg_only_int(c, "d_inner", t->E, t->E);
+    cfg_skip(c, "pad_vocab_size_multiple");
+    Cfg s = cfg_sub(c, "ssm_cfg");
+    cfg_skip(&s, "layer");
+    cfg_done(&s);
 }
 
 static void read_hf(Cfg *c, Mamba2 *t) {
@@ -29,7 +41,7 @@ static void read_hf(Cfg *c, Mamba2 *t) {
     t->N = cfg_size(c, "state_size", 128);
     t->G = cfg_size(c, "n_groups", 8);
     t->W = cfg_size(c, "conv_kernel", 4);
-    t->layers = cfg_size(c, "num_hidden_layers", 64);
+    t->layers = cfg_layers(c, "num_hidden_layers", 64);
     t->E = cfg_size(c, "expand", 2) * t->D;
     t->E = cfg_size(c, "intermediate_size", t->E);
     t->bias = cfg_bool(c, "use_bias", false);
@@ -42,11 +54,12 @@ static void read_hf(Cfg *c, Mamba2 *t) {
     /* transformers reads neither: the gate always comes before the norm, and the norm is always there. */
     cfg_skip(c, "norm_before_gate");
     cfg_skip(c, "rms_norm");
+    check_old_keys(c, t);
 }
 
 static void read_original(ImportCtx *x, Cfg *c, Mamba2 *t) {
     t->D = cfg_size(c, "d_model", REQUIRED);
-    t->layers = cfg_size(c, "n_layer", REQUIRED);
+    t->layers = cfg_layers(c, "n_layer", REQUIRED);
     t->V = tensor_dim(x, t->embedding, 0);
     cfg_skip(c, "vocab_size");
     cfg_skip(c, "pad_vocab_size_multiple");
@@ -113,7 +126,7 @@ static cJSON *import(ImportCtx *x) {
     Mamba2 t = {.embedding = "backbone.embeddings.weight", .dt_max = INFINITY};
     if (has_tensor(x, "backbone.embedding.weight")) t.embedding = "backbone.embedding.weight";
     if (!c->node) return import_error(x, "there is no config.json, which a Mamba-2 model needs"), NULL;
-    if (cfg_has(c, "d_model"))
+    if (cfg_has(c, "d_model") && !cfg_has(c, "hidden_size"))
         read_original(x, c, &t);
     else
         read_hf(c, &t);

@@ -91,7 +91,7 @@ static double embedding_scale(int64_t width) {
 static cJSON *import(ImportCtx *x) {
     Cfg *c = &x->cfg;
     if (!c->node) return import_error(x, "there is no config.json, which RecurrentGemma needs"), NULL;
-    int64_t layers = cfg_size(c, "num_hidden_layers", 26), D = cfg_size(c, "hidden_size", 2560),
+    int64_t layers = cfg_layers(c, "num_hidden_layers", 26), D = cfg_size(c, "hidden_size", 2560),
             H = cfg_size(c, "num_attention_heads", 10);
     int64_t G = cfg_size(c, "num_key_value_heads", H), K = cfg_size(c, "head_dim", D / H ? D / H : 1);
     int64_t V = cfg_size(c, "vocab_size", 256000), F = cfg_size(c, "intermediate_size", 7680) / 2;
@@ -105,6 +105,8 @@ static cJSON *import(ImportCtx *x) {
                               .module = "temporal_block",
                               .window = cfg_size(c, "attention_window_size", 2048),
                               .rope = cfg_rope(c, K, 10000, 0.5, 8192)};
+    cfg_only_bool(c, "embeddings_scale_by_sqrt_dim", true, true);
+    cfg_skip(c, "_block_types"); /* a copy of block_types */
     int kinds = 0;
     const char *pattern = read_pattern(c, layers, &kinds);
     if (!(cap > 0)) cfg_error(c, "logits_soft_cap", "must be positive");

@@ -72,7 +72,11 @@ static void scale_longrope(Cfg *c, Cfg *top, Rope *r, double *freq, int n, int64
         cfg_error(c, "short_factor", "must be a list of %d numbers", n);
         return;
     }
-    for (int i = 0; i < n; i++) freq[i] /= cfg_item(c, "short_factor", factors, i);
+    for (int i = 0; i < n; i++) {
+        double f = cfg_item(c, "short_factor", factors, i);
+        if (!(f > 0) || isinf(f)) cfg_error(c, "short_factor", "must hold positive numbers");
+        freq[i] /= f;
+    }
 }
 
 static const char *number_list(Arena *a, const double *v, int n) {

@@ -32,7 +32,8 @@ static void add_constants(Text *t, const btc_info *i, const char *up) {
         {"TEXT_BYTES", i->text == BTC_TEXT_BYTES, "1: token ids are bytes of text"},
     };
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
-        text_add(t, "#define %s_%s %lld", up, rows[k].name, (long long)rows[k].value);
+        text_add(t, rows[k].value < 0 ? "#define %s_%s (%lld)" : "#define %s_%s %lld", up, rows[k].name,
+                 (long long)rows[k].value);
         if (*rows[k].comment) text_add(t, " /* %s */", rows[k].comment);
         text_add(t, "\n");
     }

@@ -76,7 +76,7 @@ void pack_fft_write(const double *h, int64_t c, int64_t l, int lanes, void *out)
     PackFft f = pack_fft_layout(c, l, lanes);
     float *taps = out, *tw = (float *)((char *)out + f.twiddles);
     for (int64_t i = 0; i < c; i++)
-        for (int64_t j = 0; j < l; j++) taps[j * f.channels + i] = (float)h[i * l + j];
+        for (int64_t j = 0; j < l; j++) taps[(i / lanes * l + j) * lanes + i % lanes] = (float)h[i * l + j];
     if (!f.umax) return;
     Complex *w = twiddles(f.umax), *tmp = array(f.umax);
     for (int64_t k = 0; k < f.umax; k++) tw[2 * k] = (float)w[k].re, tw[2 * k + 1] = (float)w[k].im;

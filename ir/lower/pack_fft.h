@@ -1,7 +1,7 @@
 /* How the filters h[c,l] of a long convolution lie in the packed weights (PACK_FFT), for the loops of
  * ops/conv_long_lower.c. All numbers are f32; channels are padded to whole vectors.
  *
- *     taps     [l][channels]                          tap j of every channel: for short tiles
+ *     taps     [channels/lanes][l][lanes]             for short tiles
  *     twiddles [umax][2]                              re, im of the factor of each node of the tree below
  *     spectra  U = FFT_MIN, 2 FFT_MIN, .. umax:       of taps 0 .. 2U-1, for tiles of U tokens
  *              [channels/lanes][U][2][lanes]          re, im; in the order the transform leaves them

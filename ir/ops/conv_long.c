@@ -47,6 +47,8 @@ const OpDef op_conv_long = {
     .eval = eval_conv_long,
     .cost = cost_conv_long,
     .lower = conv_long_lower,
+    .state_bytes = conv_long_state_bytes,
+    .state_unpack = conv_long_state_unpack,
     .forms = forms,
     .tolerance = 1e-4, /* FFT round-off is relative to the largest output */
 };

@@ -1,6 +1,7 @@
 /* Loops of conv.long: relaxed (online) convolution, one algorithm for both forms (van der Hoeven 2002; Oncescu
  * et al. 2024, arXiv:2410.12982). Position p of a channel's state holds z[p], the sum of what known inputs give
- * to it, until token p comes, and x[p] from then on:
+ * to it, until token p comes, and x[p] from then on. The state lies as [c/lanes, rounded up][l][lanes], so that
+ * a vector of channels is one stream of memory.
  *
  *     token p:   y[p] = z[p] + h[0] x[p] + skip x[p];  z[p] becomes x[p]
  *     tile:      i = p + 1, U = the lowest set bit of i:
@@ -20,28 +21,28 @@
 typedef struct Conv {
     Lower *l;
     LB *b;
-    int64_t c, len;  /* channels, taps */
+    int64_t c, len; /* channels, taps */
     PackFft pack;
     Value *w;        /* the packed filters */
-    Value *taps;     /* [len][pack.channels] */
     Value *twiddles; /* [umax][2] */
     Value *tree;     /* [umax][2][lanes]: scratch of a transform */
     /* the sequence and the vector of channels at hand */
-    Value *state; /* [len][c] */
     Value *ch;    /* first channel */
-    int n;        /* active lanes */
+    Value *state; /* [len][lanes] */
+    Value *taps;  /* [len][lanes] */
 } Conv;
 
-static Value *state_at(Conv *k, Value *pos) {
-    return lb_add(k->b, lb_muli(k->b, pos, k->c), k->ch);
+/* Element j of an array of vectors. */
+static Value *load_vector(Conv *k, Value *p, Value *j) {
+    return lb_load(k->b, DT_F32, k->b->lanes, p, lb_muli(k->b, j, k->b->lanes), 0);
 }
 
 static Value *load_state(Conv *k, Value *pos) {
-    return lb_load(k->b, DT_F32, k->b->lanes, k->state, state_at(k, pos), k->n);
+    return load_vector(k, k->state, pos);
 }
 
 static void store_state(Conv *k, Value *pos, Value *v) {
-    lb_store(k->b, DT_F32, k->state, state_at(k, pos), v, k->n);
+    lb_store(k->b, DT_F32, k->state, lb_muli(k->b, pos, k->b->lanes), v, 0);
 }
 
 static void add_to_state(Conv *k, Value *pos, Value *v) {
@@ -49,8 +50,12 @@ static void add_to_state(Conv *k, Value *pos, Value *v) {
 }
 
 static Value *load_tap(Conv *k, Value *j) {
-    Value *at = lb_add(k->b, lb_muli(k->b, j, k->pack.channels), k->ch);
-    return lb_load(k->b, DT_F32, k->b->lanes, k->taps, at, 0);
+    return load_vector(k, k->taps, j);
+}
+
+/* The part of an array [c/lanes][len][lanes] that belongs to the channels at hand. */
+static Value *of_channels(Conv *k, Value *p) {
+    return lb_offset(k->b, p, lb_muli(k->b, k->ch, k->len * 4));
 }
 
 /* ---- a tile by its taps ---- */
@@ -323,7 +328,7 @@ static void token(Conv *k, Op *op, Ix ix, Value *row, Value *h0, Value *skip) {
     LB *b = k->b;
     Value *pos = lw_position(k->l, row);
     ix.row = row;
-    k->state = lw_state(k->l, op, 0, row);
+    k->state = of_channels(k, lw_state(k->l, op, 0, row));
     Value *x = lw_read(k->l, op->in[0], &ix);
     Value *y = lb_fma(b, x, h0, load_state(k, pos));
     if (skip) y = lb_fma(b, x, skip, y);
@@ -340,13 +345,27 @@ void conv_long_lower(Lower *l, Op *op) {
     Conv k = {.l = l, .b = b, .c = h.dim[0], .len = h.dim[1]};
     DType dt;
     k.pack = pack_fft_layout(k.c, k.len, b->lanes);
-    k.w = k.taps = lw_weight(l, op->in[1], PACK_FFT, &dt);
+    k.w = lw_weight(l, op->in[1], PACK_FFT, &dt);
     k.twiddles = lb_offseti(b, k.w, k.pack.twiddles);
     if (k.pack.umax) k.tree = lw_scratch(l, k.pack.umax * 2 * b->lanes * 4);
     LW_EACH(l, l->row_lo, ix) {
-        k.ch = ix.i, k.n = ix.n;
+        k.ch = ix.i, k.taps = of_channels(&k, k.w);
         Value *h0 = load_tap(&k, lb_i64(b, 0));
         Value *skip = op->in[2] ? lb_splat(b, lw_read(l, op->in[2], &ix)) : NULL;
         LW_ROWS(l, row) token(&k, op, ix, row, h0, skip);
     }
+}
+
+int64_t conv_long_state_bytes(const Op *op, int slot, const LowerTarget *t) {
+    (void)slot;
+    Type h = op->in[1]->type;
+    return (h.dim[0] + t->lanes - 1) / t->lanes * t->lanes * h.dim[1] * 4;
+}
+
+/* To s[l,c]. */
+void conv_long_state_unpack(const Op *op, int slot, const LowerTarget *t, const float *physical, double *logical) {
+    (void)slot;
+    int64_t c = op->in[1]->type.dim[0], len = op->in[1]->type.dim[1], w = t->lanes;
+    for (int64_t p = 0; p < len; p++)
+        for (int64_t i = 0; i < c; i++) logical[p * c + i] = physical[(i / w * len + p) * w + i % w];
 }

@@ -1,9 +1,11 @@
-/* Loops of conv.long. */
+/* Loops of conv.long, and how its state lies. */
 #ifndef BTC_OPS_CONV_LONG_LOWER_H
 #define BTC_OPS_CONV_LONG_LOWER_H
 
 #include "../lower.h"
 
 void conv_long_lower(Lower *l, Op *op);
+int64_t conv_long_state_bytes(const Op *op, int slot, const LowerTarget *t);
+void conv_long_state_unpack(const Op *op, int slot, const LowerTarget *t, const float *physical, double *logical);
 
 #endif

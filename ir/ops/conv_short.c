@@ -73,27 +73,6 @@ static void step_row(Lower *l, Op *op, const Taps *t, Value *row) {
     }
 }
 
-/* One vector of channels over all rows, taps and last inputs in registers. */
-static void chunk(Lower *l, Op *op, const Taps *t) {
-    LB *b = &l->b;
-    Value *state = lw_state(l, op, 0, lb_i64(b, 0));
-    LW_EACH(l, l->row_lo, ix) {
-        Value *last[UNROLLED], *w[UNROLLED], *bias = bias_at(l, op, &ix);
-        for (int64_t j = 0; j < t->k; j++) w[j] = load_at(l, t, t->w, lb_i64(b, j), &ix);
-        for (int64_t j = 0; j < t->k - 1; j++) last[j] = lb_var(b, load_at(l, t, state, lb_i64(b, j), &ix));
-        LW_ROWS(l, row) {
-            Ix at = ix;
-            Value *x[UNROLLED];
-            at.row = row;
-            for (int64_t j = 0; j < t->k - 1; j++) x[j] = lb_get(b, last[j]);
-            x[t->k - 1] = lb_splat(b, lw_read(l, op->in[0], &at));
-            for (int64_t j = 1; j < t->k; j++) lb_set(b, last[j - 1], x[j]);
-            lw_write(l, op->out[0], &at, dot(l, t, bias, x, w));
-        }
-        for (int64_t j = 0; j < t->k - 1; j++) store_at(l, t, state, lb_i64(b, j), &ix, lb_get(b, last[j]));
-    }
-}
-
 /* Input number j - (k-1) of the rows from `first`: negative ones are in the state. */
 static Value *past_input(Lower *l, Op *op, const Taps *t, Value *state, Value *first, Value *j, const Ix *ix) {
     LB *b = &l->b;
@@ -104,6 +83,40 @@ static Value *past_input(Lower *l, Op *op, const Taps *t, Value *state, Value *f
     lb_set(b, x, lw_read_flat(l, op->in[0], lb_add(b, first, at), ix->i, ix->n));
     lb_if_end(b);
     return lb_get(b, x);
+}
+
+/* The last inputs of `rows` rows; upwards, so that what is read is not yet overwritten. */
+static void keep_inputs(Lower *l, Op *op, const Taps *t, Value *state, Value *first, Value *rows, const Ix *ix) {
+    LB *b = &l->b;
+    KFOR(b, j, lb_i64(b, 0), lb_i64(b, t->k - 1), 1)
+        store_at(l, t, state, j, ix, past_input(l, op, t, state, first, lb_add(b, rows, j), ix));
+}
+
+/* A few rows at a time, so that they stay in the cache and few pages are in use; a vector of channels over these
+ * rows has its taps and last inputs in registers. */
+static void chunk(Lower *l, Op *op, const Taps *t) {
+    enum { ROWS = 8 };
+    LB *b = &l->b;
+    Value *zero = lb_i64(b, 0), *state = lw_state(l, op, 0, zero);
+    KFOR(b, first, zero, l->rows, ROWS) {
+        Value *end = lw_min_i64(l, l->rows, lb_addi(b, first, ROWS));
+        LW_EACH(l, first, ix) {
+            Value *last[UNROLLED], *w[UNROLLED], *bias = bias_at(l, op, &ix);
+            for (int64_t j = 0; j < t->k; j++) w[j] = load_at(l, t, t->w, lb_i64(b, j), &ix);
+            for (int64_t j = 0; j < t->k - 1; j++)
+                last[j] = lb_var(b, past_input(l, op, t, state, zero, lb_addi(b, first, j), &ix));
+            KFOR(b, row, first, end, 1) {
+                Ix at = ix;
+                Value *x[UNROLLED];
+                at.row = row;
+                for (int64_t j = 0; j < t->k - 1; j++) x[j] = lb_get(b, last[j]);
+                x[t->k - 1] = lb_splat(b, lw_read(l, op->in[0], &at));
+                for (int64_t j = 1; j < t->k; j++) lb_set(b, last[j - 1], x[j]);
+                lw_write(l, op->out[0], &at, dot(l, t, bias, x, w));
+            }
+        }
+    }
+    LW_EACH(l, zero, ix) keep_inputs(l, op, t, state, zero, l->rows, &ix);
 }
 
 /* Any number of taps, over the `rows` rows of one sequence. */
@@ -121,8 +134,7 @@ static void many_taps(Lower *l, Op *op, const Taps *t, Value *first, Value *rows
             at.row = lb_add(b, first, r);
             lw_write(l, op->out[0], &at, lb_get(b, sum));
         }
-        KFOR(b, j, zero, lb_i64(b, t->k - 1), 1) /* upwards: what is read is not yet overwritten */
-            store_at(l, t, state, j, &ix, past_input(l, op, t, state, first, lb_add(b, rows, j), &ix));
+        keep_inputs(l, op, t, state, first, rows, &ix);
     }
 }
 

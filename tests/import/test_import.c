@@ -174,6 +174,9 @@ static const struct {
                                           "model's numbers (did you mean \"attention_bias\"?)"},
     {"{" SIZES ",'quantization_config':{'bits':4}}", "quantization_config: this key is not known"},
     {"{" SIZES ",'rms_norm_eps':NaN}", "rms_norm_eps: is NaN"},
+    {"{" SIZES ",'rms_norm_eps':-Infinity}", "rms_norm_eps: must be finite"},
+    {"{" SIZES ",'rms_norm_eps':{'__float__':'Infinity'}}", "rms_norm_eps: must be finite"},
+    {"{" SIZES ",'num_hidden_layers':1000000}", "is given twice"},
     {"{" SIZES ",'rms_norm_eps':'1e-5'}", "rms_norm_eps: must be a number, got the string"},
     {"{" SIZES ",'hidden_act':'selu'}", "hidden_act: unknown activation \"selu\" (did you mean"},
     {"{" SIZES ",'num_key_value_heads':2.5}", "num_key_value_heads: must be a whole number"},
@@ -252,6 +255,14 @@ static void test_variants(void) {
                   MAMBA, NULL, &w);
     if (CHECK(text != NULL)) check_description(&d, text, &w);
     CHECK_STR_CONTAINS(text, "\"ignore\": [\"lm_head.weight\"]");
+
+    /* Converted from there: both sets of keys. */
+    text = IMPORT(&d,
+                  "{'model_type':'mamba','d_model':4,'n_layer':1,'d_inner':8,'ssm_cfg':{},'rms_norm':true,'"
+                  "hidden_size':4,"
+                  "'num_hidden_layers':1,'state_size':3,'vocab_size':8,'time_step_rank':'auto'}",
+                  MAMBA, NULL, &w);
+    if (CHECK(text != NULL)) check_description(&d, text, &w);
 
     text = IMPORT(&d, "{'d_model':4,'l_max':9,'emb_dim':5,'filter_order':3}", HYENA, NULL, &w);
     if (CHECK(text != NULL)) check_description(&d, text, &w);

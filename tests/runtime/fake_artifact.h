@@ -9,7 +9,6 @@ static float fake_weights[FAKE_WIDTH * FAKE_WIDTH] __attribute__((aligned(64)));
 static const btc_slot fake_slots[] = {
     {"h", "f32", "[256]", BTC_STATE_HEADER, FAKE_WIDTH * 4, 1, {FAKE_WIDTH}},
 };
-static const btc_tap fake_taps[] = {{"h", FAKE_WIDTH}};
 
 #define FAKE_INFO                                                                                            \
     .version = BTC_ABI_VERSION, .size = sizeof(btc_info), .name = "fake", .target = "host", .cpu = "any",    \
@@ -18,7 +17,7 @@ static const btc_tap fake_taps[] = {{"h", FAKE_WIDTH}};
     .work_shared = FAKE_WORK_SHARED, .work_thread = FAKE_WORK_THREAD, .layers = 1,                           \
     .parameters = FAKE_WIDTH * FAKE_WIDTH, .bos = -1, .eos = 0, .text = BTC_TEXT_BYTES,                      \
     .fingerprint = 0x1234567890abcdef, .weights_bytes = FAKE_WEIGHTS_BYTES, .slot_count = 1,                 \
-    .slots = fake_slots, .tap_count = 1, .taps = fake_taps
+    .slots = fake_slots
 
 const btc_artifact btc_artifact_data = {
     .info = {FAKE_INFO},

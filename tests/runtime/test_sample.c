@@ -17,7 +17,7 @@ static Sampler sampler(double temperature, int64_t top_k, double top_p, uint64_t
 /* Draws often; share [V] of each id. */
 static void shares(Sampler s, const float *logits, double *share) {
     for (int i = 0; i < V; i++) share[i] = 0;
-    for (int i = 0; i < DRAWS; i++) share[sampler_pick(&s, logits, V)] += 1.0 / DRAWS;
+    for (int i = 0; i < DRAWS; i++) share[sampler_pick(&s, logits, V)] += 1.0 / (double)DRAWS;
 }
 
 int main(void) {
