@@ -144,7 +144,7 @@ static Codegen *generate(Diag *d, const Compiled *c) {
     return g;
 }
 
-static bool write_text(Diag *d, Arena *a, const char *output, const char *text, size_t n) {
+bool write_text(Diag *d, Arena *a, const char *output, const char *text, size_t n) {
     if (!output || !strcmp(output, "-")) return fwrite(text, 1, n, stdout) == n;
     OutFile o;
     if (!out_open(d, a, output, &o)) return false;

@@ -32,5 +32,7 @@ typedef struct Compiled {
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c);
 /* The whole way to o->output. */
 bool compile_artifact(Diag *d, Model *m, const CompileOptions *o, Compiled *c);
+/* Text to a file, or to stdout (NULL, "-"), which main flushes and checks. */
+bool write_text(Diag *d, Arena *a, const char *output, const char *text, size_t n);
 
 #endif

@@ -1,5 +1,6 @@
 /* The command line: options only. Each command lives in a file under commands/ and has a row in commands.def.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "commands/commands.h"
@@ -25,7 +26,7 @@ static int usage(FILE *out) {
     return out == stdout ? 0 : 2;
 }
 
-int main(int argc, char **argv) {
+static int run(int argc, char **argv) {
     if (argc < 2) return usage(stderr);
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
         return usage(stdout);
@@ -33,4 +34,12 @@ int main(int argc, char **argv) {
     for (int i = 0; i < COMMAND_COUNT; i++)
         if (!strcmp(argv[1], COMMANDS[i]->name)) return COMMANDS[i]->run(argc - 1, argv + 1);
     return command_compile.run(argc, argv);
+}
+
+/* Output that did not arrive (a full disk behind stdout) is a failure, whatever the command thinks. */
+int main(int argc, char **argv) {
+    int status = run(argc, argv);
+    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+    fprintf(stderr, "btc: error: cannot write to standard output: %s\n", strerror(errno));
+    return status ? status : 1;
 }

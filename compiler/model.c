@@ -18,10 +18,10 @@ static bool open_description(Diag *d, Model *m) {
     return desc_open_weights(d, m->arena, m->path, m->description, m->description_size, &m->weights);
 }
 
-static bool open_checkpoint(Diag *d, Model *m, const char *arch) {
+static bool open_checkpoint(Diag *d, Model *m, const ModelOptions *o) {
     m->weights_open = true;
     if (!weights_open(d, m->arena, m->path, &m->weights)) return false;
-    m->description = import_model(d, m->arena, m->path, arch, &m->weights, NULL);
+    m->description = import_model(d, m->arena, m->path, o->arch, &m->weights, o->weights_as);
     if (!m->description) return false;
     m->description_size = strlen(m->description);
     m->description_name = arena_printf(m->arena, "%s (imported)", m->path);
@@ -57,9 +57,11 @@ bool model_open(Diag *d, Arena *a, const char *path, const ModelOptions *o, Mode
         return diag_error(d, (Loc){.file = path},
                           "GGUF files are not read by this version; give a Hugging Face "
                           "folder, a .safetensors or .pth file, or a description (.json)");
+    if (o->dtype && strcmp(o->dtype, "f32") && strcmp(o->dtype, "bf16") && strcmp(o->dtype, "f16"))
+        return diag_error(d, (Loc){0}, "--dtype=%s: must be f32, bf16 or f16", o->dtype);
     if (!file_exists(path)) return diag_error(d, (Loc){.file = path}, "no such file or folder");
     bool is_description = has_suffix(path, ".json") && !has_suffix(path, ".index.json");
-    if (!(is_description ? open_description(d, m) : open_checkpoint(d, m, o->arch))) return false;
+    if (!(is_description ? open_description(d, m) : open_checkpoint(d, m, o))) return false;
     m->module = desc_load(d, a, m->description_name, m->description, m->description_size, &m->weights);
     if (!m->module || !desc_check_weights(d, a, m->module, &m->weights)) return false;
     set_storage(m, o->dtype);

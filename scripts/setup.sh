@@ -53,7 +53,7 @@ for package in "${missing[@]}"; do
 done
 if [ $known = no ] || ! install; then
     apt update || stop "apt-get update failed; is there a network?"
-    install || stop "apt-get could not install: ${missing[*]}" "(llvm-19 and lld-19 need Debian 12.9 or later, with the package lists of its updates)"
+    install || stop "apt-get could not install: ${missing[*]}" "(is this Debian 12, with current package lists?)"
 fi
 
 for package in "${missing[@]}"; do

@@ -116,3 +116,18 @@ int shared_options(Args *a, Option *out) {
     a->compile.passes.verify = true;
     return n;
 }
+
+void print_wrapped(int at, const char *text) {
+    int col = at;
+    for (const char *p = text; *p;) {
+        int n = (int)strcspn(p, " ");
+        if (col > at && col + 1 + n > PRINT_WIDTH) {
+            printf("\n%*s", at, "");
+            col = at;
+        }
+        col += printf("%s%.*s", col > at ? " " : "", n, p);
+        p += n;
+        p += strspn(p, " ");
+    }
+    putchar('\n');
+}

@@ -36,5 +36,8 @@ typedef struct Option {
 int parse_options(int argc, char **argv, const char *usage, const Option *options, const char **input);
 /* The rows of the options that compile and the inspecting commands share, written into out; returns how many. */
 int shared_options(Args *a, Option *out);
+/* Text from column `at`, where the cursor is, broken at blanks, and a line's end. */
+enum { PRINT_WIDTH = 100 };
+void print_wrapped(int at, const char *text);
 
 #endif

@@ -20,9 +20,6 @@ static bool check(Diag *d, const Args *a, const char *weights) {
                           a->compile.emit, diag_did_you_mean(d->arena, a->compile.emit, EMITS, N));
     if (strcmp(weights, "embed") && strcmp(weights, "file"))
         return diag_error(d, (Loc){0}, "--weights=%s: must be embed or file", weights);
-    if (a->model.dtype && strcmp(a->model.dtype, "f32") && strcmp(a->model.dtype, "bf16") &&
-        strcmp(a->model.dtype, "f16"))
-        return diag_error(d, (Loc){0}, "--dtype=%s: must be f32, bf16 or f16", a->model.dtype);
     if (!a->compile.output && !a->compile.emit && !a->compile.passes.stop_after)
         return diag_error(d, (Loc){0}, "where to? add -o OUTPUT (x.so, x.a, x.o, x.h, or a program's name)");
     return true;

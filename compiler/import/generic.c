@@ -176,6 +176,10 @@ int64_t tensor_dim(ImportCtx *x, const char *name, int axis) {
     return t->dim[at];
 }
 
+bool import_failed(const ImportCtx *x) {
+    return x->d->errors > x->errors;
+}
+
 int64_t count_layers(const ImportCtx *x, const char *prefix) {
     size_t n = strlen(prefix);
     int64_t most = 0;
@@ -274,15 +278,14 @@ static void tidy(cJSON *m, const char *weights) {
 
 char *import_model(Diag *d, Arena *a, const char *path, const char *arch, const WeightSet *w,
                    const char *weights_as) {
-    ImportCtx x = {.d = d, .a = a, .w = w, .path = arena_strdup(a, path), .arch = ""};
+    ImportCtx x = {.d = d, .a = a, .w = w, .path = arena_strdup(a, path), .arch = "", .errors = d->errors};
     x.cfg = (Cfg){.ctx = &x, .path = ""};
     x.json = (Json){.diag = d, .arena = a, .file = x.path};
-    int errors = d->errors;
     const Importer *imp = read_config(&x) ? find_importer(&x, arch) : NULL;
     cJSON *m = imp ? imp->import(&x) : NULL;
-    if (m && d->errors == errors) cfg_done(&x.cfg);
+    if (m && !import_failed(&x)) cfg_done(&x.cfg);
     char *text = NULL;
-    if (m && d->errors == errors) {
+    if (m && !import_failed(&x)) {
         tidy(m, weights_as ? weights_as : x.path);
         text = json_print(a, m);
     }

@@ -230,6 +230,8 @@ static cJSON *import_operator(ImportCtx *x) {
     Cfg *c = &x->cfg;
     Hyena t = {.prefix = "", .D = cfg_size(c, "d_model", REQUIRED)};
     read_layer(x, c, &t, false);
+    if (import_failed(x)) return NULL;
+
     cJSON *m = model_new(x, "features");
     write_dims(m, &t);
     st_hyena(x, model_ops(m), &t, "", "input");
@@ -255,6 +257,7 @@ static cJSON *import_lm(ImportCtx *x) {
     cfg_sub(c, "attn_cfg");
     read_layer(x, &layer, &t, true);
     cfg_done(&layer);
+    if (import_failed(x)) return NULL;
 
     cJSON *m = model_new(x, "tokens");
     model_dim(m, "V", tensor_dim(x, embedding, 0));

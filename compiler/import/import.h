@@ -35,6 +35,7 @@ typedef struct ImportCtx {
     const WeightSet *w;
     const char *arch; /* as the user or the configuration says, or "" */
     const char *path;
+    int errors; /* filed before */
 } ImportCtx;
 
 typedef struct Importer {
@@ -104,6 +105,8 @@ bool has_tensor(const ImportCtx *x, const char *name);
 int64_t tensor_dim(ImportCtx *x, const char *name, int axis);
 /* 1 + the largest number in the place of # in the names "blocks.#.": how many layers. */
 int64_t count_layers(const ImportCtx *x, const char *prefix);
+/* Whether something was wrong so far. Asked before writing: sizes are not to be trusted then. */
+bool import_failed(const ImportCtx *x);
 bool import_error(ImportCtx *x, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- transformer.c: what the attention models share ---- */

@@ -91,6 +91,7 @@ static cJSON *import(ImportCtx *x) {
     int64_t sliding = read_pattern(c, layers, window ? first : layers, &pattern);
     if (sliding && !window)
         cfg_error(c, "sliding_window", "layer_types has sliding layers, but there is no window");
+    if (import_failed(x)) return NULL;
 
     cJSON *m = model_new(x, "tokens");
     model_dim(m, "V", V), model_dim(m, "D", D), model_dim(m, "H", H), model_dim(m, "G", G);

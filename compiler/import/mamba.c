@@ -117,6 +117,7 @@ static cJSON *import(ImportCtx *x) {
     else
         read_hf(c, &t);
     double mixer_eps = falcon ? cfg_float(c, "mixer_rms_eps", 1e-6) : 0;
+    if (import_failed(x)) return NULL;
 
     cJSON *m = model_new(x, "tokens");
     model_dim(m, "V", t.V), model_dim(m, "D", t.D), model_dim(m, "E", t.E), model_dim(m, "N", t.N);

@@ -134,6 +134,7 @@ static cJSON *import(ImportCtx *x) {
         return import_error(x, "%lld heads of %lld do not make the inner width %lld", (long long)t.H,
                             (long long)t.P, (long long)t.E),
                NULL;
+    if (import_failed(x)) return NULL;
 
     cJSON *m = model_new(x, "tokens");
     model_dim(m, "V", t.V), model_dim(m, "D", t.D), model_dim(m, "E", t.E), model_dim(m, "H", t.H);

@@ -38,6 +38,7 @@ static cJSON *import(ImportCtx *x) {
                    .rope = cfg_rope(c, K, 1e6, 1, positions),
                    .window = cfg_int(c, "sliding_window", 0)};
     if (C > E) cfg_error(c, "num_experts_per_tok", "there are only %lld experts", (long long)E);
+    if (import_failed(x)) return NULL;
 
     cJSON *m = model_new(x, "tokens");
     model_dim(m, "V", V), model_dim(m, "D", D), model_dim(m, "H", H), model_dim(m, "G", G),

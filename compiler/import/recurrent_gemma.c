@@ -113,6 +113,7 @@ static cJSON *import(ImportCtx *x) {
     if (R % H)
         cfg_error(c, "lru_width",
                   "is not a multiple of num_attention_heads, the number of its gates' blocks");
+    if (import_failed(x)) return NULL;
 
     cJSON *m = model_new(x, "tokens");
     model_dim(m, "V", V), model_dim(m, "D", D), model_dim(m, "R", R), model_dim(m, "W", W),

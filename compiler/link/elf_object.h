@@ -20,8 +20,8 @@ typedef struct ElfReloc {
 
 typedef struct ElfSection {
     const char *name;
-    uint32_t type;     /* SHT_... */
-    uint64_t flags;    /* SHF_... */
+    uint32_t type;  /* SHT_... */
+    uint64_t flags; /* SHF_... */
     uint64_t align;
     Text bytes;        /* unless streamed */
     uint64_t size;     /* of a streamed section */

@@ -104,6 +104,10 @@ static bool add_shared_options(Link *l) {
     const char *file = in_folder(l, "exports");
     if (!write_file(l, file, script.s, script.n)) return false;
     add(l, "-shared");
+    if (l->job->threads) { /* OpenMP's workers live in libgomp, which dlclose must not take from under them */
+        add(l, "-z");
+        add(l, "nodelete");
+    }
     add(l, arena_printf(l->a, "-soname=%s", base_name(l->job->output)));
     add(l, arena_printf(l->a, "--version-script=%s", file));
     return true;

@@ -55,6 +55,12 @@ bool file_is_folder(const char *name) {
 
 bool out_open(Diag *d, Arena *a, const char *name, OutFile *o) {
     *o = (OutFile){.diag = d, .name = arena_strdup(a, name)};
+    struct stat st;
+    if (stat(name, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+        o->f = fopen(name, "wb"); /* a device or a pipe: renaming would replace it */
+        o->failed = !o->f;
+        return o->f || diag_error(d, (Loc){.file = name}, "cannot write: %s", strerror(errno));
+    }
     o->temp = arena_printf(a, "%s.tmp-XXXXXX", name);
     int fd = mkstemp(o->temp);
     if (fd < 0) {
@@ -80,6 +86,7 @@ bool out_commit(OutFile *o, bool executable) {
         o->failed = true;
     }
     o->f = NULL;
+    if (!o->temp) return !o->failed;
     if (!o->failed) {
         mode_t mask = umask(0);
         umask(mask);

@@ -19,11 +19,11 @@ bool file_is_folder(const char *name);
 
 /* An output under a temporary name beside its final place; out_commit renames it, out_abandon removes it.
  * A full disk or an unwritable folder is an error at the latest in out_commit; the final name never holds
- * half a file. */
+ * half a file. A name that is a device or a pipe is written as it is, without a temporary. */
 typedef struct OutFile {
     Diag *diag;
     const char *name;
-    char *temp;
+    char *temp; /* NULL: a device */
     FILE *f;
     bool failed;
 } OutFile;

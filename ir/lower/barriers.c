@@ -49,7 +49,39 @@ static bool overwrites_live(const FuncPlan *p, const Stage *s, Stage *const *don
     return false;
 }
 
+/* Orders the stages by the epoch at which their operands can be at hand, keeping the order within an epoch: what
+ * can run before a barrier does, so that independent chains share barriers. */
+static void schedule(FuncPlan *p) {
+    int *level = ARENA_ARRAY(p->arena, int, p->n), deepest = 0, at = 0;
+    bool is_main = attr_find(p->f->attrs, "main") != NULL;
+    if (is_main) return; /* calls stay in order: they meet by themselves */
+    for (int k = 0; k < p->n; k++) {
+        Read *r;
+        int n = stage_reads(p, p->stages[k], &r);
+        for (int i = 0; i < n; i++) {
+            int m = value_info(r[i].v)->stage;
+            if (m < 0 || m == k) continue;
+            int l = level[m] + !at_hand(p, m, p->stages[k], r[i].all);
+            if (l > level[k]) level[k] = l;
+        }
+        if (level[k] > deepest) deepest = level[k];
+    }
+    Stage **sorted = ARENA_ARRAY(p->arena, Stage *, p->n);
+    int *place = ARENA_ARRAY(p->arena, int, p->n);
+    for (int l = 0; l <= deepest; l++)
+        for (int k = 0; k < p->n; k++)
+            if (level[k] == l) place[k] = at, sorted[at++] = p->stages[k];
+    for (int k = 0; k < p->n; k++) {
+        const Stage *s = p->stages[k];
+        for (int i = 0; s->anchor && i < s->anchor->nout; i++)
+            if (value_info(s->anchor->out[i])) value_info(s->anchor->out[i])->stage = place[k];
+        for (int i = 0; i < s->nposts; i++) value_info(s->posts[i]->out[0])->stage = place[k];
+    }
+    p->stages = sorted;
+}
+
 void plan_barriers(FuncPlan *p) {
+    schedule(p);
     Stage **old = p->stages;
     int n = p->n, ndone = 0, cap = 0, npending = 0, pcap = 0, epoch = 0;
     Stage **done = NULL, **pending = NULL;

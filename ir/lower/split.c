@@ -140,10 +140,22 @@ static bool is_light(const Stage *s) {
     }
 }
 
+/* A product so small (a router) that every thread may as well compute it for itself. */
+static bool is_tiny_product(const Stage *st) {
+    enum { TINY = 16 << 10 };
+    const Op *op = st->anchor;
+    if (!op || op->def->pattern != PAT_CONTRACT) return false;
+    for (int i = 1; i < op->nin; i++)
+        if (op->in[i] && (!lw_is_constant(op->in[i]) || type_count(op->in[i]->type) > TINY)) return false;
+    return true;
+}
+
 static Axis step_axis(Splitter *s, int k) {
     FuncPlan *p = s->p;
     Stage *st = p->stages[k];
     bool can_split = st->access.split != SPLIT_NONE;
+    if (is_tiny_product(st) && needed_whole(p, k) && inputs_private(p, st) && !makes_result(p, st))
+        return AXIS_REPLICATED;
     if (!is_light(st)) return can_split ? AXIS_CHANNELS : AXIS_ROWS;
     if (makes_result(p, st)) return can_split ? AXIS_CHANNELS : AXIS_ROWS;
     if (!can_split) return AXIS_REPLICATED;

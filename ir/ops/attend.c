@@ -84,7 +84,11 @@ static Cost cost_attend(const Op *op, int64_t rows) {
     double past = window ? (double)window : 0.5 * (double)attr_int(op, "context", 0);
     double h = (double)op->in[0]->type.dim[0];
     double per_key = 2 * (double)op->in[0]->type.dim[1] + 2 * (double)op->in[2]->type.dim[1] + 12;
-    return op_cost(op, rows, h * past * per_key);
+    Cost c = op_cost(op, rows, h * past * per_key);
+    /* Of the slots only the past is read, and only the new rows are written. */
+    double slot = 4 * (in_count(op, 1) + in_count(op, 2)), slots = (double)attr_int(op, "context", 0);
+    c.act_bytes += slot * (past + (double)rows - 2 * slots);
+    return c;
 }
 
 static const AttrDef attrs[] = {

@@ -8,8 +8,8 @@
  *
  * A tile of queries (tokens of one head in a chunk, heads of one group in a step) shares every key and value
  * that is loaded. It meets first its own keys - those of this call, which are operands and not in the cache
- * yet -, then the cache as it was before the call. Whatever is not visible gets the score MASKED and the weight
- * 0. The cache is written behind the next barrier (commit), when everybody has read it.
+ * yet -, then the cache as it was before the call. Whatever is not visible gets the score MASKED and the
+ * weight 0. The cache is written behind the next barrier (commit), when everybody has read it.
  *
  * Each query's arithmetic is the same in every tile, so neither threads nor tiles change a result. */
 #include "attend_lower.h"
@@ -35,24 +35,24 @@ typedef struct Attend {
     Op *op;
     int64_t h, g, d, p, context, window;
     double scale, softcap;
-    int tile;              /* accumulators across: vectors of keys, or of values, beside each query */
-    Value *score;          /* [QUERIES][KEYS] */
-    Value *acc;            /* [QUERIES][p, padded]: sums of weighted values */
-    Value *factor;         /* [QUERIES]: what becomes of older sums when the maximum grows; last, 1/sum */
-    Value *own;            /* the call's keys of one kv head, in panels */
+    int tile;      /* accumulators across: vectors of keys, or of values, beside each query */
+    Value *score;  /* [QUERIES][KEYS] */
+    Value *acc;    /* [QUERIES][p, padded]: sums of weighted values */
+    Value *factor; /* [QUERIES]: what becomes of older sums when the maximum grows; last, 1/sum */
+    Value *own;    /* the call's keys of one kv head, in panels */
     Value *zero;
     /* the tile at hand */
-    int n;                 /* queries */
-    Value *row, *head;     /* of the first */
-    Value *first;          /* its number among the own keys */
+    int n;             /* queries */
+    Value *row, *head; /* of the first */
+    Value *first;      /* its number among the own keys */
     Mat q;
     Value *max[QUERIES], *sum[QUERIES]; /* variables */
 } Attend;
 
 /* One run of keys. */
 typedef struct Keys {
-    Value *k;      /* in panels */
-    Mat v;         /* [key, p] */
+    Value *k;       /* in panels */
+    Mat v;          /* [key, p] */
     Value *lo, *hi; /* lo: a multiple of PANEL */
     bool cached;
     Value *before; /* cached: position of the call's first token */
@@ -105,7 +105,7 @@ static void put_key(const Attend *a, Value *panels, Value *slot, Value *row, Val
     Value *k = lw_row_ptr(a->l, a->op->in[1], row), *from = lb_muli(b, kv, a->d);
     Value *panel = lb_and(b, slot, lb_i64(b, -PANEL)), *lane = lb_and(b, slot, lb_i64(b, PANEL - 1));
     Value *to = lb_add(b, lb_muli(b, panel, a->d), lane);
-    KFOR(b, i, a->zero, lb_i64(b, a->d), 1) {
+    KFOR (b, i, a->zero, lb_i64(b, a->d), 1) {
         Value *x = lb_load(b, DT_F32, 0, k, lb_add(b, from, i), 0);
         lb_store(b, DT_F32, panels, lb_add(b, to, lb_muli(b, i, PANEL)), x, 0);
     }
@@ -164,7 +164,7 @@ static Value *score_of(const Attend *a, Value *dot) {
 static void block_scores(const Attend *a, const Keys *k, Value *from, Value *end, Value **max) {
     LB *b = a->b;
     Lower *l = a->l;
-    KFOR(b, s, from, end, PANEL) {
+    KFOR (b, s, from, end, PANEL) {
         Mat panel = mat_fixed(l, lb_offset(b, k->k, lb_muli(b, s, a->d * 4)), PANEL);
         TILES_OF(l, c, PANEL, b->lanes, a->tile) {
             Tile t = tile_new(l, a->n, c.count, c.tail);
@@ -192,7 +192,7 @@ static void block_weights(const Attend *a, int i, Value *count, Value *block_max
     Value *max = lb_max(b, lb_reduce(b, "max", lb_get(b, block_max)), old);
     Value *factor = lb_exp(b, lb_sub(b, old, max));
     Value *sum = lb_var(b, lw_zero(a->l));
-    KFOR(b, s, a->zero, count, b->lanes) {
+    KFOR (b, s, a->zero, count, b->lanes) {
         Value *at = lb_addi(b, s, (int64_t)i * KEYS);
         Value *x = lb_load(b, DT_F32, b->lanes, a->score, at, 0);
         Value *masked = lb_cmp(b, "eq", x, lb_f32(b, MASKED));
@@ -224,7 +224,7 @@ static void block_values(const Attend *a, const Keys *k, Value *from, Value *cou
 
 static void run_keys(const Attend *a, const Keys *k) {
     LB *b = a->b;
-    KFOR(b, from, k->lo, k->hi, KEYS) {
+    KFOR (b, from, k->lo, k->hi, KEYS) {
         Value *max[QUERIES], *end = lw_min_i64(a->l, k->hi, lb_addi(b, from, KEYS));
         Value *count = lb_sub(b, end, from);
         for (int i = 0; i < a->n; i++) max[i] = lb_var(b, lb_splat(b, lb_f32(b, MASKED)));
@@ -263,14 +263,15 @@ static void write_tile(const Attend *a) {
     Lower *l = a->l;
     for (int i = 0; i < a->n; i++)
         lb_store(b, DT_F32, a->factor, lb_i64(b, i), lb_div(b, lb_f32(b, 1), lb_get(b, a->sum[i])), 0);
-    KFOR(b, i, a->zero, lb_i64(b, a->n), 1) {
+    KFOR (b, i, a->zero, lb_i64(b, a->n), 1) {
         Value *row = by_rows(a) ? lb_add(b, a->row, i) : a->row;
         Value *head = by_rows(a) ? a->head : lb_add(b, a->head, i);
         Value *factor = lb_load(b, DT_F32, 0, a->factor, i, 0);
         LW_SPAN(l, row, NULL, 1, a->p, span) {
             Ix ix = {.row = row, .o = a->h > 1 ? head : NULL, .i = span.i, .n = span.n, .O = a->h, .I = a->p};
             Value *at = lb_add(b, lb_muli(b, i, acc_width(a)), span.i);
-            lw_write(l, a->op->out[0], &ix, lb_mul(b, lb_load(b, DT_F32, b->lanes, a->acc, at, span.n), factor));
+            lw_write(l, a->op->out[0], &ix,
+                     lb_mul(b, lb_load(b, DT_F32, b->lanes, a->acc, at, span.n), factor));
         }
     }
 }
@@ -288,7 +289,7 @@ static void attend_tile(Attend *a, int n, Value *row, Value *head, Value *kv) {
         a->max[i] = lb_var(b, lb_f32(b, MASKED));
         a->sum[i] = lb_var(b, lb_f32(b, 0));
     }
-    KFOR(b, i, a->zero, lb_i64(b, n * acc_width(a)), b->lanes) lb_store(b, DT_F32, a->acc, i, lw_zero(l), 0);
+    KFOR (b, i, a->zero, lb_i64(b, n * acc_width(a)), b->lanes) lb_store(b, DT_F32, a->acc, i, lw_zero(l), 0);
     Keys own = own_keys(a, kv);
     run_keys(a, &own);
     Keys cache = cache_keys(a, kv);
@@ -319,8 +320,8 @@ static void chunk_group(Attend *a, const Share *s, Value *kv) {
     Lower *l = a->l;
     Value *base = lb_muli(b, kv, a->h / a->g);
     Value *lo = lb_max(b, s->head_lo, base), *hi = lw_min_i64(l, s->head_hi, lb_addi(b, base, a->h / a->g));
-    KFOR(b, r, a->zero, l->row_hi, 1) put_key(a, a->own, r, r, kv);
-    KFOR(b, head, lo, hi, 1) {
+    KFOR (b, r, a->zero, l->row_hi, 1) put_key(a, a->own, r, r, kv);
+    KFOR (b, head, lo, hi, 1) {
         TILES(l, t, l->row_lo, l->row_hi, NO_END, 1, QUERIES) attend_tile(a, t.count, t.at, head, kv);
     }
 }
@@ -334,9 +335,9 @@ void attend_lower(Lower *l, Op *op) {
     a.factor = lw_scratch(l, QUERIES * 4);
     a.own = lw_scratch(l, round_up(l->form == FORM_STEP ? 1 : l->t->chunk, PANEL) * a.d * 4);
     if (by_rows(&a)) {
-        KFOR(b, kv, s.kv_lo, s.kv_hi, 1) chunk_group(&a, &s, kv);
+        KFOR (b, kv, s.kv_lo, s.kv_hi, 1) chunk_group(&a, &s, kv);
     } else {
-        LW_ROWS(l, row) KFOR(b, kv, s.kv_lo, s.kv_hi, 1) step_group(&a, &s, row, kv);
+        LW_ROWS(l, row) KFOR (b, kv, s.kv_lo, s.kv_hi, 1) step_group(&a, &s, row, kv);
     }
 }
 
@@ -351,9 +352,9 @@ void attend_commit(Lower *l, Op *op) {
         s.kv_lo = lb_div(b, lb_addi(b, s.head_lo, a.h / a.g - 1), lb_i64(b, a.h / a.g));
     Value *lo = l->row_lo;
     if (by_rows(&a)) lo = lb_max(b, lo, lb_addi(b, l->rows, -a.context)); /* of one slot's tokens, the last */
-    KFOR(b, row, lo, l->row_hi, 1) {
+    KFOR (b, row, lo, l->row_hi, 1) {
         Value *slot = lb_rem(b, lw_position(l, row), lb_i64(b, a.context));
-        KFOR(b, kv, s.kv_lo, s.kv_hi, 1) {
+        KFOR (b, kv, s.kv_lo, s.kv_hi, 1) {
             put_key(&a, cached_keys(&a, row, kv), slot, row, kv);
             Value *v = cached_values(&a, row, kv), *from = lb_muli(b, kv, a.p), *to = lb_muli(b, slot, a.p);
             LW_SPAN(l, row, NULL, 1, a.p, ix) {
@@ -373,7 +374,8 @@ int64_t attend_state_bytes(const Op *op, int slot, const LowerTarget *t) {
 }
 
 /* To k[context,g,d] and v[context,g,p]. */
-void attend_state_unpack(const Op *op, int slot, const LowerTarget *t, const float *physical, double *logical) {
+void attend_state_unpack(const Op *op, int slot, const LowerTarget *t, const float *physical,
+                         double *logical) {
     (void)t;
     Type ty = op->in[slot ? 2 : 1]->type;
     int64_t context = attr_int(op, "context", 0), g = ty.dim[0], d = ty.dim[1];

@@ -1,7 +1,7 @@
 /* Long causal convolution: a filter as long as the sequence. The reference keeps all inputs; compiled code
  * keeps sums for the future in the part of the state beyond the position, so that a token costs log^2 l. */
-#include "conv_long_lower.h"
 #include "common.h"
+#include "conv_long_lower.h"
 
 static void eval_conv_long(EvalCtx *c) {
     int64_t ch = c->in[1].type.dim[0], l = c->in[1].type.dim[1];
@@ -31,8 +31,8 @@ static Cost cost_conv_long(const Op *op, int64_t rows) {
 
 static const OpForm forms[] = {
     {"online tiles + FFT",
-     "relaxed convolution: inputs meet later outputs in power-of-two tiles, the large ones by transforms", NULL,
-     conv_long_lower},
+     "relaxed convolution: inputs meet later outputs in power-of-two tiles, the large ones by transforms",
+     NULL, conv_long_lower},
     {0},
 };
 

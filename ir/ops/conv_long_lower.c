@@ -1,15 +1,15 @@
-/* Loops of conv.long: relaxed (online) convolution, one algorithm for both forms (van der Hoeven 2002; Oncescu
- * et al. 2024, arXiv:2410.12982). Position p of a channel's state holds z[p], the sum of what known inputs give
- * to it, until token p comes, and x[p] from then on. The state lies as [c/lanes, rounded up][l][lanes], so that
- * a vector of channels is one stream of memory.
+/* Loops of conv.long: relaxed (online) convolution, one algorithm for both forms (van der Hoeven 2002;
+ * Oncescu et al. 2024, arXiv:2410.12982). Position p of a channel's state holds z[p], the sum of what known
+ * inputs give to it, until token p comes, and x[p] from then on. A vector of channels is one stream of
+ * memory: the state lies as [channels/lanes][l][lanes].
  *
  *     token p:   y[p] = z[p] + h[0] x[p] + skip x[p];  z[p] becomes x[p]
  *     tile:      i = p + 1, U = the lowest set bit of i:
  *                z[i + m] += sum_(n<U) h[U + m - n] x[i - U + n]      0 <= m < U, i + m < l
  *
- * Every pair (s, p) with s < p is met in exactly one tile: the one at the multiple of the largest power of two
- * in (s, p]. So a token costs log^2 l on average, nothing depends on how a sequence is cut into calls, and step
- * and chunk agree bit for bit.
+ * Every pair (s, p) with s < p is met in exactly one tile: the one at the multiple of the largest power of
+ * two in (s, p]. So a token costs log^2 l on average, nothing depends on how a sequence is cut into calls,
+ * and step and chunk agree bit for bit.
  *
  * Vectors run over channels, each lane a convolution of its own. Tiles below FFT_MIN run over the taps, four
  * outputs by four inputs at a time; larger ones are products of remainder trees (lower/pack_fft.h), whose
@@ -60,14 +60,14 @@ static Value *of_channels(Conv *k, Value *p) {
 
 /* ---- a tile by its taps ---- */
 
-/* Outputs m .. m+3, whose taps slide over the inputs: three of the seven of a 4 x 4 block are the last ones. */
+/* Outputs m .. m+3, whose taps slide over the inputs: three of a block's seven are old. */
 static void direct_four(Conv *k, Value *i, Value *u, Value *m) {
     LB *b = k->b;
     Value *acc[4], *old[3]; /* old[q]: tap U + m - n + 1 + q */
     Value *first = lb_sub(b, i, u), *tap = lb_add(b, u, m);
     for (int q = 0; q < 4; q++) acc[q] = lb_var(b, load_state(k, lb_addi(b, lb_add(b, i, m), q)));
     for (int q = 0; q < 3; q++) old[q] = lb_var(b, load_tap(k, lb_addi(b, tap, q + 1)));
-    KFOR(b, n, lb_i64(b, 0), u, 4) {
+    KFOR (b, n, lb_i64(b, 0), u, 4) {
         Value *h[7], *at = lb_sub(b, tap, n); /* h[3 + q]: tap U + m - n + q */
         for (int q = 0; q < 4; q++) h[q] = load_tap(k, lb_addi(b, at, q - 3));
         for (int q = 0; q < 3; q++) h[4 + q] = lb_get(b, old[q]);
@@ -84,7 +84,7 @@ static void direct_one(Conv *k, Value *i, Value *u, Value *m) {
     LB *b = k->b;
     Value *first = lb_sub(b, i, u), *tap = lb_add(b, u, m);
     Value *acc = lb_var(b, load_state(k, lb_add(b, i, m)));
-    KFOR(b, n, lb_i64(b, 0), u, 1) {
+    KFOR (b, n, lb_i64(b, 0), u, 1) {
         Value *x = load_state(k, lb_add(b, first, n));
         lb_set(b, acc, lb_fma(b, x, load_tap(k, lb_sub(b, tap, n)), lb_get(b, acc)));
     }
@@ -95,8 +95,8 @@ static void direct_one(Conv *k, Value *i, Value *u, Value *m) {
 static void direct_tile(Conv *k, Value *i, Value *u, Value *count) {
     LB *b = k->b;
     Value *fours = lb_and(b, count, lb_i64(b, -4));
-    KFOR(b, m, lb_i64(b, 0), fours, 4) direct_four(k, i, u, m);
-    KFOR(b, m, fours, count, 1) direct_one(k, i, u, m);
+    KFOR (b, m, lb_i64(b, 0), fours, 4) direct_four(k, i, u, m);
+    KFOR (b, m, fours, count, 1) direct_one(k, i, u, m);
 }
 
 /* ---- a tile by remainder trees ---- */
@@ -186,7 +186,7 @@ static void join_four(LB *b, Complex x[4], Complex w, Complex v) {
 /* The root's split of U real numbers, from the state; its twiddle is (1 + i) / sqrt 2. */
 static void split_root(Conv *k, Value *first, Value *half) {
     LB *b = k->b;
-    KFOR(b, j, lb_i64(b, 0), half, 1) {
+    KFOR (b, j, lb_i64(b, 0), half, 1) {
         Value *at = lb_add(b, first, j), *r = lb_f32(b, 0.70710678118654752);
         Value *lo = load_state(k, at), *t = lb_mul(b, load_state(k, lb_add(b, at, half)), r);
         cx_store(b, k->tree, j, (Complex){lb_add(b, lo, t), t});
@@ -199,12 +199,12 @@ static void split_root(Conv *k, Value *first, Value *half) {
 static void join_root(Conv *k, Value *i, Value *half, Value *count) {
     LB *b = k->b;
     Value *zero = lb_i64(b, 0);
-    KFOR(b, j, zero, lb_min(b, half, count), 1) {
+    KFOR (b, j, zero, lb_min(b, half, count), 1) {
         Complex lo = cx_load(b, k->tree, j), hi = cx_load(b, k->tree, lb_add(b, j, half));
         add_to_state(k, lb_add(b, i, j), lb_add(b, lo.im, hi.im));
     }
     Value *above = lb_add(b, i, half);
-    KFOR(b, j, zero, lb_sub(b, count, half), 1) {
+    KFOR (b, j, zero, lb_sub(b, count, half), 1) {
         Complex lo = cx_load(b, k->tree, j), hi = cx_load(b, k->tree, lb_add(b, j, half));
         Complex d = cx_sub(b, lo, hi);
         add_to_state(k, lb_add(b, above, j),
@@ -216,10 +216,10 @@ static void join_root(Conv *k, Value *i, Value *half, Value *count) {
 static void pass_two(Conv *k, Value *size, void (*butterfly)(LB *, Complex *, Complex *, Complex)) {
     LB *b = k->b;
     Value *half = lb_shr(b, size, lb_i64(b, 1));
-    KFOR(b, node, lb_i64(b, 0), lb_i64(b, 2), 1) {
+    KFOR (b, node, lb_i64(b, 0), lb_i64(b, 2), 1) {
         Complex w = load_twiddle(k, lb_addi(b, node, 2));
         Value *base = lb_mul(b, node, size);
-        KFOR(b, j, lb_i64(b, 0), half, 1) {
+        KFOR (b, j, lb_i64(b, 0), half, 1) {
             Value *p = lb_add(b, base, j), *q = lb_add(b, p, half);
             Complex lo = cx_load(b, k->tree, p), hi = cx_load(b, k->tree, q);
             butterfly(b, &lo, &hi, w);
@@ -233,10 +233,10 @@ static void pass_two(Conv *k, Value *size, void (*butterfly)(LB *, Complex *, Co
 static void pass_four(Conv *k, Value *nodes, Value *quarter,
                       void (*butterfly)(LB *, Complex *, Complex, Complex)) {
     LB *b = k->b;
-    KFOR(b, node, lb_i64(b, 0), nodes, 1) {
+    KFOR (b, node, lb_i64(b, 0), nodes, 1) {
         Value *number = lb_add(b, nodes, node), *base = lb_muli(b, lb_mul(b, node, quarter), 4);
         Complex w = load_twiddle(k, number), v = load_twiddle(k, lb_muli(b, number, 2));
-        KFOR(b, j, lb_i64(b, 0), quarter, 1) {
+        KFOR (b, j, lb_i64(b, 0), quarter, 1) {
             Value *at[4] = {lb_add(b, base, j)};
             Complex x[4];
             for (int q = 1; q < 4; q++) at[q] = lb_add(b, at[q - 1], quarter);
@@ -251,7 +251,7 @@ static void pass_four(Conv *k, Value *nodes, Value *quarter,
 static void leaves(Conv *k, Value *u, Value *spectrum) {
     LB *b = k->b;
     Value *nodes = lb_shr(b, u, lb_i64(b, 2));
-    KFOR(b, node, lb_i64(b, 0), nodes, 1) {
+    KFOR (b, node, lb_i64(b, 0), nodes, 1) {
         Value *number = lb_add(b, nodes, node), *base = lb_muli(b, node, 4);
         Complex w = load_twiddle(k, number), v = load_twiddle(k, lb_muli(b, number, 2)), x[4];
         for (int q = 0; q < 4; q++) x[q] = cx_load(b, k->tree, lb_addi(b, base, q));
@@ -268,7 +268,7 @@ static Value *log2_of(LB *b, Value *u) {
     return lb_addi(b, lb_cast(b, lb_shr(b, bits, lb_i32(b, 23)), DT_I64), -127);
 }
 
-/* Between the root (one level) and the leaves (two) lie log2(U) - 3 levels: perhaps one single, then pairs. */
+/* Between the root (one level) and the leaves (two) lie log2(U) - 3 levels: perhaps one, then pairs. */
 static void tree_tile(Conv *k, Value *i, Value *u, Value *count) {
     LB *b = k->b;
     Value *one = lb_i64(b, 1), *zero = lb_i64(b, 0), *half = lb_shr(b, u, one);
@@ -286,14 +286,14 @@ static void tree_tile(Conv *k, Value *i, Value *u, Value *count) {
     lb_set(b, nodes, lb_i64(b, 4));
     lb_set(b, size, lb_shr(b, half, one));
     lb_if_end(b);
-    KFOR(b, down, zero, pairs, 1) {
+    KFOR (b, down, zero, pairs, 1) {
         Value *m = lb_get(b, nodes), *quarter = lb_shr(b, lb_get(b, size), lb_i64(b, 2));
         pass_four(k, m, quarter, split_four);
         lb_set(b, nodes, lb_muli(b, m, 4));
         lb_set(b, size, quarter);
     }
     leaves(k, u, spectrum);
-    KFOR(b, up, zero, pairs, 1) {
+    KFOR (b, up, zero, pairs, 1) {
         Value *m = lb_shr(b, lb_get(b, nodes), lb_i64(b, 2)), *quarter = lb_get(b, size);
         pass_four(k, m, quarter, join_four);
         lb_set(b, nodes, m);
@@ -337,8 +337,8 @@ static void token(Conv *k, Op *op, Ix ix, Value *row, Value *h0, Value *skip) {
     tile(k, lb_addi(b, pos, 1));
 }
 
-/* Channels outside, rows inside: a vector of channels stays in the cache over all tokens of a chunk, and so do
- * its filters over all sequences of a step. */
+/* Channels outside, rows inside: a vector of channels stays in the cache over all tokens of a chunk, and so
+ * do its filters over all sequences of a step. */
 void conv_long_lower(Lower *l, Op *op) {
     LB *b = &l->b;
     Type h = op->in[1]->type;
@@ -363,7 +363,8 @@ int64_t conv_long_state_bytes(const Op *op, int slot, const LowerTarget *t) {
 }
 
 /* To s[l,c]. */
-void conv_long_state_unpack(const Op *op, int slot, const LowerTarget *t, const float *physical, double *logical) {
+void conv_long_state_unpack(const Op *op, int slot, const LowerTarget *t, const float *physical,
+                            double *logical) {
     (void)slot;
     int64_t c = op->in[1]->type.dim[0], len = op->in[1]->type.dim[1], w = t->lanes;
     for (int64_t p = 0; p < len; p++)

@@ -74,7 +74,8 @@ static void step_row(Lower *l, Op *op, const Taps *t, Value *row) {
 }
 
 /* Input number j - (k-1) of the rows from `first`: negative ones are in the state. */
-static Value *past_input(Lower *l, Op *op, const Taps *t, Value *state, Value *first, Value *j, const Ix *ix) {
+static Value *past_input(Lower *l, Op *op, const Taps *t, Value *state, Value *first, Value *j,
+                         const Ix *ix) {
     LB *b = &l->b;
     Value *x = lb_var(b, lw_zero(l)), *at = lb_addi(b, j, 1 - t->k);
     lb_if_begin(b, lb_cmp(b, "lt", at, lb_i64(b, 0)));
@@ -86,26 +87,27 @@ static Value *past_input(Lower *l, Op *op, const Taps *t, Value *state, Value *f
 }
 
 /* The last inputs of `rows` rows; upwards, so that what is read is not yet overwritten. */
-static void keep_inputs(Lower *l, Op *op, const Taps *t, Value *state, Value *first, Value *rows, const Ix *ix) {
+static void keep_inputs(Lower *l, Op *op, const Taps *t, Value *state, Value *first, Value *rows,
+                        const Ix *ix) {
     LB *b = &l->b;
-    KFOR(b, j, lb_i64(b, 0), lb_i64(b, t->k - 1), 1)
+    KFOR (b, j, lb_i64(b, 0), lb_i64(b, t->k - 1), 1)
         store_at(l, t, state, j, ix, past_input(l, op, t, state, first, lb_add(b, rows, j), ix));
 }
 
-/* A few rows at a time, so that they stay in the cache and few pages are in use; a vector of channels over these
- * rows has its taps and last inputs in registers. */
+/* A few rows at a time, so that they stay in the cache and few pages are in use; a vector of channels over
+ * these rows has its taps and last inputs in registers. */
 static void chunk(Lower *l, Op *op, const Taps *t) {
     enum { ROWS = 8 };
     LB *b = &l->b;
     Value *zero = lb_i64(b, 0), *state = lw_state(l, op, 0, zero);
-    KFOR(b, first, zero, l->rows, ROWS) {
+    KFOR (b, first, zero, l->rows, ROWS) {
         Value *end = lw_min_i64(l, l->rows, lb_addi(b, first, ROWS));
         LW_EACH(l, first, ix) {
             Value *last[UNROLLED], *w[UNROLLED], *bias = bias_at(l, op, &ix);
             for (int64_t j = 0; j < t->k; j++) w[j] = load_at(l, t, t->w, lb_i64(b, j), &ix);
             for (int64_t j = 0; j < t->k - 1; j++)
                 last[j] = lb_var(b, past_input(l, op, t, state, zero, lb_addi(b, first, j), &ix));
-            KFOR(b, row, first, end, 1) {
+            KFOR (b, row, first, end, 1) {
                 Ix at = ix;
                 Value *x[UNROLLED];
                 at.row = row;
@@ -124,9 +126,9 @@ static void many_taps(Lower *l, Op *op, const Taps *t, Value *first, Value *rows
     LB *b = &l->b;
     Value *zero = lb_i64(b, 0), *state = lw_state(l, op, 0, first);
     LW_EACH(l, first, ix) {
-        KFOR(b, r, zero, rows, 1) {
+        KFOR (b, r, zero, rows, 1) {
             Value *sum = lb_var(b, bias_at(l, op, &ix));
-            KFOR(b, j, zero, lb_i64(b, t->k), 1) {
+            KFOR (b, j, zero, lb_i64(b, t->k), 1) {
                 Value *x = past_input(l, op, t, state, first, lb_add(b, r, j), &ix);
                 lb_set(b, sum, lb_fma(b, x, load_at(l, t, t->w, j, &ix), lb_get(b, sum)));
             }
@@ -142,10 +144,14 @@ static void lower_conv_short(Lower *l, Op *op) {
     LB *b = &l->b;
     Taps t = taps_of(l, op);
     bool step = l->form == FORM_STEP;
-    if (t.k <= UNROLLED && !step) chunk(l, op, &t);
-    else if (t.k <= UNROLLED) LW_ROWS(l, row) step_row(l, op, &t, row);
-    else if (!step) many_taps(l, op, &t, lb_i64(b, 0), l->rows);
-    else LW_ROWS(l, row) many_taps(l, op, &t, row, lb_i64(b, 1));
+    if (t.k <= UNROLLED && !step)
+        chunk(l, op, &t);
+    else if (t.k <= UNROLLED)
+        LW_ROWS(l, row) step_row(l, op, &t, row);
+    else if (!step)
+        many_taps(l, op, &t, lb_i64(b, 0), l->rows);
+    else
+        LW_ROWS(l, row) many_taps(l, op, &t, row, lb_i64(b, 1));
 }
 
 const OpDef op_conv_short = {

@@ -1,6 +1,7 @@
 /* Products with weights: dense, block-diagonal, and of chosen experts. */
 #include "../lower/matmul.h"
 #include "common.h"
+#include "linear_experts_lower.h"
 
 /* ---- linear ---- */
 
@@ -59,12 +60,6 @@ const OpDef op_linear = {
     .lower = lower_linear,
 };
 
-/* Bytes of one matrix of o outputs by i inputs, packed in panels. */
-static int64_t panels_bytes(const Lower *l, int64_t o, int64_t i, DType dt) {
-    int64_t panel = l->t->panel;
-    return (o + panel - 1) / panel * panel * i * (int64_t)dtype_size(dt);
-}
-
 /* ---- linear.blocks ---- */
 
 static void eval_blocks(EvalCtx *c) {
@@ -97,7 +92,8 @@ static void lower_blocks(Lower *l, Op *op) {
     const int64_t *dim = op->in[1]->type.dim;
     Matmul m = {.x = op->in[0], .K = dim[1], .N = dim[2], .bias = op->in[2], .out = op->out[0], .O = dim[0]};
     Value *w = lw_weight(l, op->in[1], PACK_PANELS_IO, &m.dt);
-    int64_t block_bytes = panels_bytes(l, dim[2], dim[1], m.dt);
+    int64_t panel = l->t->panel, columns = (m.N + panel - 1) / panel * panel;
+    int64_t block_bytes = columns * m.K * (int64_t)dtype_size(m.dt);
     LW_UNITS (l, u) {
         m.o = u, m.w = lb_offset(b, w, lb_muli(b, u, block_bytes));
         matmul_rows(l, &m, lb_i64(b, 0), lb_i64(b, m.N));
@@ -156,56 +152,6 @@ static Cost cost_experts(const Op *op, int64_t rows) {
     return c;
 }
 
-/* By outputs of every chosen expert: each thread reads its panels of them all. */
-static void access_experts(const Op *op, Form form, Access *a) {
-    (void)op, (void)form;
-    *a = (Access){.split = SPLIT_INNER, .multiple = 16, .rows = true, .all = {true, true}};
-}
-
-/* The product of one row with expert `expert`, outputs [lo, hi). */
-static void expert_row(Lower *l, Op *op, Matmul m, Value *row, Value *j, Value *expert, Value *lo, Value *hi) {
-    LB *b = &l->b;
-    m.o = j;
-    m.w = lb_offset(b, m.w, lb_muli(b, expert, panels_bytes(l, m.N, m.K, m.dt)));
-    if (op->in[0]->type.rank == 1) m.x_at = lb_i64(b, 0);
-    matmul_row(l, &m, row, lo, hi);
-}
-
-/* Over many tokens: a few panels of one expert are read from memory once for all rows that chose it. */
-static void lower_experts_grouped(Lower *l, Op *op, const Matmul *m, Value *lo, Value *hi) {
-    LB *b = &l->b;
-    int64_t some = 4 * l->t->panel;
-    Value *zero = lb_i64(b, 0), *experts = lb_i64(b, op->in[2]->type.dim[0]);
-    KFOR (b, at, lo, hi, some)
-        KFOR (b, e, zero, experts, 1)
-            LW_ROWS (l, row)
-                KFOR (b, j, zero, lb_i64(b, m->O), 1) {
-                    Value *chosen = lb_cast(b, lw_read1(l, op->in[1], row, j), DT_I64);
-                    lb_if_begin(b, lb_cmp(b, "eq", chosen, e));
-                    expert_row(l, op, *m, row, j, e, at, lw_min_i64(l, lb_addi(b, at, some), hi));
-                    lb_if_end(b);
-                }
-}
-
-static void lower_experts(Lower *l, Op *op) {
-    LB *b = &l->b;
-    const int64_t *dim = op->in[2]->type.dim;
-    int64_t k = op->in[1]->type.dim[0];
-    Matmul m = {.x = op->in[0], .K = dim[2], .N = dim[1], .out = op->out[0], .O = k};
-    Value *lo, *hi;
-    m.w = lw_weight(l, op->in[2], PACK_PANELS, &m.dt);
-    lw_range(l, m.N, &lo, &hi);
-    if (l->form == FORM_CHUNK) {
-        lower_experts_grouped(l, op, &m, lo, hi);
-        return;
-    }
-    LW_ROWS (l, row)
-        KFOR (b, j, lb_i64(b, 0), lb_i64(b, k), 1) {
-            Value *expert = lb_cast(b, lw_read1(l, op->in[1], row, j), DT_I64);
-            expert_row(l, op, m, row, j, expert, lo, hi);
-        }
-}
-
 const OpDef op_linear_experts = {
     .name = "linear.experts",
     .pattern = PAT_CONTRACT,
@@ -216,6 +162,6 @@ const OpDef op_linear_experts = {
     .infer = infer_experts,
     .eval = eval_experts,
     .cost = cost_experts,
-    .access = access_experts,
-    .lower = lower_experts,
+    .access = linear_experts_access,
+    .lower = linear_experts_lower,
 };

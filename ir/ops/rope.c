@@ -93,7 +93,7 @@ typedef struct Rope {
 } Rope;
 
 /* The `constant` that the frequencies come from, also when hoist-constants has moved it away; NULL: they are
- * computed or in the checkpoint. Its doubles matter: rounded to f32, a frequency turns position 1e6 elsewhere. */
+ * computed or in the checkpoint. Its doubles matter: rounded to f32 they turn far positions elsewhere. */
 static const Op *freqs_constant(const Rope *r) {
     const Op *op = r->op->in[2]->def;
     if (op->def == OP_TABLE[OP_derived]) {
@@ -116,7 +116,7 @@ static void fill_turns(Rope *r) {
         }
         return;
     }
-    KFOR(b, j, lb_i64(b, 0), lb_i64(b, r->n), 1) {
+    KFOR (b, j, lb_i64(b, 0), lb_i64(b, r->n), 1) {
         Value *i = r->pairs ? lb_shr(b, j, lb_i64(b, 1)) : j;
         Value *freq = lb_cast(b, lw_read1(r->l, r->op->in[2], NULL, i), DT_F64);
         lb_store(b, DT_F64, r->turns, j, lb_mul(b, freq, lb_f64(b, 1 / TWO_PI)), 0);
@@ -165,13 +165,14 @@ static void turn_halves(Rope *r, Value *row, Value *head) {
     }
 }
 
-/* y_j = x_j cos + x_(j xor 1) (+-sin): the neighbours are loads one element aside, from a copy of the head. */
+/* y_j = x_j cos + x_(j xor 1) (+-sin): neighbours are loads one element aside, from a copy of the head. */
 static void turn_pairs(Rope *r, Value *row, Value *head) {
     LB *b = r->b;
     int w = b->lanes;
     LW_SPAN(r->l, row, NULL, 1, r->n, ix) {
         Ix at = head_ix(r, &ix, head, 0);
-        lb_store(b, DT_F32, r->head, lb_addi(b, ix.i, w), lb_splat(b, lw_read(r->l, r->op->in[0], &at)), ix.n);
+        lb_store(b, DT_F32, r->head, lb_addi(b, ix.i, w), lb_splat(b, lw_read(r->l, r->op->in[0], &at)),
+                 ix.n);
     }
     Value *odd = lb_cmp(b, "ne", lb_and(b, lb_iota(b), lb_i32(b, 1)), lb_i32(b, 0));
     LW_SPAN(r->l, row, NULL, 1, r->n, ix) {
@@ -198,8 +199,10 @@ static void lower_rope(Lower *l, Op *op) {
     LW_ROWS(l, row) {
         fill_tables(&r, row);
         LW_UNITS(l, head) {
-            if (r.pairs) turn_pairs(&r, row, head);
-            else turn_halves(&r, row, head);
+            if (r.pairs)
+                turn_pairs(&r, row, head);
+            else
+                turn_halves(&r, row, head);
             LW_SPAN(l, row, NULL, 1, r.d - r.dims, ix) {
                 Ix at = head_ix(&r, &ix, head, r.dims);
                 lw_write(l, op->out[0], &at, lw_read(l, op->in[0], &at));

@@ -28,7 +28,7 @@ static Value *next(Lower *l, Op *op, const Ix *ix, Value *h) {
     return lb_fma(&l->b, lw_read(l, op->in[0], ix), h, lw_read(l, op->in[1], ix));
 }
 
-static void lower_step(Lower *l, Op *op) {
+static void lower_by_rows(Lower *l, Op *op) {
     LB *b = &l->b;
     LW_ROWS (l, row) {
         Value *h = lw_state(l, op, 0, row);
@@ -40,35 +40,29 @@ static void lower_step(Lower *l, Op *op) {
     }
 }
 
-/* The state of a few vectors of channels stays in registers over all tokens: as many as hide the latency of
- * the fma that every token waits for. */
-static void lower_chunk(Lower *l, Op *op) {
+/* On a GPU the state of a vector of channels stays in registers over all tokens. A CPU gains nothing by that:
+ * its cache hands the state out as fast as a and b come, and whole rows are what it prefetches. */
+static void lower_by_channels(Lower *l, Op *op) {
     LB *b = &l->b;
     int64_t e = type_count(op->out[0]->type);
-    Value *lo, *hi, *state = lw_state(l, op, 0, l->row_lo), *h[4];
+    Value *lo, *hi, *state = lw_state(l, op, 0, l->row_lo);
     lw_range(l, e, &lo, &hi);
-    TILES (l, c, lo, hi, e, b->lanes, l->t->warp ? 1 : 4) {
-        Ix ix[4];
-        for (int i = 0; i < c.count; i++) {
-            ix[i] = (Ix){.i = lb_addi(b, c.at, (int64_t)i * b->lanes), .n = tile_lanes(c.count, c.tail, i)};
-            ix[i].O = 1, ix[i].I = e;
-            h[i] = lb_var(b, lb_load(b, DT_F32, b->lanes, state, ix[i].i, ix[i].n));
+    TILES (l, c, lo, hi, e, b->lanes, 1) {
+        Value *h = lb_var(b, lb_load(b, DT_F32, b->lanes, state, c.at, c.tail));
+        LW_ROWS (l, row) {
+            Ix ix = {.row = row, .i = c.at, .n = c.tail, .O = 1, .I = e};
+            lb_set(b, h, next(l, op, &ix, lb_get(b, h)));
+            lw_write(l, op->out[0], &ix, lb_get(b, h));
         }
-        LW_ROWS (l, row)
-            for (int i = 0; i < c.count; i++) {
-                ix[i].row = row;
-                Value *y = next(l, op, &ix[i], lb_get(b, h[i]));
-                lb_set(b, h[i], y);
-                lw_write(l, op->out[0], &ix[i], y);
-            }
-        for (int i = 0; i < c.count; i++)
-            lb_store(b, DT_F32, state, ix[i].i, lb_get(b, h[i]), ix[i].n);
+        lb_store(b, DT_F32, state, c.at, lb_get(b, h), c.tail);
     }
 }
 
 static void lower_scan_diag(Lower *l, Op *op) {
-    if (l->form == FORM_STEP) lower_step(l, op);
-    else lower_chunk(l, op);
+    if (l->t->warp && l->form == FORM_CHUNK)
+        lower_by_channels(l, op);
+    else
+        lower_by_rows(l, op);
 }
 
 const OpDef op_scan_diag = {

@@ -71,9 +71,11 @@ static Head head_at(Lower *l, Op *op, Value *u, Value *row, Value *keeps) {
     if (x.s.decay != DECAY_NONE) {
         Mat d = scan_matrix_operand(l, op, IN_DECAY, u, row);
         Value *zero = lb_i64(b, 0);
-        if (x.s.decay == DECAY_HEAD) x.keep = lb_exp(b, mat_load1(l, d, zero, zero));
-        else TILES_OF (l, c, x.s.n, b->lanes, 1)
-            lb_store(b, DT_F32, keeps, c.at, lb_exp(b, mat_load(l, d, zero, c.at, c.tail)), 0);
+        if (x.s.decay == DECAY_HEAD)
+            x.keep = lb_exp(b, mat_load1(l, d, zero, zero));
+        else
+            TILES_OF (l, c, x.s.n, b->lanes, 1)
+                lb_store(b, DT_F32, keeps, c.at, lb_exp(b, mat_load(l, d, zero, c.at, c.tail)), 0);
         if (x.s.decay == DECAY_CHANNEL) x.keeps = keeps;
     }
     Value *S = lb_offset(b, lw_state(l, op, 0, row), lb_muli(b, u, x.s.n * x.s.p * 4));

@@ -1,6 +1,6 @@
-/* The loops of scan.matrix: one token at a time (scan_matrix_lower.c) and many at once (scan_matrix_chunked.c).
- * In both a vector is a vector of values p, so nothing is ever summed across lanes, and the state lies
- * [head][n][p]. */
+/* The loops of scan.matrix: one token at a time (scan_matrix_lower.c) and many at once
+ * (scan_matrix_chunked.c). In both a vector is a vector of values p, so nothing is ever summed across lanes,
+ * and the state lies [head][n][p]. */
 #ifndef BTC_OPS_SCAN_MATRIX_LOWER_H
 #define BTC_OPS_SCAN_MATRIX_LOWER_H
 

@@ -22,7 +22,8 @@ static Cost cost_shift(const Op *op, int64_t rows) {
  * channels, so a split by channels needs no meeting of the threads. */
 static void lower_shift(Lower *l, Op *op) {
     LB *b = &l->b;
-    LW_ROWS(l, row) LW_EACH(l, row, ix) {
+    LW_ROWS(l, row)
+    LW_EACH(l, row, ix) {
         Value *state = lw_state(l, op, 0, row);
         if (l->form == FORM_STEP) {
             lw_write(l, op->out[0], &ix, lb_load(b, DT_F32, b->lanes, state, ix.i, ix.n));
@@ -42,8 +43,12 @@ static void lower_shift(Lower *l, Op *op) {
 static void commit_shift(Lower *l, Op *op) {
     LB *b = &l->b;
     Value *first = l->form == FORM_STEP ? l->row_lo : lb_max(b, l->row_lo, lb_addi(b, l->rows, -1));
-    KFOR(b, row, first, l->row_hi, 1) LW_EACH(l, row, ix)
-        lb_store(b, DT_F32, lw_state(l, op, 0, row), ix.i, lw_read_flat(l, op->in[0], row, ix.i, ix.n), ix.n);
+    KFOR (b, row, first, l->row_hi, 1) {
+        LW_EACH(l, row, ix) {
+            Value *x = lw_read_flat(l, op->in[0], row, ix.i, ix.n);
+            lb_store(b, DT_F32, lw_state(l, op, 0, row), ix.i, x, ix.n);
+        }
+    }
 }
 
 const OpDef op_shift = {

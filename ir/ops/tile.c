@@ -128,7 +128,7 @@ void mat_store(Lower *l, Mat m, Value *i, Value *j, Value *v, int n) {
 Tile tile_new(Lower *l, int r, int c, int tail) {
     if (r > TILE_MAX || c > TILE_MAX) BTC_BUG("a tile of %d x %d", r, c);
     Tile t = {.r = r, .c = c, .tail = tail};
-    EACH(&t, i, j) t.acc[i][j] = lb_var(&l->b, lw_zero(l));
+    EACH (&t, i, j) t.acc[i][j] = lb_var(&l->b, lw_zero(l));
     return t;
 }
 
@@ -156,15 +156,15 @@ void tile_scale(Lower *l, Tile *t, Value *s, Value *i0) {
 
 void tile_load(Lower *l, Tile *t, Mat m, Value *i0, Value *j0) {
     LB *b = &l->b;
-    EACH(t, i, j)
-    lb_set(b, t->acc[i][j],
-           mat_load(l, m, lb_addi(b, i0, i), lb_addi(b, j0, (int64_t)j * b->lanes),
-                    tile_lanes(t->c, t->tail, j)));
+    EACH (t, i, j)
+        lb_set(b, t->acc[i][j],
+               mat_load(l, m, lb_addi(b, i0, i), lb_addi(b, j0, (int64_t)j * b->lanes),
+                        tile_lanes(t->c, t->tail, j)));
 }
 
 void tile_store(Lower *l, const Tile *t, Mat m, Value *i0, Value *j0) {
     LB *b = &l->b;
-    EACH(t, i, j)
-    mat_store(l, m, lb_addi(b, i0, i), lb_addi(b, j0, (int64_t)j * b->lanes), lb_get(b, t->acc[i][j]),
-              tile_lanes(t->c, t->tail, j));
+    EACH (t, i, j)
+        mat_store(l, m, lb_addi(b, i0, i), lb_addi(b, j0, (int64_t)j * b->lanes), lb_get(b, t->acc[i][j]),
+                  tile_lanes(t->c, t->tail, j));
 }

@@ -37,18 +37,18 @@ bool tiles_next(Tiles *t);
 #define TILES(l, c, lo, hi, n, unit, max)                                                                    \
     for (Tiles c = tiles_begin((l), (lo), (hi), (n), (unit), (max)); tiles_next(&c);)
 /* All of [0, n). */
-#define TILES_OF(l, c, n, unit, max) TILES(l, c, lb_i64(&(l)->b, 0), lb_i64(&(l)->b, (n)), n, unit, max)
+#define TILES_OF(l, c, n, unit, max) TILES (l, c, lb_i64(&(l)->b, 0), lb_i64(&(l)->b, (n)), n, unit, max)
 
 /* An f32 matrix in memory: element (i, j) at i*rows + j*cols. */
 typedef struct Mat {
     Value *p;
     Value *rows, *cols;
 } Mat;
-Mat mat(Lower *l, Value *p, Value *row_stride);         /* rows of consecutive elements */
+Mat mat(Lower *l, Value *p, Value *row_stride); /* rows of consecutive elements */
 Mat mat_fixed(Lower *l, Value *p, int64_t row_stride);
-Mat mat_turned(Mat m);                                  /* the transpose: same memory */
-Mat mat_from(Lower *l, Mat m, Value *row);              /* begins at that row */
-Value *mat_at(Lower *l, Mat m, Value *i, Value *j);     /* index of an element from m.p */
+Mat mat_turned(Mat m);                              /* the transpose: same memory */
+Mat mat_from(Lower *l, Mat m, Value *row);          /* begins at that row */
+Value *mat_at(Lower *l, Mat m, Value *i, Value *j); /* index of an element from m.p */
 Value *mat_load1(Lower *l, Mat m, Value *i, Value *j);
 Value *mat_load(Lower *l, Mat m, Value *i, Value *j, int n); /* a vector along j; cols must be 1 */
 void mat_store(Lower *l, Mat m, Value *i, Value *j, Value *v, int n);
@@ -65,6 +65,8 @@ void tile_scale(Lower *l, Tile *t, Value *s, Value *i0);
 void tile_load(Lower *l, Tile *t, Mat m, Value *i0, Value *j0);
 void tile_store(Lower *l, const Tile *t, Mat m, Value *i0, Value *j0);
 /* Active lanes of vector c. */
-static inline int tile_lanes(int count, int tail, int c) { return c == count - 1 ? tail : 0; }
+static inline int tile_lanes(int count, int tail, int c) {
+    return c == count - 1 ? tail : 0;
+}
 
 #endif

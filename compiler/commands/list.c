@@ -1,0 +1,140 @@
+/* btc list WORD: the tables the compiler is made of, as they are compiled in. */
+#include <string.h>
+
+#include "commands.h"
+#include "import/import.h"
+
+static const char USAGE[] = "btc list ops|passes|targets|importers|commands: what this btc knows\n"
+                            "\n"
+                            "  ops         by family: signature, meaning, forms for chunks of tokens\n"
+                            "  passes      in the order of the pipeline\n"
+                            "  targets     machines and their models (--target, --cpu, --gpu)\n"
+                            "  importers   architectures that checkpoints may have\n"
+                            "  commands    of btc\n";
+
+/* ---- columns ---- */
+
+/* Pads to column `to`; on a new line when the text before reached it. */
+static void go_to(int from, int to) {
+    if (from < to)
+        printf("%*s", to - from, "");
+    else
+        printf("\n%*s", to, "");
+}
+
+/* ---- ops ---- */
+
+/* A family begins with this op and ends before the next one's: the sections of ops.def. */
+static const struct Family {
+    OpId first;
+    const char *title;
+} FAMILIES[] = {
+    {OP_weight, "leaves"},
+    {OP_add, "elementwise"},
+    {OP_reshape, "shapes"},
+    {OP_norm_rms, "inside one token"},
+    {OP_embed, "products with weights"},
+    {OP_shift, "over time"},
+    {OP_loop_const, "loop level (what lowering writes; not for descriptions)"},
+};
+
+static void list_op(Arena *a, const OpDef *def) {
+    enum { SIG = 18, DOC = 46 };
+    Text doc = text_new(a);
+    text_add(&doc, "%s", def->doc);
+    for (const OpForm *f = def->forms; f && f->name; f++)
+        text_add(&doc, "%s%s", f == def->forms ? " Forms: " : ", ", f->name);
+    const char *sig = def->sig ? def->sig : def->formula ? def->formula : "";
+    int n = printf("  %s", def->name);
+    go_to(n, SIG);
+    if (SIG + (int)strlen(sig) < DOC) {
+        printf("%s", sig);
+        go_to(SIG + (int)strlen(sig), DOC);
+        print_wrapped(DOC, doc.s);
+        return;
+    }
+    print_wrapped(SIG, sig);
+    printf("%*s", SIG + 2, "");
+    print_wrapped(SIG + 2, doc.s);
+}
+
+static void list_ops(Arena *a) {
+    enum { N = sizeof FAMILIES / sizeof *FAMILIES };
+    for (int k = 0; k < N; k++) {
+        printf("%s%s\n", k ? "\n" : "", FAMILIES[k].title);
+        OpId end = k + 1 < N ? FAMILIES[k + 1].first : OP_COUNT;
+        for (OpId i = FAMILIES[k].first; i < end; i++) list_op(a, OP_TABLE[i]);
+    }
+    printf("\nbtc explain OP tells all about one.\n");
+}
+
+/* ---- the others ---- */
+
+static void list_passes(Arena *a) {
+    (void)a;
+    for (int i = 0; i < PASS_COUNT; i++) printf("  %-18s%s\n", PASSES[i]->name, PASSES[i]->doc);
+}
+
+static void list_targets(Arena *a) {
+    for (int i = 0; TARGETS[i]; i++) {
+        const Target *t = TARGETS[i];
+        printf("%s  %-18s%s%s\n", i ? "\n" : "", t->name, t->description,
+               t == target_host() ? " (this machine; default)" : "");
+        Text cpus = text_new(a);
+        text_add(&cpus, "%s:", t->cpu_flag);
+        if (t == target_host()) text_add(&cpus, " native");
+        for (int k = 0; t->cpus[k]; k++) {
+            bool usual = t->default_cpu && !strcmp(t->cpus[k], t->default_cpu) && t != target_host();
+            text_add(&cpus, " %s%s", t->cpus[k], usual ? " (default)" : "");
+        }
+        printf("%*s", 20, "");
+        print_wrapped(20, cpus.s);
+    }
+}
+
+static void list_importers(Arena *a) {
+    for (int i = 0; i < IMPORTER_COUNT; i++) {
+        const Importer *m = IMPORTERS[i];
+        printf("%s  %-18s", i ? "\n" : "", m->name);
+        print_wrapped(20, m->doc);
+        printf("%*s", 20, "");
+        print_wrapped(20, arena_printf(a, "accepts: %s", m->accepts));
+    }
+}
+
+static void list_commands(Arena *a) {
+    (void)a;
+    for (int i = 0; i < COMMAND_COUNT; i++) printf("  %-18s%s\n", COMMANDS[i]->name, COMMANDS[i]->doc);
+}
+
+static const struct List {
+    const char *word;
+    void (*print)(Arena *a);
+} LISTS[] = {
+    {"ops", list_ops},           {"passes", list_passes},
+    {"targets", list_targets},   {"importers", list_importers},
+    {"commands", list_commands},
+};
+
+static int run(int argc, char **argv) {
+    enum { N = sizeof LISTS / sizeof *LISTS };
+    const char *word = NULL, *words[N];
+    int status = parse_options(argc, argv, USAGE, (Option[]){{0}}, &word);
+    if (status >= 0) return status;
+    Arena *a = arena_new();
+    Diag d = diag_new(a, stderr);
+    status = 1;
+    for (int i = 0; i < N; i++) {
+        words[i] = LISTS[i].word;
+        if (word && !strcmp(word, words[i])) LISTS[i].print(a), status = 0;
+    }
+    if (!word)
+        diag_error(&d, (Loc){0}, "list what? ops, passes, targets, importers or commands");
+    else if (status)
+        diag_error(&d, (Loc){0}, "cannot list \"%s\"%s; lists are: ops, passes, targets, importers, commands",
+                   word, diag_did_you_mean(a, word, words, N));
+    arena_free(a);
+    return status;
+}
+
+const Command command_list = {"list", "ops, passes, targets, importers or commands", run};

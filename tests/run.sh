@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# Runs everything that can be checked by itself, and ends with one line "N passed, N failed".
+#     tests/run.sh                  all of it
+#     tests/run.sh --quick          without the sanitizer and fuzz builds
+#     tests/run.sh --filter=NAME    only suites whose name holds NAME, such as ir, asan, fuzz, structure
+# Installs what is missing (scripts/setup.sh) and builds in build/, build-asan/ and build-fuzz/.
+#
+# Every tests/*/test_*.c is a program, every tests/*/test_*.sh a script. Both are started in the project's
+# folder with two arguments, the folder of the conformance cases and the path of btc, and print as their last
+# line "<suite>: N passed, N failed".
+set -eu
+cd "$(dirname "$0")/.."
+
+quick=no filter=
+for argument; do
+    case $argument in
+        --quick) quick=yes ;;
+        --filter=*) filter=${argument#--filter=} ;;
+        *) sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    esac
+done
+
+passed=0 failed=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+milliseconds() { date +%s%3N; }
+started=$(milliseconds)
+seconds_since() { awk -v ms=$(($(milliseconds) - $1)) 'BEGIN { printf "%6.1f s", ms / 1000 }'; }
+say() { printf '[%s] %s\n' "$(seconds_since "$started")" "$*"; }
+wanted() { [[ $1 == *"$filter"* ]]; }
+
+# suite NAME COMMAND...: runs it and adds up what it says. A suite that says nothing, or ends badly without
+# having counted a failure, is one failure.
+suite() {
+    local name=$1 start status=0 last='' p=0 f=0
+    shift
+    wanted "$name" || return 0
+    start=$(milliseconds)
+    timeout -k 10 900 "$@" >"$log" 2>&1 </dev/null || status=$?
+    last=$(grep -aE '^[^ ].*: [0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1) || true
+    if [ -n "$last" ]; then
+        p=$(sed -E 's/.*: ([0-9]+) passed, ([0-9]+) failed$/\1/' <<<"$last")
+        f=$(sed -E 's/.*: ([0-9]+) passed, ([0-9]+) failed$/\2/' <<<"$last")
+    fi
+    if [ -z "$last" ] || { [ $status != 0 ] && [ "$f" = 0 ]; }; then
+        f=$((f + 1))
+    fi
+    passed=$((passed + p)) failed=$((failed + f))
+    say "$(printf '%-34s %s  %5d passed, %d failed' "$name" "$(seconds_since "$start")" "$p" "$f")"
+    grep -a 'skipped' "$log" | sed 's/^/      /' || true
+    if [ $f != 0 ]; then
+        [ $status = 0 ] || echo "      exit status $status$([ $status != 124 ] || echo ': took too long')"
+        grep -av ' passed, ' "$log" | tail -n 40 | sed 's/^/      /' || true
+    fi
+}
+
+# build FOLDER TARGETS CMAKE-OPTIONS...: what does not compile is missing afterwards; the rest is there.
+build() {
+    local folder=$1 targets=$2 start
+    shift 2
+    start=$(milliseconds)
+    mkdir -p "$folder"
+    if ! cmake -S . -B "$folder" -G Ninja -DCMAKE_C_COMPILER=gcc "$@" >"$log" 2>&1; then
+        cat "$log"
+        failed=$((failed + 1))
+        return 0
+    fi
+    # shellcheck disable=SC2086  # targets are words
+    if ninja -C "$folder" -k 0 $targets >"$log" 2>&1; then
+        say "$(printf '%-34s %s' "build in $folder" "$(seconds_since "$start")")"
+    else
+        say "$(printf '%-34s %s  FAILED' "build in $folder" "$(seconds_since "$start")")"
+        grep -aA 12 'FAILED:' "$log" | head -n 80 | sed 's/^/      /' || true
+    fi
+}
+
+# programs FOLDER LABEL: the test programs built there.
+programs() {
+    local folder=$1 label=$2 source
+    for source in tests/*/test_*.c; do
+        suite "$label $(basename "$(dirname "$source")")/$(basename "$source" .c)" \
+            "$folder/tests/$(basename "$source" .c)" tests/conformance "$folder/btc"
+    done
+}
+
+any_wanted() { # LABEL: whether the filter lets any program of this build run
+    local source
+    for source in tests/*/test_*.c tests/*/test_*.sh; do
+        wanted "$1 $(basename "$(dirname "$source")")/$(basename "${source%.*}")" && return 0
+    done
+    return 1
+}
+
+format() {
+    local files
+    files=$(find ir compiler targets runtime tests examples -name '*.[ch]' | sort)
+    # shellcheck disable=SC2086  # file names without blanks
+    if clang-format-14 --dry-run -Werror $files; then
+        echo "format: 1 passed, 0 failed"
+    else
+        echo "To repair: clang-format-14 -i FILE"
+        echo "format: 0 passed, 1 failed"
+    fi
+}
+
+bash scripts/setup.sh
+say "set up"
+
+if any_wanted release || wanted structure; then
+    build build "btc tests" -DCMAKE_BUILD_TYPE=Release
+fi
+programs build release
+for script in tests/*/test_*.sh; do
+    [ -e "$script" ] || continue
+    suite "release $(basename "$(dirname "$script")")/$(basename "$script" .sh)" \
+        bash "$script" tests/conformance build/btc
+done
+
+export -f format
+suite format bash -c format
+suite structure python3 tests/structure/check.py build/btc
+
+if [ $quick = no ]; then
+    if any_wanted asan; then
+        # gcc sees ghosts of uninitialised variables in what the sanitizers add.
+        build build-asan "btc tests" -DCMAKE_BUILD_TYPE=Debug -DBTC_SANITIZE=ON \
+            "-DCMAKE_C_FLAGS=-O1 -Wno-maybe-uninitialized"
+    fi
+    # The compiler frees its memory by ending: leaks are not looked for.
+    export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
+    programs build-asan asan
+    suite fuzz bash tests/fuzz.sh 10
+fi
+
+say "done"
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
