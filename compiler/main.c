@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "commands/commands.h"
 
 static int usage(FILE *out) {
@@ -26,6 +27,16 @@ static int usage(FILE *out) {
     return out == stdout ? 0 : 2;
 }
 
+/* A word that is no file but nearly a command was meant to be one. */
+static bool known_or_file(const char *word) {
+    const char *names[32];
+    int n = 0;
+    for (; n < COMMAND_COUNT && n < 32; n++) names[n] = COMMANDS[n]->name;
+    const char *near = *word == '-' || file_exists(word) ? NULL : diag_nearest(word, names, n);
+    if (near) fprintf(stderr, "btc: error: no command or file \"%s\" (did you mean btc %s?)\n", word, near);
+    return !near;
+}
+
 static int run(int argc, char **argv) {
     if (argc < 2) return usage(stderr);
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
@@ -33,7 +44,7 @@ static int run(int argc, char **argv) {
     if (!strcmp(argv[1], "--version")) return puts("btc 0.1.0 (LLVM 19)"), 0;
     for (int i = 0; i < COMMAND_COUNT; i++)
         if (!strcmp(argv[1], COMMANDS[i]->name)) return COMMANDS[i]->run(argc - 1, argv + 1);
-    return command_compile.run(argc, argv);
+    return known_or_file(argv[1]) ? command_compile.run(argc, argv) : 2;
 }
 
 /* Output that did not arrive (a full disk behind stdout) is a failure, whatever the command thinks. */

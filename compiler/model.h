@@ -7,9 +7,9 @@
 #include "weights/weights.h"
 
 typedef struct ModelOptions {
-    const char *arch;  /* --arch, or NULL */
-    const char *dtype; /* --dtype: storage of matrices, or NULL: as in the checkpoint */
-    int64_t context;   /* --context, or 0 */
+    const char *arch;       /* --arch, or NULL */
+    const char *dtype;      /* --dtype: storage of matrices, or NULL: as in the checkpoint */
+    int64_t context;        /* --context, or 0 */
     const char *weights_as; /* btc import: how the description names the checkpoint; NULL: by its path */
 } ModelOptions;
 

@@ -34,11 +34,9 @@ static void row(const char *left, const char *text) {
 /* "  left       name      text" */
 static void row_of(const char *left, const char *name, const char *text) {
     enum { AT = LEFT + 11 };
-    int col = printf("  %-*s%s ", LEFT - 2, left, name);
-    if (col > AT)
-        printf("\n%*s", AT, "");
-    else
-        printf("%*s", AT - col, "");
+    int col = printf("  %-*s%s", LEFT - 2, left, name);
+    if (col >= AT) putchar('\n'), col = 0;
+    printf("%*s", AT - col, "");
     print_wrapped(AT, text);
 }
 

@@ -102,8 +102,9 @@ class Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx, z, gate_i, gate_a, decay, h):
         i, r = torch.sigmoid(gate_i), torch.sigmoid(gate_a)
-        a = torch.exp_(r * decay)
-        scale = torch.addcmul(torch.ones(()), a, a, value=-1).clamp_(min=1e-6).sqrt_()
+        log = r * decay
+        a = torch.exp(log)                      # 1 - a^2 by expm1: a is often near 1
+        scale = log.mul_(2).expm1_().neg_().sqrt_()
         b = (i * z).mul_(scale)
         out = torch.empty_like(b)
         before = h[0]
@@ -124,8 +125,9 @@ class Recurrence(torch.autograd.Function):
         by_a = g * torch.cat([h, out[:-1]])
         g_scale = g * scale
         by_z = g_scale * i
-        by_i = g_scale.mul_(z)                  # sqrt(1-a^2)' = -a / sqrt(1-a^2)
-        by_a -= (by_i * i).mul_(a).div_(scale).div_(scale)
+        by_i = g_scale.mul_(z)
+        # sqrt(1-a^2)' = -a / sqrt(1-a^2), which is kept from growing without bound
+        by_a -= (g * z).mul_(i).mul_(a).div_(scale.clamp(min=1e-3))
         by_i.mul_(i).mul_(1 - i)
         by_log = by_a.mul_(a)                   # log a = r * decay
         by_decay = (by_log * r).sum((0, 1))

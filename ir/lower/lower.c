@@ -67,7 +67,10 @@ bool lw_each_next(LwEach *e) {
     } else if (e->phase == 1) {
         lb_for_end(b); /* of the full vectors */
     } else {
-        if (!whole) lb_if_end(b);
+        if (!whole) {
+            lb_if_end(b);
+            lb_if_end(b);
+        }
         if (e->olo && e->at.O > 1) lb_for_end(b);
         return false;
     }

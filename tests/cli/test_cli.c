@@ -1,0 +1,349 @@
+/* The btc program as people call it: exit status, messages, files. Every command, right and wrong.
+ *     test_cli [BTC [CONFORMANCE]]      defaults: build/btc and tests/conformance */
+#include <cjson/cJSON.h>
+#include <limits.h>
+#include <math.h>
+
+#include "kit.h"
+
+/* ---- the command line itself ---- */
+
+static void check_help(void) {
+    Run r = run("%s", "");
+    CHECK(r.status == 2);
+    CHECK_STR_CONTAINS(r.err, "btc MODEL -o OUTPUT");
+    CHECK_PRINTS(run("--help"), "Commands");
+    CHECK_PRINTS(run("-h"), "btc MODEL -o OUTPUT");
+    CHECK_PRINTS(run("help"), "Examples");
+    CHECK_PRINTS(run("--version"), "btc ");
+    const char *all = run("--help").out, *names = run("list commands").out;
+    for (const char *p = names; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : p) {
+        char name[64];
+        if (!CHECK(sscanf(p, " %63s", name) == 1)) return;
+        CHECK_STR_CONTAINS(all, arena_printf(arena, "\n  %s ", name));
+        CHECK_PRINTS(run("%s --help", name), "Options");
+    }
+}
+
+static void check_options(void) {
+    CHECK_FAILS(run("m.json --chnk=3"), 2, "unknown option --chnk=3 (did you mean --chunk?)");
+    CHECK_FAILS(run("m.json --zzzzzzzzz"), 2, "unknown option --zzzzzzzzz");
+    CHECK_FAILS(run("m.json -x"), 2, "unknown option -x");
+    CHECK_FAILS(run("m.json --chunk"), 2, "--chunk needs a value");
+    CHECK_FAILS(run("m.json --quiet=yes"), 2, "--quiet=yes takes no value");
+    CHECK_FAILS(run("m.json --chunk=0"), 2, "--chunk");
+    CHECK_FAILS(run("m.json --chunk=12x"), 2, "12x");
+    CHECK_FAILS(run("m.json --batch=99999999999999999999"), 2, "--batch");
+    CHECK_FAILS(run("m.json other.json"), 2, "unexpected argument \"other.json\"");
+    CHECK_FAILS(run("reprot m.json"), 2, "did you mean btc report?");
+    CHECK_FAILS(run("list --al ops"), 2, "unknown option --al");
+    CHECK_FAILS(run("schema ops"), 2, "unexpected argument \"ops\"");
+}
+
+static void check_compile_errors(void) {
+    const char *m = model("hf-mamba"), *so = at("x.so");
+    CHECK_FAILS(run("compile"), 1, "which model?");
+    CHECK_FAILS(run("'%s'", m), 1, "add -o OUTPUT");
+    CHECK_FAILS(run("'%s' -o '%s'", at("none.json"), so), 1, "no such file or folder");
+    CHECK_FAILS(run("'%s' -o '%s'", at("none.gguf"), so), 1, "GGUF files are not read");
+    CHECK_FAILS(run("'%s' -o '%s' --cpu=zen9000", m, so), 1, "has no model \"zen9000\"");
+    CHECK_FAILS(run("'%s' -o '%s' --cpu=znver44", m, so), 1, "znver44");
+    CHECK_FAILS(run("'%s' -o '%s' --target=riscv", m, so), 1, "unknown target \"riscv\"");
+    CHECK_FAILS(run("'%s' --emit=lopps", m), 1, "did you mean \"loops\"?");
+    CHECK_FAILS(run("'%s' -o '%s' --weights=here", m, so), 1, "must be embed or file");
+    CHECK_FAILS(run("'%s' -o '%s' --threads=2", m, so), 1, "must be openmp or none");
+    CHECK_FAILS(run("'%s' -o '%s' --dtype=int4", m, so), 1, "must be f32, bf16 or f16");
+    CHECK_FAILS(run("'%s' --emit=ir --stop-after=prun", m), 1, "did you mean \"prune\"?");
+    CHECK_FAILS(run("'%s' -o '%s'", m, at("x.foo")), 1, "cannot tell from this name");
+    CHECK(access(so, F_OK) != 0);
+}
+
+static void check_broken_json(void) {
+    const char *path = at("broken.json");
+    write_file(path, "{ \"btc\": 1,\n  \"model\": [ }\n");
+    Run r = run("'%s' -o '%s'", path, at("x.so"));
+    CHECK(r.status == 1);
+    CHECK_STR_CONTAINS(r.err, "broken.json:2:");
+    CHECK_STR_CONTAINS(r.err, "error:");
+    write_file(path, "");
+    CHECK_FAILS(run("'%s' -o '%s'", path, at("x.so")), 1, "error:");
+    write_file(path, "[1]");
+    CHECK_FAILS(run("report '%s'", path), 1, "error:");
+    write_file(path, "{ \"btc\": 1, \"modle\": [] }");
+    CHECK_FAILS(run("'%s' -o '%s'", path, at("x.so")), 1, "error:");
+    CHECK(access(at("x.so"), F_OK) != 0);
+}
+
+/* ---- outputs ---- */
+
+static void check_artifacts(void) {
+    const char *m = model("hf-mamba"), *dir = new_folder("made");
+    CHECK_PRINTS(run("'%s' -o '%s/m.h' --name=tiny", m, dir), "");
+    const char *header = read_text(arena_printf(arena, "%s/m.h", dir));
+    CHECK_STR_CONTAINS(header, "TINY_STATE_BYTES");
+    CHECK_PRINTS(run("'%s' -o '%s/m.so' --quiet", m, dir), "");
+    const char *so = read_text(arena_printf(arena, "%s/m.so", dir));
+    CHECK(so && !memcmp(so, "\177ELF", 4));
+    CHECK(count_files(dir) == 2); /* nothing else was left there */
+    CHECK_PRINTS(run("'%s' --emit=ir", m), "func @main.chunk");
+    CHECK_PRINTS(run("'%s' --emit=description", m), "\"blocks\"");
+    CHECK_PRINTS(run("'%s' --emit=stages -o '%s/stages'", m, dir), "");
+    CHECK_STR_CONTAINS(read_text(arena_printf(arena, "%s/stages", dir)), "barrier");
+}
+
+/* What fails leaves nothing behind, and what was there before stays. */
+static void check_no_partial_output(void) {
+    const char *m = model("hf-mamba"), *dir = new_folder("partial");
+    const char *old = arena_printf(arena, "%s/old.so", dir);
+    write_file(old, "old");
+    CHECK(run("'%s' -o '%s' --cpu=zen9000", m, old).status == 1);
+    CHECK_STR_CONTAINS(read_text(old), "old");
+    CHECK(mkdir(arena_printf(arena, "%s/folder.so", dir), 0777) == 0);
+    CHECK_FAILS(run("'%s' -o '%s/folder.so'", m, dir), 1, "cannot write");
+    CHECK_FAILS(run("schema -o '%s/folder.so'", dir), 1, "cannot write");
+    CHECK(count_files(dir) == 2);
+}
+
+static void check_unwritable(void) {
+    const char *m = model("hf-mamba");
+    CHECK_FAILS(run("'%s' -o /proc/x.so", m), 1, "/proc/x.so: error: cannot write");
+    CHECK_FAILS(run("'%s' -o /proc/x.h", m), 1, "cannot write");
+    CHECK_FAILS(run("'%s' -o '%s/no/x.so'", m, folder), 1, "cannot write");
+    CHECK_FAILS(run("import '%s' -o '%s/no/m.json'", m, folder), 1, "cannot write");
+    CHECK_FAILS(run("'%s' --emit=ir -o /proc/x", m), 1, "cannot write");
+    struct stat st;
+    if (stat("/dev/full", &st) != 0 || !S_ISCHR(st.st_mode)) {
+        printf("cli: skipped what needs /dev/full\n");
+        return;
+    }
+    static const char *const commands[] = {"schema", "list ops", "explain scan.matrix", "--help"};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        CHECK_FAILS(run("%s >/dev/full", commands[i]), 1, "cannot write to standard output");
+    CHECK_FAILS(run("report '%s' >/dev/full", m), 1, "cannot write to standard output");
+    CHECK_FAILS(run("schema -o /dev/full"), 1, "/dev/full: error: cannot write");
+    CHECK(stat("/dev/full", &st) == 0 && S_ISCHR(st.st_mode)); /* not replaced by a file */
+}
+
+/* ---- list and explain ---- */
+
+static void check_list(void) {
+    static const struct {
+        const char *word, *has;
+    } lists[] = {
+        {"ops", "over time"},        {"ops", "scan.matrix"},     {"ops", "Forms: chunked, recurrent"},
+        {"ops", "prefetch"},         {"passes", "split-entry"},  {"targets", "x86-64-v3"},
+        {"targets", "--gpu: sm_70"}, {"importers", "accepts: "}, {"importers", "LlamaForCausalLM"},
+        {"commands", "explain"},
+    };
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        Run r = run("list %s", lists[i].word);
+        CHECK_PRINTS(r, lists[i].has);
+        CHECK(longest_line(r.out) <= 100);
+    }
+    const char *passes = run("list passes").out; /* in the order of the pipeline */
+    CHECK(strstr(passes, "prune") < strstr(passes, "split-entry"));
+    CHECK_FAILS(run("list"), 1, "list what?");
+    CHECK_FAILS(run("list pases"), 1, "did you mean \"passes\"?");
+}
+
+/* The statement behind "example", as JSON. */
+static bool example_parses(const char *text, const char *op) {
+    const char *at_word = strstr(text, "\n  example    {");
+    if (!at_word) return strstr(text, "  made by ") || strstr(text, "  example    \"w\": \"@");
+    const char *end = NULL;
+    cJSON *o = cJSON_ParseWithOpts(strchr(at_word, '{'), &end, 0);
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(o, "op");
+    bool ok = cJSON_IsObject(o) &&
+              (!strcmp(op, "call") || (cJSON_IsString(name) && !strcmp(name->valuestring, op)));
+    cJSON_Delete(o);
+    return ok;
+}
+
+static void check_explain(void) {
+    Run r = run("explain scan.matrix");
+    static const char *const parts[] = {"formula", "source",    "bonus?[h,n]", "S[h,p,n] = 0", "after|before",
+                                        "chunked", "recurrent", "min_decay",   "tolerance",    "example"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) CHECK_STR_CONTAINS(r.out, parts[i]);
+    CHECK_PRINTS(run("explain add"), "add (loop level)");
+    CHECK_PRINTS(run("explain add"), "\"map\": \"add(a, b)\"");
+    CHECK_PRINTS(run("explain topk"), "i32[T, k]");
+    CHECK_PRINTS(run("explain prefetch"), "loop level");
+    CHECK_FAILS(run("explain scan.matri"), 1, "did you mean \"scan.matrix\"?");
+    CHECK_FAILS(run("explain"), 1, "explain which op?");
+    Run list = run("list ops");
+    const char *end = strstr(list.out, "loop level");
+    for (const char *p = list.out; p && end && p < end; p = strchr(p, '\n'), p = p ? p + 1 : p) {
+        char op[64];
+        if (strncmp(p, "  ", 2) || p[2] == ' ' || sscanf(p, " %63s", op) != 1) continue;
+        Run e = run("explain %s", op);
+        CHECK(e.status == 0 && longest_line(e.out) <= 100);
+        if (!CHECK(example_parses(e.out, op))) fprintf(stderr, "    of %s\n", op);
+    }
+}
+
+/* ---- schema and import ---- */
+
+static void check_schema(void) {
+    Run r = run("schema");
+    cJSON *o = cJSON_Parse(r.out);
+    CHECK(cJSON_IsObject(o) && cJSON_GetObjectItemCaseSensitive(o, "$defs"));
+    cJSON_Delete(o);
+    CHECK_PRINTS(run("schema -o '%s'", at("schema.json")), "");
+    const char *file = read_text(at("schema.json")), *kept = read_text("docs/btc-model.schema.json");
+    CHECK(file && !strcmp(file, r.out));
+    if (!kept)
+        printf("cli: skipped docs/btc-model.schema.json (not started in the project's folder)\n");
+    else if (!CHECK(!strcmp(kept, r.out)))
+        fprintf(stderr, "    the ops have changed: btc schema -o docs/btc-model.schema.json\n");
+}
+
+/* The description compiles to the same IR as the checkpoint, from wherever it stands. */
+static void check_import_at(const char *input, const char *output, const char *weights) {
+    CHECK_PRINTS(run("import %s -o '%s'", input, output), "");
+    CHECK_STR_CONTAINS(read_text(output), arena_printf(arena, "\"weights\": \"%s\"", weights));
+    Run direct = run("%s --emit=ir", input), imported = run("'%s' --emit=ir", output);
+    CHECK(imported.status == 0);
+    CHECK(!strcmp(direct.out, imported.out));
+}
+
+static void check_import(void) {
+    const char *m = model("hf-mamba");
+    CHECK_PRINTS(run("import '%s'", m), arena_printf(arena, "\"weights\": \"%s\"", m));
+    CHECK_PRINTS(run("import '%s' -o -", m), "\"btc\": 1");
+    new_folder("in"), new_folder("in/deep");
+    CHECK(system(arena_printf(arena, "cp -r '%s' '%s'; chmod -R u+w '%s'", m, at("in/mamba"),
+                              at("in/mamba"))) == 0);
+    check_import_at(arena_printf(arena, "'%s'", at("in/mamba")), at("abs.json"), at("in/mamba"));
+    char here[PATH_MAX];
+    CHECK(getcwd(here, sizeof here) && chdir(at("in")) == 0);
+    check_import_at("mamba", "m.json", "mamba");
+    check_import_at("mamba", "./m.json", "mamba");
+    check_import_at("mamba/", "deep/m.json", "../mamba");
+    check_import_at("./mamba", "../m.json", "in/mamba");
+    check_import_at("mamba", "mamba/own.json", ".");
+    check_import_at("mamba/model.safetensors", "deep/w.json", "../mamba/model.safetensors");
+    CHECK(symlink("mamba", "link") == 0);
+    check_import_at("link", "deep/link.json", "../link");
+    CHECK(chdir("mamba") == 0);
+    check_import_at(".", "../deep/dot.json", "../mamba");
+    CHECK(chdir(here) == 0);
+    CHECK_FAILS(run("import"), 1, "which checkpoint?");
+    CHECK_FAILS(run("import '%s'", at("none")), 1, "no such file or folder");
+    CHECK_FAILS(run("import '%s/config.json'", m), 1, "is not a checkpoint");
+    CHECK_FAILS(run("import x.gguf"), 1, "GGUF");
+    CHECK_FAILS(run("import '%s' --arch=mambo -o '%s'", m, at("no.json")), 1, "mambo");
+    CHECK(access(at("no.json"), F_OK) != 0);
+}
+
+/* ---- report ---- */
+
+static double number(const cJSON *o, const char *path) {
+    for (const char *p = path; *p;) {
+        size_t n = strcspn(p, ".");
+        o = cJSON_GetObjectItemCaseSensitive(o, arena_strndup(arena, p, n));
+        p += n + (p[n] == '.');
+    }
+    return cJSON_IsNumber(o) ? o->valuedouble : NAN;
+}
+
+static bool near(double x, double y) {
+    return fabs(x - y) <= 1e-9 * fabs(y);
+}
+
+/* Sums over blocks are the totals, and the estimate follows from them. */
+static void check_sums(const cJSON *r) {
+    static const char *const keys[] = {"step.flops", "step.bytes", "prefill.flops", "prefill.bytes"};
+    const cJSON *block, *run_of;
+    for (int k = 0; k < 4; k++) {
+        double sum = number(cJSON_GetObjectItemCaseSensitive(r, "main"), keys[k]);
+        cJSON_ArrayForEach(block, cJSON_GetObjectItemCaseSensitive(r, "blocks")) {
+            double layers = 0;
+            cJSON_ArrayForEach(run_of, cJSON_GetObjectItemCaseSensitive(block, "layers")) layers +=
+                cJSON_GetArrayItem(run_of, 1)->valuedouble - cJSON_GetArrayItem(run_of, 0)->valuedouble + 1;
+            sum += layers * number(block, keys[k]);
+        }
+        CHECK(near(sum, number(r, arena_printf(arena, "total.%s", keys[k]))));
+    }
+    double memory = number(r, "estimate.bandwidth") / number(r, "total.step.bytes");
+    double arithmetic = number(r, "estimate.peak") / number(r, "total.step.flops");
+    CHECK(near(number(r, "estimate.step.tokens_per_second"), fmin(memory, arithmetic)));
+}
+
+static cJSON *report(const char *name, const char *options) {
+    Run r = run("report '%s' --json %s", model(name), options);
+    CHECK(r.status == 0);
+    cJSON *o = cJSON_Parse(r.out);
+    CHECK(cJSON_IsObject(o));
+    return o;
+}
+
+static void check_report_text(const char *name, const char *has) {
+    if (!have(name)) return;
+    Run r = run("report '%s'", model(name));
+    CHECK_PRINTS(r, has);
+    CHECK(longest_line(r.out) <= 100);
+    cJSON *o = report(name, "");
+    check_sums(o);
+    cJSON_Delete(o);
+}
+
+static void check_reports(void) {
+    check_report_text("hf-mamba", "layers 0-2: mamba");
+    check_report_text("hf-mamba2", "chunked");
+    check_report_text("rwkv7", "not chunked: ");
+    check_report_text("hf-recurrent-gemma", "layers 0-1, 3: recurrent");
+    check_report_text("hf-recurrent-gemma", "layer 2: attention");
+    check_report_text("hf-mixtral", "linear.experts");
+    check_report_text("hyena-lm", "conv.long");
+    cJSON *f32 = report("hf-mamba", "--cpu=x86-64-v3 --target=x86_64-linux-gnu"),
+          *bf16 = report("hf-mamba", "--dtype=bf16 --cpu=x86-64-v3 --target=x86_64-linux-gnu"),
+          *two = report("hf-mamba", "--threads=2 --chunk=32"),
+          *fast = report("hf-mamba", "--bandwidth=1000 --peak=0.5");
+    CHECK(number(f32, "total.layers") == 3 && number(f32, "lanes") == 8);
+    CHECK(number(f32, "total.parameters") == number(bf16, "total.parameters"));
+    /* matrices are half as large, the rest stays f32 */
+    double ratio = number(bf16, "total.step.weight_bytes") / number(f32, "total.step.weight_bytes");
+    CHECK(ratio > 0.5 && ratio < 0.7);
+    CHECK(number(two, "chunk") == 32 && near(number(two, "estimate.bandwidth"), 40e9));
+    CHECK(near(number(fast, "estimate.bandwidth"), 1e12) && near(number(fast, "estimate.peak"), 5e8));
+    check_sums(fast);
+    cJSON_Delete(f32), cJSON_Delete(bf16), cJSON_Delete(two), cJSON_Delete(fast);
+    const char *m = model("hf-mamba");
+    CHECK_PRINTS(run("report '%s' -o '%s'", m, at("report.txt")), "");
+    CHECK_STR_CONTAINS(read_text(at("report.txt")), "tokens/s");
+    CHECK_FAILS(run("report"), 1, "which model?");
+    CHECK_FAILS(run("report '%s' --bandwidth=fast", m), 1, "--bandwidth=fast: must be a positive number");
+    CHECK_FAILS(run("report '%s' --peak=-1", m), 1, "must be a positive number");
+    CHECK_FAILS(run("report '%s' --threads=0", m), 2, "--threads");
+    CHECK_FAILS(run("report '%s' --dtype=q4", m), 1, "must be f32, bf16 or f16");
+}
+
+int main(int argc, char **argv) {
+    arena = arena_new();
+    char real_btc[PATH_MAX], real_cases[PATH_MAX];
+    const char *tmp = getenv("TMPDIR");
+    if (!realpath(argc > 1 ? argv[1] : "build/btc", real_btc) ||
+        !realpath(argc > 2 ? argv[2] : "tests/conformance", real_cases))
+        return fprintf(stderr, "usage: test_cli [BTC [CONFORMANCE]]\n"), 2;
+    char *made = arena_printf(arena, "%s/btc-cli-XXXXXX", tmp ? tmp : "/tmp");
+    if (!mkdtemp(made)) return perror(made), 2;
+    btc = real_btc, cases = real_cases, folder = made;
+    check_help();
+    check_options();
+    check_broken_json();
+    check_list();
+    check_explain();
+    check_schema();
+    if (have("hf-mamba")) {
+        check_compile_errors();
+        check_artifacts();
+        check_no_partial_output();
+        check_unwritable();
+        check_import();
+        check_reports();
+    }
+    if (system(arena_printf(arena, "rm -rf '%s'", folder)) != 0) perror(folder);
+    int status = check_report("cli");
+    arena_free(arena);
+    return status;
+}
