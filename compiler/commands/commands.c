@@ -22,6 +22,7 @@ static void print_help(const char *usage, const Option *options) {
                  o->arg ? (shorty ? " " : "=") : "", o->arg ? o->arg : "");
         printf("  %-26s %s\n", left, o->doc);
     }
+    printf("  %-26s %s\n", "-h, --help", "this text");
 }
 
 static int bad(const char *fmt, const char *x, const char *y) {

@@ -28,23 +28,23 @@ static Stage *commit_stage(FuncPlan *p, const Stage *of) {
     return c;
 }
 
-/* Whether a stage overwrites a parameter (through the alias of its result) that other threads may still be
+/* Whether stage s writes a result that may take the memory of a parameter which other threads may still be
  * reading in this epoch. */
-static bool overwrites_live(const FuncPlan *p, const Stage *s, Stage *const *done, int ndone, int epoch) {
-    bool writes = false;
+static bool overwrites_live(FuncPlan *p, const Stage *s, Stage *const *done, int ndone, int epoch) {
     for (int r = 0; r < p->f->nresults; r++) {
         Value *v = lw_base(p->f->results[r], NULL);
-        for (int i = 0; s->anchor && !s->commit && i < s->anchor->nout; i++) writes |= s->anchor->out[i] == v;
+        bool writes = false;
+        for (int i = 0; s->anchor && i < s->anchor->nout; i++) writes |= s->anchor->out[i] == v;
         for (int i = 0; i < s->nposts; i++) writes |= s->posts[i]->out[0] == v;
-    }
-    if (!writes || attr_find(p->f->attrs, "main")) return false;
-    for (int i = 0; i < ndone; i++) {
-        if (done[i]->epoch != epoch || done[i] == s) continue;
-        Read *reads;
-        int n = stage_reads((FuncPlan *)(uintptr_t)p, done[i], &reads);
-        for (int k = 0; k < n; k++)
-            if (value_info(reads[k].v)->stage < 0 && !(stage_same_split(done[i], s) && !reads[k].all))
-                return true;
+        for (int j = 0; writes && j < p->f->nparams; j++) {
+            if (!plan_may_alias(p, r, j)) continue;
+            for (int i = 0; i < ndone; i++) {
+                Read *reads;
+                int n = done[i]->epoch == epoch ? stage_reads(p, done[i], &reads) : 0;
+                for (int k = 0; k < n; k++)
+                    if (reads[k].v == p->f->params[j] && (reads[k].all || !stage_same_split(done[i], s))) return true;
+            }
+        }
     }
     return false;
 }
@@ -97,7 +97,7 @@ void plan_barriers(FuncPlan *p) {
             if (is_input(p, r[i].v) || old[m]->epoch < epoch) continue;
             meet = !at_hand(p, m, s, r[i].all);
         }
-        if (!meet && k) meet = overwrites_live(p, s, done, ndone, epoch);
+        if (!meet && k && !is_main) meet = overwrites_live(p, s, done, ndone, epoch);
         if (meet) {
             s->barrier = true;
             epoch++;

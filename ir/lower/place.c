@@ -40,7 +40,7 @@ static void mark_lifetimes(FuncPlan *p) {
 
 /* May result r lie in the memory of parameter j? Not if j is read after r's writing began, except by the same
  * thread at the same place. (Same epoch: plan_barriers has put a barrier where needed.) */
-static bool may_alias(FuncPlan *p, int r, int j) {
+bool plan_may_alias(FuncPlan *p, int r, int j) {
     Value *v = lw_base(p->f->results[r], NULL), *param = p->f->params[j];
     ValueInfo *i = value_info(v);
     if (!i || i->stage < 0 || !type_equal(v->type, param->type) ||
@@ -81,7 +81,7 @@ static void place_io(FuncPlan *p, bool is_main) {
         for (int j = 0; j < f->nparams && !is_main && p->alias[r] < 0; j++) {
             bool taken = false;
             for (int q = 0; q < r; q++) taken |= p->alias[q] == j;
-            if (!taken && may_alias(p, r, j)) p->alias[r] = j;
+            if (!taken && plan_may_alias(p, r, j)) p->alias[r] = j;
         }
     }
 }

@@ -84,6 +84,8 @@ void plan_split(FuncPlan *p, const LowerTarget *t);
 void plan_barriers(FuncPlan *p);
 /* rows: the most rows of a call in this form. */
 void plan_place(FuncPlan *p, int64_t rows, bool is_main);
+/* Whether result r may lie in the memory of parameter j (place.c). */
+bool plan_may_alias(FuncPlan *p, int r, int j);
 /* All reads of stage s: fills reads (grown in the arena), returns their number. */
 int stage_reads(FuncPlan *p, const Stage *s, Read **reads);
 /* Whether element u of a SAME operand made by `from` is made by the thread that needs it in `to`. */
