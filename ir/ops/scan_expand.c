@@ -114,6 +114,14 @@ static void lower_scan_expand(Lower *l, Op *op) {
         lower_by_rows(l, op);
 }
 
+/* [n][e] -> [e,n] */
+static void unpack_state(const Op *op, int slot, const LowerTarget *t, const float *physical, double *logical) {
+    (void)slot, (void)t;
+    int64_t ne = op->in[2]->type.dim[0], nn = op->in[2]->type.dim[1];
+    for (int64_t e = 0; e < ne; e++)
+        for (int64_t n = 0; n < nn; n++) logical[e * nn + n] = (double)physical[n * ne + e];
+}
+
 const OpDef op_scan_expand = {
     .name = "scan.expand",
     .pattern = PAT_SCAN,
@@ -126,4 +134,5 @@ const OpDef op_scan_expand = {
     .cost = cost_scan_expand,
     .lower = lower_scan_expand,
     .access = access_scan_expand,
+    .state_unpack = unpack_state,
 };

@@ -107,6 +107,7 @@ const OpDef op_scan_matrix = {
     .cost = cost_scan_matrix,
     .lower = scan_matrix_recurrent,
     .access = scan_matrix_access,
+    .state_unpack = scan_matrix_state_unpack,
     .forms = forms,
     .tolerance = 1e-4, /* chunked forms add in another order and divide decays */
 };

@@ -24,6 +24,15 @@ void scan_matrix_access(const Op *op, Form form, Access *a) {
     a->all[IN_Q] = a->all[IN_K] = s.g != s.h;
 }
 
+void scan_matrix_state_unpack(const Op *op, int slot, const LowerTarget *t, const float *physical,
+                              double *logical) {
+    (void)slot, (void)t;
+    MatrixShape s = scan_matrix_shape(op);
+    for (int64_t h = 0; h < s.h; h++)
+        for (int64_t p = 0; p < s.p; p++)
+            for (int64_t n = 0; n < s.n; n++) *logical++ = (double)physical[(h * s.n + n) * s.p + p];
+}
+
 Mat scan_matrix_operand(Lower *l, Op *op, int in, Value *u, Value *row) {
     LB *b = &l->b;
     Value *v = op->in[in];
