@@ -7,8 +7,6 @@
 #include "packer.h"
 #include "passes/passes.h"
 
-enum { DEFAULT_CHUNK = 128, DEFAULT_BATCH = 16 };
-
 static LowerTarget lower_target(const TargetInfo *t, const CompileOptions *o) {
     LowerTarget l = {.lanes = t->lanes, .vregs = t->registers, .panel = t->lanes > 16 ? t->lanes : 16};
     l.warp = t->target->vectors == TARGET_WARP;

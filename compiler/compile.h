@@ -8,6 +8,9 @@
 #include "passes/pass.h"
 #include "target.h"
 
+/* Rows of a chunk, and sequences in a step, where the user says nothing. */
+enum { DEFAULT_CHUNK = 128, DEFAULT_BATCH = 16 };
+
 typedef struct CompileOptions {
     const char *output;
     const char *name;   /* of the model in symbols; NULL: the description's */

@@ -38,7 +38,7 @@ static bool parse_ids(const char *text, int64_t vocab, Ids *ids) {
     }
 }
 
-static bool read_prompt(const Program *p, Ids *ids) {
+static bool read_ids(const Program *p, Ids *ids) {
     const btc_info *info = p->info;
     if (p->opt.ids) return parse_ids(p->opt.ids, info->vocab, ids);
     if (info->bos >= 0 && !add_id(ids, info->bos)) return false;
@@ -58,6 +58,13 @@ static bool read_prompt(const Program *p, Ids *ids) {
     return true;
 }
 
+bool read_prompt(const Program *p, int32_t **ids, int64_t *n) {
+    Ids list = {0};
+    bool ok = read_ids(p, &list);
+    *ids = list.v, *n = list.n;
+    return ok;
+}
+
 static void write_token(const Program *p, int32_t id, int64_t index) {
     if (p->info->text == BTC_TEXT_BYTES && !p->opt.ids) {
         if (id != p->info->eos || id == '\n') putchar(id & 255);
@@ -75,8 +82,8 @@ static void print_speed(const char *what, int64_t n, double seconds) {
 
 bool program_generate(Program *p) {
     const btc_info *info = p->info;
-    Ids prompt = {0};
-    if (!read_prompt(p, &prompt)) return false;
+    Ids prompt;
+    if (!read_prompt(p, &prompt.v, &prompt.n)) return false;
     float *logits = get_memory((size_t)info->output_width * sizeof *logits);
     Sampler sampler = {.temperature = p->opt.temperature, .top_k = p->opt.top_k, .top_p = p->opt.top_p};
     sampler.items = get_memory((size_t)info->output_width * sizeof *sampler.items);

@@ -28,6 +28,8 @@ enum { FOR_TOKENS = 1, FOR_FEATURES = 2, FOR_ALL = 3 };
     X(BITS, "bits-per-byte", "FILE", FOR_TOKENS, "how well the model predicts FILE, as one stream")          \
     X(INPUT, "input", "FILE", FOR_FEATURES, "rows of f32 values (default: stdin)")                           \
     X(OUTPUT, "output", "FILE", FOR_FEATURES, "where the output rows go (default: stdout)")                  \
+    X(DUMP, "dump", "FILE", FOR_ALL, "write outputs, taps and state of the whole input to FILE, raw")        \
+    X(FORM, "form", "FORM", FOR_ALL, "with --dump: chunk (default) or step")                                 \
     X(WEIGHTS, "weights", "FILE", FOR_ALL, "the weights file, when it is not beside the program")            \
     X(THREADS, "threads", "N", FOR_ALL, "(default: all cores, at most 8)")                                   \
     X(QUIET, "quiet", NULL, FOR_ALL, "do not print the speed")                                               \
@@ -133,6 +135,13 @@ static bool read_option(OptionId id, const char *arg, Options *o) {
     case OPT_OUTPUT:
         o->output = arg;
         return true;
+    case OPT_DUMP:
+        o->dump = arg;
+        return true;
+    case OPT_FORM:
+        o->form = arg;
+        return !strcmp(arg, "chunk") || !strcmp(arg, "step") ||
+               fail("--form: must be chunk or step, got \"%s\"", arg);
     case OPT_WEIGHTS:
         o->weights = arg;
         return true;
@@ -156,6 +165,8 @@ static bool read_option(OptionId id, const char *arg, Options *o) {
 static bool options_agree(const Options *o, const btc_info *info) {
     if (!!o->prompt + !!o->ids + !!o->bits_per_byte > 1)
         return fail("give one of PROMPT, --ids and --bits-per-byte");
+    if (o->form && !o->dump) return fail("--form: only together with --dump");
+    if (o->dump && o->bits_per_byte) return fail("give one of --dump and --bits-per-byte");
     if (o->prompt && info->text != BTC_TEXT_BYTES)
         return fail("this model does not take text; give token ids by --ids=1,2,3");
     if (o->bits_per_byte && info->text != BTC_TEXT_BYTES)

@@ -76,9 +76,10 @@ int main(int argc, char **argv) {
     p.state = get_memory((size_t)p.info->state_bytes);
     p.work = get_memory(p.api->work_bytes(p.opt.threads));
     p.api->init(&p.model, p.state);
-    bool ok = p.info->kind == BTC_FEATURES ? program_features(&p)
-              : p.opt.bits_per_byte        ? program_bits_per_byte(&p)
-                                           : program_generate(&p);
+    bool ok = p.opt.dump                     ? program_dump(&p)
+              : p.info->kind == BTC_FEATURES ? program_features(&p)
+              : p.opt.bits_per_byte          ? program_bits_per_byte(&p)
+                                             : program_generate(&p);
     p.api->close(&p.model);
     free(p.state);
     free(p.work);

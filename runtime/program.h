@@ -12,6 +12,8 @@ typedef struct Options {
     const char *ids;            /* "1,2,3" */
     const char *bits_per_byte;  /* a file */
     const char *input, *output; /* features: files; NULL: stdin, stdout */
+    const char *dump;           /* a file: write all that is computed */
+    const char *form;           /* of --dump: "chunk" or "step" */
     const char *weights;
     int64_t tokens;
     double temperature, top_p;
@@ -42,9 +44,11 @@ double now(void);               /* seconds */
 bool run_rows(Program *p, const void *input, int64_t n, float *last, float *all); /* prefill, with message */
 bool finish_output(FILE *f, const char *name); /* flushes and closes; says so if the disk was full */
 
-/* generate.c, stream.c */
+/* generate.c, stream.c, dump.c */
+bool read_prompt(const Program *p, int32_t **ids, int64_t *n); /* *ids is the caller's to free */
 bool program_generate(Program *p);      /* prompt in, tokens out */
 bool program_bits_per_byte(Program *p); /* how well the model predicts a file */
 bool program_features(Program *p);      /* rows in, rows out */
+bool program_dump(Program *p);          /* all that the model computes for one sequence, into a file */
 
 #endif

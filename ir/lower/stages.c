@@ -205,6 +205,7 @@ static void mark_out_rows(FuncPlan *p) {
 bool plan_stages(Diag *d, FuncPlan *p, const LowerTarget *t) {
     Func *f = p->f;
     for (int i = 0; i < f->nparams; i++) info_new(p, f->params[i], -1);
+    for (int i = 0; i < f->nstates; i++) f->states[i].in->aux = NULL;
     OPS_OF (f->body, op) {
         for (int i = 0; i < op->nout; i++) op->out[i]->aux = NULL;
         if (op->def->pattern == PAT_LEAF || is_view(op)) continue;

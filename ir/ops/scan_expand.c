@@ -115,7 +115,8 @@ static void lower_scan_expand(Lower *l, Op *op) {
 }
 
 /* [n][e] -> [e,n] */
-static void unpack_state(const Op *op, int slot, const LowerTarget *t, const float *physical, double *logical) {
+static void unpack_state(const Op *op, int slot, const LowerTarget *t, const float *physical,
+                         double *logical) {
     (void)slot, (void)t;
     int64_t ne = op->in[2]->type.dim[0], nn = op->in[2]->type.dim[1];
     for (int64_t e = 0; e < ne; e++)

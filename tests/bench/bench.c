@@ -3,8 +3,10 @@
  *     FMA peak         independent chains of vector FMAs in registers
  *     decode           tokens/s of single steps, and the share of the bandwidth that weights + 2 states make
  *     prefill          tokens/s of `prefill`, and the share of the FMA peak
- * Usage: bench MODEL.so [threads] [prompt]; build: gcc -O3 -march=native -fopenmp -I runtime bench.c -ldl */
+ * Usage: bench MODEL.so THREADS PROMPT STEP_BYTES PREFILL_FLOPS; the last two are per token, as `btc report --json`
+ * counts them (weights once, the state twice; the head for the last token only). tests/bench/run.sh does it all. */
 #include <dlfcn.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,11 +64,7 @@ static double bandwidth(int threads, const vec *data) {
             double start = now();
 #pragma omp parallel num_threads(threads)
             {
-                int id = 0;
-#ifdef _OPENMP
-                extern int omp_get_thread_num(void);
-                id = omp_get_thread_num();
-#endif
+                int id = omp_get_thread_num();
                 size_t n = BYTES / sizeof(vec) / (size_t)threads;
                 sink += read_streams(data + (size_t)id * n, n, patterns[k]);
             }
@@ -106,9 +104,10 @@ static void *blocks(size_t n) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 2) return fprintf(stderr, "usage: bench MODEL.so [threads] [prompt tokens]\n"), 2;
-    int threads = argc > 2 ? atoi(argv[2]) : 1;
-    int64_t prompt = argc > 3 ? atoll(argv[3]) : 512;
+    if (argc != 6) return fprintf(stderr, "usage: bench MODEL.so THREADS PROMPT STEP_BYTES PREFILL_FLOPS\n"), 2;
+    int threads = atoi(argv[2]);
+    int64_t prompt = atoll(argv[3]);
+    double bytes = atof(argv[4]), flops = atof(argv[5]);
     void *lib = dlopen(argv[1], RTLD_NOW);
     if (!lib) return fprintf(stderr, "%s\n", dlerror()), 1;
     btc_query_fn *query;
@@ -124,10 +123,6 @@ int main(int argc, char **argv) {
     int32_t *ids = blocks((size_t)prompt * 4);
     for (int64_t i = 0; i < prompt; i++) ids[i] = (int32_t)((i * 7919 + 13) % info->vocab);
     double bw[REPEATS], peak[REPEATS], decode[REPEATS], prefill[REPEATS], share[REPEATS], arith[REPEATS];
-    /* bytes a token reads: all weights but the embedding table that is not the head, twice the state */
-    double table = (double)info->vocab * 0;
-    double bytes = (double)info->weights_bytes - table + 2 * (double)info->state_bytes;
-    double flops = 2.0 * (double)info->parameters;
     for (int r = 0; r < REPEATS; r++) {
         bw[r] = bandwidth(threads, data), peak[r] = fma_peak(threads);
         api->init(&m, state);

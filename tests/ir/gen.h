@@ -36,6 +36,7 @@ typedef struct Dims {
     char name[16][16];
     int64_t size[16];
     int n;
+    int64_t (*draw)(Rng *r, const char *name); /* NULL: small sizes */
 } Dims;
 
 static inline int64_t gen_dim(Rng *r, Dims *d, const char *text) {
@@ -50,7 +51,8 @@ static inline int64_t gen_dim(Rng *r, Dims *d, const char *text) {
     for (int i = 0; i < d->n; i++)
         if (!strcmp(d->name[i], text)) return d->size[i];
     snprintf(d->name[d->n], sizeof d->name[0], "%s", text);
-    return d->size[d->n++] = rng_int(r, 1, 4) * (rng_int(r, 0, 2) ? 1 : 2);
+    int64_t size = d->draw ? d->draw(r, text) : rng_int(r, 1, 4) * (rng_int(r, 0, 2) ? 1 : 2);
+    return d->size[d->n++] = size;
 }
 
 static inline Type gen_type(Rng *r, Dims *d, const SigTensor *t, bool constant) {

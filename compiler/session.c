@@ -1,0 +1,260 @@
+/* Opening a model for runs, and what the ways of running it share: inputs, outputs, states. */
+#include "session.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verify_model.h"
+
+/* A new tensor [dims] of doubles in the list; returns its data. */
+static double *tensor_add(Arena *a, TensorList *l, const char *name, int rank, const int64_t *dim) {
+    RawTensor t = {.name = arena_strdup(a, name), .dt = DT_F64, .rank = rank, .file = "computed"};
+    int64_t n = 1;
+    for (int i = 0; i < rank; i++) t.dim[i] = dim[i], n *= dim[i];
+    t.bytes = (size_t)n * sizeof(double);
+    double *data = arena_alloc(a, t.bytes);
+    t.data = (const uint8_t *)data;
+    ARENA_PUSH(a, l->items, l->n, l->cap, t);
+    return data;
+}
+
+void take_floats(double *to, const float *from, int64_t n) {
+    for (int64_t i = 0; i < n; i++) to[i] = from[i];
+}
+
+static Func *main_of(const Session *s) {
+    return ir_func_find(s->model.module, "main");
+}
+
+static bool interprets(const Session *s) {
+    return !strcmp(s->o.form, "interpret");
+}
+
+/* ---- opening ---- */
+
+/* Values of main that the description exposes: constants. Before the passes, which may fold them away. */
+static bool read_exposed(Session *s) {
+    const Func *f = main_of(s);
+    Env env = model_env(&s->model);
+    for (const Attr *t = s->model.module->attrs; t; t = t->next) {
+        if (strncmp(t->name, "expose.", 7)) continue;
+        OPS_OF (f->body, op) {
+            for (int i = 0; i < op->nout; i++) {
+                const Value *v = op->out[i];
+                Tensor x;
+                if (strcmp(v->name, t->s) || v->type.seq) continue;
+                if (!interp_constant(s->d, s->a, &env, f, v, "", &x)) return false;
+                double *to = tensor_add(s->a, &s->exposed, t->name + 7, v->type.rank, v->type.dim);
+                memcpy(to, x.data, sizeof(double) * (size_t)type_count(v->type));
+            }
+        }
+    }
+    return true;
+}
+
+bool session_open(Session *s, Diag *d, Arena *a, const char *path, const VerifyOptions *o, SessionTaps taps) {
+    *s = (Session){.d = d, .a = a, .o = *o, .taps = taps};
+    if (!model_open(d, a, path, &o->model, &s->model) || !read_exposed(s)) return false;
+    if (taps == TAPS_HIDDEN) taps_add_hidden(s->model.module);
+    if (taps == TAPS_VALUES) taps_add_values(s->model.module, o->values_of, o->values_call);
+    return !interprets(s) || ir_verify(d, s->model.module);
+}
+
+void session_close(Session *s) {
+    free(s->work);
+    if (s->api) s->api->close(&s->handle);
+    if (s->library) dlclose(s->library);
+    link_folder_remove(&s->folder);
+    model_close(&s->model);
+}
+
+bool session_compile(Session *s) {
+    if (s->compiled_yet) return true;
+    CompileOptions o = s->o.compile;
+    TargetInfo t;
+    if (!target_select(s->d, o.target, o.cpu, &t)) return false;
+    bool away = t.target != target_host();
+    if (away && !away_check(s->d, s->a, t.target->name)) return false;
+    if (!away && !target_runs_here(&t))
+        return diag_error(s->d, (Loc){0}, "--cpu=%s: this machine cannot run code for it", t.cpu);
+    const char *base = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    if (!link_folder_open(s->d, s->a, arena_printf(s->a, "%s/btc-verify", base), &s->folder)) return false;
+    o.output = arena_printf(s->a, "%s/%s", s->folder.path, away ? "verify" : "verify.so");
+    o.emit = NULL, o.quiet = true, o.threads = !away || s->o.threads > 1;
+    if (!compile_artifact(s->d, &s->model, &o, &s->compiled)) return false;
+    if (away) s->program = o.output;
+    return s->compiled_yet = away || library_load(s, o.output);
+}
+
+/* ---- inputs and outputs ---- */
+
+static bool batch_of(Session *s, const RawTensor *t, Batch *b) {
+    Type p = main_of(s)->params[0]->type;
+    bool ids = p.dt == DT_I32;
+    if (t->rank != (ids ? 2 : 3))
+        return diag_error(s->d, (Loc){.file = t->file, .path = t->name}, "must be %s, is %s",
+                          ids ? "[batch, tokens]" : "[batch, tokens, features]", raw_tensor_type(s->a, t));
+    *b = (Batch){t->dim[0], t->dim[1], ids ? 0 : t->dim[2], t};
+    if (!ids && t->dim[2] != type_count(p))
+        return diag_error(s->d, (Loc){.file = t->file, .path = t->name},
+                          "has %lld features, the model takes %lld", (long long)t->dim[2],
+                          (long long)type_count(p));
+    const Attr *vocab = attr_find(s->model.module->attrs, "vocab");
+    for (int64_t i = 0; ids && vocab && i < b->B * b->T; i++) {
+        double id = dtype_load(t->dt, t->data, i);
+        if (!(id >= 0 && id < (double)vocab->i))
+            return diag_error(s->d, (Loc){.file = t->file, .path = t->name},
+                              "id %.0f of token %lld is not below the vocabulary's size %lld", id,
+                              (long long)i, (long long)vocab->i);
+    }
+    return true;
+}
+
+void *session_rows(Session *s, const Batch *b, int64_t row, int64_t t, int64_t n) {
+    int64_t w = b->width ? b->width : 1, from = (row * b->T + t) * w;
+    if (b->width) {
+        float *x = ARENA_ARRAY(s->a, float, n *w);
+        for (int64_t i = 0; i < n * w; i++) x[i] = (float)dtype_load(b->t->dt, b->t->data, from + i);
+        return x;
+    }
+    int32_t *x = ARENA_ARRAY(s->a, int32_t, n);
+    for (int64_t i = 0; i < n; i++) x[i] = (int32_t)dtype_load(b->t->dt, b->t->data, from + i);
+    return x;
+}
+
+Outputs session_outputs(Session *s, const Batch *b, TensorList *list) {
+    const Func *f = main_of(s);
+    Outputs o = {f->nresults, ARENA_ARRAY(s->a, double *, f->nresults),
+                 ARENA_ARRAY(s->a, int64_t, f->nresults)};
+    for (int k = 1; k <= o.n; k++) { /* taps first, then the output: the order of execution */
+        int i = k % o.n;
+        Type t = f->results[i]->type;
+        int64_t dim[RAW_MAX_RANK] = {b->B, b->T};
+        for (int r = 0; r < t.rank; r++) dim[2 + r] = t.dim[r];
+        o.width[i] = type_count(t);
+        o.data[i] = tensor_add(s->a, list, f->result_names[i], 2 + t.rank, dim);
+    }
+    return o;
+}
+
+/* ---- states ---- */
+
+static double *state_tensor(Session *s, TensorList *list, const char *name, Type t, int64_t B, int64_t row) {
+    int64_t dim[RAW_MAX_RANK] = {B};
+    for (int r = 0; r < t.rank; r++) dim[1 + r] = t.dim[r];
+    const RawTensor *old = tensor_find(list, name);
+    double *data = old ? (double *)(uintptr_t)old->data : tensor_add(s->a, list, name, 1 + t.rank, dim);
+    return data + row * type_count(t);
+}
+
+void session_interpreted_states(Session *s, const InterpState *st, int64_t B, int64_t row, TensorList *list) {
+    OPS_OF (main_of(s)->body, op) {
+        if (op->def->pattern != PAT_CALL) continue;
+        const Func *g = ir_func_find(s->model.module, attr_str(op, "func", ""));
+        const char *path = arena_printf(s->a, "%lld", (long long)attr_int(op, "index", 0));
+        for (int k = 0; k < g->nstates; k++) {
+            const Tensor *t = interp_state_slot(st, path, g->states[k].name);
+            if (!t) continue;
+            const char *name = arena_printf(s->a, "state.%s.%s", path, g->states[k].name);
+            memcpy(state_tensor(s, list, name, t->type, B, row), t->data,
+                   sizeof(double) * (size_t)type_count(t->type));
+        }
+    }
+}
+
+/* The op that owns slot k of f, and the slot's number there. */
+static const Op *owner_of(const Func *f, int k, int *slot) {
+    OPS_OF (f->body, op) {
+        int n = op->def->state ? op_state_count(op->def) : 0;
+        for (int i = 0; i < n; i++)
+            if (op->in[op->nin - n + i] == f->states[k].in) return *slot = i, op;
+    }
+    return NULL;
+}
+
+void session_states(Session *s, const char *block, int64_t B, int64_t row, TensorList *list) {
+    const Lowered *l = &s->compiled.lowered;
+    for (int i = 0; i < l->ninstances; i++) {
+        const Instance *inst = &l->instances[i];
+        const Func *f = inst->plan->f;
+        for (int k = 0; k < f->nstates; k++) {
+            const State *st = &f->states[k];
+            int slot = 0;
+            const Op *op = owner_of(f, k, &slot);
+            const char *name = inst->index < 0
+                                   ? arena_printf(s->a, "state.%s", st->name)
+                                   : arena_printf(s->a, "state.%lld.%s", (long long)inst->index, st->name);
+            double *to = state_tensor(s, list, name, st->type, B, row);
+            int64_t at = BTC_STATE_HEADER + inst->state + inst->plan->state_offset[k];
+            const float *from = (const float *)(const void *)(block + at);
+            if (op && op->def->state_unpack)
+                op->def->state_unpack(op, slot, &s->compiled.lower, from, to);
+            else
+                take_floats(to, from, type_count(st->type));
+        }
+    }
+}
+
+/* ---- running ---- */
+
+static bool interpreter_run(Session *s, const Batch *b, TensorList *list) {
+    Outputs out = session_outputs(s, b, list);
+    Func *f = main_of(s);
+    Env env = model_env(&s->model);
+    for (int64_t row = 0; row < b->B; row++) {
+        InterpState *st = interp_state_new(s->a, s->model.module);
+        int64_t w = b->width ? b->width : 1;
+        Tensor in = {f->params[0]->type, b->T, ARENA_ARRAY(s->a, double, b->T *w)};
+        for (int64_t i = 0; i < b->T * w; i++)
+            in.data[i] = dtype_load(b->t->dt, b->t->data, row * b->T * w + i);
+        Tensor *results = ARENA_ARRAY(s->a, Tensor, f->nresults);
+        if (!interp_run(s->d, s->a, s->model.module, &env, st, &in, b->T, results, NULL, NULL)) return false;
+        for (int i = 0; i < out.n; i++)
+            memcpy(out.data[i] + row * b->T * out.width[i], results[i].data,
+                   sizeof(double) * (size_t)(b->T * out.width[i]));
+        session_interpreted_states(s, st, b->B, row, list);
+    }
+    return true;
+}
+
+static bool interpreter_greedy(Session *s, const int32_t *prompt, int64_t np, int64_t n, int64_t *ids) {
+    Func *f = main_of(s);
+    Env env = model_env(&s->model);
+    InterpState *st = interp_state_new(s->a, s->model.module);
+    int64_t rows = np, V = type_count(f->results[0]->type);
+    double *x = ARENA_ARRAY(s->a, double, np);
+    for (int64_t i = 0; i < np; i++) x[i] = prompt[i];
+    for (int64_t g = 0; g < n; g++) {
+        Tensor in = {f->params[0]->type, rows, x}, *results = ARENA_ARRAY(s->a, Tensor, f->nresults);
+        if (!interp_run(s->d, s->a, s->model.module, &env, st, &in, rows, results, NULL, NULL)) return false;
+        const double *last = results[0].data + (rows - 1) * V;
+        int64_t best = 0;
+        for (int64_t i = 1; i < V; i++)
+            if (last[i] > last[best]) best = i;
+        ids[g] = best, x[0] = (double)best, rows = 1;
+    }
+    return true;
+}
+
+bool session_run(Session *s, const char *form, int threads, const RawTensor *input, TensorList *out) {
+    Batch b;
+    bool step = !strcmp(form, "step");
+    if (!batch_of(s, input, &b)) return false;
+    for (int i = 0; i < s->exposed.n; i++)
+        ARENA_PUSH(s->a, out->items, out->n, out->cap, s->exposed.items[i]);
+    if (interprets(s)) return interpreter_run(s, &b, out);
+    if (!session_compile(s)) return false;
+    return s->program ? away_run(s, step, threads, &b, out) : library_run(s, step, threads, &b, out);
+}
+
+bool session_greedy(Session *s, const char *form, int threads, const RawTensor *prompt, int64_t n,
+                    int64_t *ids) {
+    int64_t np = raw_tensor_count(prompt);
+    int32_t *p = ARENA_ARRAY(s->a, int32_t, np);
+    for (int64_t i = 0; i < np; i++) p[i] = (int32_t)dtype_load(prompt->dt, prompt->data, i);
+    if (interprets(s)) return interpreter_greedy(s, p, np, n, ids);
+    if (!session_compile(s)) return false;
+    return s->program ? away_greedy(s, threads, p, np, n, ids)
+                      : library_greedy(s, !strcmp(form, "step"), threads, p, np, n, ids);
+}

@@ -1,0 +1,83 @@
+/* A model opened to be run on given inputs, in one of three ways:
+ *     in the interpreter
+ *     compiled into a library that is loaded here
+ *     compiled into a program for another machine, which runs under an emulator
+ * It is compiled once, at the first run; any number of runs follow, in step and in chunk form. */
+#ifndef BTC_SESSION_H
+#define BTC_SESSION_H
+
+#include "btc.h"
+#include "link/link.h"
+#include "verify.h"
+
+/* What a run gives besides the model's output and states. */
+typedef enum SessionTaps {
+    TAPS_NONE,
+    TAPS_HIDDEN, /* hidden.0, hidden.1, ... */
+    TAPS_VALUES, /* everything inside the block VerifyOptions.values_of */
+} SessionTaps;
+
+typedef struct Session {
+    Diag *d;
+    Arena *a;
+    VerifyOptions o; /* form "interpret" decides the way; else only a default that runs do not look at */
+    Model model;
+    TensorList exposed; /* constants that the description exposes, the same in every form */
+    SessionTaps taps;
+    bool compiled_yet;
+    Compiled compiled;
+    LinkFolder folder; /* of what was compiled */
+    /* compiled, here */
+    void *library;
+    const btc_api *api;
+    btc_model handle;
+    void *work;
+    int work_threads; /* that it has room for */
+    /* compiled, for another machine */
+    const char *program;
+} Session;
+
+bool session_open(Session *s, Diag *d, Arena *a, const char *path, const VerifyOptions *o, SessionTaps taps);
+/* Passes, code and loading; runs do it when it has not been done. */
+bool session_compile(Session *s);
+/* form: "step" or "chunk"; not looked at when the session interprets. Everything that the run gives is added
+ * to *out. The batch may be as large as o.compile.max_batch. */
+bool session_run(Session *s, const char *form, int threads, const RawTensor *input, TensorList *out);
+/* prompt [P] -> the n ids that follow, each the likeliest. On another machine: only without taps. */
+bool session_greedy(Session *s, const char *form, int threads, const RawTensor *prompt, int64_t n,
+                    int64_t *ids);
+void session_close(Session *s); /* also after a failed open */
+
+/* ---- what the ways share ---- */
+
+/* Sequences to run: [B, T] ids, or [B, T, width] features. */
+typedef struct Batch {
+    int64_t B, T, width; /* width 0: ids */
+    const RawTensor *t;
+} Batch;
+
+/* One buffer [B, T, width] per result of main: the output, then the taps. */
+typedef struct Outputs {
+    int n;
+    double **data;
+    int64_t *width;
+} Outputs;
+
+Outputs session_outputs(Session *s, const Batch *b, TensorList *list);
+/* Rows [t, t+n) of sequence `row` as the runtime takes them: int32_t or float. */
+void *session_rows(Session *s, const Batch *b, int64_t row, int64_t t, int64_t n);
+/* Adds the states of sequence `row`: of the interpreter, or from a state block of the runtime. */
+void session_states(Session *s, const char *block, int64_t B, int64_t row, TensorList *list);
+void session_interpreted_states(Session *s, const InterpState *st, int64_t B, int64_t row, TensorList *list);
+void take_floats(double *to, const float *from, int64_t n);
+
+/* session_here.c, session_away.c: compiled for this machine, and for another. */
+bool library_load(Session *s, const char *path);
+bool library_run(Session *s, bool step, int threads, const Batch *b, TensorList *out);
+bool library_greedy(Session *s, bool step, int threads, const int32_t *prompt, int64_t np, int64_t n,
+                    int64_t *ids);
+bool away_check(Diag *d, Arena *a, const char *target); /* whether there is an emulator */
+bool away_run(Session *s, bool step, int threads, const Batch *b, TensorList *out);
+bool away_greedy(Session *s, int threads, const int32_t *prompt, int64_t np, int64_t n, int64_t *ids);
+
+#endif

@@ -1,0 +1,121 @@
+/* A session for another machine: the model as a program of its own, run by QEMU's user-mode emulator, that
+ * writes all it computes into a file (--dump, runtime/dump.c). */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "session.h"
+
+/* "aarch64" of "aarch64-linux-gnu" */
+static const char *arch_of(Arena *a, const char *target) {
+    return arena_strndup(a, target, strcspn(target, "-"));
+}
+
+/* The foreign libc, where Debian and its kin put it. */
+static const char *sysroot_of(Arena *a, const char *target) {
+    return arena_printf(a, "/usr/%s", target);
+}
+
+/* QEMU's name for the emulator that is there, or NULL. */
+static const char *find_emulator(Arena *a, const char *target) {
+    static const char *const endings[] = {"-static", ""};
+    for (int i = 0; i < 2; i++) {
+        const char *name = arena_printf(a, "qemu-%s%s", arch_of(a, target), endings[i]);
+        const char *argv[] = {name, "--version", NULL};
+        char *said;
+        if (spawn_and_wait(a, argv, &said) == 0) return name;
+    }
+    return NULL;
+}
+
+bool away_check(Diag *d, Arena *a, const char *target) {
+    if (!elf_machine(target))
+        return diag_error(d, (Loc){0}, "--target=%s: there is no way to run a model for it here", target);
+    if (!find_emulator(a, target))
+        return diag_error(d, (Loc){0},
+                          "--target=%s: needs QEMU to run: there is no qemu-%s-static or qemu-%s on PATH",
+                          target, arch_of(a, target), arch_of(a, target));
+    const char *lib = arena_printf(a, "%s/lib", sysroot_of(a, target));
+    if (!file_exists(lib))
+        return diag_error(
+            d, (Loc){0},
+            "--target=%s: needs that machine's libc to run: there is no %s (Debian: libc6-*-cross)", target,
+            lib);
+    return true;
+}
+
+/* Runs the program with the arguments given (up to NULL). */
+static bool run_program(Session *s, const char *const *arguments, char **said) {
+    const char *target = s->compiled.target.target->name;
+    const char *argv[16] = {find_emulator(s->a, target), "-L", sysroot_of(s->a, target), s->program};
+    for (int n = 4; n < 15 && *arguments; n++) argv[n] = *arguments++;
+    int status = argv[0] ? spawn_and_wait(s->a, argv, said) : -1;
+    if (status == 0) return true;
+    if (status == -1) return diag_error(s->d, (Loc){0}, "cannot start the emulator: %s", strerror(errno));
+    if (status == -2) return diag_error(s->d, (Loc){0}, "the emulator crashed: %s", *said);
+    return diag_error(s->d, (Loc){0}, "the compiled program failed: %s", *said);
+}
+
+static const char *ids_option(Session *s, const int32_t *ids, int64_t n) {
+    Text t = text_new(s->a);
+    for (int64_t i = 0; i < n; i++) text_add(&t, i ? ",%d" : "--ids=%d", ids[i]);
+    return t.s;
+}
+
+/* Where the program finds the rows of a sequence: in an option, or in a file. */
+static const char *input_option(Session *s, const Batch *b, int64_t row) {
+    const void *x = session_rows(s, b, row, 0, b->T);
+    if (!b->width) return ids_option(s, x, b->T);
+    const char *file = arena_printf(s->a, "%s/input", s->folder.path);
+    OutFile o;
+    if (!out_open(s->d, s->a, file, &o)) return NULL;
+    out_write(&o, x, (size_t)(b->T * b->width) * sizeof(float));
+    return out_commit(&o, false) ? arena_printf(s->a, "--input=%s", file) : NULL;
+}
+
+bool away_run(Session *s, bool step, int threads, const Batch *b, TensorList *list) {
+    Outputs out = session_outputs(s, b, list);
+    const char *dump = arena_printf(s->a, "%s/dump", s->folder.path);
+    size_t floats = 0;
+    for (int i = 0; i < out.n; i++) floats += (size_t)(b->T * out.width[i]);
+    for (int64_t row = 0; row < b->B; row++) {
+        const char *input = input_option(s, b, row);
+        const char *arguments[] = {input, arena_printf(s->a, "--dump=%s", dump),
+                                   step ? "--form=step" : "--form=chunk",
+                                   arena_printf(s->a, "--threads=%d", threads), NULL};
+        char *said;
+        if (!input || !run_program(s, arguments, &said)) return false;
+        size_t size;
+        const char *data = file_read_text(s->d, s->a, dump, &size);
+        if (!data) return false;
+        if (size < floats * sizeof(float) + (size_t)(BTC_STATE_HEADER + s->compiled.lowered.state_bytes))
+            return diag_error(s->d, (Loc){.file = dump}, "is too short: %zu bytes", size);
+        const float *f = (const float *)(const void *)data;
+        for (int i = 0; i < out.n; f += b->T * out.width[i], i++)
+            take_floats(out.data[i] + row * b->T * out.width[i], f, b->T * out.width[i]);
+        session_states(s, (const char *)f, b->B, row, list);
+        unlink(dump);
+    }
+    return true;
+}
+
+bool away_greedy(Session *s, int threads, const int32_t *prompt, int64_t np, int64_t n, int64_t *ids) {
+    if (s->taps != TAPS_NONE) BTC_BUG("a program with taps cannot generate");
+    const char *arguments[] = {ids_option(s, prompt, np),
+                               "--temperature=0",
+                               "--quiet",
+                               arena_printf(s->a, "--tokens=%lld", (long long)n),
+                               arena_printf(s->a, "--threads=%d", threads),
+                               NULL};
+    char *said;
+    if (!run_program(s, arguments, &said)) return false;
+    int64_t got = 0;
+    for (char *p = said, *end; got < n; p = end + 1) {
+        ids[got] = strtoll(p, &end, 10);
+        if (end == p) break;
+        got++;
+        if (*end != ',') break;
+    }
+    return got == n || diag_error(s->d, (Loc){0}, "the compiled program gave %lld of %lld tokens: %s",
+                                  (long long)got, (long long)n, said);
+}
