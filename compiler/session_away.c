@@ -1,9 +1,11 @@
 /* A session for another machine: the model as a program of its own, run by QEMU's user-mode emulator, that
  * writes all it computes into a file (--dump, runtime/dump.c). */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "link/elf_object.h"
 #include "session.h"
 
 /* "aarch64" of "aarch64-linux-gnu" */

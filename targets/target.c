@@ -56,8 +56,8 @@ static bool check_cpu(Diag *d, const Target *t, const char *cpu) {
     int n = 0;
     for (; t->cpus[n]; n++)
         if (!strcmp(t->cpus[n], cpu)) return true;
-    return diag_error(d, (Loc){0}, "%s: %s has no model \"%s\"%s", t->cpu_flag, t->name, cpu,
-                      diag_did_you_mean(d->arena, cpu, t->cpus, n));
+    return diag_error(d, (Loc){0}, "%s: %s has no model \"%s\"%s; btc list targets names them", t->cpu_flag,
+                      t->name, cpu, diag_did_you_mean(d->arena, cpu, t->cpus, n));
 }
 
 /* LLVM's messages are its own to free. */

@@ -7,12 +7,27 @@
 #include "desc/desc.h"
 #include "op.h"
 
+/* What is wrong with a tensor; of each kind the first one is told in full, the others only named. */
+typedef enum Fault { FAULT_MISSING, FAULT_SHAPE, FAULT_DTYPE, FAULT_COUNT } Fault;
+static const char *const FAULTS[] = {"missing as well", "of another shape than expected, too",
+                                     "no floating-point numbers either"};
+
+typedef struct Wrong {
+    const Op *op;           /* the weight that names it */
+    const char *name;       /* in full */
+    const RawTensor *found; /* NULL: missing */
+    const char *shape;      /* expected */
+} Wrong;
+
 typedef struct Check {
     Diag *d;
     Arena *a;
     const Module *m;
     WeightSet *w;
-    const char **names; /* of all tensors, for "did you mean" */
+    struct {
+        Wrong *items;
+        int n, cap;
+    } wrong[FAULT_COUNT];
 } Check;
 
 const char *desc_weight_name(Arena *a, const char *prefix, const char *name) {
@@ -62,47 +77,83 @@ static const char *shape_text(Arena *a, const int64_t *dim, int rank) {
     return t.s;
 }
 
-static bool check_tensor(Check *c, const Op *op, const char *name, const int64_t *dim, int rank) {
-    RawTensor *t = weights_find(c->w, name);
-    if (!t)
-        return diag_error(c->d, op->loc, "%s has no tensor \"%s\" (%s is expected)%s", c->w->name, name,
-                          shape_text(c->a, dim, rank), diag_did_you_mean(c->a, name, c->names, c->w->n));
-    t->used = true;
-    if (!same_but_ones(dim, rank, t->dim, t->rank))
-        return diag_error(c->d, op->loc, "%s: tensor \"%s\" is %s, expected the shape %s", t->file, name,
-                          raw_tensor_type(c->a, t), shape_text(c->a, dim, rank));
-    if (t->dt != DT_F32 && t->dt != DT_F64 && t->dt != DT_F16 && t->dt != DT_BF16)
-        return diag_error(c->d, op->loc, "%s: tensor \"%s\" holds %s, expected floating-point numbers",
-                          t->file, name, dtype_name(t->dt));
-    return true;
+static void add_wrong(Check *c, Fault fault, Wrong one) {
+    for (int i = 0; i < c->wrong[fault].n; i++) /* several statements may use one tensor */
+        if (strcmp(c->wrong[fault].items[i].name, one.name) == 0) return;
+    ARENA_PUSH(c->a, c->wrong[fault].items, c->wrong[fault].n, c->wrong[fault].cap, one);
 }
 
-static bool check_weight(Check *c, const Op *op, const char *prefix) {
+static void check_tensor(Check *c, const Op *op, const char *name, const int64_t *dim, int rank) {
+    RawTensor *t = weights_find(c->w, name);
+    Wrong one = {op, name, t, shape_text(c->a, dim, rank)};
+    if (!t) {
+        add_wrong(c, FAULT_MISSING, one);
+        return;
+    }
+    t->used = true;
+    if (!same_but_ones(dim, rank, t->dim, t->rank))
+        add_wrong(c, FAULT_SHAPE, one);
+    else if (t->dt != DT_F32 && t->dt != DT_F64 && t->dt != DT_F16 && t->dt != DT_BF16)
+        add_wrong(c, FAULT_DTYPE, one);
+}
+
+static void check_weight(Check *c, const Op *op, const char *prefix) {
     const char *name = desc_weight_name(c->a, prefix, attr_str(op, "name", ""));
     Type ty = op->out[0]->type;
     bool stacked = strchr(name, '{') != NULL;
     int64_t n = desc_weight_count(name);
-    if (stacked && (ty.rank == 0 || ty.dim[0] != n))
-        return diag_error(c->d, op->loc, "\"%s\" stacks %lld tensors, but the shape is %s", name,
-                          (long long)n, shape_text(c->a, ty.dim, ty.rank));
-    bool ok = true;
+    if (stacked && (ty.rank == 0 || ty.dim[0] != n)) {
+        diag_error(c->d, op->loc, "\"%s\" stacks %lld tensors, but the shape is %s", name, (long long)n,
+                   shape_text(c->a, ty.dim, ty.rank));
+        return;
+    }
     for (int64_t k = 0; k < n; k++)
-        ok &= check_tensor(c, op, desc_weight_part(c->a, name, k), ty.dim + stacked, ty.rank - stacked);
-    return ok;
+        check_tensor(c, op, desc_weight_part(c->a, name, k), ty.dim + stacked, ty.rank - stacked);
 }
 
-static bool check_func(Check *c, const Func *f, const char *prefix, int depth) {
-    bool ok = true;
+static void check_func(Check *c, const Func *f, const char *prefix, int depth) {
     OPS_OF (f->body, op) {
         if (op->def->pattern == PAT_CALL) {
             const Func *g = ir_func_find(c->m, attr_str(op, "func", ""));
             const char *inner = desc_weight_name(c->a, prefix, attr_str(op, "prefix", ""));
-            if (g && depth < 64) ok &= check_func(c, g, inner, depth + 1);
+            if (g && depth < 64) check_func(c, g, inner, depth + 1);
         } else if (strcmp(op->def->name, "weight") == 0) {
-            ok &= check_weight(c, op, prefix);
+            check_weight(c, op, prefix);
         }
     }
-    return ok;
+}
+
+/* The nearest name that nothing uses: a used one cannot have been meant. */
+static const char *did_you_mean(Check *c, const char *name) {
+    const char **spare = ARENA_ARRAY(c->a, const char *, c->w->n + 1);
+    int n = 0;
+    for (int i = 0; i < c->w->n; i++)
+        if (!c->w->tensors[i].used) spare[n++] = c->w->tensors[i].name;
+    return diag_did_you_mean(c->a, name, spare, n);
+}
+
+static void report(Check *c, Fault fault) {
+    enum { NAMED = 4 };
+    const Wrong *all = c->wrong[fault].items, *w = all;
+    int n = c->wrong[fault].n;
+    if (n == 0) return;
+    Loc loc = {.file = w->found ? w->found->file : c->w->name};
+    if (fault == FAULT_MISSING)
+        diag_error(c->d, w->op->loc, "%s has no tensor \"%s\" (%s is expected)%s", c->w->name, w->name,
+                   w->shape, did_you_mean(c, w->name));
+    else if (fault == FAULT_SHAPE)
+        diag_error(c->d, w->op->loc, "%s: tensor \"%s\" is %s, expected the shape %s", w->found->file,
+                   w->name, raw_tensor_type(c->a, w->found), w->shape);
+    else
+        diag_error(c->d, w->op->loc, "%s: tensor \"%s\" holds %s, expected floating-point numbers",
+                   w->found->file, w->name, dtype_name(w->found->dt));
+    if (n == 1) return;
+    Text t = text_new(c->a);
+    for (int i = 1; i < n && i <= NAMED; i++)
+        text_add(&t, "%s\"%s\"%s", i > 1 ? ", " : "", all[i].name,
+                 fault == FAULT_MISSING ? did_you_mean(c, all[i].name) : "");
+    if (n - 1 > NAMED) text_add(&t, " and %d more", n - 1 - NAMED);
+    diag_note(c->d, loc, "%s: %s", FAULTS[fault], t.s);
 }
 
 static bool is_ignored(Arena *a, const char *patterns, const char *name) {
@@ -134,9 +185,10 @@ static bool check_surplus(Check *c) {
 }
 
 bool desc_check_weights(Diag *d, Arena *a, const Module *m, WeightSet *w) {
-    Check c = {.d = d, .a = a, .m = m, .w = w, .names = ARENA_ARRAY(a, const char *, w->n + 1)};
-    for (int i = 0; i < w->n; i++) c.names[i] = w->tensors[i].name;
+    Check c = {.d = d, .a = a, .m = m, .w = w};
+    int errors = d->errors;
     const Func *f = ir_func_find(m, "main");
-    bool ok = f && check_func(&c, f, "", 0);
-    return ok && check_surplus(&c);
+    if (f) check_func(&c, f, "", 0);
+    for (int i = 0; i < FAULT_COUNT; i++) report(&c, (Fault)i);
+    return f && d->errors == errors && check_surplus(&c);
 }

@@ -283,6 +283,11 @@ bool desc_open_weights(Diag *d, Arena *a, const char *file, const char *text, si
     Json j;
     bool ok = parse(d, a, file, text, size, &j);
     const cJSON *w = ok ? json_get(j.root, "weights") : NULL;
+    bool foreign = ok && !json_get(j.root, "btc") &&
+                   (json_get(j.root, "architectures") || json_get(j.root, "model_type"));
+    if (foreign)
+        ok = json_error(&j, j.root, "",
+                        "is the configuration of a checkpoint, not a description: give its folder");
     if (ok && !w) ok = json_error(&j, j.root, "", "the description names no \"weights\"");
     bool list = cJSON_IsArray(w), first = true;
     if (ok && list && !w->child) ok = json_error(&j, w, "weights", "names no file");

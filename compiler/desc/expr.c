@@ -182,7 +182,8 @@ static bool weight_shape(Lex *l, int64_t *dim, int *rank) {
         int64_t v;
         if (!size_sum(l, &v)) return false;
         if (v < 1 || v > MAX_DIM_SIZE || __builtin_mul_overflow(all, v, &all) || all > INT64_MAX / 16)
-            return lex_error(l, at, "the size is %lld", (long long)v);
+            return lex_error(l, at, "a size must be from 1 to %lld, this is %lld", (long long)MAX_DIM_SIZE,
+                             (long long)v);
         dim[(*rank)++] = v;
     } while (lex_accept(l, ','));
     return lex_expect(l, ']');

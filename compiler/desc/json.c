@@ -40,7 +40,7 @@ static bool check_nesting(const Json *j) {
 static char *quote_python_words(Arena *a, const char *text, size_t size) {
     static const struct {
         const char *word, *as;
-    } words[] = {{"-Infinity", "\"-inf\"   "}, {"Infinity", "\"+inf\"  "}, {"NaN", "\"N\""}};
+    } words[] = {{"-Infinity", "\"-inf\"   "}, {"Infinity", "\"+inf\"  "}, {"NaN", "\"" JSON_NAN "\""}};
     char *t = arena_strndup(a, text, size);
     bool in_string = false;
     for (size_t i = 0; i < size; i++) {
@@ -153,6 +153,7 @@ bool json_check_keys(const Json *j, const cJSON *object, const char *path, const
 const char *json_what(Arena *a, const cJSON *n) {
     if (!n) return "nothing";
     if (cJSON_IsNumber(n)) return arena_printf(a, "the number %s", json_number(a, n->valuedouble));
+    if (cJSON_IsString(n) && strcmp(n->valuestring, JSON_NAN) == 0) return "NaN";
     if (cJSON_IsString(n)) return arena_printf(a, "the string \"%.60s\"", n->valuestring);
     if (cJSON_IsBool(n)) return cJSON_IsTrue(n) ? "true" : "false";
     if (cJSON_IsNull(n)) return "null";

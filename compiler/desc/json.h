@@ -20,9 +20,10 @@ typedef struct Json {
 
 typedef enum JsonFlag {
     /* NaN, Infinity and -Infinity stand bare in configurations written by Python; they are read as the
-     * strings "N", "+inf" and "-inf" (same length or shorter, so that places stay right). */
+     * strings JSON_NAN, "+inf" and "-inf" (same length or shorter, so that places stay right). */
     JSON_PYTHON = 1,
 } JsonFlag;
+#define JSON_NAN "\1" /* a character that no other string holds as it is */
 
 /* Parses and checks: size, nesting, NUL characters, numbers beyond double, keys given twice.
  * false: messages are filed; json_free is still allowed. */

@@ -119,9 +119,25 @@ bool cfg_error(Cfg *c, const char *key, const char *fmt, ...) {
     return json_error(&c->ctx->json, n ? n : c->node, key_path(c, key), "%s", msg);
 }
 
+/* Names the nearest key of the file that nothing else reads: it may be a typo of this one. */
+static void missing(Cfg *c, const char *key) {
+    const char *keys[256];
+    int n = 0;
+    for (const cJSON *e = c->node ? c->node->child : NULL; e && n < 256; e = e->next) {
+        bool seen = false;
+        for (int i = 0; i < c->nseen; i++) seen = seen || strcmp(c->seen[i], e->string) == 0;
+        for (size_t i = 0; i < sizeof HARMLESS / sizeof *HARMLESS; i++)
+            seen = seen || strcmp(HARMLESS[i], e->string) == 0;
+        if (!seen) keys[n++] = e->string;
+    }
+    const char *near = diag_nearest(key, keys, n);
+    cfg_error(c, key, "the key is missing%s",
+              near ? arena_printf(c->ctx->a, " (the file has \"%s\")", near) : "");
+}
+
 int64_t cfg_int(Cfg *c, const char *key, int64_t otherwise) {
     const cJSON *n = look(c, key);
-    if (!n && otherwise == REQUIRED) return cfg_error(c, key, "the key is missing"), 1;
+    if (!n && otherwise == REQUIRED) return missing(c, key), 1;
     if (!n) return otherwise;
     int64_t v = 1;
     json_int(&c->ctx->json, n, key_path(c, key), 0, INT32_MAX, &v);
@@ -147,7 +163,7 @@ static double read_float(Cfg *c, const char *key, const cJSON *n) {
     const char *s = cJSON_IsString(n) ? n->valuestring : "";
     const char *sign = *s == '+' || *s == '-' ? s + 1 : s;
     if (!strcasecmp(sign, "inf") || !strcasecmp(sign, "infinity")) return *s == '-' ? -INFINITY : INFINITY;
-    if (!strcasecmp(s, "nan") || !strcmp(s, "N"))
+    if (!strcasecmp(s, "nan") || !strcmp(s, JSON_NAN))
         cfg_error(c, key, "is NaN, which is no number to compute with");
     else
         cfg_error(c, key, "must be a number, got %s", json_what(c->ctx->a, n));

@@ -218,15 +218,28 @@ static const char *known_importers(Arena *a) {
     return t.s;
 }
 
+/* Nearest of all the words that importers accept. */
+static const char *nearest_architecture(Arena *a, const char *arch) {
+    const char **words = NULL;
+    int n = 0, cap = 0;
+    for (int i = 0; i < IMPORTER_COUNT; i++) {
+        ARENA_PUSH(a, words, n, cap, IMPORTERS[i]->name);
+        for (const char *p = IMPORTERS[i]->accepts; *p; p += *p == ' ') {
+            size_t word = strcspn(p, " ");
+            ARENA_PUSH(a, words, n, cap, arena_strndup(a, p, word));
+            p += word;
+        }
+    }
+    return diag_did_you_mean(a, arch, words, n);
+}
+
 static const Importer *find_importer(ImportCtx *x, const char *arch) {
     if (arch) {
         const Importer *imp = find_by_name(arch);
-        const char *names[64];
-        for (int i = 0; i < IMPORTER_COUNT; i++) names[i] = IMPORTERS[i]->name;
         if (!imp)
             diag_error(x->d, (Loc){.file = x->path},
                        "no importer for the architecture \"%s\"%s; there are: %s", arch,
-                       diag_did_you_mean(x->a, arch, names, IMPORTER_COUNT), known_importers(x->a));
+                       nearest_architecture(x->a, arch), known_importers(x->a));
         return x->arch = arch, imp;
     }
     const cJSON *list = json_get(x->cfg.node, "architectures"), *type = json_get(x->cfg.node, "model_type");
@@ -242,8 +255,8 @@ static const Importer *find_importer(ImportCtx *x, const char *arch) {
             return x->arch = IMPORTERS[i]->name, IMPORTERS[i];
     const char *what = said[0] ? said[0] : said[1];
     if (what)
-        import_error(x, "no importer for the architecture \"%s\"; there are: %s", what,
-                     known_importers(x->a));
+        import_error(x, "no importer for the architecture \"%s\"%s; there are: %s", what,
+                     nearest_architecture(x->a, what), known_importers(x->a));
     else
         import_error(
             x, "neither configuration nor tensor names tell the architecture; give it with --arch=NAME: %s",

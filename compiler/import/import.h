@@ -124,6 +124,8 @@ typedef struct Attention {
     const char *module; /* "self_attn" */
     Rope rope;
 } Attention;
+/* num_key_value_heads, by default `heads`, which must be a multiple of it. */
+int64_t cfg_kv_heads(Cfg *c, int64_t heads);
 /* x = x + attention(u); dims D H G K. */
 void st_attention(ImportCtx *x, cJSON *ops, const Attention *t);
 /* f = down(act(gate u) * up u) into `out`; dims D, F. */

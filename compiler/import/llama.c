@@ -66,7 +66,7 @@ static cJSON *import(ImportCtx *x) {
     if (!c->node) return import_error(x, "there is no config.json, which a %s model needs", fam->word), NULL;
     int64_t layers = cfg_layers(c, "num_hidden_layers", REQUIRED), D = cfg_size(c, "hidden_size", REQUIRED),
             H = cfg_size(c, "num_attention_heads", REQUIRED);
-    int64_t G = cfg_size(c, "num_key_value_heads", H), K = cfg_size(c, "head_dim", D / H ? D / H : 1);
+    int64_t G = cfg_kv_heads(c, H), K = cfg_size(c, "head_dim", D / H ? D / H : 1);
     int64_t V = cfg_size(c, "vocab_size", REQUIRED), F = cfg_size(c, "intermediate_size", REQUIRED);
     int64_t positions = cfg_size(c, "max_position_embeddings", 2048);
     const char *act = cfg_act(c, "hidden_act", "silu");

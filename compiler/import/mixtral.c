@@ -27,7 +27,7 @@ static cJSON *import(ImportCtx *x) {
     if (!c->node) return import_error(x, "there is no config.json, which a Mixtral model needs"), NULL;
     int64_t layers = cfg_layers(c, "num_hidden_layers", REQUIRED), D = cfg_size(c, "hidden_size", REQUIRED),
             H = cfg_size(c, "num_attention_heads", REQUIRED);
-    int64_t G = cfg_size(c, "num_key_value_heads", H), K = cfg_size(c, "head_dim", D / H ? D / H : 1);
+    int64_t G = cfg_kv_heads(c, H), K = cfg_size(c, "head_dim", D / H ? D / H : 1);
     int64_t V = cfg_size(c, "vocab_size", REQUIRED), F = cfg_size(c, "intermediate_size", REQUIRED);
     int64_t E = cfg_size(c, "num_local_experts", 8), C = cfg_size(c, "num_experts_per_tok", 2);
     int64_t positions = cfg_size(c, "max_position_embeddings", 131072);

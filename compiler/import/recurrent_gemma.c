@@ -93,7 +93,7 @@ static cJSON *import(ImportCtx *x) {
     if (!c->node) return import_error(x, "there is no config.json, which RecurrentGemma needs"), NULL;
     int64_t layers = cfg_layers(c, "num_hidden_layers", 26), D = cfg_size(c, "hidden_size", 2560),
             H = cfg_size(c, "num_attention_heads", 10);
-    int64_t G = cfg_size(c, "num_key_value_heads", H), K = cfg_size(c, "head_dim", D / H ? D / H : 1);
+    int64_t G = cfg_kv_heads(c, H), K = cfg_size(c, "head_dim", D / H ? D / H : 1);
     int64_t V = cfg_size(c, "vocab_size", 256000), F = cfg_size(c, "intermediate_size", 7680) / 2;
     int64_t R = cfg_size(c, "lru_width", D), W = cfg_size(c, "conv1d_width", 4);
     double cap = cfg_float(c, "logits_soft_cap", 30);

@@ -79,6 +79,15 @@ static void scale_longrope(Cfg *c, Cfg *top, Rope *r, double *freq, int n, int64
     }
 }
 
+int64_t cfg_kv_heads(Cfg *c, int64_t heads) {
+    int64_t n = cfg_size(c, "num_key_value_heads", heads);
+    if (heads % n == 0 || import_failed(c->ctx)) return n;
+    cfg_error(c, "num_key_value_heads",
+              "%lld heads of keys are not shared evenly by num_attention_heads, %lld", (long long)n,
+              (long long)heads);
+    return n;
+}
+
 static const char *number_list(Arena *a, const double *v, int n) {
     Text t = text_new(a);
     for (int i = 0; i < n; i++) text_add(&t, "%s%.17g", i ? ", " : "[", v[i]);
@@ -97,11 +106,18 @@ Rope cfg_rope(Cfg *c, int64_t head_dim, double theta, double partial, int64_t ma
     const char *type = cfg_str(&p, "rope_type", cfg_str(&p, "type", "default"));
     cfg_skip(&p, "type");
     Rope r = {.theta = theta, .scale = 1};
+    if (import_failed(c->ctx)) return r; /* what follows from a wrong number needs no message of its own */
+    if (!(partial > 0 && partial <= 1)) {
+        cfg_error(&p, "partial_rotary_factor", "must be above 0 and at most 1, is %g", partial);
+        return r;
+    }
     int64_t dims = (int64_t)((double)head_dim * partial);
     if (dims != head_dim) r.dims = dims;
     if (!(theta > 1) || dims < 2 || dims % 2 || dims > head_dim || dims / 2 > MAX_FREQS) {
-        cfg_error(c, "rope_theta", "no rotation of %lld of %lld components with base %g is possible",
-                  (long long)dims, (long long)head_dim, theta);
+        cfg_error(cfg_has(&p, "rope_theta") ? &p : c, "rope_theta",
+                  "no rotation of %lld of %lld components with base %g is possible: it takes an even number "
+                  "of components, at most %d, and a base above 1",
+                  (long long)dims, (long long)head_dim, theta, 2 * MAX_FREQS);
         return r;
     }
     int n = (int)(dims / 2);

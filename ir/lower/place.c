@@ -38,6 +38,14 @@ static void mark_lifetimes(FuncPlan *p) {
     }
 }
 
+/* Whether an anchor reads v itself: it may look at other rows, heads or channels of v after it has written
+ * some of its own results. What hangs on it reads v at the very place that it then writes. */
+static bool anchor_reads(const Stage *s, const Value *v) {
+    for (int i = 0; s->anchor && i < s->anchor->nin; i++)
+        if (s->anchor->in[i] && lw_base(s->anchor->in[i], NULL) == v) return true;
+    return false;
+}
+
 /* May result r lie in the memory of parameter j? Not if j is read after r's writing began, except by the same
  * thread at the same place. (Same epoch: plan_barriers has put a barrier where needed.) */
 bool plan_may_alias(FuncPlan *p, int r, int j) {
@@ -48,6 +56,7 @@ bool plan_may_alias(FuncPlan *p, int r, int j) {
         return false;
     for (int q = 0; q < p->f->nresults; q++) /* the parameter itself is returned, too */
         if (q != r && lw_base(p->f->results[q], NULL) == param) return false;
+    if (anchor_reads(p->stages[i->stage], param)) return false;
     for (int k = i->stage; k < p->n; k++) {
         Read *reads;
         int n = stage_reads(p, p->stages[k], &reads);

@@ -63,6 +63,7 @@ static void anchor_shape(Stage *s, const Op *op) {
     Type t = op->out[0]->type;
     s->I = t.rank ? t.dim[t.rank - 1] : 1;
     s->O = s->I ? type_count(t) / s->I : 1;
+    if (op->def == OP_TABLE[OP_concat]) s->I *= s->O, s->O = 1; /* its pieces end anywhere in a row */
     int64_t groups = attr_int(op, "groups", 1);
     if (op->def->pattern == PAT_ROW && groups > 1) s->O *= groups, s->I /= groups;
 }

@@ -177,6 +177,30 @@ UNARY_OPS(UNARY)
                            .lower_elem = lower_##id};
 BINARY_OPS(BINARY)
 
+static bool infer_per_token(Diag *d, Func *f, Op *op) {
+    if (!infer_broadcast(d, f, op)) return false;
+    op->out[0]->type.seq = true;
+    return true;
+}
+
+static void eval_per_token(EvalCtx *c) {
+    View x = view(c, 0);
+    EACH(c, VAL(x));
+}
+
+const OpDef op_per_token = {
+    .name = "per_token",
+    .pattern = PAT_ELEMENTWISE,
+    .doc = "The same numbers for every token: gives a constant the dimension T, for ops whose operands have it.",
+    .formula = "y_t = x",
+    .source = ELEMENTARY,
+    .sig = "x:any -> y",
+    .infer = infer_per_token,
+    .eval = eval_per_token,
+    .cost = cost_one,
+    .lower_elem = lower_per_token,
+};
+
 static void eval_where(EvalCtx *c) {
     View cond = view(c, 0), a = view(c, 1), b = view(c, 2);
     EACH(c, VAL(cond) != 0 ? VAL(a) : VAL(b));

@@ -11,6 +11,7 @@
 #define C(v) lb_f32(b, v)
 
 SELF(copy, x)
+SELF(per_token, x)
 SELF(neg, lb_neg(b, x))
 SELF(abs, lb_abs(b, x))
 SELF(square, lb_mul(b, x, x))

@@ -236,8 +236,7 @@ static void test_weights(void) {
     CHECK_STR_CONTAINS(d.log.s, "the model does not use \"l.1.z.freq\"");
     CHECK(check_weights(&d, lax, good, 7));
     CHECK(!check_weights(&d, json, good, 5));
-    CHECK_STR_CONTAINS(d.log.s,
-                       "has no tensor \"l.1.scale\" ([4] is expected) (did you mean \"l.0.scale\"?)");
+    CHECK_STR_CONTAINS(d.log.s, "has no tensor \"l.1.scale\" ([4] is expected)\n");
     good[5].dim[0] = 5;
     CHECK(!check_weights(&d, json, good, 6));
     CHECK_STR_CONTAINS(d.log.s, "tensor \"l.1.scale\" is f32[5], expected the shape [4]");

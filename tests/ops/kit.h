@@ -1,7 +1,7 @@
 /* Random modules for holding compiled ops against the interpreter. A module has one input row of many
  * columns; every operand that is an activation is a piece of it, every other one a weight. An instance of an
- * op stands in main, or in a block that main calls twice with different pieces and weights. What is drawn into
- * a column or a weight depends on what the operand means: decays, steps, gates. */
+ * op stands in main, or in a block that main calls twice with different pieces and weights. What is drawn
+ * into a column or a weight depends on what the operand means: decays, steps, gates. */
 #ifndef BTC_TESTS_OPS_KIT_H
 #define BTC_TESTS_OPS_KIT_H
 
@@ -95,7 +95,7 @@ static inline float *draw_input(Kit *k, int64_t rows) {
         for (int64_t t = 0; t < rows; t++) ids[t] = (int32_t)rng_int(&k->r, 0, VOCAB - 1);
         return (float *)(void *)ids;
     }
-    float *x = ARENA_ARRAY(k->a, float, rows *k->width);
+    float *x = ARENA_ARRAY(k->a, float, rows * k->width);
     for (int64_t t = 0; t < rows; t++)
         for (int i = 0; i < k->npieces; i++) {
             const Piece *p = &k->pieces[i];
@@ -193,7 +193,7 @@ static inline Domain domain_of(const Kit *k, const OpDef *def, const char *opera
     if (def == &op_power && one_of(operand, " a ")) return POSITIVE;
     if (def == &op_div && one_of(operand, " b ")) return POSITIVE;
     if (def == &op_linear_experts && one_of(operand, " index ")) return LIVELY;
-    if (k->wide && (def->pattern == PAT_ELEMENTWISE || def == &op_softmax || def == &op_attend))
+    if (k->wide && (def->pattern == PAT_ELEMENTWISE || def == &op_softmax))
         return def == &op_power || def == &op_exp ? LIVELY : WIDE;
     return LIVELY;
 }
@@ -333,14 +333,15 @@ static inline bool kit_draw(Kit *k, const OpDef *def, int64_t (*size)(Rng *, con
     bool in_main = def == &op_embed || rng_int(&k->r, 0, 2) == 0;
     const char *label = arena_printf(k->a, "%s#%d", def->name, k->blocks);
     k->wide = rng_int(&k->r, 0, 1), k->block = NULL, k->nparams = 0;
-    if (!in_main)
-        k->block = ir_func_new(k->m, arena_printf(k->a, "b%d", k->blocks), LEVEL_MODEL);
+    if (!in_main) k->block = ir_func_new(k->m, arena_printf(k->a, "b%d", k->blocks), LEVEL_MODEL);
     Op *op = draw_op(k, def, size);
     Func *block = k->block;
     if (op) add_results(k, def, op, label), k->blocks++;
     k->block = NULL;
-    if (block && (!op || block->nparams == 0)) ir_func_remove(k->m, block);
-    else if (block) call_block(k, block, label);
+    if (block && (!op || block->nparams == 0))
+        ir_func_remove(k->m, block);
+    else if (block)
+        call_block(k, block, label);
     return op != NULL;
 }
 
@@ -351,7 +352,8 @@ static inline int by_tensor_name(const void *x, const void *y) {
 /* Closes the module; a model with a copy of it (compiling changes a module) and the weights. */
 static inline bool kit_model(Kit *k, Model *out) {
     if (k->input->type.dt == DT_F32) k->input->type.dim[0] = k->width;
-    *out = (Model){.arena = k->a, .path = "ops", .description = (char *)(uintptr_t)"ops", .description_size = 3};
+    *out = (Model){
+        .arena = k->a, .path = "ops", .description = (char *)(uintptr_t) "ops", .description_size = 3};
     qsort(k->weights, (size_t)k->nweights, sizeof *k->weights, by_tensor_name);
     out->weights = (WeightSet){.arena = k->a, .tensors = k->weights, .n = k->nweights, .name = "drawn"};
     out->module = ir_parse(&k->d, k->a, "ops", ir_print_module(k->a, k->m));

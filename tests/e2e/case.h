@@ -1,0 +1,158 @@
+/* A conformance case opened for the end-to-end tests: what goes in, what should come out, how far off it may
+ * be; see tests/conformance/README.md. */
+#ifndef BTC_TESTS_CASE_H
+#define BTC_TESTS_CASE_H
+
+#include <dirent.h>
+#include <math.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <cjson/cJSON.h>
+
+#include "check.h"
+#include "session.h"
+
+/* Cases that must be there and pass, whatever else lies in the folder. */
+static const char *const CASES_OF_OURS[] = {
+    "hf-mamba",
+    "hf-mamba-tiedless",
+    "hf-mamba2",
+    "hf-mamba2-limit",
+    "hf-llama",
+    "hf-mamba2-codestral",
+    "hf-llama3-rope",
+    "hf-mixtral",
+    "hf-recurrent-gemma-window",
+    "hf-qwen2",
+    "hf-qwen3",
+    "hyena-order3-standalone",
+    "hyena-lm",
+    "hyena-order2",
+    "hyena-order3",
+    "hf-recurrent-gemma",
+    "rwkv7",
+    NULL,
+};
+
+typedef struct Case {
+    Arena *arena;
+    Diag diag;
+    const char *name;   /* of the folder */
+    const char *folder; /* its path */
+    const char *same;   /* the same weights in another file, or NULL */
+    WeightSet expect;
+    const RawTensor *input, *prompt, *ids; /* prompt, ids: NULL where there is nothing to decode */
+    cJSON *json;
+} Case;
+
+static inline bool case_is_ours(const char *name) {
+    for (int i = 0; CASES_OF_OURS[i]; i++)
+        if (!strcmp(CASES_OF_OURS[i], name)) return true;
+    return false;
+}
+
+/* Whether btc claims to take the checkpoint; no message where it does not. */
+static inline bool case_is_imported(const char *folder) {
+    Arena *a = arena_new();
+    Diag quiet = diag_new(a, NULL);
+    ModelOptions o = {0};
+    Model m;
+    bool ok = model_open(&quiet, a, folder, &o, &m);
+    model_close(&m);
+    arena_free(a);
+    return ok;
+}
+
+/* The names of the cases to run in `root`: ours, and others that btc can read; ends with NULL. */
+static inline const char **case_list(Arena *a, const char *root) {
+    struct dirent **all;
+    int n = scandir(root, &all, NULL, alphasort), count = 0;
+    const char **names = ARENA_ARRAY(a, const char *, n > 0 ? n + 1 : 1);
+    for (int i = 0; i < n; i++) {
+        const char *name = arena_strdup(a, all[i]->d_name), *folder = arena_printf(a, "%s/%s", root, name);
+        free(all[i]);
+        if (!file_exists(arena_printf(a, "%s/case.json", folder))) continue;
+        if (case_is_ours(name) || case_is_imported(folder))
+            names[count++] = name;
+        else
+            printf("%s: skipped, btc does not take such checkpoints\n", name);
+    }
+    if (n >= 0) free(all);
+    for (int i = 0; CASES_OF_OURS[i]; i++) {
+        bool found = false;
+        for (int k = 0; k < count; k++) found |= !strcmp(names[k], CASES_OF_OURS[i]);
+        if (!CHECK(found)) fprintf(stderr, "    no case %s in %s\n", CASES_OF_OURS[i], root);
+    }
+    return names;
+}
+
+static inline bool case_open(Case *c, const char *root, const char *name) {
+    *c = (Case){.arena = arena_new(), .name = name};
+    c->diag = diag_new(c->arena, stderr);
+    c->folder = arena_printf(c->arena, "%s/%s", root, name);
+    const char *file = arena_printf(c->arena, "%s/case.json", c->folder);
+    const char *text = file_read_text(&c->diag, c->arena, file, NULL);
+    c->json = text ? cJSON_Parse(text) : NULL;
+    const char *expected = arena_printf(c->arena, "%s/expected.safetensors", c->folder);
+    if (!CHECK(c->json != NULL) || !CHECK(weights_open(&c->diag, c->arena, expected, &c->expect)))
+        return false;
+    const cJSON *same = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(c->json, "same_weights"), 0);
+    if (cJSON_IsString(same)) c->same = arena_printf(c->arena, "%s/%s", c->folder, same->valuestring);
+    c->input = weights_find(&c->expect, "input_ids");
+    if (!c->input) c->input = weights_find(&c->expect, "input");
+    c->prompt = weights_find(&c->expect, "greedy.prompt");
+    c->ids = weights_find(&c->expect, "greedy.ids");
+    return CHECK(c->input != NULL);
+}
+
+static inline void case_close(Case *c) {
+    weights_close(&c->expect);
+    cJSON_Delete(c->json);
+    arena_free(c->arena);
+}
+
+static inline bool case_is_input(const char *name) {
+    return !strcmp(name, "input_ids") || !strcmp(name, "input") || !strncmp(name, "greedy.", 7);
+}
+
+/* Every expected tensor against what a run gave; each counts as a check, error <= share * tolerance. Returns
+ * the largest error, as a share of its tolerance. */
+static inline double case_compare(const Case *c, const char *how, const TensorList *got, double share) {
+    const cJSON *tolerances = cJSON_GetObjectItemCaseSensitive(c->json, "tolerance");
+    double worst = 0;
+    for (int i = 0; i < c->expect.n; i++) {
+        const RawTensor *want = &c->expect.tensors[i], *g = tensor_find(got, want->name);
+        const cJSON *tolerance = cJSON_GetObjectItemCaseSensitive(tolerances, want->name);
+        if (case_is_input(want->name)) continue;
+        if (!CHECK(cJSON_IsNumber(tolerance) && g)) {
+            fprintf(stderr, "    %s, %s: no %s\n", c->name, how, want->name);
+            continue;
+        }
+        Difference e = tensor_difference(g, want);
+        double ratio = e.max_error / tolerance->valuedouble;
+        if (!CHECK(ratio <= share))
+            fprintf(stderr, "    %s, %s, %s: error %.3g, tolerance %.3g\n", c->name, how, want->name,
+                    e.max_error, tolerance->valuedouble);
+        worst = fmax(worst, ratio);
+    }
+    return worst;
+}
+
+/* Greedy decoding by the session; one check. */
+static inline void case_greedy(const Case *c, Session *s, const char *form, int threads) {
+    if (!c->prompt || !c->ids) return;
+    int64_t n = raw_tensor_count(c->ids), *ids = ARENA_ARRAY(c->arena, int64_t, n);
+    bool ok = session_greedy(s, form, threads, c->prompt, n, ids);
+    for (int64_t i = 0; i < n; i++) ok = ok && (double)ids[i] == dtype_load(c->ids->dt, c->ids->data, i);
+    if (!CHECK(ok)) fprintf(stderr, "    %s, %s: greedy.ids differ\n", c->name, form);
+}
+
+static inline double case_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+#endif

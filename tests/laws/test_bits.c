@@ -1,0 +1,351 @@
+/* What runtime/btc.h promises, over all architectures of the conformance cases: the same bits for every
+ * number of threads, alone or in a batch in any slot, for a prompt cut at multiples of the chunk, after save,
+ * restore and fork, and from two host threads at once. Where only closeness is promised (other cuts, steps
+ * against chunks, the states of both), TOLERANCE times the largest value is allowed. */
+#include <dirent.h>
+#include <math.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "tools/check.h"
+#include "tools/compiled.h"
+
+enum { TOKENS = 49, SEQUENCES = 8, THREADS = 3 };
+static const double TOLERANCE = 1e-4;
+
+typedef struct Bench {
+    Arena *a;
+    const char *name;
+    const btc_api *api;
+    const btc_model *m;
+    const btc_info *info;
+    Loaded loaded;
+    int64_t T, width, row;   /* tokens, numbers of an output, bytes of an input row */
+    char *x[SEQUENCES];      /* inputs */
+    float *whole;            /* [T, width]: sequence 0 as one prompt */
+    float *steps[SEQUENCES]; /* [T, width]: each sequence alone, step by step */
+    void *whole_state, *step_state;
+    void *work;
+} Bench;
+
+/* CHECK, and the model's name when it does not hold. */
+#define HOLDS(b, cond)                                                                                       \
+    do {                                                                                                     \
+        if (!CHECK(cond))                                                                                    \
+            fprintf(stderr, "    in %s, chunk %lld\n", (b)->name, (long long)(b)->info->chunk);              \
+    } while (0)
+
+/* ---- inputs ---- */
+
+static double next_random(uint64_t *s) {
+    *s = *s * 6364136223846793005u + 1442695040888963407u;
+    return (double)(*s >> 11) / 9007199254740992.0;
+}
+
+static char *draw_input(const Bench *b, int sequence) {
+    uint64_t seed = (uint64_t)sequence + 1;
+    char *x = arena_alloc(b->a, (size_t)(b->T * b->row));
+    int32_t *ids = (int32_t *)(void *)x;
+    float *features = (float *)(void *)x;
+    for (int64_t i = 0; i < b->T * b->row / 4; i++) {
+        if (b->info->kind == BTC_TOKENS)
+            ids[i] = (int32_t)(next_random(&seed) * (double)b->info->vocab);
+        else
+            features[i] = (float)(2 * next_random(&seed) - 1);
+    }
+    return x;
+}
+
+/* ---- small helpers ---- */
+
+static float *floats(const Bench *b, int64_t n) {
+    return ARENA_ARRAY(b->a, float, n);
+}
+static void *fresh(Bench *b) {
+    return new_state(b->a, &b->loaded);
+}
+
+static bool same(const float *x, const float *y, int64_t n) {
+    return !memcmp(x, y, sizeof *x * (size_t)n);
+}
+
+static bool same_state(const Bench *b, const void *x, const void *y) {
+    return !memcmp(x, y, (size_t)b->info->state_bytes);
+}
+
+static bool close_to(const float *x, const float *y, int64_t n) {
+    double largest = 0, worst = 0;
+    for (int64_t i = 0; i < n; i++) {
+        largest = fmax(largest, fabs((double)y[i]));
+        double e = fabs((double)x[i] - (double)y[i]);
+        if (!(e <= worst)) worst = e; /* a NaN stays */
+    }
+    bool ok = worst <= TOLERANCE * largest;
+    if (!ok) fprintf(stderr, "    off by %.3g of %.3g\n", worst, largest);
+    return ok;
+}
+
+/* Rows [at, at+n) of sequence s, all outputs. */
+static void prefill(Bench *b, void *state, int s, int64_t at, int64_t n, int threads, float *out) {
+    btc_status st = b->api->prefill_all(b->m, state, b->work, threads, b->x[s] + at * b->row, n, out);
+    HOLDS(b, st == BTC_OK);
+}
+
+/* Sequence 0 in pieces; sizes end with 0, the last piece takes the rest. */
+static float *in_pieces(Bench *b, void *state, const int64_t *sizes, int threads) {
+    float *out = floats(b, b->T * b->width);
+    int64_t at = 0;
+    for (; *sizes && at + *sizes < b->T; at += *sizes++)
+        prefill(b, state, 0, at, *sizes, threads, out + at * b->width);
+    prefill(b, state, 0, at, b->T - at, threads, out + at * b->width);
+    return out;
+}
+
+static void step_alone(Bench *b, void *state, int s, int64_t t, int threads, float *out) {
+    btc_status st = b->api->step(b->m, &state, 1, b->work, threads, b->x[s] + t * b->row, out);
+    HOLDS(b, st == BTC_OK);
+}
+
+/* ---- the laws ---- */
+
+static void threads_do_not_matter(Bench *b) {
+    for (int n = 2; n <= THREADS; n++) {
+        void *state = fresh(b);
+        float *out = in_pieces(b, state, (int64_t[]){0}, n);
+        HOLDS(b, same(out, b->whole, b->T * b->width));
+        HOLDS(b, same_state(b, state, b->whole_state));
+    }
+}
+
+static void cuts_at_chunks_do_not_matter(Bench *b) {
+    int64_t c = b->info->chunk;
+    const int64_t cuts[][4] = {{c, 0}, {2 * c, 0}, {c, c, 0}, {2 * c, c, 0}};
+    for (int i = 0; i < 4; i++) {
+        void *state = fresh(b);
+        float *out = in_pieces(b, state, cuts[i], 1 + i % THREADS);
+        HOLDS(b, same(out, b->whole, b->T * b->width));
+        HOLDS(b, same_state(b, state, b->whole_state));
+    }
+}
+
+static void other_cuts_are_close(Bench *b) {
+    static const int64_t cuts[][6] = {{1, 0}, {7, 13, 1, 0}, {17, 16, 0}, {1, 1, 1, 30, 0}};
+    for (int i = 0; i < 4; i++)
+        HOLDS(b, close_to(in_pieces(b, fresh(b), cuts[i], 1), b->whole, b->T * b->width));
+}
+
+static void last_output_is_the_last_row(Bench *b) {
+    for (int64_t n = 1; n <= b->T; n += n < 3 ? 1 : 11) {
+        float *last = floats(b, b->width), *all = floats(b, n * b->width);
+        void *x = fresh(b), *y = fresh(b), *z = fresh(b);
+        HOLDS(b, b->api->prefill(b->m, x, b->work, 2, b->x[0], n, last) == BTC_OK);
+        HOLDS(b, b->api->prefill(b->m, z, b->work, 1, b->x[0], n, NULL) == BTC_OK);
+        prefill(b, y, 0, 0, n, 1, all);
+        HOLDS(b, same(last, all + (n - 1) * b->width, b->width));
+        HOLDS(b, same_state(b, x, y) && same_state(b, z, y));
+    }
+}
+
+static void steps_are_close_to_chunks(Bench *b) {
+    HOLDS(b, close_to(b->steps[0], b->whole, b->T * b->width));
+    for (int64_t n = 1; n < b->T; n += 23) { /* a prompt, then steps */
+        void *state = fresh(b);
+        float *out = floats(b, b->T * b->width);
+        prefill(b, state, 0, 0, n, 1, out);
+        for (int64_t t = n; t < b->T; t++) step_alone(b, state, 0, t, 1, out + t * b->width);
+        HOLDS(b, close_to(out, b->whole, b->T * b->width));
+    }
+}
+
+/* Slot by slot in the logical order. Of the inputs of a long convolution those up to the position. */
+static void states_are_close(Bench *b) {
+    const Lowered *o = &b->loaded.compiled.lowered;
+    for (int i = 0; i < o->ninstances; i++) {
+        const Func *f = o->instances[i].plan->f;
+        for (int k = 0; k < f->nstates; k++) {
+            const double *x = read_slot(b->a, &b->loaded, &o->instances[i], k, b->whole_state);
+            const double *y = read_slot(b->a, &b->loaded, &o->instances[i], k, b->step_state);
+            int slot;
+            int64_t n = type_count(f->states[k].type);
+            if (slot_op(f, k, &slot)->def == &op_conv_long) n = b->T * f->states[k].type.dim[1];
+            float *p = floats(b, n), *q = floats(b, n);
+            for (int64_t e = 0; e < n; e++) p[e] = (float)x[e], q[e] = (float)y[e];
+            HOLDS(b, close_to(p, q, n));
+        }
+    }
+}
+
+/* Sequence s enters at time 2 s and takes another slot each time, so all stand at different positions. */
+static void batches_do_not_matter(Bench *b) {
+    void *state[SEQUENCES];
+    for (int s = 0; s < SEQUENCES; s++) state[s] = fresh(b);
+    int64_t done[SEQUENCES] = {0};
+    float *out = floats(b, SEQUENCES * b->width);
+    char *x = arena_alloc(b->a, (size_t)(SEQUENCES * b->row));
+    bool equal = true;
+    for (int64_t time = 0; time < b->T + 2 * SEQUENCES; time++) {
+        void *states[SEQUENCES];
+        int who[SEQUENCES], n = 0;
+        for (int k = 0; k < SEQUENCES; k++) {
+            int s = (k * 3 + (int)time * 5) % SEQUENCES;
+            if (time < 2 * s || done[s] >= b->T) continue;
+            memcpy(x + n * b->row, b->x[s] + done[s] * b->row, (size_t)b->row);
+            states[n] = state[s], who[n++] = s;
+        }
+        if (!n) continue;
+        int threads = 1 + (int)(time % THREADS);
+        HOLDS(b, b->api->step(b->m, states, n, b->work, threads, x, out) == BTC_OK);
+        for (int i = 0; i < n; i++, done[who[i - 1]]++)
+            equal &= same(out + i * b->width, b->steps[who[i]] + done[who[i]] * b->width, b->width);
+    }
+    HOLDS(b, equal);
+    HOLDS(b, same_state(b, state[0], b->step_state));
+}
+
+static void saved_and_forked_go_on_exactly(Bench *b) {
+    int64_t c = b->info->chunk, rest = b->T - c;
+    size_t bytes = (size_t)b->info->state_bytes;
+    char *block = (char *)aligned_block(b->a, bytes + 1) + 1; /* any alignment */
+    void *origin = fresh(b), *restored = fresh(b), *forked = fresh(b);
+    float *out = floats(b, b->T * b->width), *x = floats(b, rest * b->width), *y = floats(b, rest * b->width);
+    prefill(b, origin, 0, 0, c, 1, out);
+    HOLDS(b, b->api->save(b->m, origin, block, bytes) == BTC_OK);
+    HOLDS(b, b->api->fork(b->m, forked, origin) == BTC_OK);
+    prefill(b, origin, 0, c, rest, 1, out + c * b->width);
+    HOLDS(b, same(out, b->whole, b->T * b->width));
+    HOLDS(b, b->api->restore(b->m, restored, block, bytes) == BTC_OK);
+    HOLDS(b, b->api->position(b->m, restored) == c && b->api->position(b->m, forked) == c);
+    prefill(b, restored, 0, c, rest, 1, x);
+    prefill(b, forked, 0, c, rest, 2, y);
+    HOLDS(b, same(x, out + c * b->width, rest * b->width) && same(y, x, rest * b->width));
+    HOLDS(b, same_state(b, restored, b->whole_state) && same_state(b, forked, b->whole_state));
+    /* in the middle of decoding, over a state that was used for something else */
+    for (int64_t t = 0; t < b->T; t++) {
+        void *old = t == 0 ? fresh(b) : forked;
+        if (t == 0) origin = fresh(b);
+        step_alone(b, origin, 0, t, 1, out);
+        if (t == b->T / 2) {
+            HOLDS(b, b->api->save(b->m, origin, block, bytes) == BTC_OK);
+            HOLDS(b, b->api->restore(b->m, old, block, bytes) == BTC_OK);
+            HOLDS(b, same_state(b, old, origin));
+            origin = old;
+        }
+    }
+    HOLDS(b, same(out, b->steps[0] + (b->T - 1) * b->width, b->width));
+    HOLDS(b, same_state(b, origin, b->step_state));
+}
+
+typedef struct Host {
+    Bench *b;
+    int sequence;
+    void *state, *work;
+    float *out;
+    bool equal;
+} Host;
+
+/* Prompts and decodes several times over; no CHECK here, the counters belong to the main thread. */
+static void *host_thread(void *arg) {
+    Host *h = arg;
+    Bench *b = h->b;
+    h->equal = true;
+    for (int turn = 0; turn < 3; turn++) {
+        h->equal &= b->api->init(b->m, h->state) == BTC_OK;
+        for (int64_t t = 0; t < b->T; t++) {
+            h->equal &= b->api->step(b->m, &h->state, 1, h->work, 1, b->x[h->sequence] + t * b->row,
+                                     h->out) == BTC_OK;
+            h->equal &= same(h->out, b->steps[h->sequence] + t * b->width, b->width);
+        }
+        h->equal &= b->api->init(b->m, h->state) == BTC_OK;
+        h->equal &=
+            b->api->prefill_all(b->m, h->state, h->work, 1 + turn % 2, b->x[0], b->T, h->out) == BTC_OK;
+        h->equal &= same(h->out, b->whole, b->T * b->width);
+    }
+    return NULL;
+}
+
+static void two_hosts_do_not_meet(Bench *b) {
+    Host h[2];
+    pthread_t thread[2];
+    for (int i = 0; i < 2; i++) {
+        h[i] = (Host){b, i, fresh(b), new_work(b->a, &b->loaded, 2), floats(b, b->T * b->width), false};
+        HOLDS(b, pthread_create(&thread[i], NULL, host_thread, &h[i]) == 0);
+    }
+    for (int i = 0; i < 2; i++) pthread_join(thread[i], NULL);
+    HOLDS(b, h[0].equal && h[1].equal);
+}
+
+/* ---- a model ---- */
+
+static void make_references(Bench *b) {
+    b->whole_state = fresh(b);
+    b->whole = in_pieces(b, b->whole_state, (int64_t[]){0}, 1);
+    for (int s = 0; s < SEQUENCES; s++) {
+        void *state = fresh(b);
+        b->steps[s] = floats(b, b->T * b->width);
+        for (int64_t t = 0; t < b->T; t++) step_alone(b, state, s, t, 1, b->steps[s] + t * b->width);
+        if (s == 0) b->step_state = state;
+    }
+}
+
+static void run_laws(Bench *b, bool all) {
+    threads_do_not_matter(b);
+    cuts_at_chunks_do_not_matter(b);
+    states_are_close(b);
+    steps_are_close_to_chunks(b);
+    if (!all) return;
+    other_cuts_are_close(b);
+    last_output_is_the_last_row(b);
+    batches_do_not_matter(b);
+    saved_and_forked_go_on_exactly(b);
+    two_hosts_do_not_meet(b);
+}
+
+static void test_model(const char *path, const char *name, int chunk, const char *dtype) {
+    Bench b = {.a = arena_new(), .name = name};
+    Diag d = diag_new(b.a, stderr);
+    Model m;
+    ModelOptions mo = {.dtype = dtype};
+    CompileOptions o = {.chunk = chunk, .max_batch = SEQUENCES};
+    bool open = model_open(&d, b.a, path, &mo, &m) && loaded_open(&d, b.a, &m, o, &b.loaded);
+    if (!CHECK(open)) fprintf(stderr, "    %s\n", path);
+    if (open) {
+        b.api = b.loaded.api, b.m = &b.loaded.handle, b.info = b.api->info;
+        b.T = b.info->context && b.info->context < TOKENS ? b.info->context : TOKENS;
+        b.width = b.info->output_width;
+        b.row = b.info->kind == BTC_TOKENS ? 4 : 4 * b.info->input_width;
+        b.work = new_work(b.a, &b.loaded, THREADS);
+        for (int s = 0; s < SEQUENCES; s++) b.x[s] = draw_input(&b, s);
+        make_references(&b);
+        run_laws(&b, chunk == 16);
+    }
+    loaded_close(&b.loaded);
+    model_close(&m);
+    arena_free(b.a);
+}
+
+static int by_name(const struct dirent **x, const struct dirent **y) {
+    return strcmp((*x)->d_name, (*y)->d_name);
+}
+
+int main(int argc, char **argv) {
+    const char *folder = argc > 1 ? argv[1] : "tests/conformance", *only = getenv("BTC_CASE");
+    struct dirent **entry;
+    int n = scandir(folder, &entry, NULL, by_name), cases = 0;
+    for (int i = 0; i < n; i++) {
+        const char *name = entry[i]->d_name;
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s/model.safetensors", folder, name);
+        if (*name == '.' || access(path, R_OK) || (only && strcmp(only, name))) continue;
+        snprintf(path, sizeof path, "%s/%s", folder, name);
+        bool config = true;
+        char file[4200];
+        snprintf(file, sizeof file, "%s/config.json", path);
+        config = access(file, R_OK) == 0;
+        snprintf(file, sizeof file, "%s%s", path, config ? "" : "/model.safetensors");
+        test_model(file, name, 16, NULL);
+        test_model(file, name, 8, cases % 2 ? "bf16" : "f16");
+        cases++;
+    }
+    CHECK(cases > 0);
+    return check_report("bits");
+}
