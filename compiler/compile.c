@@ -132,7 +132,7 @@ static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Com
 static Codegen *generate(Diag *d, const Compiled *c) {
     Codegen *g = codegen_new(d, &c->target, c->lowered.loops->name);
     for (const Func *f = c->lowered.loops->first; f; f = f->next) {
-        bool kernel = c->lower.warp && strstr(f->name, "__");
+        bool kernel = c->lower.warp && attr_find(f->attrs, "stage");
         if (c->lower.warp && !kernel) continue; /* the host launches one kernel per stage */
         if (!codegen_add(g, f, kernel || attr_find(f->attrs, "export"))) {
             codegen_free(g);
@@ -178,6 +178,12 @@ bool compile_artifact(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
     if (!compile_lower(d, m, o, c)) return false;
     if (o->passes.stop_after) return true;
     if (o->emit) return emit_text(d, m, o, c);
+    if (!c->target.target->elf_machine)
+        return diag_error(
+            d, (Loc){.file = o->output},
+            "nothing can be linked for %s; add --emit=asm for the text that its driver takes, one "
+            "kernel per stage",
+            c->target.target->name);
     Packer packer = {d, m, &c->lowered, &c->lower, !o->quiet};
     ArtifactSpec spec = make_spec(m, o, c, &packer);
     LinkJob job = {.output = o->output, .target = c->target.triple, .spec = &spec, .threads = o->threads};

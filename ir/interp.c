@@ -216,6 +216,15 @@ static bool eval_op(Run *run, Arena *a, Arena *scratch, const Op *op, const char
 
 static bool run_frame(Run *run, Arena *a, Frame *fr, const Tensor *inputs, Tensor *results);
 
+/* What hoist-constants has moved away: a result of a function of weights, with the prefix of this call. */
+static bool run_derived(Run *run, Arena *a, const Frame *fr, const Op *op, Tensor *out) {
+    const Func *f = ir_func_find(fr->func->module, attr_str(op, "func", ""));
+    int64_t index = attr_int(op, "index", 0);
+    if (!f || index < 0 || index >= f->nresults)
+        return diag_error(run->d, op->loc, "derived: there is no such function or result");
+    return interp_constant(run->d, a, run->env, f, f->results[index], fr->prefix, out);
+}
+
 /* One op of a frame: from the constants, through a call, or by its eval. */
 static bool run_op(Run *run, Arena *tmp, Frame *fr, Map *values, const Op *op, int *call) {
     if (op->nout && map_find(&fr->constants, op->out[0])) return true;
@@ -229,9 +238,13 @@ static bool run_op(Run *run, Arena *tmp, Frame *fr, Map *values, const Op *op, i
         if (!k) BTC_BUG("%%%s has no value", op->in[i]->name);
         in[i] = *k;
     }
-    bool ok = op->def->pattern == PAT_CALL
-                  ? run_frame(run, tmp, fr->calls[(*call)++], in, out)
-                  : eval_op(run, constant ? run->s->arena : tmp, tmp, op, fr->prefix, in, out);
+    bool ok;
+    if (op->def->pattern == PAT_CALL)
+        ok = run_frame(run, tmp, fr->calls[(*call)++], in, out);
+    else if (op->def == &op_derived)
+        ok = run_derived(run, run->s->arena, fr, op, out);
+    else
+        ok = eval_op(run, constant ? run->s->arena : tmp, tmp, op, fr->prefix, in, out);
     for (int i = 0; i < op->nout && ok; i++)
         if (constant)
             map_put(run->s->arena, &fr->constants, op->out[i], out[i]);

@@ -6,8 +6,8 @@
 # Installs what is missing (scripts/setup.sh) and builds in build/, build-asan/ and build-fuzz/.
 #
 # Every tests/*/test_*.c is a program, every tests/*/test_*.sh a script. Both are started in the project's
-# folder with two arguments, the folder of the conformance cases and the path of btc, and print as their last
-# line "<suite>: N passed, N failed".
+# folder with two arguments, the folder of the conformance cases and the path of btc (the other way round
+# where the head of the file says "test_NAME [BTC"), and end with "<suite>: N passed, N failed".
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -77,10 +77,12 @@ build() {
 
 # programs FOLDER LABEL: the test programs built there.
 programs() {
-    local folder=$1 label=$2 source
+    local folder=$1 label=$2 source name arguments
     for source in tests/*/test_*.c; do
-        suite "$label $(basename "$(dirname "$source")")/$(basename "$source" .c)" \
-            "$folder/tests/$(basename "$source" .c)" tests/conformance "$folder/btc"
+        name=$(basename "$source" .c)
+        arguments=(tests/conformance "$folder/btc")
+        ! head -n 8 "$source" | grep -qF "$name [BTC" || arguments=("$folder/btc" tests/conformance)
+        suite "$label $(basename "$(dirname "$source")")/$name" "$folder/tests/$name" "${arguments[@]}"
     done
 }
 

@@ -70,22 +70,21 @@ static bool top_error(Reader *r, const char *key, const char *msg) {
     return json_error(&r->json, json_get(r->json.root, key), key, "%s", msg);
 }
 
-static void read_dims(Reader *r) {
+static bool read_dims(Reader *r) {
     const cJSON *dims = json_get(r->json.root, "dims");
-    if (!dims) return;
-    if (!cJSON_IsObject(dims)) {
-        top_error(r, "dims", "must be an object of sizes");
-        return;
-    }
+    bool ok = true;
+    if (!dims) return true;
+    if (!cJSON_IsObject(dims)) return top_error(r, "dims", "must be an object of sizes");
     for (const cJSON *c = dims->child; c; c = c->next) {
         const char *path = arena_printf(r->arena, "dims.%s", c->string);
         if (strcmp(c->string, "comment") == 0) continue;
         Dim dim = {.name = arena_strdup(r->arena, c->string), .value = 1};
-        if (!json_is_name(c->string)) json_error(&r->json, c, path, "is no name (letters, digits, _)");
-        /* A wrong size counts as 1 from here on, so that its uses stay silent. */
-        read_size(r, c, path, 1, MAX_DIM_SIZE, &dim.value);
+        if (!json_is_name(c->string)) ok = json_error(&r->json, c, path, "is no name (letters, digits, _)");
+        /* A wrong size counts as 1 for those below, so that its uses stay silent. */
+        ok &= read_size(r, c, path, 1, MAX_DIM_SIZE, &dim.value);
         ARENA_PUSH(r->arena, r->dims, r->ndims, r->dims_cap, dim);
     }
+    return ok;
 }
 
 /* {"tokens": V} or {"features": W}: the parameter of main. */
@@ -240,9 +239,9 @@ static void read_module(Reader *r) {
     Func *f = ir_func_new(r->module, "main", LEVEL_MODEL);
     f->loc = json_loc(&r->json, r->json.root, "");
     Scope s = {.r = r, .func = f, .prefix = ""};
-    json_check_keys(&r->json, r->json.root, "", TOP_KEYS);
-    read_dims(r);
-    if (!read_input(r, &s)) return;
+    /* After these mistakes all that follows would be wrong as well. */
+    if (!json_check_keys(&r->json, r->json.root, "", TOP_KEYS)) return;
+    if (!read_dims(r) || !read_input(r, &s)) return;
     read_facts(r);
     read_ignore(r);
     read_block_heads(r);

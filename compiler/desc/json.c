@@ -154,6 +154,8 @@ const char *json_what(Arena *a, const cJSON *n) {
     if (!n) return "nothing";
     if (cJSON_IsNumber(n)) return arena_printf(a, "the number %s", json_number(a, n->valuedouble));
     if (cJSON_IsString(n) && strcmp(n->valuestring, JSON_NAN) == 0) return "NaN";
+    if (cJSON_IsString(n) && strcmp(n->valuestring, "+inf") == 0) return "Infinity";
+    if (cJSON_IsString(n) && strcmp(n->valuestring, "-inf") == 0) return "-Infinity";
     if (cJSON_IsString(n)) return arena_printf(a, "the string \"%.60s\"", n->valuestring);
     if (cJSON_IsBool(n)) return cJSON_IsTrue(n) ? "true" : "false";
     if (cJSON_IsNull(n)) return "null";

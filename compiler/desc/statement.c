@@ -229,7 +229,8 @@ static bool build_op(const Stmt *st) {
     const OpDef *def = find_op(st, json_get(st->node, "op"));
     if (!def) return false;
     const Signature *sig = signature_of(r->arena, def);
-    bool ok = check_op_keys(st, def, sig);
+    if (!check_op_keys(st, def, sig)) return false; /* what misses now is what was misspelt */
+    bool ok = true;
     Value **in;
     int nin = read_operands(st, def, sig, &in), nstates = 0;
     Attr *attrs = NULL;

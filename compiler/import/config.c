@@ -123,6 +123,10 @@ bool cfg_error(Cfg *c, const char *key, const char *fmt, ...) {
 static void missing(Cfg *c, const char *key) {
     const char *keys[256];
     int n = 0;
+    if (c->node && json_get(c->node, key)) {
+        cfg_error(c, key, "must be a whole number, got null");
+        return;
+    }
     for (const cJSON *e = c->node ? c->node->child : NULL; e && n < 256; e = e->next) {
         bool seen = false;
         for (int i = 0; i < c->nseen; i++) seen = seen || strcmp(c->seen[i], e->string) == 0;

@@ -113,11 +113,16 @@ Rope cfg_rope(Cfg *c, int64_t head_dim, double theta, double partial, int64_t ma
     }
     int64_t dims = (int64_t)((double)head_dim * partial);
     if (dims != head_dim) r.dims = dims;
-    if (!(theta > 1) || dims < 2 || dims % 2 || dims > head_dim || dims / 2 > MAX_FREQS) {
+    if (!(theta > 1)) {
         cfg_error(cfg_has(&p, "rope_theta") ? &p : c, "rope_theta",
-                  "no rotation of %lld of %lld components with base %g is possible: it takes an even number "
-                  "of components, at most %d, and a base above 1",
-                  (long long)dims, (long long)head_dim, theta, 2 * MAX_FREQS);
+                  "no rotation of %lld of %lld components with base %g is possible: the base must be above 1",
+                  (long long)dims, (long long)head_dim, theta);
+        return r;
+    }
+    if (dims < 2 || dims % 2 || dims / 2 > MAX_FREQS) {
+        cfg_error(c, "head_dim",
+                  "no rotation of %lld of %lld components is possible: it takes an even number, at most %d",
+                  (long long)dims, (long long)head_dim, 2 * MAX_FREQS);
         return r;
     }
     int n = (int)(dims / 2);

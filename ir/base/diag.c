@@ -1,11 +1,14 @@
 #include "diag.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAX_PRINTED = 20 };
 
-Diag diag_new(Arena *a, FILE *out) { return (Diag){.arena = a, .out = out, .log = text_new(a)}; }
+Diag diag_new(Arena *a, FILE *out) {
+    return (Diag){.arena = a, .out = out, .log = text_new(a)};
+}
 
 static void say(Diag *d, Loc loc, const char *kind, const char *fmt, va_list ap) {
     char *msg = arena_vprintf(d->arena, fmt, ap);
@@ -50,21 +53,25 @@ void diag_note(Diag *d, Loc loc, const char *fmt, ...) {
     va_end(ap);
 }
 
-/* Levenshtein distance, cut off at strings of 127 characters. */
+/* Edits between two words: a letter more, less, other, or two neighbours swapped; case does not count. Cut
+ * off at 127 characters. */
 static int distance(const char *a, const char *b) {
     size_t na = strlen(a), nb = strlen(b);
     if (na > 127 || nb > 127) return strcmp(a, b) ? 1000 : 0;
-    int row[128];
+    int rows[3][128], *last = rows[0], *row = rows[1], *next = rows[2];
     for (size_t j = 0; j <= nb; j++) row[j] = (int)j;
     for (size_t i = 1; i <= na; i++) {
-        int diag = row[0];
-        row[0] = (int)i;
+        next[0] = (int)i;
         for (size_t j = 1; j <= nb; j++) {
-            int up = row[j], best = diag + (a[i - 1] != b[j - 1]);
-            if (up + 1 < best) best = up + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            diag = up, row[j] = best;
+            int best = row[j - 1] + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
+            if (row[j] + 1 < best) best = row[j] + 1;
+            if (next[j - 1] + 1 < best) best = next[j - 1] + 1;
+            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped && last[j - 2] + 1 < best) best = last[j - 2] + 1;
+            next[j] = best;
         }
+        int *free_row = last;
+        last = row, row = next, next = free_row;
     }
     return row[nb];
 }
@@ -74,8 +81,10 @@ const char *diag_nearest(const char *name, const char *const *candidates, int n)
     int best_d = (int)strlen(name) / 3 + 2;
     for (int i = 0; i < n; i++) {
         if (!candidates[i]) continue;
-        int d = distance(name, candidates[i]);
-        if (d < best_d) best_d = d, best = candidates[i];
+        int d = distance(name, candidates[i]), longer = (int)strlen(candidates[i]);
+        if (longer < (int)strlen(name)) longer = (int)strlen(name);
+        if (d < best_d && d < longer) /* something is the same */
+            best_d = d, best = candidates[i];
     }
     return best;
 }

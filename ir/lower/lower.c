@@ -269,7 +269,11 @@ static void store_if_needed(Lower *l, Value *v, const Ix *ix, Value *vec) {
     ValueInfo *i = value_info(v);
     i->flight = vec, i->flight_gen = l->plan->gen;
     if (!i->stored) return;
+    /* a stage that must see every row has room in the output for the last ones only */
+    bool some = i->place == PLACE_OUTPUT && !l->stage->out_rows && l->form == FORM_CHUNK;
+    if (some) lb_if_begin(&l->b, lb_cmp(&l->b, "ge", ix->row, l->out_begin));
     lb_store(&l->b, DT_F32, row_base(l, v, ix->row), flat_index(l, ix), vec, ix->n);
+    if (some) lb_if_end(&l->b);
 }
 
 /* Computes and stores the elementwise ops of the stage at ix. */

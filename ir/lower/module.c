@@ -117,8 +117,8 @@ static void open_stage(Lower *l) {
         l->row_hi = lb_add(b, lo, share(l, n, next));
     }
     if (s->axis == AXIS_CHANNELS) {
-        l->unit_lo = share(l, lb_i64(b, s->units), l->tid);
-        l->unit_hi = share(l, lb_i64(b, s->units), next);
+        l->unit_lo = lb_muli(b, share(l, lb_i64(b, s->shares), l->tid), s->units / s->shares);
+        l->unit_hi = lb_muli(b, share(l, lb_i64(b, s->shares), next), s->units / s->shares);
     } else {
         l->unit_lo = lb_i64(b, 0);
         l->unit_hi = lb_i64(b, s->access.units ? s->access.units : 1);
@@ -219,6 +219,7 @@ static void lower_stages(Diag *d, Lowered *o, FuncPlan *p, const LowerTarget *t)
         const Stage *s = p->stages[k];
         if (s->is_call) continue;
         Func *lf = ir_func_new(o->loops, symbol(a, p->f->name, s->name, k), LEVEL_LOOP);
+        attr_set(a, &lf->attrs, (Attr){.name = "stage", .kind = AT_BOOL, .i = 1});
         lower_stage(&l, lf, s);
     }
 }

@@ -41,12 +41,13 @@ static bool unify(Splitter *s, int a, int b, bool join) {
     if (a == b) return true;
     Class *x = &s->cls[a], *y = &s->cls[b];
     if (x->split != y->split) return false;
-    if (x->fixed && y->fixed && x->fixed != y->fixed) return false;
+    if (x->fixed && y->fixed && x->fixed % y->fixed && y->fixed % x->fixed) return false;
     if (x->fixed && y->n && !y->fixed && !fits(y, x->fixed)) return false;
     if (y->fixed && x->n && !x->fixed && !fits(x, y->fixed)) return false;
     if (!x->fixed && !y->fixed && x->n != y->n) return false;
     if (!join) return true;
-    if (y->fixed) x->fixed = y->fixed;
+    /* query heads and their key heads share threads by the coarser of the two */
+    if (y->fixed && (!x->fixed || y->fixed < x->fixed)) x->fixed = y->fixed;
     if (!x->n) x->n = y->n;
     if (y->multiple > x->multiple) x->multiple = y->multiple;
     y->parent = a;
@@ -199,8 +200,9 @@ void plan_split(FuncPlan *p, const LowerTarget *t) {
         st->cls = find(&s, st->cls);
         const Class *c = &s.cls[st->cls];
         int64_t n = split_count(st);
-        st->grain = c->fixed ? n / c->fixed : c->multiple;
-        st->units = c->fixed ? c->fixed : (n + c->multiple - 1) / c->multiple;
+        st->shares = c->fixed ? c->fixed : (n + c->multiple - 1) / c->multiple;
+        st->units = st->access.units ? st->access.units : st->shares;
+        st->grain = c->fixed ? n / st->units : c->multiple;
     }
 }
 

@@ -22,6 +22,7 @@ struct Stage {
     Axis axis;
     int cls;               /* stages of one class split alike (channels axis) */
     int64_t units, grain;  /* unit u: elements [u*grain, min((u+1)*grain, n)) */
+    int64_t shares;        /* what threads take: units / shares units each; the same in a class */
     bool barrier;          /* threads meet before this stage */
     int epoch;             /* number of barriers up to here */
     bool out_rows;         /* only rows with an output: what follows the last layer */

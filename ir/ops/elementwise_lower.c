@@ -1,6 +1,8 @@
 /* Elementwise ops on vectors: the compiled meaning of the table in elementwise.c. */
 #include "elementwise_lower.h"
 
+#include <math.h>
+
 #define SELF(id, expr)                                                                                       \
     Value *lower_##id(Lower *l, const Op *op, Value *const *in) {                                            \
         LB *b = &l->b;                                                                                       \
@@ -48,15 +50,22 @@ Value *lower_gelu_tanh(Lower *l, const Op *op, Value *const *in) {
     return lb_div(b, x, lb_add(b, C(1), lb_exp(b, lb_neg(b, u))));
 }
 
-/* a^b = exp(b log a) for a > 0; small whole powers, known when compiling, are products. */
+/* a^b = exp(b log |a|), 1 when b is 0; a negative a takes whole b only. Small whole powers, known when
+ * compiling, are products. */
 Value *lower_power(Lower *l, const Op *op, Value *const *in) {
     LB *b = &l->b;
     const Attr *t = op->in[1]->def ? attr_find(op->in[1]->def->attrs, "values") : NULL;
-    if (t && t->kind == AT_FLOATS && t->n == 1 && t->floats[0] == (int)t->floats[0] && t->floats[0] >= 1 &&
-        t->floats[0] <= 8) {
-        Value *y = in[0];
-        for (int i = 1; i < (int)t->floats[0]; i++) y = lb_mul(b, y, in[0]);
-        return y;
+    if (t && t->kind == AT_FLOATS && t->n == 1 && fabs(t->floats[0]) <= 8 &&
+        t->floats[0] == (int)t->floats[0]) {
+        int n = (int)fabs(t->floats[0]);
+        Value *y = n ? in[0] : C(1);
+        for (int i = 1; i < n; i++) y = lb_mul(b, y, in[0]);
+        return t->floats[0] < 0 ? lb_div(b, C(1), y) : y;
     }
-    return lb_exp(b, lb_mul(b, in[1], lb_log(b, in[0])));
+    Value *zero = C(0), *e = in[1], *size = lb_exp(b, lb_mul(b, e, lb_log(b, lb_abs(b, in[0]))));
+    size = lb_select(b, lb_cmp(b, "eq", e, zero), C(1), size);
+    Value *half = lb_mul(b, e, C(0.5)), *even = lb_cmp(b, "eq", lb_floor(b, half), half);
+    Value *whole = lb_cmp(b, "eq", lb_floor(b, e), e);
+    Value *below = lb_select(b, whole, lb_select(b, even, size, lb_neg(b, size)), C(NAN));
+    return lb_select(b, lb_cmp(b, "lt", in[0], zero), below, size);
 }

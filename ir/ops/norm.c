@@ -60,6 +60,14 @@ static Value *term_square(Lower *l, Value *x, Value *shift) {
 }
 static Value *term_self(Lower *l, Value *x, Value *shift) { return (void)l, (void)shift, x; }
 
+/* w or b at ix. Groups inside further dimensions take turns with the parts of w. */
+static Value *affine(Lower *l, const Op *op, Value *v, const Ix *ix) {
+    int64_t groups = attr_int(op, "groups", 1);
+    if (groups == 1 || ix->O == groups) return lw_read(l, v, ix);
+    Value *part = lb_rem(&l->b, ix->o, lb_i64(&l->b, groups));
+    return lw_read_flat(l, v, ix->row, lb_add(&l->b, lb_muli(&l->b, part, ix->I), ix->i), ix->n);
+}
+
 /* y = (x - shift) * scale * w + b over one group */
 static void write_group(Lower *l, Op *op, Value *row, Value *o, Value *shift, Value *scale) {
     LB *b = &l->b;
@@ -69,8 +77,8 @@ static void write_group(Lower *l, Op *op, Value *row, Value *o, Value *shift, Va
         Value *y = lw_read(l, op->in[0], &ix);
         if (shift) y = lb_sub(b, y, shift);
         y = lb_mul(b, y, scale);
-        if (op->nin > 1 && op->in[1]) y = lb_mul(b, y, lw_read(l, op->in[1], &ix));
-        if (op->nin > 2 && op->in[2]) y = lb_add(b, y, lw_read(l, op->in[2], &ix));
+        if (op->nin > 1 && op->in[1]) y = lb_mul(b, y, affine(l, op, op->in[1], &ix));
+        if (op->nin > 2 && op->in[2]) y = lb_add(b, y, affine(l, op, op->in[2], &ix));
         lw_write(l, op->out[0], &ix, y);
     }
 }

@@ -13,7 +13,7 @@
 #include "tools/compiled.h"
 #undef Instance
 
-typedef enum Domain { LIVELY, WIDE, POSITIVE, GATE, DECAY, NEGATIVE, SMALL } Domain;
+typedef enum Domain { LIVELY, WIDE, POSITIVE, GATE, DECAY, NEGATIVE, SMALL, WHOLE } Domain;
 
 typedef struct Piece {
     int64_t start, n;
@@ -83,6 +83,8 @@ static inline double draw_number(Rng *r, Domain d, double p) {
         return luck == 0 ? -60 : luck == 1 ? -1e-5 : rng_float(r, -4, -0.05);
     case SMALL:
         return rng_float(r, -p, p);
+    case WHOLE:
+        return (double)rng_int(r, -3, 3);
     }
     return 0;
 }
@@ -189,12 +191,13 @@ static inline Domain domain_of(const Kit *k, const OpDef *def, const char *opera
     if (def == &op_scan_matrix && one_of(operand, " decay ")) return DECAY;
     if (def == &op_scan_matrix && one_of(operand, " a b ")) return SMALL;
     if (def == &op_where && one_of(operand, " c ")) return GATE;
-    if (one_of(def->name, " sqrt rsqrt log ")) return POSITIVE;
-    if (def == &op_power && one_of(operand, " a ")) return POSITIVE;
+    if (one_of(def->name, " sqrt rsqrt log topk ")) return POSITIVE;
+    if (def == &op_power && one_of(operand, " a ")) return k->wide ? LIVELY : POSITIVE;
+    if (def == &op_power && k->wide) return WHOLE;
     if (def == &op_div && one_of(operand, " b ")) return POSITIVE;
     if (def == &op_linear_experts && one_of(operand, " index ")) return LIVELY;
     if (k->wide && (def->pattern == PAT_ELEMENTWISE || def == &op_softmax))
-        return def == &op_power || def == &op_exp ? LIVELY : WIDE;
+        return def == &op_exp ? LIVELY : WIDE;
     return LIVELY;
 }
 
