@@ -10,7 +10,9 @@
 
 #include "program.h"
 
-enum { MAX_DEFAULT_THREADS = 8 }; /* small models gain nothing from more; --threads= asks for them */
+/* Threads meet many times a token. A model of a few megabytes has less to share than a meeting costs when
+ * another program takes a core away in between; --threads= overrules. */
+enum { MAX_DEFAULT_THREADS = 8, WEIGHTS_PER_THREAD = 8 << 20 };
 
 enum { FOR_TOKENS = 1, FOR_FEATURES = 2, FOR_ALL = 3 };
 
@@ -31,7 +33,7 @@ enum { FOR_TOKENS = 1, FOR_FEATURES = 2, FOR_ALL = 3 };
     X(DUMP, "dump", "FILE", FOR_ALL, "write outputs, taps and state of the whole input to FILE, raw")        \
     X(FORM, "form", "FORM", FOR_ALL, "with --dump: chunk (default) or step")                                 \
     X(WEIGHTS, "weights", "FILE", FOR_ALL, "the weights file, when it is not beside the program")            \
-    X(THREADS, "threads", "N", FOR_ALL, "(default: all cores, at most 8)")                                   \
+    X(THREADS, "threads", "N", FOR_ALL, "(default: cores and model size decide)")                            \
     X(QUIET, "quiet", NULL, FOR_ALL, "do not print the speed")                                               \
     X(INFO, "info", NULL, FOR_ALL, "print facts about the model")                                            \
     X(HELP, "help", NULL, FOR_ALL, "print this")
@@ -175,13 +177,19 @@ static bool options_agree(const Options *o, const btc_info *info) {
     return true;
 }
 
+static int32_t default_threads(const btc_info *info) {
+    int64_t n = sysconf(_SC_NPROCESSORS_ONLN), worth = info->weights_bytes / WEIGHTS_PER_THREAD + 1;
+    if (n > MAX_DEFAULT_THREADS) n = MAX_DEFAULT_THREADS;
+    if (n > worth) n = worth;
+    return n < 1 ? 1 : (int32_t)n;
+}
+
 bool options_read(int argc, char **argv, const btc_info *info, Options *o, int *status) {
     struct option all[OPT_COUNT + 1] = {{0}};
     for (int i = 0; i < OPT_COUNT; i++)
         all[i] = (struct option){rows[i].name, rows[i].arg ? required_argument : no_argument, NULL, VAL + i};
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
     *o = (Options){.tokens = 128, .temperature = 1, .top_p = 1};
-    o->threads = cores < 1 ? 1 : cores > MAX_DEFAULT_THREADS ? MAX_DEFAULT_THREADS : (int32_t)cores;
+    o->threads = default_threads(info);
     o->stream = isatty(1) == 1;
     *status = 2;
     int kind = info->kind == BTC_TOKENS ? FOR_TOKENS : FOR_FEATURES, c;
