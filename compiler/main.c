@@ -1,9 +1,11 @@
 /* The command line: options only. Each command lives in a file under commands/ and has a row in commands.def.
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/temp.h"
 #include "commands/commands.h"
 
 static int usage(FILE *out) {
@@ -49,6 +51,8 @@ static int run(int argc, char **argv) {
 
 /* Output that did not arrive (a full disk behind stdout) is a failure, whatever the command thinks. */
 int main(int argc, char **argv) {
+    temp_clean_on_signals();
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond the limit is a write that fails, with a message */
     int status = run(argc, argv);
     if (fflush(stdout) == 0 && !ferror(stdout)) return status;
     fprintf(stderr, "btc: error: cannot write to standard output: %s\n", strerror(errno));

@@ -13,6 +13,8 @@ const Command *const COMMANDS[] = {
 };
 const int COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS;
 
+enum { MAX_OPTION = 1 << 30 };
+
 static void print_help(const char *usage, const Option *options) {
     printf("%s\nOptions\n", usage);
     for (const Option *o = options; o->name; o++) {
@@ -47,8 +49,10 @@ static int set_option(const Option *o, const char *value) {
         char *end;
         errno = 0;
         long v = strtol(value, &end, 10);
-        if (errno || !*value || *end || v < o->min || v > 1 << 30)
-            return bad("--%s: not a whole number that makes sense here: \"%s\"", o->name, value);
+        if (errno || !*value || *end || v < o->min || v > MAX_OPTION)
+            return fprintf(stderr, "btc: error: --%s: must be a whole number from %d to %d, got \"%s\"\n",
+                           o->name, o->min, MAX_OPTION, value),
+                   2;
         *(int *)o->to = (int)v;
         return -1;
     }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "desc/json.h"
+
 static const char USAGE[] =
     "btc MODEL -o OUTPUT [options]: compiles a model\n"
     "\n"
@@ -18,6 +20,9 @@ static bool check(Diag *d, const Args *a, const char *weights) {
     if (!known)
         return diag_error(d, (Loc){0}, "--emit=%s: must be description, ir, stages, loops, llvm or asm%s",
                           a->compile.emit, diag_did_you_mean(d->arena, a->compile.emit, EMITS, N));
+    if (a->compile.name && !json_is_name(a->compile.name))
+        return diag_error(d, (Loc){0}, "--name=%s: must be a name for C: letters, digits and _",
+                          a->compile.name);
     if (strcmp(weights, "embed") && strcmp(weights, "file"))
         return diag_error(d, (Loc){0}, "--weights=%s: must be embed or file", weights);
     if (!a->compile.output && !a->compile.emit && !a->compile.passes.stop_after)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "temp.h"
+
 enum { MAX_PRINTED = 20 };
 
 Diag diag_new(Arena *a, FILE *out) {
@@ -101,5 +103,6 @@ void diag_bug(const char *file, int line, const char *fmt, ...) {
     vfprintf(stderr, fmt, ap);
     fputs("\nbtc: this is a bug in btc, not in your model; please report it with the command line\n", stderr);
     va_end(ap);
+    temp_remove_all();
     abort();
 }

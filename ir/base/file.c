@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "temp.h"
+
 bool file_map(Diag *d, const char *name, FileMap *out) {
     *out = (FileMap){0};
     Loc loc = {.file = name};
@@ -46,7 +48,9 @@ char *file_read_text(Diag *d, Arena *a, const char *name, size_t *size) {
     return s;
 }
 
-bool file_exists(const char *name) { return access(name, F_OK) == 0; }
+bool file_exists(const char *name) {
+    return access(name, F_OK) == 0;
+}
 
 bool file_is_folder(const char *name) {
     struct stat st;
@@ -62,7 +66,7 @@ bool out_open(Diag *d, Arena *a, const char *name, OutFile *o) {
         return o->f || diag_error(d, (Loc){.file = name}, "cannot write: %s", strerror(errno));
     }
     o->temp = arena_printf(a, "%s.tmp-XXXXXX", name);
-    int fd = mkstemp(o->temp);
+    int fd = temp_file(o->temp);
     if (fd < 0) {
         o->failed = true;
         return diag_error(d, (Loc){.file = name}, "cannot write: %s", strerror(errno));
@@ -80,6 +84,12 @@ bool out_write(OutFile *o, const void *data, size_t size) {
     return !o->failed;
 }
 
+static void remove_temp(OutFile *o) {
+    if (!o->temp) return;
+    unlink(o->temp);
+    temp_forget(o->temp);
+}
+
 bool out_commit(OutFile *o, bool executable) {
     if (o->f && fclose(o->f) != 0 && !o->failed) {
         diag_error(o->diag, (Loc){.file = o->name}, "cannot write: %s", strerror(errno));
@@ -91,17 +101,17 @@ bool out_commit(OutFile *o, bool executable) {
         mode_t mask = umask(0);
         umask(mask);
         chmod(o->temp, (executable ? 0777 : 0666) & ~mask);
-        if (rename(o->temp, o->name) == 0) return true;
+        if (rename(o->temp, o->name) == 0) return temp_forget(o->temp), true;
         diag_error(o->diag, (Loc){.file = o->name}, "cannot write: %s", strerror(errno));
         o->failed = true;
     }
-    if (o->temp) unlink(o->temp);
+    remove_temp(o);
     return false;
 }
 
 void out_abandon(OutFile *o) {
     if (o->f) fclose(o->f);
     o->f = NULL;
-    if (o->temp) unlink(o->temp);
+    remove_temp(o);
     o->failed = true;
 }

@@ -108,6 +108,8 @@ void plan_barriers(FuncPlan *p) {
                     ARENA_PUSH(p->arena, done, ndone, cap, pending[i]);
                 }
                 npending = 0;
+                /* what s overwrites may be what these updates still read */
+                if (!is_main && overwrites_live(p, s, done, ndone, epoch)) s->barrier = true, epoch++;
             }
         }
         if (s->is_call) epoch++; /* a block meets at its entry, not at its end */

@@ -68,12 +68,28 @@ static void anchor_shape(Stage *s, const Op *op) {
     if (op->def->pattern == PAT_ROW && groups > 1) s->O *= groups, s->I /= groups;
 }
 
-/* Whether v can be read vector by vector in a stage of shape [O, I] (see lw_read). */
-static bool readable(const Value *v, int64_t O, int64_t I) {
+/* Whether t, broadcast to y, is y's first dimensions (then ones), or its last ones (after ones). */
+static bool is_front(Type t, Type y) {
+    int k = 0, skip = y.rank - t.rank;
+    while (k < t.rank && t.dim[k] == y.dim[k + skip]) k++;
+    while (k < t.rank && t.dim[k] == 1) k++;
+    for (int i = 0; i < skip; i++)
+        if (y.dim[i] != 1) return false;
+    return k == t.rank;
+}
+static bool is_back(Type t, Type y) {
+    int k = t.rank, skip = y.rank - t.rank;
+    while (k > 0 && t.dim[k - 1] == y.dim[k - 1 + skip]) k--;
+    while (k > 0 && t.dim[k - 1] == 1) k--;
+    return k == 0;
+}
+
+/* Whether lw_read in a stage of shape [O, I] gives what broadcasting v to a result of type y means. */
+static bool readable(const Value *v, Type y, int64_t O, int64_t I) {
     int64_t n = type_count(v->type);
     if (n == O * I || n == 1) return true;
-    if (v->type.rank && v->type.dim[v->type.rank - 1] == 1) return n == O;
-    return n == I;
+    if (v->type.rank && v->type.dim[v->type.rank - 1] == 1 && n == O) return is_front(v->type, y);
+    return n == I && is_back(v->type, y);
 }
 
 /* The finest [O, I] that an elementwise op needs: flat unless an operand is broadcast along the last axis. */
@@ -91,7 +107,7 @@ static bool operands_readable(FuncPlan *p, const Op *op, int stage, int64_t O, i
     (void)p;
     for (int k = 0; k < op->nin; k++) {
         Value *v = op->in[k];
-        if (!readable(v, O, I)) return false;
+        if (!readable(v, op->out[0]->type, O, I)) return false;
         if (lw_is_constant(v) || !v->def) continue;
         int64_t offset;
         Value *base = lw_base(v, &offset);

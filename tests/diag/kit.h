@@ -84,23 +84,36 @@ typedef struct Ran {
     const char *out, *err;
 } Ran;
 
+static inline const char *read_pipe(int fd) {
+    Text t = text_new(arena);
+    char buffer[4096];
+    text_add(&t, "%s", "");
+    for (ssize_t n; (n = read(fd, buffer, sizeof buffer)) > 0;) text_add_n(&t, buffer, (size_t)n);
+    close(fd);
+    return t.s;
+}
+
 /* A command line of the shell, in the folder of this run; limit: of the size of files, 0: none. */
 static inline Ran run_limited(long limit, const char *command) {
+    int err[2];
     fflush(NULL);
+    if (!CHECK(pipe(err) == 0)) return (Ran){-1, "", ""};
     pid_t pid = fork();
     if (pid == 0) {
         struct rlimit r = {(rlim_t)limit, (rlim_t)limit};
+        int null = open("/dev/null", O_RDONLY), out = open("stdout", O_WRONLY | O_CREAT | O_TRUNC, 0600);
         if (limit) setrlimit(RLIMIT_FSIZE, &r);
-        int null = open("/dev/null", O_RDONLY), out = open("stdout", O_WRONLY | O_CREAT | O_TRUNC, 0600),
-            err = open("stderr", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        dup2(null, 0), dup2(out, 1), dup2(err, 2);
+        dup2(null, 0), dup2(out, 1), dup2(err[1], 2);
+        close(err[0]), close(err[1]);
         execl("/bin/sh", "sh", "-c", command, (char *)NULL);
         _exit(127);
     }
+    close(err[1]);
+    const char *said_there = read_pipe(err[0]);
     int status = 0;
     if (!CHECK(pid > 0 && waitpid(pid, &status, 0) == pid)) return (Ran){-1, "", ""};
     return (Ran){WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), read_bytes("stdout").s,
-                 read_bytes("stderr").s};
+                 said_there};
 }
 
 static inline Ran run_btc(const char *args) {

@@ -220,7 +220,7 @@ static const Bad CONFIGS[] = {
     {"a size is negative", KEY("hidden_size", "-48"), CFG, "got the number -48", NULL, 0},
     {"a size is a fraction", KEY("hidden_size", "48.5"), CFG, "got the number 48.5", NULL, 0},
     {"a size is zero", KEY("hidden_size", "0"), CFG, "at least 1", NULL, 0},
-    {"a size is null", KEY("hidden_size", "null"), CFG, "the key is missing", NULL, 0},
+    {"a size is null", KEY("hidden_size", "null"), CFG, "got null", NULL, 0},
     {"a size is huge", KEY("hidden_size", "1e30"), CFG, "got the number 1e+30", NULL, 0},
     {"a number that no double holds", KEY("hidden_size", "1e999"), CFG, "too large", NULL, 0},
     {"a size that is not the file's", KEY("hidden_size", "42"), NULL,

@@ -46,6 +46,10 @@ typedef struct Kit {
     Param *params;
     int nparams, params_cap;
     double min_decay;
+    /* graphs only: activations of the function at hand, which further ops may use */
+    bool graph;
+    Value **values;
+    int nvalues, values_cap;
 } Kit;
 
 static const int64_t VOCAB = 37;
@@ -123,6 +127,13 @@ static inline Attr *kit_attr(Kit *k, Attr *list, const char *name, int64_t v) {
     return list;
 }
 
+static inline Value *kit_reshape(Kit *k, Value *v, int rank, const int64_t *dim) {
+    Attr *shape = NULL;
+    int64_t *dims = arena_copy(k->a, dim, sizeof *dim * MAX_RANK);
+    attr_set(k->a, &shape, (Attr){.name = "shape", .kind = AT_INTS, .n = rank, .ints = dims});
+    return kit_op(k, kit_func(k), "reshape", &v, 1, shape)->out[0];
+}
+
 /* A new piece of main's input under the given shape. */
 static inline Value *kit_piece(Kit *k, Type t, Domain d, double p) {
     Piece piece = {k->width, type_count(t), d, p};
@@ -131,14 +142,38 @@ static inline Value *kit_piece(Kit *k, Type t, Domain d, double p) {
     Attr *at = kit_attr(k, kit_attr(k, NULL, "start", piece.start), "size", piece.n);
     Value *v = kit_op(k, k->main, "slice", &k->input, 1, at)->out[0];
     if (t.rank == 1) return v;
-    Attr *shape = NULL;
-    int64_t *dims = arena_copy(k->a, t.dim, sizeof t.dim);
-    attr_set(k->a, &shape, (Attr){.name = "shape", .kind = AT_INTS, .n = t.rank, .ints = dims});
-    return kit_op(k, k->main, "reshape", &v, 1, shape)->out[0];
+    Func *block = k->block;
+    k->block = NULL;
+    v = kit_reshape(k, v, t.rank, t.dim);
+    k->block = block;
+    return v;
+}
+
+/* In graphs: a part of an earlier value in the shape of t, kept small by tanh; NULL: none is large enough. */
+static inline Value *reuse_value(Kit *k, Type t) {
+    for (int draw = 0; draw < 8 && k->nvalues; draw++) {
+        Value *v = k->values[rng_int(&k->r, 0, k->nvalues - 1)];
+        int64_t n = type_count(t), have = type_count(v->type);
+        if (have < n) continue;
+        bool early = rng_int(&k->r, 0, 1);
+        if (early) v = kit_op(k, kit_func(k), "tanh", &v, 1, NULL)->out[0];
+        if (have > n) {
+            v = kit_reshape(k, v, 1, (int64_t[MAX_RANK]){have});
+            Attr *at = kit_attr(k, kit_attr(k, NULL, "start", rng_int(&k->r, 0, have - n)), "size", n);
+            v = kit_op(k, kit_func(k), "slice", &v, 1, at)->out[0];
+        }
+        if (!type_equal(v->type, t)) v = kit_reshape(k, v, t.rank, t.dim);
+        return early ? v : kit_op(k, kit_func(k), "tanh", &v, 1, NULL)->out[0];
+    }
+    return NULL;
 }
 
 /* An activation: a piece of the input, or a parameter of the block. */
 static inline Value *kit_activation(Kit *k, Type t, Domain d, double p) {
+    if (k->graph && d == LIVELY && rng_int(&k->r, 0, 3)) {
+        Value *v = reuse_value(k, t);
+        if (v) return v;
+    }
     if (!k->block) return kit_piece(k, t, d, p);
     Param param = {d, p};
     ARENA_PUSH(k->a, k->params, k->nparams, k->params_cap, param);
@@ -318,7 +353,7 @@ static inline void add_results(Kit *k, const OpDef *def, Op *op, const char *lab
 
 static inline void call_block(Kit *k, Func *block, const char *label) {
     for (int c = 0; c < 2; c++, k->calls++) {
-        Value *in[SIG_MAX + 4];
+        Value *in[64];
         for (int i = 0; i < k->nparams; i++)
             in[i] = kit_piece(k, block->params[i]->type, k->params[i].domain, k->params[i].p);
         Attr *at = kit_attr(k, NULL, "index", k->calls);
@@ -357,7 +392,7 @@ static inline bool kit_model(Kit *k, Model *out) {
     if (k->input->type.dt == DT_F32) k->input->type.dim[0] = k->width;
     *out = (Model){
         .arena = k->a, .path = "ops", .description = (char *)(uintptr_t) "ops", .description_size = 3};
-    qsort(k->weights, (size_t)k->nweights, sizeof *k->weights, by_tensor_name);
+    if (k->nweights) qsort(k->weights, (size_t)k->nweights, sizeof *k->weights, by_tensor_name);
     out->weights = (WeightSet){.arena = k->a, .tensors = k->weights, .n = k->nweights, .name = "drawn"};
     out->module = ir_parse(&k->d, k->a, "ops", ir_print_module(k->a, k->m));
     return out->module && ir_verify(&k->d, k->m) && ir_verify(&k->d, out->module);
