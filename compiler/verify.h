@@ -5,30 +5,32 @@
 #include "compile.h"
 
 typedef struct VerifyOptions {
-    const char *form;  /* "interpret", "step", "chunk" */
-    int threads;       /* of compiled forms */
+    const char *form; /* "interpret", "step", "chunk" */
+    int threads;      /* of compiled forms */
     CompileOptions compile;
     ModelOptions model;
     const char *values_of; /* a block: make every value inside call number values_call of it an output, */
     int values_call;       /* for finding the op that is off */
 } VerifyOptions;
 
-/* What a run gives, in the order of execution: "hidden.0", .., "logits" or "output", "state.3.S", "filter". */
+/* What a run gives, in the order of execution: "hidden.0", .., "logits" or "output", "state.3.S", "filter".
+ */
 typedef struct TensorList {
     RawTensor *items;
     int n, cap;
 } TensorList;
 const RawTensor *tensor_find(const TensorList *l, const char *name);
 
-/* Runs the model at `path` over `input` (input_ids: [B,T] integers; or input: [B,T,D] floats). Rows of the batch
- * are independent sequences; in step form they are stepped together. */
-bool verify_run(Diag *d, Arena *a, const char *path, const VerifyOptions *o, const RawTensor *input, TensorList *out);
+/* Runs the model at `path` over `input` (input_ids: [B,T] integers; or input: [B,T,D] floats). Rows of the
+ * batch are independent sequences; in step form they are stepped together. */
+bool verify_run(Diag *d, Arena *a, const char *path, const VerifyOptions *o, const RawTensor *input,
+                TensorList *out);
 /* Greedy decoding: prompt [P] -> n ids, by the chosen form. */
-bool verify_greedy(Diag *d, Arena *a, const char *path, const VerifyOptions *o, const RawTensor *prompt, int64_t n,
-                   int64_t *ids);
+bool verify_greedy(Diag *d, Arena *a, const char *path, const VerifyOptions *o, const RawTensor *prompt,
+                   int64_t n, int64_t *ids);
 
-/* The largest absolute difference and where; INFINITY when the shapes differ or a NaN is met. `got` may have a
- * longer last axis (a filter's taps beyond the ones that were kept). */
+/* The largest absolute difference and where; INFINITY when the shapes differ or a NaN is met. `got` may have
+ * a longer last axis (a filter's taps beyond the ones that were kept). */
 typedef struct Difference {
     double max_error, max_value;
     int64_t at;

@@ -6,7 +6,7 @@
 void taps_add_hidden(Module *m) {
     Func *f = ir_func_find(m, "main");
     int k = 0;
-    OPS_OF(f->body, op) {
+    OPS_OF (f->body, op) {
         if (op->def->pattern != PAT_CALL) continue;
         if (k == 0) ir_result_add(f, "hidden.0", op->in[0]);
         ir_result_add(f, arena_printf(m->arena, "hidden.%d", ++k), op->out[0]);
@@ -31,20 +31,21 @@ static void widen_call(Func *f, Op *op, const Func *callee) {
 int taps_add_values(Module *m, const char *block, int call) {
     Func *g = ir_func_find(m, block), *f = ir_func_find(m, "main");
     int first = g->nresults, k = 0, added = 0;
-    OPS_OF(g->body, op) {
+    OPS_OF (g->body, op) {
         for (int i = 0; i < op->nout && i < 1; i++) {
             Value *v = op->out[i];
             if (!v->type.seq || v->type.dt != DT_F32 || op->def->pattern == PAT_LEAF) continue;
             if (g->nresults < 48) ir_result_add(g, v->name, v);
         }
     }
-    OPS_OF(f->body, op) {
+    OPS_OF (f->body, op) {
         if (op->def->pattern != PAT_CALL) continue;
         bool mine = !strcmp(attr_str(op, "func", ""), block);
         if (mine) widen_call(f, op, g);
         for (int i = first; mine && k == call && i < g->nresults; i++, added++) {
             const Op *maker = g->results[i]->def;
-            const char *name = arena_printf(m->arena, "op %d: %%%s = %s", added, g->results[i]->name, maker->def->name);
+            const char *name =
+                arena_printf(m->arena, "op %d: %%%s = %s", added, g->results[i]->name, maker->def->name);
             ir_result_add(f, name, op->out[i]);
         }
         k++;

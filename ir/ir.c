@@ -11,8 +11,12 @@ Type type_tensor(DType dt, bool seq, int rank, const int64_t *dim) {
     return t;
 }
 
-Type type_scalar(DType dt, int lanes) { return (Type){.kind = TY_SCALAR, .dt = dt, .lanes = lanes}; }
-Type type_ptr(void) { return (Type){.kind = TY_PTR}; }
+Type type_scalar(DType dt, int lanes) {
+    return (Type){.kind = TY_SCALAR, .dt = dt, .lanes = lanes};
+}
+Type type_ptr(void) {
+    return (Type){.kind = TY_PTR};
+}
 
 int64_t type_count(Type t) {
     int64_t n = 1;
@@ -34,8 +38,10 @@ bool type_equal(Type a, Type b) {
 const char *type_text(Arena *a, Type t) {
     Text x = text_new(a);
     switch (t.kind) {
-    case TY_NONE: return "?";
-    case TY_PTR: return "ptr";
+    case TY_NONE:
+        return "?";
+    case TY_PTR:
+        return "ptr";
     case TY_SCALAR:
         text_add(&x, "%s", dtype_name(t.dt));
         if (t.lanes) text_add(&x, "x%d", t.lanes);
@@ -66,8 +72,10 @@ Func *ir_func_new(Module *m, const char *name, Level level) {
     Func *f = ARENA_NEW(m->arena, Func);
     f->module = m, f->name = arena_strdup(m->arena, name), f->level = level;
     f->body = ir_block_new(f, NULL);
-    if (m->last) m->last->next = f;
-    else m->first = f;
+    if (m->last)
+        m->last->next = f;
+    else
+        m->first = f;
     m->last = f;
     return f;
 }
@@ -82,8 +90,10 @@ void ir_func_remove(Module *m, Func *f) {
     Func *prev = NULL;
     for (Func *g = m->first; g; prev = g, g = g->next) {
         if (g != f) continue;
-        if (prev) prev->next = f->next;
-        else m->first = f->next;
+        if (prev)
+            prev->next = f->next;
+        else
+            m->first = f->next;
         if (m->last == f) m->last = prev;
         return;
     }
@@ -93,7 +103,7 @@ void ir_func_remove(Module *m, Func *f) {
 static bool name_taken(const Func *f, const Block *b, const char *name) {
     for (int i = 0; i < b->nargs; i++)
         if (!strcmp(b->args[i]->name, name)) return true;
-    OPS_OF(b, op) {
+    OPS_OF (b, op) {
         for (int i = 0; i < op->nout; i++)
             if (!strcmp(op->out[i]->name, name)) return true;
         for (int i = 0; i < 2; i++)
@@ -169,31 +179,41 @@ Op *ir_op_new(Func *f, const OpDef *def, Value *const *in, int nin, int nout, Lo
 
 void ir_append(Block *b, Op *op) {
     op->parent = b, op->prev = b->last, op->next = NULL;
-    if (b->last) b->last->next = op;
-    else b->first = op;
+    if (b->last)
+        b->last->next = op;
+    else
+        b->first = op;
     b->last = op;
 }
 
 void ir_insert_before(Op *at, Op *op) {
     op->parent = at->parent, op->next = at, op->prev = at->prev;
-    if (at->prev) at->prev->next = op;
-    else at->parent->first = op;
+    if (at->prev)
+        at->prev->next = op;
+    else
+        at->parent->first = op;
     at->prev = op;
 }
 
 void ir_insert_after(Op *at, Op *op) {
     op->parent = at->parent, op->prev = at, op->next = at->next;
-    if (at->next) at->next->prev = op;
-    else at->parent->last = op;
+    if (at->next)
+        at->next->prev = op;
+    else
+        at->parent->last = op;
     at->next = op;
 }
 
 void ir_remove(Op *op) {
     Block *b = op->parent;
-    if (op->prev) op->prev->next = op->next;
-    else b->first = op->next;
-    if (op->next) op->next->prev = op->prev;
-    else b->last = op->prev;
+    if (op->prev)
+        op->prev->next = op->next;
+    else
+        b->first = op->next;
+    if (op->next)
+        op->next->prev = op->prev;
+    else
+        b->last = op->prev;
     op->prev = op->next = NULL, op->parent = NULL;
 }
 
@@ -201,7 +221,7 @@ void ir_remove(Op *op) {
 
 static int uses_in_block(Block *b, const Value *v, Value *to) {
     int n = 0;
-    OPS_OF(b, op) {
+    OPS_OF (b, op) {
         for (int i = 0; i < op->nin; i++)
             if (op->in[i] == v) {
                 n++;
@@ -249,7 +269,7 @@ static void clone_block(Func *to, Block *into, const Block *from) {
     into->nargs = from->nargs;
     into->args = ARENA_ARRAY(a, Value *, from->nargs);
     for (int i = 0; i < from->nargs; i++) into->args[i] = clone_value(to, from->args[i]);
-    OPS_OF(from, op) {
+    OPS_OF (from, op) {
         Op *c = ARENA_NEW(a, Op);
         *c = *op;
         c->in = ARENA_ARRAY(a, Value *, op->nin);

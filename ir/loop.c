@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-LB lb_new(Func *f, int lanes) { return (LB){.f = f, .lanes = lanes, .at = f->body}; }
+LB lb_new(Func *f, int lanes) {
+    return (LB){.f = f, .lanes = lanes, .at = f->body};
+}
 
 static Op *emit(LB *b, OpId id, Value *const *in, int nin, int nout, Type t) {
     Op *op = ir_op_new(b->f, OP_TABLE[id], in, nin, nout, b->loc);
@@ -18,22 +20,34 @@ static Value *emit1(LB *b, OpId id, Value *const *in, int nin, Type t) {
 
 static Value *constant(LB *b, Type t, bool is_float, int64_t i, double f) {
     Op *op = emit(b, OP_loop_const, NULL, 0, 1, t);
-    if (is_float) op_set_float(b->f, op, "v", f);
-    else op_set_int(b->f, op, "v", i);
+    if (is_float)
+        op_set_float(b->f, op, "v", f);
+    else
+        op_set_int(b->f, op, "v", i);
     return op->out[0];
 }
 
-Value *lb_i64(LB *b, int64_t v) { return constant(b, type_scalar(DT_I64, 0), false, v, 0); }
-Value *lb_i32(LB *b, int32_t v) { return constant(b, type_scalar(DT_I32, 0), false, v, 0); }
-Value *lb_f32(LB *b, double v) { return constant(b, type_scalar(DT_F32, 0), true, 0, v); }
-Value *lb_f64(LB *b, double v) { return constant(b, type_scalar(DT_F64, 0), true, 0, v); }
+Value *lb_i64(LB *b, int64_t v) {
+    return constant(b, type_scalar(DT_I64, 0), false, v, 0);
+}
+Value *lb_i32(LB *b, int32_t v) {
+    return constant(b, type_scalar(DT_I32, 0), false, v, 0);
+}
+Value *lb_f32(LB *b, double v) {
+    return constant(b, type_scalar(DT_F32, 0), true, 0, v);
+}
+Value *lb_f64(LB *b, double v) {
+    return constant(b, type_scalar(DT_F64, 0), true, 0, v);
+}
 
 Value *lb_splat(LB *b, Value *s) {
     if (s->type.lanes) return s;
     return emit1(b, OP_loop_splat, &s, 1, type_scalar(s->type.dt, b->lanes));
 }
 
-Value *lb_iota(LB *b) { return emit1(b, OP_loop_iota, NULL, 0, type_scalar(DT_I32, b->lanes)); }
+Value *lb_iota(LB *b) {
+    return emit1(b, OP_loop_iota, NULL, 0, type_scalar(DT_I32, b->lanes));
+}
 
 /* Splats whichever operand is scalar when another is a vector. */
 static void level_lanes(LB *b, Value **in, int n) {
@@ -51,11 +65,15 @@ static Value *binary(LB *b, OpId id, Value *x, Value *y) {
 }
 
 #define X(name)                                                                                              \
-    Value *lb_##name(LB *b, Value *x, Value *y) { return binary(b, OP_loop_##name, x, y); }
+    Value *lb_##name(LB *b, Value *x, Value *y) {                                                            \
+        return binary(b, OP_loop_##name, x, y);                                                              \
+    }
 LB_BINARY(X)
 #undef X
 #define X(name)                                                                                              \
-    Value *lb_##name(LB *b, Value *x) { return emit1(b, OP_loop_##name, &x, 1, x->type); }
+    Value *lb_##name(LB *b, Value *x) {                                                                      \
+        return emit1(b, OP_loop_##name, &x, 1, x->type);                                                     \
+    }
 LB_UNARY(X)
 #undef X
 
@@ -86,8 +104,12 @@ static Value *convert(LB *b, OpId id, Value *x, DType to) {
     return v;
 }
 
-Value *lb_cast(LB *b, Value *x, DType to) { return convert(b, OP_loop_cast, x, to); }
-Value *lb_bits(LB *b, Value *x, DType to) { return convert(b, OP_loop_bits, x, to); }
+Value *lb_cast(LB *b, Value *x, DType to) {
+    return convert(b, OP_loop_cast, x, to);
+}
+Value *lb_bits(LB *b, Value *x, DType to) {
+    return convert(b, OP_loop_bits, x, to);
+}
 
 Value *lb_reduce(LB *b, const char *kind, Value *vec) {
     Value *v = emit1(b, OP_loop_reduce, &vec, 1, type_scalar(vec->type.dt, 0));
@@ -134,11 +156,14 @@ Value *lb_loadp(LB *b, Value *table, Value *index) {
 static DType compute_type(DType dt) {
     switch (dt) {
     case DT_BF16:
-    case DT_F16: return DT_F32;
+    case DT_F16:
+        return DT_F32;
     case DT_I8:
     case DT_U8:
-    case DT_I16: return DT_I32;
-    default: return dt;
+    case DT_I16:
+        return DT_I32;
+    default:
+        return dt;
     }
 }
 
@@ -165,8 +190,12 @@ void lb_prefetch(LB *b, Value *ptr, Value *index, DType dt) {
     set_access(b, emit(b, OP_loop_prefetch, in, 2, 0, (Type){0}), dt, 0);
 }
 
-Value *lb_var(LB *b, Value *init) { return emit1(b, OP_loop_var, &init, 1, init->type); }
-Value *lb_get(LB *b, Value *var) { return emit1(b, OP_loop_get, &var, 1, var->type); }
+Value *lb_var(LB *b, Value *init) {
+    return emit1(b, OP_loop_var, &init, 1, init->type);
+}
+Value *lb_get(LB *b, Value *var) {
+    return emit1(b, OP_loop_get, &var, 1, var->type);
+}
 
 void lb_set(LB *b, Value *var, Value *v) {
     if (var->type.lanes && !v->type.lanes) v = lb_splat(b, v);
@@ -181,7 +210,9 @@ static void push(LB *b, Block *into) {
     b->at = into;
 }
 
-static void pop(LB *b) { b->at = b->stack[--b->depth]; }
+static void pop(LB *b) {
+    b->at = b->stack[--b->depth];
+}
 
 Value *lb_for_begin(LB *b, Value *lo, Value *hi, int64_t step) {
     Value *in[2] = {lo, hi};
@@ -213,7 +244,9 @@ void lb_else(LB *b) {
     push(b, op->body[1]);
 }
 
-void lb_if_end(LB *b) { pop(b); }
+void lb_if_end(LB *b) {
+    pop(b);
+}
 
 void lb_invoke(LB *b, const char *func, Value *const *args, int n) {
     op_set_str(b->f, emit(b, OP_loop_invoke, args, n, 0, (Type){0}), "func", func);

@@ -27,14 +27,15 @@ typedef struct Option {
     const char *name; /* "chunk" for --chunk=N; "o" for -o FILE */
     const char *arg;  /* "N", NULL: a switch */
     const char *doc;
-    void *to;         /* const char **, int *, or bool * */
+    void *to; /* const char **, int *, or bool * */
     enum { OPT_STR, OPT_INT, OPT_ON, OPT_OFF } kind;
     int min; /* OPT_INT */
 } Option;
 /* Parses argv by the rows (ending with a NULL name) into their targets; the one free argument goes to *input
  * (NULL: none allowed). Returns -1 to go on, else the exit status (0 after --help). */
 int parse_options(int argc, char **argv, const char *usage, const Option *options, const char **input);
-/* The rows of the options that compile and the inspecting commands share, written into out; returns how many. */
+/* The rows of the options that compile and the inspecting commands share, written into out; returns how many.
+ */
 int shared_options(Args *a, Option *out);
 /* Text from column `at`, where the cursor is, broken at blanks, and a line's end. */
 enum { PRINT_WIDTH = 100 };

@@ -11,12 +11,20 @@
 static const char USAGE[] =
     "btc verify MODEL [--input=IDS.safetensors] [--expect=EXPECTED.safetensors] [options]\n"
     "\n"
-    "Runs a model over the ids (input_ids [batch, tokens]) or features (input [batch, tokens, width]) of a file, in\n"
-    "one of its forms, and compares every tensor of the expectation by name: hidden.0 (what the first block gets),\n"
-    "hidden.i (what block i gives), logits or output, state.i.NAME, greedy.ids. Without --expect it compares with\n"
+    "Runs a model over the ids (input_ids [batch, tokens]) or features (input [batch, tokens, width]) of a "
+    "file, in\n"
+    "one of its forms, and compares every tensor of the expectation by name: hidden.0 (what the first block "
+    "gets),\n"
+    "hidden.i (what block i gives), logits or output, state.i.NAME, greedy.ids. Without --expect it compares "
+    "with\n"
     "the interpreter, which computes in double precision. Names the first block and op that is off.\n"
     "\n"
-    "  btc verify mamba/ --input=ids.safetensors --expect=expected.safetensors --form=chunk --chunk=16\n";
+    "With --target= of another machine it makes a program for it and runs that by QEMU's user-mode emulator "
+    "and the\n"
+    "machine's libc under /usr/TARGET; QEMU_CPU=NAME in the environment chooses the emulated CPU.\n"
+    "\n"
+    "  btc verify mamba/ --input=ids.safetensors --expect=expected.safetensors --form=chunk --chunk=16\n"
+    "  btc verify mamba/ --expect=expected.safetensors --target=aarch64-linux-gnu\n";
 
 typedef struct Run {
     Diag *d;
@@ -50,9 +58,10 @@ static bool compare(Run *r, const RawTensor *got, const RawTensor *want) {
     Difference e = tensor_difference(got, want);
     double tol = tolerance_of(r, want->name, e.max_value);
     bool ok = e.max_error <= tol;
-    printf("  %-4s %-24s max error %9.3g  tolerance %9.3g%s\n", ok ? "ok" : "OFF", want->name, e.max_error, tol,
-           isinf(e.max_error) ? arena_printf(r->arena, "  (got %s, expected %s)", raw_tensor_type(r->arena, got),
-                                             raw_tensor_type(r->arena, want))
+    printf("  %-4s %-24s max error %9.3g  tolerance %9.3g%s\n", ok ? "ok" : "OFF", want->name, e.max_error,
+           tol,
+           isinf(e.max_error) ? arena_printf(r->arena, "  (got %s, expected %s)",
+                                             raw_tensor_type(r->arena, got), raw_tensor_type(r->arena, want))
                               : "");
     r->bad += !ok;
     return ok;
@@ -64,14 +73,15 @@ static void blame_op(Run *r, const RawTensor *input, int k) {
     if (!model_open(r->d, r->arena, r->path, &r->o.model, &m)) return;
     const char *block = NULL;
     int call = 0;
-    OPS_OF(ir_func_find(m.module, "main")->body, op) {
+    OPS_OF (ir_func_find(m.module, "main")->body, op) {
         if (op->def->pattern == PAT_CALL && ++call == k) block = attr_str(op, "func", "");
     }
     model_close(&m);
     if (!block) return;
     printf("the first block that is off is block %d (%s, layer %d)\n", k, block, k - 1);
     if (!strcmp(r->o.form, "interpret")) {
-        printf("the interpreter itself disagrees with the expectation: look at the description of \"%s\"\n", block);
+        printf("the interpreter itself disagrees with the expectation: look at the description of \"%s\"\n",
+               block);
         return;
     }
     VerifyOptions o = r->o;
@@ -89,16 +99,19 @@ static void blame_op(Run *r, const RawTensor *input, int k) {
                want.items[i].name, e.max_error, e.max_value);
         return;
     }
-    printf("every op of it agrees with the interpreter on its own: look at the description of \"%s\"\n", block);
+    printf("every op of it agrees with the interpreter on its own: look at the description of \"%s\"\n",
+           block);
 }
 
 static bool compare_greedy(Run *r, const WeightSet *expect) {
-    const RawTensor *prompt = weights_find(expect, "greedy.prompt"), *want = weights_find(expect, "greedy.ids");
+    const RawTensor *prompt = weights_find(expect, "greedy.prompt"),
+                    *want = weights_find(expect, "greedy.ids");
     if (!prompt || !want) return true;
     int64_t n = raw_tensor_count(want), *ids = ARENA_ARRAY(r->arena, int64_t, n), same = 0;
     if (!verify_greedy(r->d, r->arena, r->path, &r->o, prompt, n, ids)) return false;
     while (same < n && (double)ids[same] == dtype_load(want->dt, want->data, same)) same++;
-    printf("  %-4s %-24s %lld of %lld tokens\n", same == n ? "ok" : "OFF", "greedy.ids", (long long)same, (long long)n);
+    printf("  %-4s %-24s %lld of %lld tokens\n", same == n ? "ok" : "OFF", "greedy.ids", (long long)same,
+           (long long)n);
     r->bad += same != n;
     return true;
 }
@@ -109,7 +122,8 @@ static bool compare_all(Run *r, const TensorList *got, const WeightSet *expect, 
     for (int i = 0; i < n; i++) {
         const RawTensor *want = expect ? &expect->tensors[i] : &oracle->items[i];
         int block;
-        if (!strcmp(want->name, "input_ids") || !strcmp(want->name, "input") || !strncmp(want->name, "greedy.", 7))
+        if (!strcmp(want->name, "input_ids") || !strcmp(want->name, "input") ||
+            !strncmp(want->name, "greedy.", 7))
             continue;
         const RawTensor *g = tensor_find(got, want->name);
         if (!g) {
@@ -171,17 +185,20 @@ static int run(int argc, char **argv) {
     options[n++] = (Option){"input", "FILE", "safetensors with input_ids or input", &input, OPT_STR, 0};
     options[n++] = (Option){"expect", "FILE", "safetensors with what should come out", &expect, OPT_STR, 0};
     options[n++] = (Option){"form", "FORM", "interpret, step or chunk (default)", &r.o.form, OPT_STR, 0};
-    options[n++] = (Option){"tolerance", "X", "largest error allowed: a number, or a JSON file with \"tolerance\"",
-                            &r.tolerance, OPT_STR, 0};
+    options[n++] =
+        (Option){"tolerance",  "X",     "largest error allowed: a number, or a JSON file with \"tolerance\"",
+                 &r.tolerance, OPT_STR, 0};
     options[n++] = (Option){"write", "FILE", "write all tensors to a safetensors file", &write, OPT_STR, 0};
-    options[n++] = (Option){"threads", "N", "threads of the compiled forms (default 1)", &r.o.threads, OPT_INT, 1};
+    options[n++] =
+        (Option){"threads", "N", "threads of the compiled forms (default 1)", &r.o.threads, OPT_INT, 1};
     options[n] = (Option){0};
     int status = parse_options(argc, argv, USAGE, options, &r.path);
     if (status >= 0) return status;
     Arena *arena = arena_new();
     Diag d = diag_new(arena, stderr);
     r.d = &d, r.arena = arena, r.o.compile = a.compile, r.o.model = a.model;
-    bool ok = r.path || diag_error(&d, (Loc){0}, "which model? give a description, a folder or a weights file");
+    bool ok =
+        r.path || diag_error(&d, (Loc){0}, "which model? give a description, a folder or a weights file");
     if (ok && strcmp(r.o.form, "interpret") && strcmp(r.o.form, "step") && strcmp(r.o.form, "chunk"))
         ok = diag_error(&d, (Loc){0}, "--form=%s: must be interpret, step or chunk", r.o.form);
     ok = ok && verify(&r, input, expect, write);
@@ -190,4 +207,5 @@ static int run(int argc, char **argv) {
     return ok ? 0 : 1;
 }
 
-const Command command_verify = {"verify", "runs a model and compares it, tensor by tensor, with what it should give", run};
+const Command command_verify = {
+    "verify", "runs a model and compares it, tensor by tensor, with what it should give", run};

@@ -1,6 +1,6 @@
-/* Passes over modules, and the runner that goes through compiler/pipeline.def. A pass is one file that exports
- * one `const Pass`. It works on what ops say of themselves (pattern, state, shapes), hardly ever on names; where
- * a name must be tested, its comment says why. */
+/* Passes over modules, and the runner that goes through compiler/pipeline.def. A pass is one file that
+ * exports one `const Pass`. It works on what ops say of themselves (pattern, state, shapes), hardly ever on
+ * names; where a name must be tested, its comment says why. */
 #ifndef BTC_PASS_H
 #define BTC_PASS_H
 
@@ -12,8 +12,8 @@ typedef struct PassCtx {
 } PassCtx;
 
 typedef struct Pass {
-    const char *name; /* kebab-case */
-    const char *doc;  /* one line */
+    const char *name;                    /* kebab-case */
+    const char *doc;                     /* one line */
     bool (*run)(PassCtx *cx, Module *m); /* false: messages are filed */
 } Pass;
 

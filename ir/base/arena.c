@@ -77,7 +77,9 @@ char *arena_strndup(Arena *a, const char *s, size_t n) {
     return p;
 }
 
-char *arena_strdup(Arena *a, const char *s) { return arena_strndup(a, s, strlen(s)); }
+char *arena_strdup(Arena *a, const char *s) {
+    return arena_strndup(a, s, strlen(s));
+}
 
 char *arena_vprintf(Arena *a, const char *fmt, va_list ap) {
     va_list again;
@@ -107,7 +109,9 @@ void *arena_grow(Arena *a, void *items, int n, int *cap, size_t item_size) {
     return p;
 }
 
-Text text_new(Arena *a) { return (Text){.arena = a, .s = arena_strdup(a, "")}; }
+Text text_new(Arena *a) {
+    return (Text){.arena = a, .s = arena_strdup(a, "")};
+}
 
 void text_add_n(Text *t, const char *s, size_t n) {
     if (t->n + n + 1 > t->cap) {

@@ -12,9 +12,15 @@ static const struct {
 #undef X
 };
 
-const char *dtype_name(DType t) { return TABLE[t].text; }
-const char *dtype_safetensors_name(DType t) { return TABLE[t].safetensors; }
-size_t dtype_size(DType t) { return TABLE[t].size; }
+const char *dtype_name(DType t) {
+    return TABLE[t].text;
+}
+const char *dtype_safetensors_name(DType t) {
+    return TABLE[t].safetensors;
+}
+size_t dtype_size(DType t) {
+    return TABLE[t].size;
+}
 
 bool dtype_parse(const char *text, DType *out) {
     for (int i = 0; i < DT_COUNT; i++)
@@ -64,17 +70,27 @@ double dtype_load(DType t, const void *data, int64_t i) {
     int32_t i32;
     int16_t i16;
     switch (t) {
-    case DT_F32: return memcpy(&f, p, 4), (double)f;
-    case DT_F64: return memcpy(&d, p, 8), d;
-    case DT_F16: return memcpy(&u16, p, 2), half_to_double(u16);
-    case DT_BF16: return memcpy(&u16, p, 2), u32 = (uint32_t)u16 << 16, memcpy(&f, &u32, 4), (double)f;
-    case DT_I64: return memcpy(&i64, p, 8), (double)i64;
-    case DT_I32: return memcpy(&i32, p, 4), (double)i32;
-    case DT_I16: return memcpy(&i16, p, 2), (double)i16;
-    case DT_I8: return (double)*(const int8_t *)p;
+    case DT_F32:
+        return memcpy(&f, p, 4), (double)f;
+    case DT_F64:
+        return memcpy(&d, p, 8), d;
+    case DT_F16:
+        return memcpy(&u16, p, 2), half_to_double(u16);
+    case DT_BF16:
+        return memcpy(&u16, p, 2), u32 = (uint32_t)u16 << 16, memcpy(&f, &u32, 4), (double)f;
+    case DT_I64:
+        return memcpy(&i64, p, 8), (double)i64;
+    case DT_I32:
+        return memcpy(&i32, p, 4), (double)i32;
+    case DT_I16:
+        return memcpy(&i16, p, 2), (double)i16;
+    case DT_I8:
+        return (double)*(const int8_t *)p;
     case DT_U8:
-    case DT_BOOL: return (double)*(const uint8_t *)p;
-    case DT_COUNT: break;
+    case DT_BOOL:
+        return (double)*(const uint8_t *)p;
+    case DT_COUNT:
+        break;
     }
     return NAN;
 }
@@ -91,16 +107,37 @@ void dtype_store(DType t, void *data, int64_t i, double v) {
     int32_t i32;
     int16_t i16;
     switch (t) {
-    case DT_F32: memcpy(p, &f, 4); break;
-    case DT_F64: memcpy(p, &v, 8); break;
-    case DT_F16: u16 = double_to_half(v), memcpy(p, &u16, 2); break;
-    case DT_BF16: u16 = float_to_bf16(f), memcpy(p, &u16, 2); break;
-    case DT_I64: i64 = (int64_t)saturate(v, -9.2e18, 9.2e18), memcpy(p, &i64, 8); break;
-    case DT_I32: i32 = (int32_t)saturate(v, INT32_MIN, INT32_MAX), memcpy(p, &i32, 4); break;
-    case DT_I16: i16 = (int16_t)saturate(v, INT16_MIN, INT16_MAX), memcpy(p, &i16, 2); break;
-    case DT_I8: *(int8_t *)p = (int8_t)saturate(v, INT8_MIN, INT8_MAX); break;
-    case DT_U8: *(uint8_t *)p = (uint8_t)saturate(v, 0, UINT8_MAX); break;
-    case DT_BOOL: *(uint8_t *)p = v != 0; break;
-    case DT_COUNT: break;
+    case DT_F32:
+        memcpy(p, &f, 4);
+        break;
+    case DT_F64:
+        memcpy(p, &v, 8);
+        break;
+    case DT_F16:
+        u16 = double_to_half(v), memcpy(p, &u16, 2);
+        break;
+    case DT_BF16:
+        u16 = float_to_bf16(f), memcpy(p, &u16, 2);
+        break;
+    case DT_I64:
+        i64 = (int64_t)saturate(v, -9.2e18, 9.2e18), memcpy(p, &i64, 8);
+        break;
+    case DT_I32:
+        i32 = (int32_t)saturate(v, INT32_MIN, INT32_MAX), memcpy(p, &i32, 4);
+        break;
+    case DT_I16:
+        i16 = (int16_t)saturate(v, INT16_MIN, INT16_MAX), memcpy(p, &i16, 2);
+        break;
+    case DT_I8:
+        *(int8_t *)p = (int8_t)saturate(v, INT8_MIN, INT8_MAX);
+        break;
+    case DT_U8:
+        *(uint8_t *)p = (uint8_t)saturate(v, 0, UINT8_MAX);
+        break;
+    case DT_BOOL:
+        *(uint8_t *)p = v != 0;
+        break;
+    case DT_COUNT:
+        break;
     }
 }

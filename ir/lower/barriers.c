@@ -42,15 +42,16 @@ static bool overwrites_live(FuncPlan *p, const Stage *s, Stage *const *done, int
                 Read *reads;
                 int n = done[i]->epoch == epoch ? stage_reads(p, done[i], &reads) : 0;
                 for (int k = 0; k < n; k++)
-                    if (reads[k].v == p->f->params[j] && (reads[k].all || !stage_same_split(done[i], s))) return true;
+                    if (reads[k].v == p->f->params[j] && (reads[k].all || !stage_same_split(done[i], s)))
+                        return true;
             }
         }
     }
     return false;
 }
 
-/* Orders the stages by the epoch at which their operands can be at hand, keeping the order within an epoch: what
- * can run before a barrier does, so that independent chains share barriers. */
+/* Orders the stages by the epoch at which their operands can be at hand, keeping the order within an epoch:
+ * what can run before a barrier does, so that independent chains share barriers. */
 static void schedule(FuncPlan *p) {
     int *level = ARENA_ARRAY(p->arena, int, p->n), deepest = 0, at = 0;
     bool is_main = attr_find(p->f->attrs, "main") != NULL;

@@ -157,7 +157,7 @@ void matmul_rows(Lower *l, const Matmul *m, Value *lo, Value *hi) {
     LB *b = &l->b;
     lo = to_panels(l, lo, false), hi = to_panels(l, hi, true);
     lb_if_begin(b, lb_cmp(b, "eq", l->rows, lb_i64(b, 1)));
-    LW_ROWS(l, row) panels(l, m, thin_tile(l), row, lo, hi);
+    LW_ROWS (l, row) panels(l, m, thin_tile(l), row, lo, hi);
     lb_else(b);
     grouped_rows(l, m, lo, hi);
     lb_if_end(b);

@@ -7,9 +7,9 @@
 /* One product y[row, o*N + c] = sum_k x[row, o*K + k] * w[c, k] (+ bias). Every output is one chain of fused
  * multiply-adds over k in order, whatever the tile, so all forms and batch sizes give the same bits. */
 typedef struct Matmul {
-    Value *x;    /* operand; rows of K elements, per leading index o */
-    Value *w;    /* address of the panels */
-    DType dt;    /* of the panels */
+    Value *x; /* operand; rows of K elements, per leading index o */
+    Value *w; /* address of the panels */
+    DType dt; /* of the panels */
     int64_t K, N;
     Value *bias; /* operand or NULL */
     Value *out;  /* result, handed to lw_write */

@@ -142,10 +142,11 @@ static void lower_stage(Lower *l, Func *lf, const Stage *s) {
         if (!lower) BTC_BUG("op %s has no lowering", s->anchor->def->name);
         lower(l, s->anchor);
     } else {
-        LW_ROWS(l, row) LW_EACH(l, row, ix) {
-            l->plan->gen++;
-            lower_posts(l, &ix);
-        }
+        LW_ROWS (l, row)
+            LW_EACH (l, row, ix) {
+                l->plan->gen++;
+                lower_posts(l, &ix);
+            }
     }
     if (l->scratch_used > l->plan->scratch_bytes) l->plan->scratch_bytes = l->scratch_used;
 }

@@ -28,8 +28,8 @@ typedef struct Lowered {
     int64_t noutputs; /* results of main: the output and the taps */
 } Lowered;
 
-/* forms of m: functions "<block>.step" and "<block>.chunk" made by the pass split-entry, main's marked with the
- * attribute "main". false: messages are filed. */
+/* forms of m: functions "<block>.step" and "<block>.chunk" made by the pass split-entry, main's marked with
+ * the attribute "main". false: messages are filed. */
 bool lower_module(Diag *d, Module *m, const LowerTarget *t, Lowered *out);
 
 /* The original name of "mamba.step". */

@@ -31,8 +31,8 @@ int64_t pack_bytes(PackKind kind, Type t, DType dt, const LowerTarget *target);
 /* Where packing takes its numbers from: rows of the last axis, each `row` a flat index over the others. */
 typedef struct PackSource {
     Type type;
-    DType dt;            /* of data */
-    const void *data;    /* row-major */
+    DType dt;         /* of data */
+    const void *data; /* row-major */
 } PackSource;
 /* Writes the packed bytes (pack_bytes many) to out. */
 void pack_write(PackKind kind, const PackSource *src, DType dt, const LowerTarget *target, void *out);

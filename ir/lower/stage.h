@@ -20,12 +20,12 @@ struct Stage {
     int64_t O, I; /* shape of the result that posts see */
     Access access;
     Axis axis;
-    int cls;               /* stages of one class split alike (channels axis) */
-    int64_t units, grain;  /* unit u: elements [u*grain, min((u+1)*grain, n)) */
-    int64_t shares;        /* what threads take: units / shares units each; the same in a class */
-    bool barrier;          /* threads meet before this stage */
-    int epoch;             /* number of barriers up to here */
-    bool out_rows;         /* only rows with an output: what follows the last layer */
+    int cls;              /* stages of one class split alike (channels axis) */
+    int64_t units, grain; /* unit u: elements [u*grain, min((u+1)*grain, n)) */
+    int64_t shares;       /* what threads take: units / shares units each; the same in a class */
+    bool barrier;         /* threads meet before this stage */
+    int epoch;            /* number of barriers up to here */
+    bool out_rows;        /* only rows with an output: what follows the last layer */
 };
 
 typedef enum Place {
@@ -39,7 +39,7 @@ typedef enum Place {
 
 /* Facts of one value during planning and lowering: Value.aux points here. */
 typedef struct ValueInfo {
-    int stage;    /* that computes it; -1: parameter */
+    int stage; /* that computes it; -1: parameter */
     bool stored;
     int first_epoch, last_epoch, first_stage, last_stage;
     Place place;

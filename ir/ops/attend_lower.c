@@ -166,7 +166,7 @@ static void block_scores(const Attend *a, const Keys *k, Value *from, Value *end
     Lower *l = a->l;
     KFOR (b, s, from, end, PANEL) {
         Mat panel = mat_fixed(l, lb_offset(b, k->k, lb_muli(b, s, a->d * 4)), PANEL);
-        TILES_OF(l, c, PANEL, b->lanes, a->tile) {
+        TILES_OF (l, c, PANEL, b->lanes, a->tile) {
             Tile t = tile_new(l, a->n, c.count, c.tail);
             tile_madd(l, &t, a->q, a->zero, panel, c.at, a->zero, lb_i64(b, a->d));
             for (int j = 0; j < c.count; j++) {
@@ -213,7 +213,7 @@ static void block_values(const Attend *a, const Keys *k, Value *from, Value *cou
     Lower *l = a->l;
     Mat weights = mat_fixed(l, a->score, KEYS), acc = mat_fixed(l, a->acc, acc_width(a));
     Mat v = mat_from(l, k->v, from);
-    TILES_OF(l, c, a->p, a->b->lanes, a->tile) {
+    TILES_OF (l, c, a->p, a->b->lanes, a->tile) {
         Tile t = tile_new(l, a->n, c.count, c.tail);
         tile_load(l, &t, acc, a->zero, c.at);
         tile_scale(l, &t, a->factor, a->zero);
@@ -267,7 +267,7 @@ static void write_tile(const Attend *a) {
         Value *row = by_rows(a) ? lb_add(b, a->row, i) : a->row;
         Value *head = by_rows(a) ? a->head : lb_add(b, a->head, i);
         Value *factor = lb_load(b, DT_F32, 0, a->factor, i, 0);
-        LW_SPAN(l, row, NULL, 1, a->p, span) {
+        LW_SPAN (l, row, NULL, 1, a->p, span) {
             Ix ix = {.row = row, .o = a->h > 1 ? head : NULL, .i = span.i, .n = span.n, .O = a->h, .I = a->p};
             Value *at = lb_add(b, lb_muli(b, i, acc_width(a)), span.i);
             lw_write(l, a->op->out[0], &ix,
@@ -307,11 +307,11 @@ static void step_group(Attend *a, const Share *s, Value *row, Value *kv) {
     Value *base = lb_muli(b, kv, each);
     put_key(a, a->own, a->zero, row, kv);
     if (units_are_groups(a->h, a->g)) {
-        TILES_OF(l, t, each, 1, QUERIES) attend_tile(a, t.count, row, lb_add(b, base, t.at), kv);
+        TILES_OF (l, t, each, 1, QUERIES) attend_tile(a, t.count, row, lb_add(b, base, t.at), kv);
         return;
     }
     Value *lo = lb_max(b, s->head_lo, base), *hi = lw_min_i64(l, s->head_hi, lb_addi(b, base, each));
-    TILES(l, t, lo, hi, NO_END, 1, QUERIES) attend_tile(a, t.count, row, t.at, kv);
+    TILES (l, t, lo, hi, NO_END, 1, QUERIES) attend_tile(a, t.count, row, t.at, kv);
 }
 
 /* Tokens of one sequence: a tile is tokens of a head. */
@@ -322,7 +322,7 @@ static void chunk_group(Attend *a, const Share *s, Value *kv) {
     Value *lo = lb_max(b, s->head_lo, base), *hi = lw_min_i64(l, s->head_hi, lb_addi(b, base, a->h / a->g));
     KFOR (b, r, a->zero, l->row_hi, 1) put_key(a, a->own, r, r, kv);
     KFOR (b, head, lo, hi, 1) {
-        TILES(l, t, l->row_lo, l->row_hi, NO_END, 1, QUERIES) attend_tile(a, t.count, t.at, head, kv);
+        TILES (l, t, l->row_lo, l->row_hi, NO_END, 1, QUERIES) attend_tile(a, t.count, t.at, head, kv);
     }
 }
 
@@ -337,7 +337,8 @@ void attend_lower(Lower *l, Op *op) {
     if (by_rows(&a)) {
         KFOR (b, kv, s.kv_lo, s.kv_hi, 1) chunk_group(&a, &s, kv);
     } else {
-        LW_ROWS(l, row) KFOR (b, kv, s.kv_lo, s.kv_hi, 1) step_group(&a, &s, row, kv);
+        LW_ROWS (l, row)
+            KFOR (b, kv, s.kv_lo, s.kv_hi, 1) step_group(&a, &s, row, kv);
     }
 }
 
@@ -357,7 +358,7 @@ void attend_commit(Lower *l, Op *op) {
         KFOR (b, kv, s.kv_lo, s.kv_hi, 1) {
             put_key(&a, cached_keys(&a, row, kv), slot, row, kv);
             Value *v = cached_values(&a, row, kv), *from = lb_muli(b, kv, a.p), *to = lb_muli(b, slot, a.p);
-            LW_SPAN(l, row, NULL, 1, a.p, ix) {
+            LW_SPAN (l, row, NULL, 1, a.p, ix) {
                 Value *x = lw_read_flat(l, op->in[2], row, lb_add(b, from, ix.i), ix.n);
                 lb_store(b, DT_F32, v, lb_add(b, to, ix.i), x, ix.n);
             }

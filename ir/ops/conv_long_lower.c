@@ -348,11 +348,11 @@ void conv_long_lower(Lower *l, Op *op) {
     k.w = lw_weight(l, op->in[1], PACK_FFT, &dt);
     k.twiddles = lb_offseti(b, k.w, k.pack.twiddles);
     if (k.pack.umax) k.tree = lw_scratch(l, k.pack.umax * 2 * b->lanes * 4);
-    LW_EACH(l, l->row_lo, ix) {
+    LW_EACH (l, l->row_lo, ix) {
         k.ch = ix.i, k.taps = of_channels(&k, k.w);
         Value *h0 = load_tap(&k, lb_i64(b, 0));
         Value *skip = op->in[2] ? lb_splat(b, lw_read(l, op->in[2], &ix)) : NULL;
-        LW_ROWS(l, row) token(&k, op, ix, row, h0, skip);
+        LW_ROWS (l, row) token(&k, op, ix, row, h0, skip);
     }
 }
 

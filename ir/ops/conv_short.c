@@ -63,7 +63,7 @@ static Value *dot(Lower *l, const Taps *t, Value *bias, Value *const *x, Value *
 static void step_row(Lower *l, Op *op, const Taps *t, Value *row) {
     LB *b = &l->b;
     Value *state = lw_state(l, op, 0, row);
-    LW_EACH(l, row, ix) {
+    LW_EACH (l, row, ix) {
         Value *x[UNROLLED], *w[UNROLLED];
         for (int64_t j = 0; j < t->k; j++) w[j] = load_at(l, t, t->w, lb_i64(b, j), &ix);
         for (int64_t j = 0; j < t->k - 1; j++) x[j] = load_at(l, t, state, lb_i64(b, j), &ix);
@@ -102,7 +102,7 @@ static void chunk(Lower *l, Op *op, const Taps *t) {
     Value *zero = lb_i64(b, 0), *state = lw_state(l, op, 0, zero);
     KFOR (b, first, zero, l->rows, ROWS) {
         Value *end = lw_min_i64(l, l->rows, lb_addi(b, first, ROWS));
-        LW_EACH(l, first, ix) {
+        LW_EACH (l, first, ix) {
             Value *last[UNROLLED], *w[UNROLLED], *bias = bias_at(l, op, &ix);
             for (int64_t j = 0; j < t->k; j++) w[j] = load_at(l, t, t->w, lb_i64(b, j), &ix);
             for (int64_t j = 0; j < t->k - 1; j++)
@@ -118,14 +118,14 @@ static void chunk(Lower *l, Op *op, const Taps *t) {
             }
         }
     }
-    LW_EACH(l, zero, ix) keep_inputs(l, op, t, state, zero, l->rows, &ix);
+    LW_EACH (l, zero, ix) keep_inputs(l, op, t, state, zero, l->rows, &ix);
 }
 
 /* Any number of taps, over the `rows` rows of one sequence. */
 static void many_taps(Lower *l, Op *op, const Taps *t, Value *first, Value *rows) {
     LB *b = &l->b;
     Value *zero = lb_i64(b, 0), *state = lw_state(l, op, 0, first);
-    LW_EACH(l, first, ix) {
+    LW_EACH (l, first, ix) {
         KFOR (b, r, zero, rows, 1) {
             Value *sum = lb_var(b, bias_at(l, op, &ix));
             KFOR (b, j, zero, lb_i64(b, t->k), 1) {
@@ -147,11 +147,11 @@ static void lower_conv_short(Lower *l, Op *op) {
     if (t.k <= UNROLLED && !step)
         chunk(l, op, &t);
     else if (t.k <= UNROLLED)
-        LW_ROWS(l, row) step_row(l, op, &t, row);
+        LW_ROWS (l, row) step_row(l, op, &t, row);
     else if (!step)
         many_taps(l, op, &t, lb_i64(b, 0), l->rows);
     else
-        LW_ROWS(l, row) many_taps(l, op, &t, row, lb_i64(b, 1));
+        LW_ROWS (l, row) many_taps(l, op, &t, row, lb_i64(b, 1));
 }
 
 const OpDef op_conv_short = {

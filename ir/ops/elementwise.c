@@ -68,11 +68,13 @@ static View view(const EvalCtx *c, int which) {
 
 static void map1(EvalCtx *c, double (*f)(double)) {
     View x = view(c, 0);
-    EACH(c, f(VAL(x)));
+    EACH (c, f(VAL(x)))
+        ;
 }
 static void map2(EvalCtx *c, double (*f)(double, double)) {
     View a = view(c, 0), b = view(c, 1);
-    EACH(c, f(VAL(a), VAL(b)));
+    EACH (c, f(VAL(a), VAL(b)))
+        ;
 }
 
 static Cost cost_one(const Op *op, int64_t rows) {
@@ -185,13 +187,15 @@ static bool infer_per_token(Diag *d, Func *f, Op *op) {
 
 static void eval_per_token(EvalCtx *c) {
     View x = view(c, 0);
-    EACH(c, VAL(x));
+    EACH (c, VAL(x))
+        ;
 }
 
 const OpDef op_per_token = {
     .name = "per_token",
     .pattern = PAT_ELEMENTWISE,
-    .doc = "The same numbers for every token: gives a constant the dimension T, for ops whose operands have it.",
+    .doc =
+        "The same numbers for every token: gives a constant the dimension T, for ops whose operands have it.",
     .formula = "y_t = x",
     .source = ELEMENTARY,
     .sig = "x:any -> y",
@@ -203,7 +207,8 @@ const OpDef op_per_token = {
 
 static void eval_where(EvalCtx *c) {
     View cond = view(c, 0), a = view(c, 1), b = view(c, 2);
-    EACH(c, VAL(cond) != 0 ? VAL(a) : VAL(b));
+    EACH (c, VAL(cond) != 0 ? VAL(a) : VAL(b))
+        ;
 }
 
 const OpDef op_where = {

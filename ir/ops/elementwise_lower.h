@@ -5,10 +5,10 @@
 #include "../lower.h"
 
 #define ELEMENTWISE_OPS(X)                                                                                   \
-    X(copy) X(per_token)                                                                                                  \
-    X(neg) X(abs) X(square) X(sqrt) X(rsqrt) X(exp) X(log) X(sin) X(cos) X(tanh) X(sigmoid) X(softplus)      \
-        X(silu) X(gelu) X(gelu_tanh) X(relu) X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(power)      \
-            X(less) X(where)
+    X(copy)                                                                                                  \
+    X(per_token) X(neg) X(abs) X(square) X(sqrt) X(rsqrt) X(exp) X(log) X(sin) X(cos) X(tanh) X(sigmoid)     \
+        X(softplus) X(silu) X(gelu) X(gelu_tanh) X(relu) X(add) X(sub) X(mul) X(div) X(maximum) X(minimum)   \
+            X(power) X(less) X(where)
 #define X(id) Value *lower_##id(Lower *l, const Op *op, Value *const *in);
 ELEMENTWISE_OPS(X)
 #undef X

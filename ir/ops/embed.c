@@ -30,7 +30,7 @@ static void access_embed(const Op *op, Form form, Access *a) {
 
 /* A tied table is also the head's matrix: then its panels serve both, and the weights exist once. */
 static bool is_also_a_matrix(const Op *embed) {
-    OPS_OF(embed->parent, op) {
+    OPS_OF (embed->parent, op) {
         if (op->def->pattern == PAT_CONTRACT && op->in[1] == embed->in[1]) return true;
     }
     return false;
@@ -42,16 +42,16 @@ static void lower_embed_panels(Lower *l, Op *op) {
     DType dt;
     int64_t panel = l->t->panel, d = op->in[1]->type.dim[1];
     Value *table = lw_weight(l, op->in[1], PACK_PANELS, &dt), *row_of = lw_scratch(l, 4 * (d + b->lanes));
-    LW_ROWS(l, row) {
+    LW_ROWS (l, row) {
         Value *id = lb_cast(b, lw_read1(l, op->in[0], row, lb_i64(b, 0)), DT_I64), *lo, *hi;
         Value *from = lb_add(b, lb_muli(b, lb_div(b, id, lb_i64(b, panel)), d * panel),
                              lb_rem(b, id, lb_i64(b, panel)));
         lw_range(l, d, &lo, &hi);
-        KFOR(b, i, lo, hi, 1) {
+        KFOR (b, i, lo, hi, 1) {
             Value *x = lb_load(b, dt, 0, table, lb_add(b, from, lb_muli(b, i, panel)), 0);
             lb_store(b, DT_F32, row_of, i, x, 0);
         }
-        LW_EACH(l, row, ix) lw_write(l, op->out[0], &ix, lb_load(b, DT_F32, b->lanes, row_of, ix.i, ix.n));
+        LW_EACH (l, row, ix) lw_write(l, op->out[0], &ix, lb_load(b, DT_F32, b->lanes, row_of, ix.i, ix.n));
     }
 }
 
@@ -64,10 +64,10 @@ static void lower_embed(Lower *l, Op *op) {
     }
     Value *table = lw_weight(l, op->in[1], PACK_TABLE, &dt);
     int64_t row_bytes = op->in[1]->type.dim[1] * (int64_t)dtype_size(dt);
-    LW_ROWS(l, row) {
+    LW_ROWS (l, row) {
         Value *id = lb_cast(b, lw_read1(l, op->in[0], row, lb_i64(b, 0)), DT_I64);
         Value *from = lb_offset(b, table, lb_muli(b, id, row_bytes));
-        LW_EACH(l, row, ix) lw_write(l, op->out[0], &ix, lb_load(b, dt, b->lanes, from, ix.i, ix.n));
+        LW_EACH (l, row, ix) lw_write(l, op->out[0], &ix, lb_load(b, dt, b->lanes, from, ix.i, ix.n));
     }
 }
 

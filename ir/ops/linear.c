@@ -41,7 +41,7 @@ static void lower_linear(Lower *l, Op *op) {
         matmul_rows(l, &m, lo, hi);
         return;
     }
-    KFOR(&l->b, k, lb_i64(&l->b, 0), lb_i64(&l->b, lead), 1) {
+    KFOR (&l->b, k, lb_i64(&l->b, 0), lb_i64(&l->b, lead), 1) {
         m.o = k;
         matmul_rows(l, &m, lo, hi);
     }

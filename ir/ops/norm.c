@@ -46,7 +46,7 @@ static Value *sum_group(Lower *l, Op *op, Value *row, Value *o, Term *term, Valu
     int64_t groups = attr_int(op, "groups", 1), I = last_dim(op->in[0]->type) / groups;
     int64_t O = type_count(op->in[0]->type) / I;
     Value *acc = lb_var(b, lw_zero(l));
-    LW_SPAN(l, row, o, O, I, ix) {
+    LW_SPAN (l, row, o, O, I, ix) {
         Value *t = term(l, lw_read(l, op->in[0], &ix), shift);
         if (ix.n) t = lb_select(b, lb_cmp(b, "lt", lb_iota(b), lb_i32(b, ix.n)), t, lb_f32(b, 0));
         lb_set(b, acc, lb_add(b, lb_get(b, acc), t));
@@ -58,7 +58,9 @@ static Value *term_square(Lower *l, Value *x, Value *shift) {
     if (shift) x = lb_sub(&l->b, x, shift);
     return lb_mul(&l->b, x, x);
 }
-static Value *term_self(Lower *l, Value *x, Value *shift) { return (void)l, (void)shift, x; }
+static Value *term_self(Lower *l, Value *x, Value *shift) {
+    return (void)l, (void)shift, x;
+}
 
 /* w or b at ix. Groups inside further dimensions take turns with the parts of w. */
 static Value *affine(Lower *l, const Op *op, Value *v, const Ix *ix) {
@@ -73,7 +75,7 @@ static void write_group(Lower *l, Op *op, Value *row, Value *o, Value *shift, Va
     LB *b = &l->b;
     int64_t groups = attr_int(op, "groups", 1), I = last_dim(op->in[0]->type) / groups;
     int64_t O = type_count(op->in[0]->type) / I;
-    LW_SPAN(l, row, o, O, I, ix) {
+    LW_SPAN (l, row, o, O, I, ix) {
         Value *y = lw_read(l, op->in[0], &ix);
         if (shift) y = lb_sub(b, y, shift);
         y = lb_mul(b, y, scale);
@@ -87,36 +89,44 @@ static Value *group_size(Lower *l, const Op *op) {
     return lb_f32(&l->b, (double)(last_dim(op->in[0]->type) / attr_int(op, "groups", 1)));
 }
 
-static Value *eps(Lower *l, const Op *op) { return lb_f32(&l->b, attr_float(op, "eps", 0)); }
+static Value *eps(Lower *l, const Op *op) {
+    return lb_f32(&l->b, attr_float(op, "eps", 0));
+}
 
-static Value *reciprocal(Lower *l, Value *x) { return lb_div(&l->b, lb_f32(&l->b, 1), x); }
+static Value *reciprocal(Lower *l, Value *x) {
+    return lb_div(&l->b, lb_f32(&l->b, 1), x);
+}
 
 static void lower_rms(Lower *l, Op *op) {
     LB *b = &l->b;
-    LW_ROWS(l, row) LW_OUTER(l, e) {
-        Value *sum = sum_group(l, op, row, e.o, term_square, NULL);
-        Value *mean = lb_div(b, sum, group_size(l, op));
-        write_group(l, op, row, e.o, NULL, reciprocal(l, lb_sqrt(b, lb_add(b, mean, eps(l, op)))));
-    }
+    LW_ROWS (l, row)
+        LW_OUTER (l, e) {
+            Value *sum = sum_group(l, op, row, e.o, term_square, NULL);
+            Value *mean = lb_div(b, sum, group_size(l, op));
+            write_group(l, op, row, e.o, NULL, reciprocal(l, lb_sqrt(b, lb_add(b, mean, eps(l, op)))));
+        }
 }
 
 static void lower_layer(Lower *l, Op *op) {
     LB *b = &l->b;
-    LW_ROWS(l, row) LW_OUTER(l, e) {
-        Value *mean = lb_div(b, sum_group(l, op, row, e.o, term_self, NULL), group_size(l, op));
-        Value *var = lb_div(b, sum_group(l, op, row, e.o, term_square, mean), group_size(l, op));
-        write_group(l, op, row, e.o, mean, reciprocal(l, lb_sqrt(b, lb_add(b, var, eps(l, op)))));
-    }
+    LW_ROWS (l, row)
+        LW_OUTER (l, e) {
+            Value *mean = lb_div(b, sum_group(l, op, row, e.o, term_self, NULL), group_size(l, op));
+            Value *var = lb_div(b, sum_group(l, op, row, e.o, term_square, mean), group_size(l, op));
+            write_group(l, op, row, e.o, mean, reciprocal(l, lb_sqrt(b, lb_add(b, var, eps(l, op)))));
+        }
 }
 
 static void lower_l2(Lower *l, Op *op) {
     LB *b = &l->b;
     bool inside = !strcmp(attr_str(op, "mode", "inside"), "inside");
-    LW_ROWS(l, row) LW_OUTER(l, e) {
-        Value *sum = sum_group(l, op, row, e.o, term_square, NULL);
-        Value *length = inside ? lb_sqrt(b, lb_add(b, sum, eps(l, op))) : lb_max(b, lb_sqrt(b, sum), eps(l, op));
-        write_group(l, op, row, e.o, NULL, reciprocal(l, length));
-    }
+    LW_ROWS (l, row)
+        LW_OUTER (l, e) {
+            Value *sum = sum_group(l, op, row, e.o, term_square, NULL);
+            Value *length =
+                inside ? lb_sqrt(b, lb_add(b, sum, eps(l, op))) : lb_max(b, lb_sqrt(b, sum), eps(l, op));
+            write_group(l, op, row, e.o, NULL, reciprocal(l, length));
+        }
 }
 
 /* ---- norm.rms ---- */

@@ -135,7 +135,7 @@ static Value *row_position(Rope *r, Value *row) {
 static void fill_tables(Rope *r, Value *row) {
     LB *b = r->b;
     Value *pos = row_position(r, row), *scale = lb_f32(b, r->scale);
-    LW_SPAN(r->l, row, NULL, 1, r->n, ix) {
+    LW_SPAN (r->l, row, NULL, 1, r->n, ix) {
         Value *t = lb_mul(b, lb_load(b, DT_F64, b->lanes, r->turns, ix.i, ix.n), pos);
         Value *angle = lb_cast(b, lb_mul(b, lb_sub(b, t, lb_round(b, t)), lb_f64(b, TWO_PI)), DT_F32);
         lb_store(b, DT_F32, r->co, ix.i, lb_mul(b, lb_cos(b, angle), scale), ix.n);
@@ -156,7 +156,7 @@ static Value *table(const Rope *r, Value *p, const Ix *span) {
 
 static void turn_halves(Rope *r, Value *row, Value *head) {
     LB *b = r->b;
-    LW_SPAN(r->l, row, NULL, 1, r->n, ix) {
+    LW_SPAN (r->l, row, NULL, 1, r->n, ix) {
         Ix lo = head_ix(r, &ix, head, 0), hi = head_ix(r, &ix, head, r->n);
         Value *x = lw_read(r->l, r->op->in[0], &lo), *y = lw_read(r->l, r->op->in[0], &hi);
         Value *co = table(r, r->co, &ix), *si = table(r, r->si, &ix);
@@ -169,13 +169,13 @@ static void turn_halves(Rope *r, Value *row, Value *head) {
 static void turn_pairs(Rope *r, Value *row, Value *head) {
     LB *b = r->b;
     int w = b->lanes;
-    LW_SPAN(r->l, row, NULL, 1, r->n, ix) {
+    LW_SPAN (r->l, row, NULL, 1, r->n, ix) {
         Ix at = head_ix(r, &ix, head, 0);
         lb_store(b, DT_F32, r->head, lb_addi(b, ix.i, w), lb_splat(b, lw_read(r->l, r->op->in[0], &at)),
                  ix.n);
     }
     Value *odd = lb_cmp(b, "ne", lb_and(b, lb_iota(b), lb_i32(b, 1)), lb_i32(b, 0));
-    LW_SPAN(r->l, row, NULL, 1, r->n, ix) {
+    LW_SPAN (r->l, row, NULL, 1, r->n, ix) {
         Ix at = head_ix(r, &ix, head, 0);
         Value *x = lb_load(b, DT_F32, w, r->head, lb_addi(b, ix.i, w), 0);
         Value *before = lb_load(b, DT_F32, w, r->head, lb_addi(b, ix.i, w - 1), 0);
@@ -196,14 +196,14 @@ static void lower_rope(Lower *l, Op *op) {
     r.co = lw_scratch(l, r.n * 4), r.si = lw_scratch(l, r.n * 4);
     if (r.pairs) r.head = lw_scratch(l, (r.dims + 2 * b->lanes) * 4);
     fill_turns(&r);
-    LW_ROWS(l, row) {
+    LW_ROWS (l, row) {
         fill_tables(&r, row);
-        LW_UNITS(l, head) {
+        LW_UNITS (l, head) {
             if (r.pairs)
                 turn_pairs(&r, row, head);
             else
                 turn_halves(&r, row, head);
-            LW_SPAN(l, row, NULL, 1, r.d - r.dims, ix) {
+            LW_SPAN (l, row, NULL, 1, r.d - r.dims, ix) {
                 Ix at = head_ix(&r, &ix, head, r.dims);
                 lw_write(l, op->out[0], &at, lw_read(l, op->in[0], &at));
             }

@@ -46,12 +46,12 @@ static void lower_topk(Lower *l, Op *op) {
     LB *b = &l->b;
     int64_t e = last_dim(op->in[0]->type), k = attr_int(op, "k", 1);
     Value *left = lw_scratch(l, 4 * e), *values = lw_scratch(l, 4 * k), *zero = lb_i64(b, 0);
-    LW_ROWS(l, row) {
-        KFOR(b, i, zero, lb_i64(b, e), 1) lb_store(b, DT_F32, left, i, lw_read1(l, op->in[0], row, i), 0);
+    LW_ROWS (l, row) {
+        KFOR (b, i, zero, lb_i64(b, e), 1) lb_store(b, DT_F32, left, i, lw_read1(l, op->in[0], row, i), 0);
         Value *sum = lb_var(b, lb_f32(b, 0));
-        KFOR(b, j, zero, lb_i64(b, k), 1) {
+        KFOR (b, j, zero, lb_i64(b, k), 1) {
             Value *best = lb_var(b, lb_f32(b, -INFINITY)), *at = lb_var(b, zero);
-            KFOR(b, i, zero, lb_i64(b, e), 1) {
+            KFOR (b, i, zero, lb_i64(b, e), 1) {
                 Value *x = lb_load(b, DT_F32, 0, left, i, 0);
                 Value *better = lb_cmp(b, "gt", x, lb_get(b, best));
                 lb_set(b, at, lb_select(b, better, i, lb_get(b, at)));
@@ -62,7 +62,7 @@ static void lower_topk(Lower *l, Op *op) {
             lb_set(b, sum, lb_add(b, lb_get(b, sum), lb_get(b, best)));
             lw_write1(l, op->out[1], row, j, lb_cast(b, lb_get(b, at), DT_I32));
         }
-        KFOR(b, j, zero, lb_i64(b, k), 1) {
+        KFOR (b, j, zero, lb_i64(b, k), 1) {
             Value *v = lb_load(b, DT_F32, 0, values, j, 0);
             if (attr_bool(op, "normalize", false)) v = lb_div(b, v, lb_get(b, sum));
             Ix ix = {.row = row, .i = j, .n = 1, .O = 1, .I = k};
@@ -117,14 +117,15 @@ static void access_combine(const Op *op, Form form, Access *a) {
 static void lower_combine(Lower *l, Op *op) {
     LB *b = &l->b;
     int64_t k = op->in[0]->type.dim[0], d = op->in[0]->type.dim[1];
-    LW_ROWS(l, row) LW_EACH(l, row, ix) {
-        Value *sum = lw_zero(l);
-        for (int64_t j = 0; j < k; j++) {
-            Value *x = lw_read_flat(l, op->in[0], row, lb_addi(b, ix.i, j * d), ix.n);
-            sum = lb_fma(b, lw_read1(l, op->in[1], row, lb_i64(b, j)), x, sum);
+    LW_ROWS (l, row)
+        LW_EACH (l, row, ix) {
+            Value *sum = lw_zero(l);
+            for (int64_t j = 0; j < k; j++) {
+                Value *x = lw_read_flat(l, op->in[0], row, lb_addi(b, ix.i, j * d), ix.n);
+                sum = lb_fma(b, lw_read1(l, op->in[1], row, lb_i64(b, j)), x, sum);
+            }
+            lw_write(l, op->out[0], &ix, sum);
         }
-        lw_write(l, op->out[0], &ix, sum);
-    }
 }
 
 const OpDef op_combine = {

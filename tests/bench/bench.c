@@ -3,8 +3,9 @@
  *     FMA peak         independent chains of vector FMAs in registers
  *     decode           tokens/s of single steps, and the share of the bandwidth that weights + 2 states make
  *     prefill          tokens/s of `prefill`, and the share of the FMA peak
- * Usage: bench MODEL.so THREADS PROMPT STEP_BYTES PREFILL_FLOPS; the last two are per token, as `btc report --json`
- * counts them (weights once, the state twice; the head for the last token only). tests/bench/run.sh does it all. */
+ * Usage: bench MODEL.so THREADS PROMPT STEP_BYTES PREFILL_FLOPS; the last two are per token, as `btc report
+ * --json` counts them (weights once, the state twice; the head for the last token only). tests/bench/run.sh
+ * does it all. */
 #include <dlfcn.h>
 #include <omp.h>
 #include <stdio.h>
@@ -104,7 +105,8 @@ static void *blocks(size_t n) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 6) return fprintf(stderr, "usage: bench MODEL.so THREADS PROMPT STEP_BYTES PREFILL_FLOPS\n"), 2;
+    if (argc != 6)
+        return fprintf(stderr, "usage: bench MODEL.so THREADS PROMPT STEP_BYTES PREFILL_FLOPS\n"), 2;
     int threads = atoi(argv[2]);
     int64_t prompt = atoll(argv[3]);
     double bytes = atof(argv[4]), flops = atof(argv[5]);
@@ -138,9 +140,10 @@ int main(int argc, char **argv) {
         decode[r] = n / (now() - start);
         share[r] = decode[r] * bytes / bw[r], arith[r] = prefill[r] * flops / peak[r];
     }
-    printf("%s: %lld parameters, %d thread(s), prompt %lld\n", info->name, (long long)info->parameters, threads,
-           (long long)prompt);
-    printf("  read bandwidth %6.1f GB/s   FMA peak %7.1f GFLOP/s\n", median(bw, REPEATS) * 1e-9, median(peak, REPEATS) * 1e-9);
+    printf("%s: %lld parameters, %d thread(s), prompt %lld\n", info->name, (long long)info->parameters,
+           threads, (long long)prompt);
+    printf("  read bandwidth %6.1f GB/s   FMA peak %7.1f GFLOP/s\n", median(bw, REPEATS) * 1e-9,
+           median(peak, REPEATS) * 1e-9);
     printf("  decode  %8.1f tokens/s = %.2f of bandwidth\n", median(decode, REPEATS), median(share, REPEATS));
     printf("  prefill %8.1f tokens/s = %.2f of FMA peak\n", median(prefill, REPEATS), median(arith, REPEATS));
     return 0;
