@@ -14,6 +14,7 @@ static LowerTarget lower_target(const TargetInfo *t, const CompileOptions *o) {
     l.max_rows_step = o->max_batch ? o->max_batch : DEFAULT_BATCH;
     l.chunk = o->chunk ? o->chunk : DEFAULT_CHUNK;
     l.f16_loads = t->f16;
+    l.profile = o->profile;
     return l;
 }
 

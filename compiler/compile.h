@@ -22,6 +22,7 @@ typedef struct CompileOptions {
     bool threads;     /* OpenMP */
     bool weights_in_file;
     bool quiet;
+    bool profile; /* stages note their times: ir/lower/profile.h */
     PassOptions passes;
 } CompileOptions;
 

@@ -11,7 +11,7 @@ double work_bytes(const Work *w) {
     return w->weights + w->states + w->values;
 }
 
-static void work_add(Work *to, const Work *w, double times) {
+void work_add(Work *to, const Work *w, double times) {
     to->flops += times * w->flops;
     to->weights += times * w->weights;
     to->states += times * w->states;
@@ -72,9 +72,17 @@ static double state_bytes(const Op *op, const Cost *c, double rows) {
     return op_state_count(op->def) && rest > 0 ? rest : 0;
 }
 
-static void add_op(Work *w, const PackList *packs, const Op *op, double rows) {
+/* The cost with another number of tokens before the rows than the op assumed; negative: leave it. */
+static Cost cost_after(Cost c, double past) {
+    if (past < 0) return c;
+    double more = (past < c.past_most ? past : c.past_most) - c.past;
+    c.flops += more * c.past_flops, c.act_bytes += more * c.past_bytes;
+    return c;
+}
+
+static void add_op(Work *w, const PackList *packs, const Op *op, double rows, double past) {
     if (!op->def->cost) return;
-    Cost c = op->def->cost(op, (int64_t)rows);
+    Cost c = cost_after(op->def->cost(op, (int64_t)rows), past);
     w->flops += c.flops;
     w->weights += weight_bytes(packs, op, &c);
     w->states += state_bytes(op, &c, rows);
@@ -89,12 +97,13 @@ static double stored_bytes(const Op *op, double rows) {
     return n;
 }
 
-static Work stage_work(FuncPlan *p, const Stage *s, const PackList *packs, int64_t all_rows) {
+/* Of a stage over rows of one sequence. */
+static Work stage_work(FuncPlan *p, const Stage *s, const PackList *packs, double rows, double past) {
     Work w = {0};
-    double rows = s->out_rows ? 1 : (double)all_rows;
-    if (s->anchor) add_op(&w, packs, s->anchor, rows), w.values += stored_bytes(s->anchor, rows);
+    if (s->commit || s->is_call || rows == 0) return w; /* updates of state are counted with their op */
+    if (s->anchor) add_op(&w, packs, s->anchor, rows, past), w.values += stored_bytes(s->anchor, rows);
     for (int i = 0; i < s->nposts; i++) {
-        add_op(&w, packs, s->posts[i], rows);
+        add_op(&w, packs, s->posts[i], rows, past);
         w.values += stored_bytes(s->posts[i], rows);
     }
     Read *reads;
@@ -107,9 +116,21 @@ static Work stage_work(FuncPlan *p, const Stage *s, const PackList *packs, int64
     return w;
 }
 
+/* In a step every row has a state of its own; the weights are read once. */
+Work report_stage_work(FuncPlan *p, const Stage *s, const PackList *packs, const CallShape *call) {
+    bool chunk = p->f->form == FORM_CHUNK;
+    double rows = (double)(chunk && s->out_rows ? call->outputs : call->rows);
+    Work all = stage_work(p, s, packs, rows, call->past);
+    if (chunk) return all;
+    Work one = stage_work(p, s, packs, 1, call->past), w = {.weights = all.weights};
+    one.weights = 0;
+    work_add(&w, &one, rows);
+    return w;
+}
+
 /* ---- blocks ---- */
 
-static const char *stage_ops(Arena *a, const Stage *s) {
+const char *report_stage_ops(Arena *a, const Stage *s) {
     Text t = text_new(a);
     if (s->anchor) text_add(&t, "%s", s->anchor->def->name);
     for (int i = 0; i < s->nposts; i++) text_add(&t, "%s%s", t.n ? " + " : "", s->posts[i]->def->name);
@@ -137,21 +158,21 @@ static const Stage *twin(const FuncPlan *step, const Stage *s) {
 
 static void add_stages(Arena *a, ReportBlock *b, FuncPlan *step, FuncPlan *chunk, const PackList *packs,
                        int64_t rows) {
+    const CallShape one = {1, 1, -1};
     for (int i = 0; i < chunk->n; i++) {
         const Stage *s = chunk->stages[i], *t = twin(step, s);
-        if (s->commit || s->is_call) continue; /* updates of state are counted with their op */
-        ReportOp op = {.value = s->name, .ops = stage_ops(a, s)};
+        if (s->commit || s->is_call) continue;
+        ReportOp op = {.value = s->name, .ops = report_stage_ops(a, s)};
         op.form_step = form_of(s->anchor, FORM_STEP), op.form = form_of(s->anchor, FORM_CHUNK);
         if (s->anchor) op.why = attr_str(s->anchor, "why", NULL);
-        op.chunk = stage_work(chunk, s, packs, rows);
-        if (t) op.step = stage_work(step, t, packs, 1);
+        op.chunk = report_stage_work(chunk, s, packs, &(CallShape){rows, 1, -1});
+        if (t) op.step = report_stage_work(step, t, packs, &one);
         ARENA_PUSH(a, b->ops, b->nops, b->cap, op);
     }
-    for (int i = 0; i < step->n; i++)
-        if (!step->stages[i]->commit && !step->stages[i]->is_call) {
-            Work w = stage_work(step, step->stages[i], packs, 1);
-            work_add(&b->step, &w, 1);
-        }
+    for (int i = 0; i < step->n; i++) {
+        Work w = report_stage_work(step, step->stages[i], packs, &one);
+        work_add(&b->step, &w, 1);
+    }
     for (int i = 0; i < b->nops; i++) work_add(&b->chunk, &b->ops[i].chunk, 1);
 }
 
@@ -175,11 +196,26 @@ static FuncPlan *plan_named(const Lowered *l, const char *name) {
     BTC_BUG("@%s was not planned", name);
 }
 
+FuncPlan *report_plan(const Lowered *l, Arena *a, const Instance *inst, Form form) {
+    return plan_named(l, arena_printf(a, "%s.%s", inst->block, form == FORM_STEP ? "step" : "chunk"));
+}
+
+Work report_call_work(Arena *a, const Lowered *l, Form form, const CallShape *call) {
+    Work sum = {0};
+    for (int i = 0; i < l->ninstances; i++) {
+        FuncPlan *p = report_plan(l, a, &l->instances[i], form);
+        for (int k = 0; k < p->n; k++) {
+            Work w = report_stage_work(p, p->stages[k], l->instances[i].packs, call);
+            work_add(&sum, &w, 1);
+        }
+    }
+    return sum;
+}
+
 static int block_of(Report *r, Arena *a, const Lowered *l, const Instance *inst) {
     for (int i = 0; i < r->nblocks; i++)
         if (!strcmp(r->blocks[i].name, inst->block)) return i;
-    FuncPlan *step = plan_named(l, arena_printf(a, "%s.step", inst->block));
-    FuncPlan *chunk = plan_named(l, arena_printf(a, "%s.chunk", inst->block));
+    FuncPlan *step = report_plan(l, a, inst, FORM_STEP), *chunk = report_plan(l, a, inst, FORM_CHUNK);
     ReportBlock b = {.name = inst->block,
                      .weight_bytes = inst->packs->bytes,
                      .state_bytes = step->state_bytes,

@@ -13,6 +13,14 @@ typedef struct Work {
     double values;  /* bytes of activations that pass through memory, in and out */
 } Work;
 double work_bytes(const Work *w);
+void work_add(Work *to, const Work *w, double times);
+
+/* A call of the compiled model, as far as its work depends on it. */
+typedef struct CallShape {
+    int64_t rows;    /* tokens of a chunk, or sequences of a step */
+    int64_t outputs; /* rows of a chunk whose output somebody wants */
+    double past;     /* tokens before these in each sequence; negative: as the ops assume */
+} CallShape;
 
 /* One stage of a block: an op and the elementwise ops that run inside it. */
 typedef struct ReportOp {
@@ -68,6 +76,13 @@ typedef struct Report {
     ReportMachine machine;
     Roofline roof_step, roof_prefill;
 } Report;
+
+/* Work of one stage, and of a whole call with all its layers, as compiled. */
+Work report_stage_work(FuncPlan *p, const Stage *s, const PackList *packs, const CallShape *call);
+Work report_call_work(Arena *a, const Lowered *l, Form form, const CallShape *call);
+/* The plan of an instance's block in a form; "linear + silu" for a stage. */
+FuncPlan *report_plan(const Lowered *l, Arena *a, const Instance *inst, Form form);
+const char *report_stage_ops(Arena *a, const Stage *s);
 
 /* Compiles m up to the loops and counts. */
 bool report_make(Diag *d, Model *m, const CompileOptions *o, const ReportMachine *machine, Report *out);

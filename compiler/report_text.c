@@ -2,30 +2,9 @@
 #include <string.h>
 
 #include "report.h"
+#include "units.h"
 
 enum { WIDTH = 100 };
-
-/* Three digits: "12.3 M". */
-static const char *scaled(Arena *a, double x, double base, const char *const *units) {
-    int k = 0;
-    for (; x >= 999.5 && units[k + 1]; k++) x /= base;
-    int digits = k == 0 || x >= 99.95 ? 0 : x >= 9.995 ? 1 : 2;
-    return arena_printf(a, "%.*f%s%s", digits, x, *units[k] ? " " : "", units[k]);
-}
-
-static const char *count(Arena *a, double x) {
-    static const char *const units[] = {"", "k", "M", "G", "T", "P", NULL};
-    return scaled(a, x, 1000, units);
-}
-
-static const char *bytes(Arena *a, double x) {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", NULL};
-    return scaled(a, x, 1024, units);
-}
-
-static const char *clip(Arena *a, const char *s, int width) {
-    return (int)strlen(s) <= width ? s : arena_printf(a, "%.*s..", width - 2, s);
-}
 
 /* "why" behind a row, broken at blanks. */
 static void add_note(Text *t, const char *text) {
@@ -51,8 +30,8 @@ static void add_note(Text *t, const char *text) {
 enum { NAME = 11, OPS = 30 };
 
 static void add_figures(Text *t, Arena *a, const Work *step, const Work *chunk, int rows) {
-    text_add(t, "%8s%10s", count(a, step->flops), bytes(a, work_bytes(step)));
-    text_add(t, "%9s%10s", count(a, chunk->flops / rows), bytes(a, work_bytes(chunk) / rows));
+    text_add(t, "%8s%10s", units_count(a, step->flops), units_bytes(a, work_bytes(step)));
+    text_add(t, "%9s%10s", units_count(a, chunk->flops / rows), units_bytes(a, work_bytes(chunk) / rows));
 }
 
 /* "layers 0-1, 3-4: recurrent (4 layers)" */
@@ -81,15 +60,17 @@ static void add_heading(Text *t, const Report *r, int block) {
 static void add_block(Text *t, Arena *a, const Report *r, int block) {
     const ReportBlock *b = &r->blocks[block];
     add_heading(t, r, block);
-    text_add(t, "  %s parameters, %s weights, ", count(a, b->parameters), bytes(a, (double)b->weight_bytes));
-    text_add(t, "%s state, barriers: %d in a step, %d in a chunk\n", bytes(a, (double)b->state_bytes),
+    text_add(t, "  %s parameters, %s weights, ", units_count(a, b->parameters),
+             units_bytes(a, (double)b->weight_bytes));
+    text_add(t, "%s state, barriers: %d in a step, %d in a chunk\n", units_bytes(a, (double)b->state_bytes),
              b->barriers_step, b->barriers_chunk);
     text_add(t, "%*s%18s%19s\n", NAME + OPS + 2, "", "in a step", "in prefill");
     text_add(t, "  %-*s%-*s%8s%10s%9s%10s  form\n", NAME, "value", OPS, "ops", "flops", "bytes", "flops",
              "bytes");
     for (int i = 0; i < b->nops; i++) {
         const ReportOp *op = &b->ops[i];
-        text_add(t, "  %-*s%-*s", NAME, clip(a, op->value, NAME - 1), OPS, clip(a, op->ops, OPS - 1));
+        text_add(t, "  %-*s%-*s", NAME, units_clip(a, op->value, NAME - 1), OPS,
+                 units_clip(a, op->ops, OPS - 1));
         add_figures(t, a, &op->step, &op->chunk, r->chunk_tokens);
         text_add(t, "%s%s\n", op->form ? "  " : "", op->form ? op->form : "");
         if (op->why) add_note(t, op->why);
@@ -105,11 +86,13 @@ static void add_memory(Text *t, Arena *a, const Report *r) {
     double work = (double)r->work_shared + (double)r->work_thread * r->machine.threads;
     text_add(t, "\nmemory, one sequence, %d thread%s\n", r->machine.threads,
              r->machine.threads > 1 ? "s" : "");
-    text_add(t, "  %-18s%10s\n", "weights", bytes(a, (double)r->weight_bytes));
-    text_add(t, "  %-18s%10s   for each sequence\n", "state", bytes(a, (double)r->state_bytes));
-    text_add(t, "  %-18s%10s   %s shared", "work block", bytes(a, work), bytes(a, (double)r->work_shared));
-    text_add(t, " + %s for each thread\n", bytes(a, (double)r->work_thread));
-    text_add(t, "  %-18s%10s\n", "all", bytes(a, (double)r->weight_bytes + (double)r->state_bytes + work));
+    text_add(t, "  %-18s%10s\n", "weights", units_bytes(a, (double)r->weight_bytes));
+    text_add(t, "  %-18s%10s   for each sequence\n", "state", units_bytes(a, (double)r->state_bytes));
+    text_add(t, "  %-18s%10s   %s shared", "work block", units_bytes(a, work),
+             units_bytes(a, (double)r->work_shared));
+    text_add(t, " + %s for each thread\n", units_bytes(a, (double)r->work_thread));
+    text_add(t, "  %-18s%10s\n", "all",
+             units_bytes(a, (double)r->weight_bytes + (double)r->state_bytes + work));
 }
 
 static void add_line(Text *t, const char *name, const char *step, const char *prefill) {
@@ -120,10 +103,10 @@ static void add_work(Text *t, Arena *a, const Report *r) {
     const Work *s = &r->step, *c = &r->chunk;
     double n = r->chunk_tokens;
     text_add(t, "\nwork for a token             step         prefill\n");
-    add_line(t, "flops", count(a, s->flops), count(a, c->flops / n));
-    add_line(t, "bytes of weights", bytes(a, s->weights), bytes(a, c->weights / n));
-    add_line(t, "bytes of states", bytes(a, s->states), bytes(a, c->states / n));
-    add_line(t, "bytes of values", bytes(a, s->values), bytes(a, c->values / n));
+    add_line(t, "flops", units_count(a, s->flops), units_count(a, c->flops / n));
+    add_line(t, "bytes of weights", units_bytes(a, s->weights), units_bytes(a, c->weights / n));
+    add_line(t, "bytes of states", units_bytes(a, s->states), units_bytes(a, c->states / n));
+    add_line(t, "bytes of values", units_bytes(a, s->values), units_bytes(a, c->values / n));
     add_line(t, "barriers", arena_printf(a, "%lld", (long long)r->barriers_step),
              arena_printf(a, "%lld a chunk", (long long)r->barriers_chunk));
 }
@@ -136,7 +119,7 @@ static void add_roofline(Text *t, Arena *a, const Report *r) {
              m->peak / 1e9, m->assumed_peak ? " (assumed)" : "");
     for (int i = 0; i < 2; i++)
         text_add(t, "  %-18s%10s tokens/s, limited by %s\n", i ? "prefill" : "step",
-                 count(a, both[i]->tokens_per_second),
+                 units_count(a, both[i]->tokens_per_second),
                  both[i]->by_memory < both[i]->by_arithmetic ? "memory" : "arithmetic");
     text_add(t, "  Every byte is taken to come from memory; a model that fits into a cache may be faster.\n");
 }
@@ -144,7 +127,7 @@ static void add_roofline(Text *t, Arena *a, const Report *r) {
 char *report_text(Arena *a, const Report *r) {
     Text t = text_new(a);
     text_add(&t, "%s: %lld layer%s, %s parameters\n", r->name, (long long)r->layers,
-             r->layers == 1 ? "" : "s", count(a, r->parameters));
+             r->layers == 1 ? "" : "s", units_count(a, r->parameters));
     text_add(&t, "for %s, %s: vectors of %d, chunks of %d tokens\n", r->target, r->cpu, r->lanes,
              r->chunk_tokens);
     text_add(&t, "In a step: for its token. In prefill: for each token of a full chunk.\n");

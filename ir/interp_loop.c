@@ -382,6 +382,8 @@ static bool run_op(const Machine *m, const Op *op) {
     }
     case OP_loop_invoke:
         return run_invoke(m, op);
+    case OP_loop_clock:
+        return cells(op->out[0])->i = 0, true;
     case OP_loop_prefetch:
     case OP_loop_barrier:
         return true;

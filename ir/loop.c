@@ -256,3 +256,7 @@ void lb_barrier(LB *b, Value *call, Value *nthreads) {
     Value *in[2] = {call, nthreads};
     emit(b, OP_loop_barrier, in, 2, 0, (Type){0});
 }
+
+Value *lb_clock(LB *b) {
+    return emit1(b, OP_loop_clock, NULL, 0, type_scalar(DT_I64, 0));
+}

@@ -80,6 +80,7 @@ void lb_else(LB *b);
 void lb_if_end(LB *b);
 void lb_invoke(LB *b, const char *func, Value *const *args, int n);
 void lb_barrier(LB *b, Value *call, Value *nthreads);
+Value *lb_clock(LB *b); /* i64: ticks of a steady clock; in the interpreter it stands still */
 
 /* ---- ops/loop.c ---- */
 /* Which loop op this is, for a switch; OP_COUNT for an op of the model level. */

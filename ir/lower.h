@@ -34,6 +34,7 @@ struct LowerTarget {
     int max_rows_step; /* sequences in one step */
     int chunk;         /* tokens in one chunk */
     bool f16_loads;    /* the CPU widens f16 by itself */
+    bool profile;      /* stages note their times: lower/profile.h */
 };
 
 typedef struct Stage Stage;       /* lower/stage.h */

@@ -181,6 +181,10 @@ static bool check_barrier(const Check *c) {
            fail(c, "takes the call's address and the number of threads");
 }
 
+static bool check_clock(const Check *c) {
+    return counts(c, 0, 1) && (is_scalar_of(c->op->out[0], DT_I64) || fail(c, "the result is an i64"));
+}
+
 static bool check_op(const Check *c) {
     switch (loop_op_id(c->op->def)) {
     case OP_loop_const:
@@ -256,6 +260,8 @@ static bool check_op(const Check *c) {
         return check_invoke(c);
     case OP_loop_barrier:
         return check_barrier(c);
+    case OP_loop_clock:
+        return check_clock(c);
     default:
         return fail(c, "not an op of the loop level");
     }

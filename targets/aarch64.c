@@ -89,6 +89,7 @@ const Target target_aarch64 = {
     .pointer_bytes = 8,
     .elf_machine = 183, /* EM_AARCH64 */
     .cpus = cpus,
+    .clock = "llvm.readsteadycounter",
     .features = "",
     .init = init,
 };

@@ -204,6 +204,10 @@ static void emit_barrier(Emit *e, const Op *op) {
     LLVMPositionBuilderAtEnd(e->b, met);
 }
 
+static LLVMValueRef emit_clock(Emit *e) {
+    return emit_intrinsic(e, e->t->target->clock, NULL, 0, NULL, 0);
+}
+
 /* Fixed order, so that the bits of a sum do not depend on LLVM: halves are combined until one lane is left.
  */
 static LLVMValueRef emit_reduce(Emit *e, const Op *op) {
@@ -272,6 +276,9 @@ static void emit_op(Emit *e, const Op *op) {
         break;
     case OP_loop_barrier:
         emit_barrier(e, op);
+        break;
+    case OP_loop_clock:
+        r = emit_clock(e);
         break;
     default:
         r = emit_math(e, op);

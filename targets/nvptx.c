@@ -24,6 +24,7 @@ const Target target_nvptx64 = {
     .pointer_bytes = 8,
     .elf_machine = 0,
     .cpus = cpus,
+    .clock = "llvm.readsteadycounter",
     .features = "+ptx71", /* the oldest that knows sm_80; llvm_probe.c raises it for newer models */
     .init = init,
 };

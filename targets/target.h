@@ -23,6 +23,7 @@ typedef struct Target {
     int elf_machine;         /* e_machine of its objects; 0: objects are texts (PTX) */
     const char *const *cpus; /* known models; ends with NULL */
     const char *features;    /* always given to LLVM; "" for none */
+    const char *clock;       /* LLVM's name for reading a clock that ticks steadily, at any speed */
     void (*init)(void);      /* registers the machine with LLVM; may be called again */
 } Target;
 

@@ -82,6 +82,7 @@ const Target target_x86_64 = {
     .pointer_bytes = 8,
     .elf_machine = 62, /* EM_X86_64 */
     .cpus = cpus,
+    .clock = "llvm.readcyclecounter",
     .features = "",
     .init = init,
 };

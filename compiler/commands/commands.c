@@ -122,6 +122,29 @@ int shared_options(Args *a, Option *out) {
     return n;
 }
 
+int drop_option(Option *rows, int n, const char *name) {
+    int kept = 0;
+    for (int i = 0; i < n; i++)
+        if (strcmp(rows[i].name, name)) rows[kept++] = rows[i];
+    return kept;
+}
+
+bool parse_ints(Diag *d, const char *option, const char *text, int room, int *out, int *n) {
+    const char *p = text;
+    for (*n = 0; *n < room; p++) {
+        char *end;
+        errno = 0;
+        long v = strtol(p, &end, 10);
+        bool digit = *p >= '0' && *p <= '9';
+        if (!digit || errno || v < 1 || v > MAX_OPTION || (*end && *end != ',')) break;
+        out[(*n)++] = (int)v;
+        if (!*end) return true;
+        p = end;
+    }
+    return diag_error(d, (Loc){0}, "--%s=%s: must be up to %d whole numbers from 1 on, as in 1,2,8", option,
+                      text, room);
+}
+
 void print_wrapped(int at, const char *text) {
     int col = at;
     for (const char *p = text; *p;) {

@@ -37,6 +37,10 @@ int parse_options(int argc, char **argv, const char *usage, const Option *option
 /* The rows of the options that compile and the inspecting commands share, written into out; returns how many.
  */
 int shared_options(Args *a, Option *out);
+/* Takes the row of that name out of rows[n]; returns how many are left. */
+int drop_option(Option *rows, int n, const char *name);
+/* "1,2,8" into out[n], at most `room` numbers from 1 on. Errors name the option. */
+bool parse_ints(Diag *d, const char *option, const char *text, int room, int *out, int *n);
 /* Text from column `at`, where the cursor is, broken at blanks, and a line's end. */
 enum { PRINT_WIDTH = 100 };
 void print_wrapped(int at, const char *text);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "btc_call.h"
+#include "profile.h"
 
 const char *form_base_name(Arena *a, const Func *f) {
     const char *dot = strrchr(f->name, '.');
@@ -99,6 +100,13 @@ static Value *share(Lower *l, Value *n, Value *k) {
     return lb_div(&l->b, lb_mul(&l->b, n, k), l->nt);
 }
 
+Value *lw_private_part(Lower *l) {
+    LB *b = &l->b;
+    Value *shared = lb_load(b, DT_I64, 0, l->call, lb_i64(b, BTC_CALL_SHARED_BYTES), 0);
+    Value *private = lb_load(b, DT_I64, 0, l->call, lb_i64(b, BTC_CALL_PRIVATE_BYTES), 0);
+    return lb_offset(b, l->work, lb_add(b, shared, lb_mul(b, private, l->tid)));
+}
+
 /* Loads what the API hands out: rows, this thread's part of rows and units, memory. */
 static void open_stage(Lower *l) {
     LB *b = &l->b;
@@ -107,9 +115,7 @@ static void open_stage(Lower *l) {
     l->rows = lb_load(b, DT_I64, 0, l->call, lb_i64(b, BTC_CALL_ROWS), 0);
     l->out_begin = lb_load(b, DT_I64, 0, l->call, lb_i64(b, BTC_CALL_OUT_BEGIN), 0);
     l->work = lb_loadp(b, l->call, lb_i64(b, BTC_CALL_WORK));
-    Value *shared = lb_load(b, DT_I64, 0, l->call, lb_i64(b, BTC_CALL_SHARED_BYTES), 0);
-    Value *private = lb_load(b, DT_I64, 0, l->call, lb_i64(b, BTC_CALL_PRIVATE_BYTES), 0);
-    l->private_work = lb_offset(b, l->work, lb_add(b, shared, lb_mul(b, private, l->tid)));
+    l->private_work = lw_private_part(l);
     Value *lo = s->out_rows ? l->out_begin : lb_i64(b, 0), *n = lb_sub(b, l->rows, lo);
     l->row_lo = lo, l->row_hi = l->rows;
     if (s->axis == AXIS_ROWS) {
@@ -199,15 +205,21 @@ static void lower_body(Diag *d, Lowered *o, FuncPlan *p, const LowerTarget *t) {
     int nargs = 5 + (is_main(p->f) ? 0 : p->f->nparams + p->f->nresults);
     if (nargs > 64) BTC_BUG("@%s has too many parameters", p->f->name);
     for (int i = 5; i < nargs; i++) args[i] = l.io[i - 5];
+    ProfileClock clock = profile_begin(&l);
     for (int k = 0; k < p->n; k++) {
         const Stage *s = p->stages[k];
-        if (s->barrier) lb_barrier(&l.b, l.call, l.nt);
+        if (s->barrier) {
+            lb_barrier(&l.b, l.call, l.nt);
+            profile_note(&clock, k, PROFILE_WAIT);
+        }
         if (s->is_call) {
             const char *block =
                 form_base_name(a, ir_func_find(p->f->module, attr_str(s->anchor, "func", "")));
             call_block(&l, s->anchor, instance_find(o, block, attr_int(s->anchor, "index", 0)));
+            profile_skip(&clock);
         } else {
             lb_invoke(&l.b, symbol(a, p->f->name, s->name, k), args, nargs);
+            profile_note(&clock, k, PROFILE_WORK);
         }
     }
 }
@@ -282,6 +294,7 @@ bool lower_module(Diag *d, Module *m, const LowerTarget *t, Lowered *out) {
         if (is_main(p->f)) out->noutputs = p->f->nresults;
     }
     out->shared_bytes = (out->shared_bytes + 63) / 64 * 64;
+    if (t->profile) profile_place(out);
     out->private_bytes = (out->private_bytes + 127) / 128 * 128;
     place_weights(out);
     for (int i = 0; i < out->plans.n; i++) lower_body(d, out, out->plans.plans[i], t);

@@ -63,6 +63,7 @@ struct FuncPlan {
     int n, cap;
     int64_t shared_bytes, private_bytes, scratch_bytes;
     int64_t shared_base, private_base; /* where this function's parts begin in the work block */
+    int64_t profile_offset;            /* with LowerTarget.profile: see profile.h */
     int64_t state_bytes;
     int64_t *state_offset; /* per slot, from the call's own state base */
     int *alias;            /* per result: the parameter whose memory it may take, or -1 */
@@ -94,6 +95,9 @@ bool stage_same_split(const Stage *from, const Stage *to);
 
 /* Computes the elementwise ops that hang on the current stage, at ix (lower.c). */
 void lower_posts(Lower *l, const Ix *ix);
+
+/* Where this thread's private part of the work block begins. */
+Value *lw_private_part(Lower *l);
 
 /* Text of the plan, one line a stage: for --emit=stages and the report. */
 char *plan_print(Arena *a, const FuncPlan *p);

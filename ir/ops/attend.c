@@ -88,6 +88,8 @@ static Cost cost_attend(const Op *op, int64_t rows) {
     /* Of the slots only the past is read, and only the new rows are written. */
     double slot = 4 * (in_count(op, 1) + in_count(op, 2)), slots = (double)attr_int(op, "context", 0);
     c.act_bytes += slot * (past + (double)rows - 2 * slots);
+    c.past = past, c.past_most = window ? past : slots;
+    c.past_flops = h * per_key * (double)rows, c.past_bytes = slot;
     return c;
 }
 

@@ -106,6 +106,7 @@ DEF(for, "for", for_attrs, OPF_EFFECT, "Counts i from lo while i < hi.", "for (i
 DEF(if, "if", NULL, OPF_EFFECT, "Runs one of two blocks.", "if (c) body else other")
 DEF(invoke, "invoke", invoke_attrs, OPF_EFFECT, "Runs another loop function.", "func(args)")
 DEF(barrier, "barrier", NULL, OPF_EFFECT, "All threads of the call meet.", "")
+DEF(clock, "clock", NULL, OPF_EFFECT, "Ticks of a steady clock of the machine; 0 in the interpreter.", "")
 
 OpId loop_op_id(const OpDef *def) {
 #define LOOP_OP(id)                                                                                          \

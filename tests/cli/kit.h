@@ -3,6 +3,7 @@
 #define BTC_TESTS_CLI_KIT_H
 
 #include <dirent.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -22,7 +23,7 @@ typedef struct Run {
     const char *out, *err;
 } Run;
 
-static const char *read_text(const char *path) {
+static inline const char *read_text(const char *path) {
     FILE *f = fopen(path, "rb");
     Text t = text_new(arena);
     char buffer[4096];
@@ -32,7 +33,7 @@ static const char *read_text(const char *path) {
     return t.s ? t.s : "";
 }
 
-static void write_file(const char *path, const char *text) {
+static inline void write_file(const char *path, const char *text) {
     FILE *f = fopen(path, "wb");
     if (!CHECK(f != NULL)) return;
     fputs(text, f);
@@ -40,17 +41,17 @@ static void write_file(const char *path, const char *text) {
 }
 
 /* A path in the folder of this run. */
-static const char *at(const char *name) {
+static inline const char *at(const char *name) {
     return arena_printf(arena, "%s/%s", folder, name);
 }
 
-static const char *model(const char *name) {
+static inline const char *model(const char *name) {
     return arena_printf(arena, "%s/%s", cases, name);
 }
 
 /* btc with the arguments of a shell's command line. */
-static Run run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static Run run(const char *fmt, ...) {
+static inline Run run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static inline Run run(const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
     const char *args = arena_vprintf(arena, fmt, ap);
@@ -81,7 +82,7 @@ static Run run(const char *fmt, ...) {
     } while (0)
 
 /* Files (not hidden) in a folder. */
-static int count_files(const char *path) {
+static inline int count_files(const char *path) {
     DIR *d = opendir(path);
     int n = 0;
     for (struct dirent *e; d && (e = readdir(d));) n += e->d_name[0] != '.';
@@ -89,18 +90,18 @@ static int count_files(const char *path) {
     return n;
 }
 
-static const char *new_folder(const char *name) {
+static inline const char *new_folder(const char *name) {
     CHECK(mkdir(at(name), 0777) == 0);
     return at(name);
 }
 
-static bool have(const char *name) {
+static inline bool have(const char *name) {
     bool yes = access(model(name), F_OK) == 0;
     if (!yes) printf("cli: skipped what needs %s\n", name);
     return yes;
 }
 
-static int longest_line(const char *text) {
+static inline int longest_line(const char *text) {
     int longest = 0;
     for (const char *p = text; *p;) {
         int n = (int)strcspn(p, "\n");
@@ -108,6 +109,28 @@ static int longest_line(const char *text) {
         p += n + (p[n] == '\n');
     }
     return longest;
+}
+
+/* ---- a program of tests: NAME [BTC [CONFORMANCE]] ---- */
+
+static inline bool begin(int argc, char **argv) {
+    char real_btc[PATH_MAX], real_cases[PATH_MAX];
+    const char *tmp = getenv("TMPDIR");
+    arena = arena_new();
+    if (!realpath(argc > 1 ? argv[1] : "build/btc", real_btc) ||
+        !realpath(argc > 2 ? argv[2] : "tests/conformance", real_cases))
+        return fprintf(stderr, "usage: %s [BTC [CONFORMANCE]]\n", argv[0]), false;
+    char *made = arena_printf(arena, "%s/btc-cli-XXXXXX", tmp ? tmp : "/tmp");
+    if (!mkdtemp(made)) return perror(made), false;
+    btc = arena_strdup(arena, real_btc), cases = arena_strdup(arena, real_cases), folder = made;
+    return true;
+}
+
+static inline int finish(const char *suite) {
+    if (system(arena_printf(arena, "rm -rf '%s'", folder)) != 0) perror(folder);
+    int status = check_report(suite);
+    arena_free(arena);
+    return status;
 }
 
 #endif

@@ -319,15 +319,7 @@ static void check_reports(void) {
 }
 
 int main(int argc, char **argv) {
-    arena = arena_new();
-    char real_btc[PATH_MAX], real_cases[PATH_MAX];
-    const char *tmp = getenv("TMPDIR");
-    if (!realpath(argc > 1 ? argv[1] : "build/btc", real_btc) ||
-        !realpath(argc > 2 ? argv[2] : "tests/conformance", real_cases))
-        return fprintf(stderr, "usage: test_cli [BTC [CONFORMANCE]]\n"), 2;
-    char *made = arena_printf(arena, "%s/btc-cli-XXXXXX", tmp ? tmp : "/tmp");
-    if (!mkdtemp(made)) return perror(made), 2;
-    btc = real_btc, cases = real_cases, folder = made;
+    if (!begin(argc, argv)) return 2;
     check_help();
     check_options();
     check_broken_json();
@@ -342,8 +334,5 @@ int main(int argc, char **argv) {
         check_import();
         check_reports();
     }
-    if (system(arena_printf(arena, "rm -rf '%s'", folder)) != 0) perror(folder);
-    int status = check_report("cli");
-    arena_free(arena);
-    return status;
+    return finish("cli");
 }

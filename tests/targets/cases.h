@@ -210,6 +210,15 @@ static void case_calls(CaseArgs *c) {
     lb_if_end(b);
 }
 
+/* No time passes backwards; the interpreter's clock stands still. */
+static void case_clock(CaseArgs *c) {
+    LB *b = c->b;
+    Value *first = lb_clock(b), *then = lb_clock(b);
+    lb_if_begin(b, lb_cmp(b, "le", first, then));
+    put(c, lb_splat(b, lb_f32(b, 1)));
+    lb_if_end(b);
+}
+
 static void math_case(CaseArgs *c, UnaryFn *f) {
     for (int k = 0; k < 8; k++) put(c, f(c->b, get(c, k / 4, k % 4)));
     put(c, f(c->b, lb_load(c->b, DT_F32, 0, c->in[0], lb_i64(c->b, 5), 0)));
@@ -243,6 +252,7 @@ static const struct {
     {"matvec", case_matvec},
     {"recurrence", case_recurrence},
     {"calls", case_calls},
+    {"clock", case_clock},
     {"exp", case_exp},
     {"log", case_log},
     {"log1p", case_log1p},

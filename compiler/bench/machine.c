@@ -1,0 +1,28 @@
+#include "machine.h"
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *processor(Arena *a) {
+    const char *name = "unknown processor";
+    char line[512];
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    while (f && fgets(line, sizeof line, f)) {
+        char *value = strchr(line, ':');
+        bool model = !strncmp(line, "model name", 10) || !strncmp(line, "Processor", 9);
+        if (!model || !value) continue;
+        value += 1 + strspn(value + 1, " ");
+        name = arena_strndup(a, value, strcspn(value, "\n"));
+        break;
+    }
+    if (f) fclose(f);
+    return name;
+}
+
+const char *machine_name(Arena *a) {
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return arena_printf(a, "%s, %d CPU%s", processor(a), n, n > 1 ? "s" : "");
+}

@@ -1,0 +1,26 @@
+/* What is measured: a model, compiled here for this machine, or a library that was compiled before. */
+#ifndef BTC_BENCH_SUBJECT_H
+#define BTC_BENCH_SUBJECT_H
+
+#include "report.h"
+#include "session.h"
+
+typedef struct Subject {
+    Diag *d;
+    Arena *a;
+    const char *path;
+    bool compiled_here;
+    Session session;          /* when compiled here */
+    const Compiled *compiled; /* NULL: a library, of which no plan is known */
+    void *library;
+    const btc_api *api;
+    const btc_model *model;
+    btc_model handle; /* of a library */
+} Subject;
+
+/* path: what btc compiles, or a .so that it made. Errors name the file. */
+bool subject_open(Subject *s, Diag *d, Arena *a, const char *path, const CompileOptions *compile,
+                  const ModelOptions *model);
+void subject_close(Subject *s); /* also after a failed open */
+
+#endif

@@ -1,0 +1,78 @@
+/* btc bench MODEL: how fast it is here, against what this machine can do. */
+#include "bench/measure.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+
+static const char USAGE[] =
+    "btc bench MODEL [options]: tokens per second, against the bandwidth and arithmetic of this machine\n"
+    "\n"
+    "  MODEL   anything btc compiles, or a .so that it made (then without fractions and --profile)\n"
+    "\n"
+    "  Limits of the machine are measured in the same run, in turn with the model. Lists are given as "
+    "1,2,8.\n"
+    "\n"
+    "  btc bench mamba/ --prompt=512,2048 --threads=1,2 --batch=1,8 --json=mamba.json\n"
+    "  btc bench mamba/ --profile\n";
+
+static bool check_options(Diag *d, const char *path, const CompileOptions *c, const BenchOptions *o) {
+    size_t n = path ? strlen(path) : 0;
+    if (!path) return diag_error(d, (Loc){0}, "which model? give a description, a folder or a weights file");
+    if (c->passes.stop_after) return diag_error(d, (Loc){0}, "--stop-after: a benchmark needs all passes");
+    if (o->profile && n > 3 && !strcmp(path + n - 3, ".so"))
+        return diag_error(d, (Loc){.file = path},
+                          "--profile needs the model itself: times are noted by code compiled for it");
+    if (o->repeat > BENCH_MAX_REPEAT)
+        return diag_error(d, (Loc){0}, "--repeat=%d: at most %d", o->repeat, BENCH_MAX_REPEAT);
+    return true;
+}
+
+static bool bench(Diag *d, Arena *arena, Args *a, const BenchOptions *o, const char *json) {
+    Subject s = {0};
+    Bench b;
+    for (int i = 0; i < o->batches.n; i++)
+        if (o->batches.v[i] > a->compile.max_batch) a->compile.max_batch = o->batches.v[i];
+    a->compile.profile = o->profile;
+    bool ok = subject_open(&s, d, arena, a->input, &a->compile, &a->model) && bench_run(&s, o, &b);
+    if (ok) {
+        const char *text = bench_text(arena, &b);
+        ok = write_text(d, arena, NULL, text, strlen(text));
+        if (ok && json) text = bench_json(arena, &b), ok = write_text(d, arena, json, text, strlen(text));
+    }
+    subject_close(&s);
+    return ok;
+}
+
+static int run(int argc, char **argv) {
+    Args a = {0};
+    BenchOptions o = {.tokens = 32, .repeat = 5};
+    const char *prompts = "512", *threads = "1", *batches = "1", *json = NULL;
+    Option options[40];
+    int n = drop_option(options, shared_options(&a, options), "batch"); /* ours is a list */
+    const Option own[] = {
+        {"prompt", "N,..", "lengths of the prompts to prefill (default 512)", &prompts, OPT_STR, 0},
+        {"tokens", "N", "to decode behind the first prompt (default 32)", &o.tokens, OPT_INT, 1},
+        {"threads", "N,..", "numbers of threads (default 1)", &threads, OPT_STR, 0},
+        {"batch", "N,..", "sequences in a step (default 1)", &batches, OPT_STR, 0},
+        {"repeat", "N", "repetitions (default 5)", &o.repeat, OPT_INT, 1},
+        {"profile", NULL, "time of every stage, and of waiting at barriers", &o.profile, OPT_ON, 0},
+        {"json", "FILE", "write all that was measured, for programs", &json, OPT_STR, 0},
+        {0},
+    };
+    memcpy(options + n, own, sizeof own);
+    int status = parse_options(argc, argv, USAGE, options, &a.input);
+    if (status >= 0) return status;
+    Arena *arena = arena_new();
+    Diag d = diag_new(arena, stderr);
+    a.compile.max_batch = DEFAULT_BATCH;
+    bool ok = parse_ints(&d, "prompt", prompts, BENCH_MAX, o.prompts.v, &o.prompts.n) &&
+              parse_ints(&d, "threads", threads, BENCH_MAX, o.threads.v, &o.threads.n) &&
+              parse_ints(&d, "batch", batches, BENCH_MAX, o.batches.v, &o.batches.n) &&
+              check_options(&d, a.input, &a.compile, &o) && bench(&d, arena, &a, &o, json);
+    arena_free(arena);
+    return ok ? 0 : 1;
+}
+
+const Command command_bench = {"bench", "how fast a model is here, against the limits of this machine", run};

@@ -1,0 +1,34 @@
+/* See profile.h. */
+#include "profile.h"
+
+#include "btc_call.h"
+
+void profile_place(Lowered *out) {
+    for (int i = 0; i < out->plans.n; i++) {
+        FuncPlan *p = out->plans.plans[i];
+        p->profile_offset = out->private_bytes;
+        out->private_bytes += (int64_t)sizeof(int64_t) * PROFILE_FIELDS * p->n;
+    }
+}
+
+ProfileClock profile_begin(Lower *l) {
+    ProfileClock c = {.l = l};
+    if (!l->t->profile) return c;
+    LB *b = &l->b;
+    c.records = lb_offseti(b, lw_private_part(l), l->plan->profile_offset);
+    c.last = lb_clock(b);
+    return c;
+}
+
+void profile_note(ProfileClock *c, int stage, int field) {
+    if (!c->last) return;
+    LB *b = &c->l->b;
+    Value *at = lb_i64(b, stage * PROFILE_FIELDS + field), *now = lb_clock(b);
+    Value *sum = lb_add(b, lb_load(b, DT_I64, 0, c->records, at, 0), lb_sub(b, now, c->last));
+    lb_store(b, DT_I64, c->records, at, sum, 0);
+    c->last = now;
+}
+
+void profile_skip(ProfileClock *c) {
+    if (c->last) c->last = lb_clock(&c->l->b);
+}
