@@ -25,7 +25,7 @@ static const char *fraction_spread(Arena *a, bool known, const Series *s) {
     return arena_printf(a, "%.2f [%.2f-%.2f]", x.median, x.least, x.most);
 }
 
-static const char *run_name(Arena *a, const Measured *m) {
+const char *bench_run_name(Arena *a, const Measured *m) {
     if (m->form == FORM_CHUNK) return arena_printf(a, "prefill of %d", m->tokens);
     return m->batch == 1 ? "decode" : arena_printf(a, "decode, batch of %d", m->batch);
 }
@@ -39,7 +39,7 @@ static void add_runs(Text *t, Arena *a, const Bench *b, const LimitSeries *l) {
     for (int i = 0; i < b->nruns; i++) {
         const Measured *m = &b->runs[i];
         if (m->threads != l->threads) continue;
-        text_add(t, "  %-22s%26s%10s%20s%20s\n", run_name(a, m), spread(a, &m->rate, 1),
+        text_add(t, "  %-22s%26s%10s%20s%20s\n", bench_run_name(a, m), spread(a, &m->rate, 1),
                  units_time(a, series_spread(&m->seconds).median),
                  fraction_spread(a, m->has_work, &m->of_bandwidth),
                  fraction_spread(a, m->has_work, &m->of_peak));
@@ -66,17 +66,11 @@ static void add_stage(Text *t, Arena *a, const Profile *p, const ProfileStage *s
 static void add_profile(Text *t, Arena *a, const Measured *m, const LimitSeries *l) {
     const Profile *p = &m->profile;
     text_add(t, "\n%s, %d thread%s: %s a call; stages %.1f %%, waiting %.1f %%, outside of stages %.1f %%\n",
-             run_name(a, m), m->threads, m->threads > 1 ? "s" : "", units_time(a, p->wall),
+             bench_run_name(a, m), m->threads, m->threads > 1 ? "s" : "", units_time(a, p->wall),
              100 * p->work / p->wall, 100 * p->wait / p->wall, 100 * (1 - (p->work + p->wait) / p->wall));
     text_add(t, "  %-20s%-27s%9s%7s%7s%7s%6s%8s%7s\n", "stage", "ops", "time", "share", "wait", "GB/s",
              "of bw", "GFLOP/s", "of pk");
     for (int i = 0; i < p->n; i++) add_stage(t, a, p, &p->stages[i], l);
-}
-
-static const LimitSeries *limits_of(const Bench *b, const Measured *m) {
-    for (int i = 0; i < b->o.threads.n; i++)
-        if (b->limits[i].threads == m->threads) return &b->limits[i];
-    return NULL;
 }
 
 char *bench_text(Arena *a, const Bench *b) {
@@ -98,6 +92,6 @@ char *bench_text(Arena *a, const Bench *b) {
              "Times are means over the threads, all layers together; share and wait are parts of the "
              "call.\n",
              1e9 * b->note_seconds);
-    for (int i = 0; i < b->nruns; i++) add_profile(&t, a, &b->runs[i], limits_of(b, &b->runs[i]));
+    for (int i = 0; i < b->nruns; i++) add_profile(&t, a, &b->runs[i], bench_limits(b, &b->runs[i]));
     return t.s;
 }

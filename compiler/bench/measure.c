@@ -28,6 +28,12 @@ Spread series_spread(const Series *s) {
     return (Spread){median, sorted[0], sorted[s->n - 1]};
 }
 
+const LimitSeries *bench_limits(const Bench *b, const Measured *m) {
+    int i = 0;
+    while (b->limits[i].threads != m->threads) i++;
+    return &b->limits[i];
+}
+
 /* ---- the plan of a benchmark ---- */
 
 /* The calls of the model that a run consists of; a run of steps stands for one in its middle. */

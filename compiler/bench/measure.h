@@ -58,11 +58,15 @@ typedef struct Bench {
     Measured *runs;      /* all prefills, then all steps, of the first number of threads; then of the next */
     int nruns;
 } Bench;
+const LimitSeries *bench_limits(const Bench *b, const Measured *m); /* of as many threads */
 
 /* progress: written to stderr when that is a terminal. Errors of the model's calls are filed. */
 bool bench_run(Subject *s, const BenchOptions *o, Bench *out);
 
 char *bench_text(Arena *a, const Bench *b);
+/* "decode, batch of 8" */
+const char *bench_run_name(Arena *a, const Measured *m);
+char *bench_chart(Arena *a, const Bench *b); /* SVG; the plan must be known */
 char *bench_json(Arena *a, const Bench *b);
 
 #endif

@@ -17,19 +17,23 @@ static const char USAGE[] =
     "  btc bench mamba/ --prompt=512,2048 --threads=1,2 --batch=1,8 --json=mamba.json\n"
     "  btc bench mamba/ --profile\n";
 
-static bool check_options(Diag *d, const char *path, const CompileOptions *c, const BenchOptions *o) {
-    size_t n = path ? strlen(path) : 0;
-    if (!path) return diag_error(d, (Loc){0}, "which model? give a description, a folder or a weights file");
-    if (c->passes.stop_after) return diag_error(d, (Loc){0}, "--stop-after: a benchmark needs all passes");
-    if (o->profile && n > 3 && !strcmp(path + n - 3, ".so"))
-        return diag_error(d, (Loc){.file = path},
-                          "--profile needs the model itself: times are noted by code compiled for it");
+static bool check_options(Diag *d, const Args *a, const BenchOptions *o, const char *chart) {
+    size_t n = a->input ? strlen(a->input) : 0;
+    bool library = n > 3 && !strcmp(a->input + n - 3, ".so");
+    const char *needs = o->profile ? "profile" : chart ? "chart" : NULL;
+    if (!n) return diag_error(d, (Loc){0}, "which model? give a description, a folder or a weights file");
+    if (a->compile.passes.stop_after)
+        return diag_error(d, (Loc){0}, "--stop-after: a benchmark needs all passes");
+    if (library && needs)
+        return diag_error(d, (Loc){.file = a->input},
+                          "--%s needs the model itself: a library does not tell its stages", needs);
     if (o->repeat > BENCH_MAX_REPEAT)
         return diag_error(d, (Loc){0}, "--repeat=%d: at most %d", o->repeat, BENCH_MAX_REPEAT);
     return true;
 }
 
-static bool bench(Diag *d, Arena *arena, Args *a, const BenchOptions *o, const char *json) {
+static bool bench(Diag *d, Arena *arena, Args *a, const BenchOptions *o, const char *json,
+                  const char *chart) {
     Subject s = {0};
     Bench b;
     for (int i = 0; i < o->batches.n; i++)
@@ -40,6 +44,7 @@ static bool bench(Diag *d, Arena *arena, Args *a, const BenchOptions *o, const c
         const char *text = bench_text(arena, &b);
         ok = write_text(d, arena, NULL, text, strlen(text));
         if (ok && json) text = bench_json(arena, &b), ok = write_text(d, arena, json, text, strlen(text));
+        if (ok && chart) text = bench_chart(arena, &b), ok = write_text(d, arena, chart, text, strlen(text));
     }
     subject_close(&s);
     return ok;
@@ -48,7 +53,7 @@ static bool bench(Diag *d, Arena *arena, Args *a, const BenchOptions *o, const c
 static int run(int argc, char **argv) {
     Args a = {0};
     BenchOptions o = {.tokens = 32, .repeat = 5};
-    const char *prompts = "512", *threads = "1", *batches = "1", *json = NULL;
+    const char *prompts = "512", *threads = "1", *batches = "1", *json = NULL, *chart = NULL;
     Option options[40];
     int n = drop_option(options, shared_options(&a, options), "batch"); /* ours is a list */
     const Option own[] = {
@@ -59,6 +64,7 @@ static int run(int argc, char **argv) {
         {"repeat", "N", "repetitions (default 5)", &o.repeat, OPT_INT, 1},
         {"profile", NULL, "time of every stage, and of waiting at barriers", &o.profile, OPT_ON, 0},
         {"json", "FILE", "write all that was measured, for programs", &json, OPT_STR, 0},
+        {"chart", "FILE.svg", "draw it", &chart, OPT_STR, 0},
         {0},
     };
     memcpy(options + n, own, sizeof own);
@@ -70,7 +76,7 @@ static int run(int argc, char **argv) {
     bool ok = parse_ints(&d, "prompt", prompts, BENCH_MAX, o.prompts.v, &o.prompts.n) &&
               parse_ints(&d, "threads", threads, BENCH_MAX, o.threads.v, &o.threads.n) &&
               parse_ints(&d, "batch", batches, BENCH_MAX, o.batches.v, &o.batches.n) &&
-              check_options(&d, a.input, &a.compile, &o) && bench(&d, arena, &a, &o, json);
+              check_options(&d, &a, &o, chart) && bench(&d, arena, &a, &o, json, chart);
     arena_free(arena);
     return ok ? 0 : 1;
 }

@@ -111,6 +111,20 @@ static void check_profile(const char *name, const char *stage) {
     cJSON_Delete(o);
 }
 
+/* A bar for every run and for the stages that matter. */
+static void check_chart(void) {
+    const char *svg = at("chart.svg");
+    Run r = run("bench '%s' --prompt=16 --tokens=2 --batch=1,2 --repeat=1 --profile --chart='%s'",
+                model("hf-mamba"), svg);
+    CHECK(r.status == 0 && !*r.err);
+    const char *text = read_text(svg);
+    CHECK(text && !strncmp(text, "<svg ", 5) && strstr(text, "</svg>\n"));
+    CHECK_STR_CONTAINS(text, "prefill of 16, 1 thread");
+    CHECK_STR_CONTAINS(text, "decode, batch of 2, 1 thread");
+    CHECK_STR_CONTAINS(text, "mamba.y  scan.expand");
+    CHECK_FAILS(run("bench '%s' --chart=x.svg", at("m.so")), 1, "--chart needs the model itself");
+}
+
 static void check_library(void) {
     const char *so = at("m.so");
     CHECK_PRINTS(run("'%s' -o '%s' --quiet --batch=2", model("hf-mamba"), so), "");
@@ -151,6 +165,7 @@ int main(int argc, char **argv) {
         check_profile("hf-mamba", "y");
         check_profile("hf-llama", "logits");
         check_library();
+        check_chart();
     }
     return finish("bench");
 }
