@@ -10,11 +10,13 @@
 static LowerTarget lower_target(const TargetInfo *t, const CompileOptions *o) {
     LowerTarget l = {.lanes = t->lanes, .vregs = t->registers, .panel = t->lanes > 16 ? t->lanes : 16};
     l.warp = t->target->vectors == TARGET_WARP;
-    l.l1 = 32 << 10, l.l2 = 512 << 10;
+    l.l1 = t->l1, l.l2 = t->l2;
     l.max_rows_step = o->max_batch ? o->max_batch : DEFAULT_BATCH;
-    l.chunk = o->chunk ? o->chunk : DEFAULT_CHUNK;
     l.f16_loads = t->f16;
     l.profile = o->profile;
+    l.tuning = o->tuning ? *o->tuning : tuning_default(&l);
+    if (o->chunk) l.tuning.chunk = o->chunk;
+    l.chunk = l.tuning.chunk;
     return l;
 }
 

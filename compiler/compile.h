@@ -8,8 +8,8 @@
 #include "passes/pass.h"
 #include "target.h"
 
-/* Rows of a chunk, and sequences in a step, where the user says nothing. */
-enum { DEFAULT_CHUNK = 128, DEFAULT_BATCH = 16 };
+/* Sequences in a step, where the user says nothing. */
+enum { DEFAULT_BATCH = 16 };
 
 typedef struct CompileOptions {
     const char *output;
@@ -22,7 +22,8 @@ typedef struct CompileOptions {
     bool threads;     /* OpenMP */
     bool weights_in_file;
     bool quiet;
-    bool profile; /* stages note their times: ir/lower/profile.h */
+    const Tuning *tuning; /* NULL: the cost model's (ir/lower/tuning.h) */
+    bool profile;         /* stages note their times: ir/lower/profile.h */
     PassOptions passes;
 } CompileOptions;
 

@@ -21,6 +21,7 @@
 #define BTC_LOWER_H
 
 #include "loop.h"
+#include "lower/tuning.h"
 
 typedef enum Axis { AXIS_CHANNELS, AXIS_ROWS, AXIS_REPLICATED } Axis;
 
@@ -34,6 +35,7 @@ struct LowerTarget {
     int max_rows_step; /* sequences in one step */
     int chunk;         /* tokens in one chunk */
     bool f16_loads;    /* the CPU widens f16 by itself */
+    Tuning tuning;     /* lower/tuning.h */
     bool profile;      /* stages note their times: lower/profile.h */
 };
 

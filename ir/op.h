@@ -62,8 +62,8 @@ typedef struct Cost {
     double weight_bytes; /* read once per call, whatever the rows */
     double act_bytes;    /* activations and states read and written */
     double params;
-    /* What of the above each token before these rows adds, for ops that look back at all of them; how many such
-     * tokens were assumed, and how many the op looks at at most. */
+    /* What of the above each token before these rows adds, for ops that look back at all of them; how many
+     * such tokens were assumed, and how many the op looks at at most. */
     double past_flops, past_bytes, past, past_most;
 } Cost;
 

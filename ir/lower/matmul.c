@@ -1,11 +1,11 @@
 /* See matmul.h. A tile is MR rows by NP panels, kept in registers over the whole of K. With one row it is a
- * matrix-vector product that walks NP streams of weights at once, each prefetched about 1 KiB ahead; with
+ * matrix-vector product that walks NP streams of weights at once, each prefetched some way ahead; with
  * many rows each weight vector is used MR times. */
 #include "matmul.h"
 
 #include "stage.h"
 
-enum { MAX_TILE = 64, PREFETCH_BYTES = 1024, UNROLL_BYTES = 128 };
+enum { MAX_TILE = 64, MAX_PANELS = 8 };
 
 typedef struct Tile {
     int rows, panels, vectors; /* vectors per panel */
@@ -16,23 +16,18 @@ static int vectors_per_panel(const Lower *l) {
     return l->t->panel / l->t->lanes;
 }
 
-/* Rows and panels of a tile that fit the vector registers: accumulators, one weight vector per column, one x.
- */
+static int at_least_one(int n) {
+    return n < 1 ? 1 : n;
+}
+
 static Tile wide_tile(const Lower *l) {
-    int v = vectors_per_panel(l), columns = l->t->vregs >= 32 ? 4 : 2;
-    Tile t = {.panels = columns / v > 0 ? columns / v : 1, .vectors = v};
-    int cols = t.panels * v;
-    t.rows = (l->t->vregs - 2 - cols) / cols;
-    if (t.rows > 6) t.rows = 6;
-    if (t.rows < 1) t.rows = 1;
-    return t;
+    const Tuning *u = &l->t->tuning;
+    int v = vectors_per_panel(l);
+    return (Tile){.rows = u->tile_rows, .panels = at_least_one(u->tile_columns / v), .vectors = v};
 }
 
 static Tile thin_tile(const Lower *l) {
-    int v = vectors_per_panel(l);
-    Tile t = {.rows = 1, .panels = 4, .vectors = v};
-    while (t.panels > 1 && t.panels * v * 2 > l->t->vregs - 4) t.panels /= 2;
-    return t;
+    return (Tile){.rows = 1, .panels = l->t->tuning.streams, .vectors = vectors_per_panel(l)};
 }
 
 /* acc[r][p*v] += x[r][k] * w[p][k][v] for the step k + u */
@@ -50,19 +45,18 @@ static void multiply(Lower *l, const Matmul *m, const Tile *t, Value **xp, Value
     }
 }
 
-/* The loop over k, unrolled so that each turn uses about two cache lines of a stream. */
 static void inner_loop(Lower *l, const Matmul *m, const Tile *t, Value **xp, Value **wp, Value **acc) {
     LB *b = &l->b;
     int64_t step_bytes = l->t->panel * (int64_t)dtype_size(m->dt);
-    int unroll = t->rows > 1 ? 2 : (int)(UNROLL_BYTES / step_bytes);
-    if (unroll < 1) unroll = 1;
-    if (unroll > 4) unroll = 4;
+    const Tuning *tuning = &l->t->tuning;
+    int unroll = t->rows > 1 ? tuning->tile_unroll : at_least_one(tuning->stream_bytes / (int)step_bytes);
     int64_t main_k = m->K / unroll * unroll;
     KFOR (b, k, lb_i64(b, 0), lb_i64(b, main_k), unroll) {
-        for (int p = 0; p < t->panels && t->rows == 1 && !l->t->warp; p++)
+        bool prefetch = t->rows == 1 && tuning->prefetch_bytes && !l->t->warp;
+        for (int p = 0; p < t->panels && prefetch; p++)
             for (int64_t line = 0; line < unroll * step_bytes; line += 64)
-                lb_prefetch(b, lb_offseti(b, wp[p], PREFETCH_BYTES + line), lb_muli(b, k, l->t->panel),
-                            m->dt);
+                lb_prefetch(b, lb_offseti(b, wp[p], tuning->prefetch_bytes + line),
+                            lb_muli(b, k, l->t->panel), m->dt);
         for (int u = 0; u < unroll; u++) multiply(l, m, t, xp, wp, acc, lb_addi(b, k, u));
     }
     for (int64_t k = main_k; k < m->K; k++) multiply(l, m, t, xp, wp, acc, lb_i64(b, k));

@@ -19,9 +19,8 @@
 #include "tile.h"
 
 enum {
-    PANEL = 32,  /* keys side by side; a multiple of all vector widths */
-    KEYS = 256,  /* keys of a block: its scores stay in the first level cache; a multiple of PANEL */
-    QUERIES = 4, /* of a tile */
+    PANEL = 32, /* keys side by side; a multiple of all vector widths */
+    KEYS = 256, /* keys of a block: its scores stay in the first level cache; a multiple of PANEL */
 };
 static const double MASKED = -1e30; /* finite: differences of two are 0, not NaN */
 
@@ -35,10 +34,11 @@ typedef struct Attend {
     Op *op;
     int64_t h, g, d, p, context, window;
     double scale, softcap;
+    int queries;   /* of a tile */
     int tile;      /* accumulators across: vectors of keys, or of values, beside each query */
-    Value *score;  /* [QUERIES][KEYS] */
-    Value *acc;    /* [QUERIES][p, padded]: sums of weighted values */
-    Value *factor; /* [QUERIES]: what becomes of older sums when the maximum grows; last, 1/sum */
+    Value *score;  /* [queries][KEYS] */
+    Value *acc;    /* [queries][p, padded]: sums of weighted values */
+    Value *factor; /* [queries]: what becomes of older sums when the maximum grows; last, 1/sum */
     Value *own;    /* the call's keys of one kv head, in panels */
     Value *zero;
     /* the tile at hand */
@@ -46,7 +46,7 @@ typedef struct Attend {
     Value *row, *head; /* of the first */
     Value *first;      /* its number among the own keys */
     Mat q;
-    Value *max[QUERIES], *sum[QUERIES]; /* variables */
+    Value *max[TILE_MAX], *sum[TILE_MAX]; /* variables */
 } Attend;
 
 /* One run of keys. */
@@ -225,7 +225,7 @@ static void block_values(const Attend *a, const Keys *k, Value *from, Value *cou
 static void run_keys(const Attend *a, const Keys *k) {
     LB *b = a->b;
     KFOR (b, from, k->lo, k->hi, KEYS) {
-        Value *max[QUERIES], *end = lw_min_i64(a->l, k->hi, lb_addi(b, from, KEYS));
+        Value *max[TILE_MAX], *end = lw_min_i64(a->l, k->hi, lb_addi(b, from, KEYS));
         Value *count = lb_sub(b, end, from);
         for (int i = 0; i < a->n; i++) max[i] = lb_var(b, lb_splat(b, lb_f32(b, MASKED)));
         block_scores(a, k, from, end, max);
@@ -307,11 +307,11 @@ static void step_group(Attend *a, const Share *s, Value *row, Value *kv) {
     Value *base = lb_muli(b, kv, each);
     put_key(a, a->own, a->zero, row, kv);
     if (units_are_groups(a->h, a->g)) {
-        TILES_OF (l, t, each, 1, QUERIES) attend_tile(a, t.count, row, lb_add(b, base, t.at), kv);
+        TILES_OF (l, t, each, 1, a->queries) attend_tile(a, t.count, row, lb_add(b, base, t.at), kv);
         return;
     }
     Value *lo = lb_max(b, s->head_lo, base), *hi = lw_min_i64(l, s->head_hi, lb_addi(b, base, each));
-    TILES (l, t, lo, hi, NO_END, 1, QUERIES) attend_tile(a, t.count, row, t.at, kv);
+    TILES (l, t, lo, hi, NO_END, 1, a->queries) attend_tile(a, t.count, row, t.at, kv);
 }
 
 /* Tokens of one sequence: a tile is tokens of a head. */
@@ -322,7 +322,7 @@ static void chunk_group(Attend *a, const Share *s, Value *kv) {
     Value *lo = lb_max(b, s->head_lo, base), *hi = lw_min_i64(l, s->head_hi, lb_addi(b, base, a->h / a->g));
     KFOR (b, r, a->zero, l->row_hi, 1) put_key(a, a->own, r, r, kv);
     KFOR (b, head, lo, hi, 1) {
-        TILES (l, t, l->row_lo, l->row_hi, NO_END, 1, QUERIES) attend_tile(a, t.count, t.at, head, kv);
+        TILES (l, t, l->row_lo, l->row_hi, NO_END, 1, a->queries) attend_tile(a, t.count, t.at, head, kv);
     }
 }
 
@@ -330,9 +330,10 @@ void attend_lower(Lower *l, Op *op) {
     LB *b = &l->b;
     Attend a = attend_new(l, op);
     Share s = share_of(&a);
-    a.score = lw_scratch(l, QUERIES * KEYS * 4);
-    a.acc = lw_scratch(l, QUERIES * acc_width(&a) * 4);
-    a.factor = lw_scratch(l, QUERIES * 4);
+    a.queries = l->t->tuning.inner_rows;
+    a.score = lw_scratch(l, a.queries * KEYS * 4);
+    a.acc = lw_scratch(l, a.queries * acc_width(&a) * 4);
+    a.factor = lw_scratch(l, a.queries * 4);
     a.own = lw_scratch(l, round_up(l->form == FORM_STEP ? 1 : l->t->chunk, PANEL) * a.d * 4);
     if (by_rows(&a)) {
         KFOR (b, kv, s.kv_lo, s.kv_hi, 1) chunk_group(&a, &s, kv);

@@ -15,14 +15,14 @@
  * Q times the strongest decay stays far inside the range of f32. */
 #include "scan_matrix_lower.h"
 
-enum { ROWS = 4, MAX_EXPONENT = 30, MIN_TOKENS = 8 };
+enum { MAX_EXPONENT = 30, MIN_TOKENS = 8 };
 
 typedef struct Chunked {
     Lower *l;
     Op *op;
     MatrixShape s;
     int64_t Q, QL, NL, PL; /* tokens of a sub-chunk; widths in whole vectors */
-    int cols;              /* vectors of a tile */
+    int rows, cols;        /* of a tile; cols: vectors */
     bool shared;           /* heads share q and k, and so their products */
     /* scratch */
     Mat V, U, Y;        /* [Q][PL] */
@@ -47,9 +47,8 @@ static int64_t round_up(int64_t x, int64_t to) {
 
 /* Tokens of a sub-chunk: the products inside it cost Q/2 (n + p) per token, loading and storing the state
  * n p / Q. */
-static int64_t tokens(const MatrixShape *s, const Op *op, int lanes) {
-    int64_t q = s->n * s->p > 16384 ? 32 : 16;
-    if (q < lanes) q = lanes;
+static int64_t tokens(const MatrixShape *s, const Op *op, const Tuning *t) {
+    int64_t q = s->n * s->p > 16384 ? 2 * t->scan_tokens : t->scan_tokens;
     double strongest = -attr_float(op, "min_decay", 0);
     while (s->decay == DECAY_CHANNEL && q > MIN_TOKENS && (double)q * strongest > MAX_EXPONENT) q /= 2;
     return q;
@@ -82,9 +81,10 @@ static Mat scratch(const Chunked *c, int64_t rows, int64_t width) {
 }
 
 static Chunked chunked_new(Lower *l, Op *op) {
-    Chunked c = {.l = l, .op = op, .s = scan_matrix_shape(op), .cols = l->t->vregs < 32 ? 2 : 4};
+    Chunked c = {.l = l, .op = op, .s = scan_matrix_shape(op), .rows = l->t->tuning.inner_rows};
     int64_t w = l->b.lanes;
-    c.Q = tokens(&c.s, op, l->b.lanes);
+    c.cols = l->t->tuning.inner_columns;
+    c.Q = tokens(&c.s, op, &l->t->tuning);
     c.QL = round_up(c.Q, w), c.NL = round_up(c.s.n, w), c.PL = round_up(c.s.p, w);
     c.shared = c.s.g < c.s.h && c.s.decay != DECAY_CHANNEL;
     c.V = scratch(&c, c.Q, c.PL), c.Y = scratch(&c, c.Q, c.PL);
@@ -192,7 +192,8 @@ static void scale_by_channel(Chunked *c) {
 static void token_products(Chunked *c, Mat to, Mat x, Mat yT) {
     Lower *l = c->l;
     LB *b = &l->b;
-    int rows = c->QL == b->lanes && l->t->vregs >= 32 ? 2 * ROWS : ROWS; /* few columns: more rows at once */
+    int rows = c->QL == b->lanes && l->t->vregs >= 32 ? 2 * c->rows : c->rows; /* few columns: more rows */
+    if (rows > TILE_MAX) rows = TILE_MAX;
     TILES_OF (l, s, c->QL, b->lanes, c->cols)
         TILES (l, r, c->zero, c->len, NO_END, 1, rows) {
             lb_if_begin(b, lb_cmp(b, "lt", s.at, lb_addi(b, r.at, r.count)));
@@ -275,7 +276,7 @@ static Tile read_state(Chunked *c, const Tiles *r, const Tiles *x, Mat m, bool b
 static void solve(Chunked *c, const Tiles *x) {
     Lower *l = c->l;
     LB *b = &l->b;
-    TILES (l, r, c->zero, c->len, NO_END, 1, ROWS) {
+    TILES (l, r, c->zero, c->len, NO_END, 1, c->rows) {
         Tile t = read_state(c, &r, x, c->a, true);
         tile_madd(l, &t, c->ak, r.at, c->V, x->at, c->zero, lb_addi(b, r.at, r.count - 1));
         tile_madd(l, &t, c->ab, r.at, c->U, x->at, c->zero, r.at);
@@ -291,7 +292,7 @@ static void solve(Chunked *c, const Tiles *x) {
 
 static void read_out(Chunked *c, const Tiles *x) {
     Lower *l = c->l;
-    TILES (l, r, c->zero, c->len, NO_END, 1, ROWS) {
+    TILES (l, r, c->zero, c->len, NO_END, 1, c->rows) {
         Tile t = read_state(c, &r, x, c->q, c->s.before);
         Value *upto = lb_addi(&l->b, r.at, r.count);
         tile_madd(l, &t, c->qk, r.at, c->V, x->at, c->zero, upto);
@@ -303,7 +304,7 @@ static void read_out(Chunked *c, const Tiles *x) {
 static void update_state(Chunked *c, const Tiles *x) {
     Lower *l = c->l;
     LB *b = &l->b;
-    TILES_OF (l, n, c->s.n, 1, ROWS) {
+    TILES_OF (l, n, c->s.n, 1, c->rows) {
         Tile t = tile_new(l, n.count, x->count, x->tail);
         tile_load(l, &t, c->S, n.at, x->at);
         if (c->s.decay == DECAY_HEAD) {

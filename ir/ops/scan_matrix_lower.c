@@ -140,6 +140,6 @@ void scan_matrix_recurrent(Lower *l, Op *op) {
     LW_UNITS (l, u)
         LW_ROWS (l, row) {
             Head x = head_at(l, op, u, row, keeps);
-            TILES_OF (l, c, s.p, l->b.lanes, l->t->vregs < 32 ? 2 : 4) columns(l, op, &x, &c);
+            TILES_OF (l, c, s.p, l->b.lanes, l->t->tuning.inner_columns) columns(l, op, &x, &c);
         }
 }

@@ -1,0 +1,58 @@
+/* The table of numbers, and the cost model that chooses them. */
+#include "tuning.h"
+
+#include "../lower.h"
+
+const TuningField TUNING_FIELDS[] = {
+#define TUNE(name, least, most, effect, doc) {#name, doc, least, most, TUNING_##effect},
+#include "tuning.def"
+#undef TUNE
+};
+const int TUNING_COUNT = sizeof TUNING_FIELDS / sizeof *TUNING_FIELDS;
+
+int *tuning_at(Tuning *t, int field) {
+    int *const numbers[] = {
+#define TUNE(name, least, most, effect, doc) &t->name,
+#include "tuning.def"
+#undef TUNE
+    };
+    return numbers[field];
+}
+
+/* A tile of r rows and c vectors keeps r*c sums in registers, beside c weights, one x and one to spare, and
+ * makes r*c multiply-adds from r + c loads: the best is the one with the most multiply-adds a load. Columns
+ * come in whole panels. */
+static void choose_tile(const LowerTarget *t, Tuning *out) {
+    enum { MAX_ROWS = 6, MAX_COLUMNS = 4 };
+    int panel = t->panel / t->lanes;
+    double best = 0;
+    for (int c = panel; c <= (panel > MAX_COLUMNS ? panel : MAX_COLUMNS); c += panel)
+        for (int r = 1; r <= MAX_ROWS && r * c + c + 2 <= t->vregs; r++) {
+            double ratio = (double)(r * c) / (r + c);
+            if (ratio > best) best = ratio, out->tile_rows = r, out->tile_columns = c;
+        }
+    if (best == 0) out->tile_rows = 1, out->tile_columns = panel;
+}
+
+/* One row: each panel is a stream of its own for the hardware's prefetcher, which knows a few at a time. */
+static int choose_streams(const LowerTarget *t) {
+    int panel = t->panel / t->lanes, n = 4;
+    while (n > 1 && n * panel * 2 > t->vregs - 4) n /= 2;
+    return n;
+}
+
+Tuning tuning_default(const LowerTarget *t) {
+    Tuning out = {
+        .chunk = 128,
+        .tile_unroll = 2,
+        .streams = choose_streams(t),
+        .stream_bytes = 128,    /* lines come in pairs */
+        .prefetch_bytes = 1024, /* about the latency of memory times a core's share of its bandwidth, in each
+                                   of four streams */
+        .inner_rows = 4,
+        .inner_columns = t->vregs < 32 ? 2 : 4,
+        .scan_tokens = t->lanes > 16 ? t->lanes : 16,
+    };
+    choose_tile(t, &out);
+    return out;
+}
