@@ -55,6 +55,8 @@ static int64_t wrap(DType dt, int64_t v) {
             return x / y;                                                                                    \
         case OP_loop_min:                                                                                    \
             return x < y ? x : y;                                                                            \
+        case OP_loop_scale:                                                                                  \
+            return y == y ? (T)ldexp((double)x, (int)y) : y;                                                 \
         default:                                                                                             \
             return x > y ? x : y; /* max */                                                                  \
         }                                                                                                    \
@@ -117,6 +119,8 @@ static double unary_float(int id, double x) {
         return sqrt(x); /* of a float, in double, then rounded: as good as sqrtf */
     case OP_loop_exp:
         return exp(x);
+    case OP_loop_exp2:
+        return exp2(x);
     case OP_loop_log:
         return log(x);
     case OP_loop_log1p:
@@ -127,6 +131,8 @@ static double unary_float(int id, double x) {
         return cos(x);
     case OP_loop_tanh:
         return tanh(x);
+    case OP_loop_softplus:
+        return fmax(x, 0) + log1p(exp(-fabs(x)));
     default:
         return erf(x);
     }

@@ -38,9 +38,11 @@ Value *lb_splat(LB *b, Value *scalar); /* a vector is returned as it is */
 Value *lb_iota(LB *b);                 /* i32: 0 .. lanes-1 */
 
 /* ---- arithmetic: both operands of one element type; a scalar beside a vector is splat ---- */
-#define LB_BINARY(X) X(add) X(sub) X(mul) X(div) X(rem) X(min) X(max) X(and) X(or) X(xor) X(shl) X(shr)
+#define LB_BINARY(X)                                                                                         \
+    X(add) X(sub) X(mul) X(div) X(rem) X(min) X(max) X(and) X(or) X(xor) X(shl) X(shr) X(scale)
 #define LB_UNARY(X)                                                                                          \
-    X(neg) X(abs) X(sqrt) X(floor) X(round) X(exp) X(log) X(log1p) X(sin) X(cos) X(tanh) X(erf)
+    X(neg)                                                                                                   \
+    X(abs) X(sqrt) X(floor) X(round) X(exp) X(exp2) X(log) X(log1p) X(sin) X(cos) X(tanh) X(erf) X(softplus)
 #define X(name) Value *lb_##name(LB *b, Value *x, Value *y);
 LB_BINARY(X)
 #undef X

@@ -89,6 +89,12 @@ bool lw_each_next(LwEach *e);
 #define LW_EACH(l, row, ix)                                                                                  \
     for (LwEach ix##_each = lw_each((l), (row)); lw_each_next(&ix##_each);)                                  \
         for (Ix ix = ix##_each.at, *ix##_once = &ix; ix##_once; ix##_once = NULL)
+/* Those of the flat elements [lo, hi) only: lo a multiple of the lanes, hi too or the end; for stages whose
+ * split is flat and O is 1. */
+LwEach lw_part(Lower *l, Value *row, Value *lo, Value *hi);
+#define LW_PART(l, row, lo, hi, ix)                                                                          \
+    for (LwEach ix##_each = lw_part((l), (row), (lo), (hi)); lw_each_next(&ix##_each);)                      \
+        for (Ix ix = ix##_each.at, *ix##_once = &ix; ix##_once; ix##_once = NULL)
 /* Every vector of [0, n) of one row (n known at compile time), whatever the split; ix.o = o (may be NULL),
  * ix.O = O, ix.I = n: for reading a whole row or head, e.g. to sum it. */
 LwEach lw_span(Lower *l, Value *row, Value *o, int64_t O, int64_t n);
@@ -157,7 +163,6 @@ Value *lw_base(Value *v, int64_t *offset);
 /* ---- the building blocks that several ops share ---- */
 /* exp-based functions with care for the edges; vectors or scalars, f32 */
 Value *lw_sigmoid(Lower *l, Value *x);
-Value *lw_softplus(Lower *l, Value *x);
 /* Sum over a row span: acc must be a vector var; see norm.c. */
 Value *lw_zero(Lower *l); /* a vector of zeros */
 /* i64 helpers: min, floor division by constants known to be exact */

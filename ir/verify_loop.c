@@ -210,6 +210,9 @@ static bool check_op(const Check *c) {
     case OP_loop_or:
     case OP_loop_xor:
         return check_arith(c, 2, true, false, true);
+    case OP_loop_scale:
+        return check_arith(c, 2, false, true, false) &&
+               (c->op->out[0]->type.dt == DT_F32 || fail(c, "is for f32"));
     case OP_loop_fma:
         return check_arith(c, 3, false, true, false);
     case OP_loop_neg:
@@ -219,12 +222,14 @@ static bool check_op(const Check *c) {
     case OP_loop_floor:
     case OP_loop_round:
     case OP_loop_exp:
+    case OP_loop_exp2:
     case OP_loop_log:
     case OP_loop_log1p:
     case OP_loop_sin:
     case OP_loop_cos:
     case OP_loop_tanh:
     case OP_loop_erf:
+    case OP_loop_softplus:
         return check_arith(c, 1, false, true, false);
     case OP_loop_cmp:
         return check_cmp(c);

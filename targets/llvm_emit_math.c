@@ -101,6 +101,37 @@ static LLVMValueRef unary(Emit *e, OpId id, Type t, LLVMValueRef x) {
     }
 }
 
+/* 2^n for a vector or scalar of i32 in -126 .. 127 */
+static LLVMValueRef power_of_two(Emit *e, LLVMValueRef n, LLVMTypeRef floats) {
+    LLVMTypeRef t = LLVMTypeOf(n);
+    n = LLVMBuildAdd(e->b, n, emit_const_int(e, t, 127), "");
+    return LLVMBuildBitCast(e->b, LLVMBuildShl(e->b, n, emit_const_int(e, t, 23), ""), floats, "");
+}
+
+/* x 2^n in two halves: the first product is exact, the second rounds once, into the denormals or to infinity.
+ * The low bits of n + 1.5*2^23 are n. */
+static LLVMValueRef scale_by_halves(Emit *e, LLVMValueRef x, LLVMValueRef n) {
+    LLVMTypeRef floats = LLVMTypeOf(x), ints = emit_like(e, e->i32, floats);
+    LLVMValueRef sum = LLVMBuildFAdd(e->b, n, emit_const_float(e, floats, 0x1.8p23), "");
+    LLVMValueRef i = LLVMBuildBitCast(e->b, sum, ints, "");
+    i = LLVMBuildSub(e->b, i, emit_const_int(e, ints, 0x4b400000), "");
+    LLVMValueRef half = LLVMBuildAShr(e->b, i, emit_const_int(e, ints, 1), "");
+    x = LLVMBuildFMul(e->b, x, power_of_two(e, half, floats), "");
+    return LLVMBuildFMul(e->b, x, power_of_two(e, LLVMBuildSub(e->b, i, half, ""), floats), "");
+}
+
+/* AVX-512 has an instruction for it. */
+static LLVMValueRef scale(Emit *e, LLVMValueRef x, LLVMValueRef n) {
+    LLVMTypeRef t = LLVMTypeOf(x);
+    bool zmm = e->t->target == &target_x86_64 && e->t->masks && LLVMGetTypeKind(t) == LLVMVectorTypeKind &&
+               LLVMGetVectorSize(t) == 16;
+    if (!zmm) return scale_by_halves(e, x, n);
+    LLVMValueRef all = LLVMConstInt(LLVMInt16TypeInContext(e->cx), 0xffff, 0);
+    LLVMValueRef as_set = LLVMConstInt(e->i32, 4, 0); /* the rounding mode in force */
+    LLVMValueRef args[5] = {x, n, x, all, as_set};
+    return emit_intrinsic(e, "llvm.x86.avx512.mask.scalef.ps.512", NULL, 0, args, 5);
+}
+
 static LLVMValueRef compare(Emit *e, const Op *op) {
     static const struct {
         const char *pred;
@@ -161,6 +192,8 @@ LLVMValueRef emit_math(Emit *e, const Op *op) {
         return binary(e, id, is_float(op->out[0]->type), emit_value(op->in[0]), emit_value(op->in[1]));
     case OP_loop_fma:
         return fma_of(e, op);
+    case OP_loop_scale:
+        return scale(e, emit_value(op->in[0]), emit_value(op->in[1]));
     case OP_loop_neg:
     case OP_loop_abs:
     case OP_loop_sqrt:

@@ -43,6 +43,14 @@ LwEach lw_each(Lower *l, Value *row) {
     return e;
 }
 
+LwEach lw_part(Lower *l, Value *row, Value *lo, Value *hi) {
+    const Stage *s = l->stage;
+    if (s->O != 1) BTC_BUG("stage %s: a part of %lld rows", s->name, (long long)s->O);
+    LwEach e = {.l = l, .at = {.row = row, .O = 1, .I = s->I}};
+    e.ilo = lo, e.ihi = hi;
+    return e;
+}
+
 LwEach lw_span(Lower *l, Value *row, Value *o, int64_t O, int64_t n) {
     LB *b = &l->b;
     LwEach e = {.l = l, .at = {.row = row, .o = o, .O = O, .I = n}};
@@ -307,11 +315,4 @@ Value *lw_sigmoid(Lower *l, Value *x) {
     LB *b = &l->b;
     Value *one = lb_f32(b, 1);
     return lb_div(b, one, lb_add(b, lb_exp(b, lb_neg(b, x)), one));
-}
-
-/* log(1 + e^x) = max(x, 0) + log1p(e^-|x|): no overflow, exact tails */
-Value *lw_softplus(Lower *l, Value *x) {
-    LB *b = &l->b;
-    Value *tail = lb_log1p(b, lb_exp(b, lb_neg(b, lb_abs(b, x))));
-    return lb_add(b, lb_max(b, x, lb_f32(b, 0)), tail);
 }

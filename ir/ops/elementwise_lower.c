@@ -25,7 +25,7 @@ SELF(sin, lb_sin(b, x))
 SELF(cos, lb_cos(b, x))
 SELF(tanh, lb_tanh(b, x))
 SELF(sigmoid, lw_sigmoid(l, x))
-SELF(softplus, lw_softplus(l, x))
+SELF(softplus, lb_softplus(&l->b, x))
 SELF(silu, lb_div(b, x, lb_add(b, C(1), lb_exp(b, lb_neg(b, x)))))
 /* 0.5 x (1 + erf(x / sqrt 2)) */
 SELF(gelu,

@@ -78,7 +78,10 @@ DEF(abs, "abs", NULL, 0, "Absolute value.", "|x|")
 DEF(sqrt, "sqrt", NULL, 0, "Square root, correctly rounded.", "sqrt(x)")
 DEF(floor, "floor", NULL, 0, "The largest whole number not above x.", "floor(x)")
 DEF(round, "round", NULL, 0, "The nearest whole number, ties to even.", "round(x)")
+DEF(scale, "scale", NULL, 0,
+    "A power of two times x, rounded once. f32; |x| in 1/2 .. 2, n whole in -250 .. 250, or NaN.", "x * 2^n")
 DEF(exp, "exp", NULL, 0, "Exponential; expanded before a target sees it.", "e^x")
+DEF(exp2, "exp2", NULL, 0, "Power of two; expanded before a target sees it.", "2^x")
 DEF(log, "log", NULL, 0, "Natural logarithm; expanded before a target sees it.", "ln(x)")
 DEF(log1p, "log1p", NULL, 0, "Logarithm near one; expanded before a target sees it.", "ln(1+x)")
 DEF(sin, "sin", NULL, 0, "Sine of radians; expanded before a target sees it.", "sin(x)")
@@ -86,6 +89,7 @@ DEF(cos, "cos", NULL, 0, "Cosine of radians; expanded before a target sees it.",
 DEF(tanh, "tanh", NULL, 0, "Hyperbolic tangent; expanded before a target sees it.", "tanh(x)")
 DEF(erf, "erf", NULL, 0, "Error function; expanded before a target sees it.",
     "2/sqrt(pi) * integral of e^(-u*u) from 0 to x")
+DEF(softplus, "softplus", NULL, 0, "Smooth max(x, 0); expanded before a target sees it.", "ln(1 + e^x)")
 DEF(cmp, "cmp", cmp_attrs, 0, "Comparison.", "x pred y")
 DEF(select, "select", NULL, 0, "Choice by a condition, lane by lane.", "c ? x : y")
 DEF(cast, "cast", cast_attrs, 0, "Conversion of numbers; floats saturate to integers, NaN gives 0.", "to(x)")

@@ -24,13 +24,12 @@ static Cost cost_scan_expand(const Op *op, int64_t rows) {
     return op_cost(op, rows, 16 * in_count(op, 2));
 }
 
-/* ---- lowering: a vector is a vector of channels; the state lies [n][e] ----
+/* ---- lowering: a vector is a vector of channels; states and A lie [e/panel][n][panel] ----
  * The decay exp(dt A) depends on token, channel and state alike, so there is no product form: tokens come one
- * after the other, and the work is the exp. On a CPU a row is walked whole, in a step and in a chunk: states
- * and A stream from the cache faster than exp needs them. The other order, one vector of channels over all
- * tokens with its states in registers, was measured at half the speed: exp wants the registers, and every
- * access to u, dt and y misses. On a GPU it is the right one: no state goes through memory.
- * All do the same sums in the same order, so step and chunk agree bit for bit. */
+ * after the other, and the work is the exp, taken as a power of two so that the factor log2 e is met once a
+ * channel. On a CPU, a block of channels goes through all tokens before the next one: its states and its part
+ * of A stay in the nearest cache, and each is one stretch of memory. On a GPU, a vector of channels keeps its
+ * states in registers. All do the same sums in the same order, so step and chunk agree bit for bit. */
 
 static void access_scan_expand(const Op *op, Form form, Access *a) {
     (void)op;
@@ -40,12 +39,13 @@ static void access_scan_expand(const Op *op, Form form, Access *a) {
 /* What all states of a vector of channels share for one token. Read once: the compiler cannot know that
  * storing a state leaves them alone. */
 typedef struct Token {
-    Value *u, *dt; /* vectors */
+    Value *u, *dt; /* vectors; dt: times log2 e */
     Value *B, *C;  /* rows [n] */
 } Token;
 
 static Token token_at(Lower *l, Op *op, const Ix *ix) {
     Token k = {.u = lw_read(l, op->in[0], ix), .dt = lw_read(l, op->in[1], ix)};
+    k.dt = lb_mul(&l->b, k.dt, lb_f32(&l->b, M_LOG2E));
     k.B = lw_row_ptr(l, op->in[3], ix->row), k.C = lw_row_ptr(l, op->in[4], ix->row);
     return k;
 }
@@ -54,28 +54,57 @@ static Token token_at(Lower *l, Op *op, const Ix *ix) {
 static Value *next(Lower *l, const Token *k, Value *n, Value *A, Value *h, Value **y) {
     LB *b = &l->b;
     Value *B = lb_load(b, DT_F32, 0, k->B, n, 0), *C = lb_load(b, DT_F32, 0, k->C, n, 0);
-    h = lb_fma(b, lb_exp(b, lb_mul(b, k->dt, A)), h, lb_mul(b, k->u, B));
+    h = lb_fma(b, lb_exp2(b, lb_mul(b, k->dt, A)), h, lb_mul(b, k->u, B));
     *y = lb_fma(b, C, h, *y);
     return h;
 }
 
+/* Where the states (or A) of the vector of channels from i begin. */
+static Value *first_state(Lower *l, Value *i, int64_t nn) {
+    LB *b = &l->b;
+    Value *in_panel = lb_and(b, i, lb_i64(b, l->t->panel - 1));
+    return lb_add(b, lb_muli(b, lb_sub(b, i, in_panel), nn), in_panel);
+}
+
+/* Channels whose states and A take half of the nearest cache. */
+static int64_t block_of(const Lower *l, int64_t nn) {
+    int64_t n = l->t->l1 / 2 / (2 * 4 * nn), panel = l->t->panel;
+    return n < panel ? panel : n / panel * panel;
+}
+
+static void one_token(Lower *l, Op *op, const Ix *ix, Value *state, Value *A, DType dt) {
+    enum { AT_ONCE = 4 };
+    LB *b = &l->b;
+    int64_t nn = op->in[2]->type.dim[1], whole = nn / AT_ONCE * AT_ONCE, panel = l->t->panel;
+    Token k = token_at(l, op, ix);
+    Value *sum = lb_var(b, lw_zero(l)), *first = first_state(l, ix->i, nn);
+    for (int tail = 0; tail < 2; tail++) {
+        int step = tail ? 1 : AT_ONCE;
+        KFOR (b, n, lb_i64(b, tail ? whole : 0), lb_i64(b, tail ? nn : whole), step) {
+            Value *y = lb_get(b, sum);
+            for (int i = 0; i < step; i++) {
+                Value *number = lb_addi(b, n, i), *at = lb_add(b, first, lb_muli(b, number, panel));
+                Value *h = lb_load(b, DT_F32, b->lanes, state, at, 0);
+                h = next(l, &k, number, lb_load(b, dt, b->lanes, A, at, 0), h, &y);
+                lb_store(b, DT_F32, state, at, h, 0);
+            }
+            lb_set(b, sum, y);
+        }
+    }
+    lw_write(l, op->out[0], ix, lb_get(b, sum));
+}
+
 static void lower_by_rows(Lower *l, Op *op) {
     LB *b = &l->b;
-    int64_t ne = op->in[2]->type.dim[0], nn = op->in[2]->type.dim[1];
-    Value *A = lw_weight(l, op->in[2], PACK_TRANSPOSED, NULL);
-    LW_ROWS (l, row) {
-        Value *state = lw_state(l, op, 0, row);
-        LW_EACH (l, row, ix) {
-            Token k = token_at(l, op, &ix);
-            Value *sum = lb_var(b, lw_zero(l));
-            KFOR (b, n, lb_i64(b, 0), lb_i64(b, nn), 1) {
-                Value *at = lb_add(b, lb_muli(b, n, ne), ix.i), *y = lb_get(b, sum);
-                Value *h = lb_load(b, DT_F32, b->lanes, state, at, ix.n);
-                h = next(l, &k, n, lb_load(b, DT_F32, b->lanes, A, at, ix.n), h, &y);
-                lb_store(b, DT_F32, state, at, h, ix.n);
-                lb_set(b, sum, y);
-            }
-            lw_write(l, op->out[0], &ix, lb_get(b, sum));
+    int64_t ne = op->in[2]->type.dim[0], block = block_of(l, op->in[2]->type.dim[1]);
+    DType dt;
+    Value *A = lw_weight(l, op->in[2], PACK_PANELS, &dt), *lo, *hi;
+    lw_range(l, ne, &lo, &hi);
+    KFOR (b, from, lo, hi, block) {
+        Value *to = lw_min_i64(l, hi, lb_addi(b, from, block));
+        LW_ROWS (l, row) {
+            Value *state = lw_state(l, op, 0, row);
+            LW_PART(l, row, from, to, ix) one_token(l, op, &ix, state, A, dt);
         }
     }
 }
@@ -86,13 +115,15 @@ static void lower_by_channels(Lower *l, Op *op) {
     LB *b = &l->b;
     int64_t ne = op->in[2]->type.dim[0], nn = op->in[2]->type.dim[1];
     Value *at[MAX_IN_REGISTERS], *A[MAX_IN_REGISTERS], *h[MAX_IN_REGISTERS], *lo, *hi;
-    Value *weights = lw_weight(l, op->in[2], PACK_TRANSPOSED, NULL), *state = lw_state(l, op, 0, l->row_lo);
+    DType dt;
+    Value *weights = lw_weight(l, op->in[2], PACK_PANELS, &dt), *state = lw_state(l, op, 0, l->row_lo);
     lw_range(l, ne, &lo, &hi);
     TILES (l, t, lo, hi, ne, b->lanes, 1) {
+        Value *first = first_state(l, t.at, nn);
         for (int64_t n = 0; n < nn; n++) {
-            at[n] = lb_addi(b, t.at, n * ne);
-            A[n] = lb_load(b, DT_F32, b->lanes, weights, at[n], t.tail);
-            h[n] = lb_var(b, lb_load(b, DT_F32, b->lanes, state, at[n], t.tail));
+            at[n] = lb_addi(b, first, n * l->t->panel);
+            A[n] = lb_load(b, dt, b->lanes, weights, at[n], 0);
+            h[n] = lb_var(b, lb_load(b, DT_F32, b->lanes, state, at[n], 0));
         }
         LW_ROWS (l, row) {
             Ix ix = {.row = row, .i = t.at, .n = t.tail, .O = 1, .I = ne};
@@ -102,7 +133,7 @@ static void lower_by_channels(Lower *l, Op *op) {
                 lb_set(b, h[n], next(l, &k, lb_i64(b, n), A[n], lb_get(b, h[n]), &y));
             lw_write(l, op->out[0], &ix, y);
         }
-        for (int64_t n = 0; n < nn; n++) lb_store(b, DT_F32, state, at[n], lb_get(b, h[n]), t.tail);
+        for (int64_t n = 0; n < nn; n++) lb_store(b, DT_F32, state, at[n], lb_get(b, h[n]), 0);
     }
 }
 
@@ -114,13 +145,20 @@ static void lower_scan_expand(Lower *l, Op *op) {
         lower_by_rows(l, op);
 }
 
-/* [n][e] -> [e,n] */
+static int64_t state_bytes(const Op *op, int slot, const LowerTarget *t) {
+    (void)slot;
+    int64_t ne = op->in[2]->type.dim[0], nn = op->in[2]->type.dim[1];
+    return (ne + t->panel - 1) / t->panel * t->panel * nn * 4;
+}
+
+/* [e/panel][n][panel] -> [e,n] */
 static void unpack_state(const Op *op, int slot, const LowerTarget *t, const float *physical,
                          double *logical) {
-    (void)slot, (void)t;
-    int64_t ne = op->in[2]->type.dim[0], nn = op->in[2]->type.dim[1];
+    (void)slot;
+    int64_t ne = op->in[2]->type.dim[0], nn = op->in[2]->type.dim[1], panel = t->panel;
     for (int64_t e = 0; e < ne; e++)
-        for (int64_t n = 0; n < nn; n++) logical[e * nn + n] = (double)physical[n * ne + e];
+        for (int64_t n = 0; n < nn; n++)
+            logical[e * nn + n] = (double)physical[(e / panel * nn + n) * panel + e % panel];
 }
 
 const OpDef op_scan_expand = {
@@ -135,5 +173,6 @@ const OpDef op_scan_expand = {
     .cost = cost_scan_expand,
     .lower = lower_scan_expand,
     .access = access_scan_expand,
+    .state_bytes = state_bytes,
     .state_unpack = unpack_state,
 };

@@ -57,6 +57,14 @@ static void case_fma(CaseArgs *c) {
     put(c, lb_fma(c->b, lb_f32(c->b, 3), get(c, 1, 1), lb_f32(c->b, 0.1)));
 }
 
+/* From deep in the denormals to infinity; a vector and a scalar. */
+static void case_scale(CaseArgs *c) {
+    LB *b = c->b;
+    Value *lane = lb_cast(b, lb_iota(b), DT_F32), *x = lb_fma(b, lane, lb_f32(b, 0.03), lb_f32(b, 0.7));
+    for (int n = -250; n < 250; n += 25) put(c, lb_scale(b, x, lb_add(b, lane, lb_f32(b, n))));
+    put(c, lb_scale(b, lb_f32(b, -1.3), lb_f32(b, -140)));
+}
+
 static void case_integers(CaseArgs *c) {
     BinaryFn *const ops[] = {lb_add, lb_sub, lb_mul, lb_min, lb_max, lb_and, lb_or, lb_xor};
     LB *b = c->b;
@@ -228,12 +236,14 @@ static void math_case(CaseArgs *c, UnaryFn *f) {
         math_case(c, lb_##name);                                                                             \
     }
 MATH_CASE(exp)
+MATH_CASE(exp2)
 MATH_CASE(log)
 MATH_CASE(log1p)
 MATH_CASE(sin)
 MATH_CASE(cos)
 MATH_CASE(tanh)
 MATH_CASE(erf)
+MATH_CASE(softplus)
 
 static const struct {
     const char *name;
@@ -253,13 +263,16 @@ static const struct {
     {"recurrence", case_recurrence},
     {"calls", case_calls},
     {"clock", case_clock},
+    {"scale", case_scale},
     {"exp", case_exp},
+    {"exp2", case_exp2},
     {"log", case_log},
     {"log1p", case_log1p},
     {"sin", case_sin},
     {"cos", case_cos},
     {"tanh", case_tanh},
     {"erf", case_erf},
+    {"softplus", case_softplus},
 };
 enum { CASE_COUNT = sizeof CASES / sizeof *CASES };
 

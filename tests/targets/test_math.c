@@ -1,4 +1,4 @@
-/* How good exp, log, log1p, sin, cos, tanh and erf are after expand_math: compiled, swept over all of f32 in
+/* How good exp, log, tanh and their like are after expand_math: compiled, swept over all of f32 in
  * steps of about a thousand patterns, and compared with the C library in double. The bounds are the promises
  * in expand_math.c. */
 #include <dlfcn.h>
@@ -6,6 +6,10 @@
 #include "harness.h"
 
 typedef void SweepFn(const float *x, float *y, int64_t n);
+
+static double softplus(double x) {
+    return fmax(x, 0) + log1p(exp(-fabs(x)));
+}
 
 static const struct Function {
     const char *name;
@@ -21,6 +25,8 @@ static const struct Function {
     {"erf", lb_erf, erf, -INFINITY, INFINITY, 1.1, 0},
     {"sin", lb_sin, sin, -2e8f, 2e8f, 1.6, 0},
     {"cos", lb_cos, cos, -2e8f, 2e8f, 1.6, 0},
+    {"exp2", lb_exp2, exp2, -INFINITY, INFINITY, 1.2, 0},
+    {"softplus", lb_softplus, softplus, -INFINITY, INFINITY, 2.8, 0},
 };
 enum { COUNT = sizeof FUNCTIONS / sizeof *FUNCTIONS, STEP = 997, BATCH = 4096 };
 
@@ -123,6 +129,15 @@ static void edges(SweepFn **fns) {
         {6, 0, 1},
         {5, 3e38f, 0},
         {6, 3e38f, 1},
+        {7, 3, 8},
+        {7, -149, 0x1p-149f},
+        {7, -151, 0},
+        {7, -INFINITY, 0},
+        {7, 128, INFINITY},
+        {7, INFINITY, INFINITY},
+        {8, -INFINITY, 0},
+        {8, INFINITY, INFINITY},
+        {8, 100, 100},
     };
     float x[64] = {0}, y[64];
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
