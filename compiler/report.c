@@ -1,6 +1,6 @@
 /* Counting for btc report. Flops come from OpDef.cost; bytes of weights from what is packed; bytes of values
- * from the plan, because a value that stays in registers costs nothing. A long sequence is meant: attention
- * without a window is counted with its context half full (see its cost). */
+ * from the plan, because a value that stays in registers costs nothing. Unless the tokens before are given, a
+ * long sequence is meant: attention without a window is counted with its context half full (see its cost). */
 #include "report.h"
 
 #include <string.h>
@@ -157,15 +157,15 @@ static const Stage *twin(const FuncPlan *step, const Stage *s) {
 }
 
 static void add_stages(Arena *a, ReportBlock *b, FuncPlan *step, FuncPlan *chunk, const PackList *packs,
-                       int64_t rows) {
-    const CallShape one = {1, 1, -1};
+                       int64_t rows, double past) {
+    const CallShape one = {1, 1, past};
     for (int i = 0; i < chunk->n; i++) {
         const Stage *s = chunk->stages[i], *t = twin(step, s);
         if (s->commit || s->is_call) continue;
         ReportOp op = {.value = s->name, .ops = report_stage_ops(a, s)};
         op.form_step = form_of(s->anchor, FORM_STEP), op.form = form_of(s->anchor, FORM_CHUNK);
         if (s->anchor) op.why = attr_str(s->anchor, "why", NULL);
-        op.chunk = report_stage_work(chunk, s, packs, &(CallShape){rows, 1, -1});
+        op.chunk = report_stage_work(chunk, s, packs, &(CallShape){rows, 1, past});
         if (t) op.step = report_stage_work(step, t, packs, &one);
         ARENA_PUSH(a, b->ops, b->nops, b->cap, op);
     }
@@ -221,7 +221,7 @@ static int block_of(Report *r, Arena *a, const Lowered *l, const Instance *inst)
                      .state_bytes = step->state_bytes,
                      .barriers_step = step->barriers,
                      .barriers_chunk = chunk->barriers};
-    add_stages(a, &b, step, chunk, inst->packs, r->chunk_tokens);
+    add_stages(a, &b, step, chunk, inst->packs, r->chunk_tokens, r->past);
     for (int i = 0; i < chunk->n; i++) r->last_row_only |= chunk->stages[i]->out_rows;
     ARENA_PUSH(a, r->blocks, r->nblocks, r->blocks_cap, b);
     return r->nblocks - 1;
@@ -251,7 +251,8 @@ static Roofline roofline(const ReportMachine *m, double flops, double bytes) {
     return x;
 }
 
-bool report_make(Diag *d, Model *m, const CompileOptions *o, const ReportMachine *machine, Report *r) {
+bool report_make(Diag *d, Model *m, const CompileOptions *o, const ReportMachine *machine, double past,
+                 Report *r) {
     Arena *a = m->arena;
     typedef struct Count {
         const char *name;
@@ -265,7 +266,8 @@ bool report_make(Diag *d, Model *m, const CompileOptions *o, const ReportMachine
     }
     Compiled c;
     if (!compile_lower(d, m, o, &c)) return false;
-    *r = (Report){.name = m->module->name, .target = c.target.target->name, .cpu = c.target.cpu};
+    *r =
+        (Report){.name = m->module->name, .target = c.target.target->name, .cpu = c.target.cpu, .past = past};
     r->lanes = c.lower.lanes, r->chunk_tokens = c.lower.chunk, r->max_batch = c.lower.max_rows_step;
     r->machine = *machine;
     add_layers(r, a, &c.lowered);

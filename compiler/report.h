@@ -63,6 +63,7 @@ typedef struct Roofline {
 typedef struct Report {
     const char *name, *target, *cpu;
     int lanes, chunk_tokens, max_batch;
+    double past;         /* tokens before those that are counted; negative: as the ops assume */
     ReportBlock *blocks; /* the first is main */
     int nblocks, blocks_cap;
     ReportRun *runs;
@@ -84,8 +85,9 @@ Work report_call_work(Arena *a, const Lowered *l, Form form, const CallShape *ca
 FuncPlan *report_plan(const Lowered *l, Arena *a, const Instance *inst, Form form);
 const char *report_stage_ops(Arena *a, const Stage *s);
 
-/* Compiles m up to the loops and counts. */
-bool report_make(Diag *d, Model *m, const CompileOptions *o, const ReportMachine *machine, Report *out);
+/* Compiles m up to the loops and counts. past: as in CallShape. */
+bool report_make(Diag *d, Model *m, const CompileOptions *o, const ReportMachine *machine, double past,
+                 Report *out);
 char *report_text(Arena *a, const Report *r);
 char *report_json(Arena *a, const Report *r);
 

@@ -30,7 +30,7 @@ static bool giga(Diag *d, const char *option, const char *text, double otherwise
 }
 
 static bool report(Diag *d, Arena *arena, Args *a, const char *bandwidth, const char *peak, int threads,
-                   bool json) {
+                   int past, bool json) {
     ReportMachine machine = {.threads = threads, .assumed_bandwidth = !bandwidth, .assumed_peak = !peak};
     if (!giga(d, "bandwidth", bandwidth, threads * BANDWIDTH_PER_THREAD, &machine.bandwidth)) return false;
     if (!giga(d, "peak", peak, threads * PEAK_PER_THREAD, &machine.peak)) return false;
@@ -40,7 +40,8 @@ static bool report(Diag *d, Arena *arena, Args *a, const char *bandwidth, const 
         return diag_error(d, (Loc){0}, "which model? give a description, a folder or a weights file");
     Model m = {0};
     Report r;
-    bool ok = model_open(d, arena, a->input, &a->model, &m) && report_make(d, &m, &a->compile, &machine, &r);
+    bool ok =
+        model_open(d, arena, a->input, &a->model, &m) && report_make(d, &m, &a->compile, &machine, past, &r);
     if (ok) {
         const char *text = json ? report_json(arena, &r) : report_text(arena, &r);
         ok = write_text(d, arena, a->compile.output, text, strlen(text));
@@ -52,7 +53,7 @@ static bool report(Diag *d, Arena *arena, Args *a, const char *bandwidth, const 
 static int run(int argc, char **argv) {
     Args a = {0};
     const char *bandwidth = NULL, *peak = NULL;
-    int threads = 1;
+    int threads = 1, past = -1;
     bool json = false;
     Option options[32];
     int n = shared_options(&a, options);
@@ -62,6 +63,8 @@ static int run(int argc, char **argv) {
         {"peak", "GFLOP/s", "of arithmetic, for all threads together (default 64 for each)", &peak, OPT_STR,
          0},
         {"threads", "N", "how many will run it (default 1)", &threads, OPT_INT, 1},
+        {"past", "N", "tokens before those that are counted (default: half of a context, or a full window)",
+         &past, OPT_INT, 0},
         {"json", NULL, "the same for programs: bytes, flops, bytes/s, not rounded", &json, OPT_ON, 0},
         {"o", "FILE", "where to (default: stdout)", &a.compile.output, OPT_STR, 0},
         {0},
@@ -71,7 +74,7 @@ static int run(int argc, char **argv) {
     if (status >= 0) return status;
     Arena *arena = arena_new();
     Diag d = diag_new(arena, stderr);
-    bool ok = report(&d, arena, &a, bandwidth, peak, threads, json);
+    bool ok = report(&d, arena, &a, bandwidth, peak, threads, past, json);
     arena_free(arena);
     return ok ? 0 : 1;
 }

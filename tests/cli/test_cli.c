@@ -299,6 +299,15 @@ static void check_reports(void) {
           *bf16 = report("hf-mamba", "--dtype=bf16 --cpu=x86-64-v3 --target=x86_64-linux-gnu"),
           *two = report("hf-mamba", "--threads=2 --chunk=32"),
           *fast = report("hf-mamba", "--bandwidth=1000 --peak=0.5");
+    if (have("hf-llama")) {
+        cJSON *first = report("hf-llama", "--past=0"), *later = report("hf-llama", "--past=10"),
+              *half = report("hf-llama", "");
+        double more = number(later, "total.step.flops") - number(first, "total.step.flops");
+        CHECK(more > 0 && number(half, "total.step.flops") > number(later, "total.step.flops"));
+        CHECK(number(later, "total.step.state_bytes") > number(first, "total.step.state_bytes"));
+        check_sums(later);
+        cJSON_Delete(first), cJSON_Delete(later), cJSON_Delete(half);
+    }
     CHECK(number(f32, "total.layers") == 3 && number(f32, "lanes") == 8);
     CHECK(number(f32, "total.parameters") == number(bf16, "total.parameters"));
     /* matrices are half as large, the rest stays f32 */
