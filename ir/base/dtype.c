@@ -141,3 +141,28 @@ void dtype_store(DType t, void *data, int64_t i, double v) {
         break;
     }
 }
+
+/* The pairs of types that large tensors come in; `one` maps an element x of type From. */
+#define CONVERT_LOOP(To, From, one)                                                                          \
+    for (int64_t i = 0; i < n; i++) {                                                                        \
+        From x;                                                                                              \
+        memcpy(&x, (const char *)in + i * (int64_t)sizeof x, sizeof x);                                      \
+        To y = one;                                                                                          \
+        memcpy((char *)out + i * (int64_t)sizeof y, &y, sizeof y);                                           \
+    }
+
+void dtype_convert(DType to, void *out, DType from, const void *in, int64_t n) {
+    if (to == from) {
+        if (n) memcpy(out, in, (size_t)n * dtype_size(to));
+    } else if (to == DT_BF16 && from == DT_F32) {
+        CONVERT_LOOP(uint16_t, float, float_to_bf16(x))
+    } else if (to == DT_F32 && from == DT_BF16) {
+        CONVERT_LOOP(uint32_t, uint16_t, (uint32_t)x << 16)
+    } else if (to == DT_F32 && from == DT_F64) {
+        CONVERT_LOOP(float, double, (float)x)
+    } else if (to == DT_F64 && from == DT_F32) {
+        CONVERT_LOOP(double, float, (double)x)
+    } else {
+        for (int64_t i = 0; i < n; i++) dtype_store(to, out, i, dtype_load(from, in, i));
+    }
+}

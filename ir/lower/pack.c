@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "pack_fft.h"
+#include "pack_move.h"
 
 static int64_t round_up(int64_t x, int64_t to) {
     return (x + to - 1) / to * to;
@@ -47,60 +48,73 @@ int64_t pack_bytes(PackKind kind, Type t, DType dt, const LowerTarget *target) {
     return 0;
 }
 
-/* Copies element `from` of src to element `to` of out, converting. */
-static inline void put(const PackSource *s, DType dt, void *out, int64_t to, int64_t from) {
-    if (s->dt == dt && dtype_size(dt) == 2)
-        memcpy((char *)out + 2 * to, (const char *)s->data + 2 * from, 2);
-    else if (s->dt == dt && dtype_size(dt) == 4)
-        memcpy((char *)out + 4 * to, (const char *)s->data + 4 * from, 4);
-    else
-        dtype_store(dt, out, to, dtype_load(s->dt, s->data, from));
-}
-
-/* out[i*panel + r] = matrix element (row p*panel + r, col i); ro, co: strides of source rows and columns */
-static void write_panels(const PackSource *s, DType dt, int64_t n, int64_t k, int64_t ro, int64_t co,
-                         int64_t base, int64_t panel, char *out) {
-    enum { TILE = 64 };
-    int64_t size = (int64_t)dtype_size(dt);
-    for (int64_t p = 0; p < n; p += panel, out += panel * k * size)
-        for (int64_t i0 = 0; i0 < k; i0 += TILE)
-            for (int64_t r = 0; r < panel && p + r < n; r++)
-                for (int64_t i = i0; i < i0 + TILE && i < k; i++)
-                    put(s, dt, out, i * panel + r, base + (p + r) * ro + i * co);
-}
-
-void pack_write(PackKind kind, const PackSource *src, DType dt, const LowerTarget *target, void *out) {
-    Matrices m = matrices(src->type);
-    int64_t n = type_count(src->type), size = (int64_t)dtype_size(dt), each = m.rows * m.cols;
-    memset(out, 0, (size_t)pack_bytes(kind, src->type, dt, target));
+int64_t pack_pieces(PackKind kind, Type t, const LowerTarget *target) {
+    Matrices m = matrices(t);
     switch (kind) {
     case PACK_ROWS:
     case PACK_TABLE:
-        for (int64_t i = 0; i < n; i++) put(src, dt, out, i, i);
+        return m.lead * m.rows;
+    case PACK_TRANSPOSED:
+        return m.lead;
+    case PACK_PANELS:
+        return m.lead * (round_up(m.rows, target->panel) / target->panel);
+    case PACK_PANELS_IO:
+        return m.lead * (round_up(m.cols, target->panel) / target->panel);
+    case PACK_FFT:
+        return 1;
+    }
+    return 0;
+}
+
+/* n panels from panel `first`, counted over all matrices. by_rows: the rows of a matrix are output channels
+ * (PACK_PANELS), else its columns are. */
+static void write_panels(const PackSource *s, DType dt, Matrices m, bool by_rows, int64_t panel,
+                         int64_t first, int64_t n, char *out) {
+    int64_t channels = by_rows ? m.rows : m.cols, depth = by_rows ? m.cols : m.rows;
+    int64_t each = round_up(channels, panel) / panel, bytes = panel * depth * (int64_t)dtype_size(dt);
+    for (int64_t p = first; p < first + n; p++, out += bytes) {
+        int64_t from = p % each * panel, count = channels - from < panel ? channels - from : panel;
+        PackMove v = {.from = s->dt, .to = dt, .data = s->data, .stride = m.cols, .panel = panel};
+        v.start = p / each * m.rows * m.cols + (by_rows ? from * m.cols : from);
+        if (by_rows)
+            pack_move_transposed(&v, count, depth, out);
+        else
+            pack_move_straight(&v, count, depth, out);
+    }
+}
+
+static void write_fft(const PackSource *s, Matrices m, const LowerTarget *target, void *out) {
+    double *h = xmalloc(sizeof *h * (size_t)type_count(s->type));
+    dtype_convert(DT_F64, h, s->dt, s->data, type_count(s->type));
+    pack_fft_write(h, m.rows, m.cols, target->lanes, out);
+    free(h);
+}
+
+void pack_write(PackKind kind, const PackSource *src, DType dt, const LowerTarget *target, int64_t first,
+                int64_t n, void *out) {
+    Matrices m = matrices(src->type);
+    int64_t pieces = pack_pieces(kind, src->type, target), each = m.rows * m.cols;
+    if (!pieces) return;
+    memset(out, 0, (size_t)(pack_bytes(kind, src->type, dt, target) / pieces * n));
+    switch (kind) {
+    case PACK_ROWS:
+    case PACK_TABLE:
+        dtype_convert(dt, out, src->dt, pack_element(src->dt, src->data, first * m.cols), n * m.cols);
         break;
     case PACK_TRANSPOSED:
-        for (int64_t l = 0; l < m.lead; l++)
-            for (int64_t r = 0; r < m.rows; r++)
-                for (int64_t c = 0; c < m.cols; c++)
-                    put(src, dt, out, l * each + c * m.rows + r, l * each + r * m.cols + c);
+        for (int64_t l = first; l < first + n; l++) {
+            PackMove v = {src->dt, dt, src->data, l * each, m.cols, m.rows};
+            pack_move_transposed(&v, m.rows, m.cols,
+                                 (char *)out + (l - first) * each * (int64_t)dtype_size(dt));
+        }
         break;
     case PACK_PANELS:
-        for (int64_t l = 0; l < m.lead; l++)
-            write_panels(src, dt, m.rows, m.cols, m.cols, 1, l * each, target->panel,
-                         (char *)out + l * round_up(m.rows, target->panel) * m.cols * size);
-        break;
     case PACK_PANELS_IO:
-        for (int64_t l = 0; l < m.lead; l++)
-            write_panels(src, dt, m.cols, m.rows, 1, m.cols, l * each, target->panel,
-                         (char *)out + l * round_up(m.cols, target->panel) * m.rows * size);
+        write_panels(src, dt, m, kind == PACK_PANELS, target->panel, first, n, out);
         break;
-    case PACK_FFT: {
-        double *h = xmalloc(sizeof *h * (size_t)n);
-        for (int64_t i = 0; i < n; i++) h[i] = dtype_load(src->dt, src->data, i);
-        pack_fft_write(h, m.rows, m.cols, target->lanes, out);
-        free(h);
+    case PACK_FFT:
+        write_fft(src, m, target, out);
         break;
-    }
     }
 }
 

@@ -34,7 +34,11 @@ typedef struct PackSource {
     DType dt;         /* of data */
     const void *data; /* row-major */
 } PackSource;
-/* Writes the packed bytes (pack_bytes many) to out. */
-void pack_write(PackKind kind, const PackSource *src, DType dt, const LowerTarget *target, void *out);
+/* A packed tensor is a row of pieces of one size, each written without the others, in any order and by any
+ * thread: panels, rows of a table, matrices that are transposed; else one piece is all of it. */
+int64_t pack_pieces(PackKind kind, Type t, const LowerTarget *target);
+/* Writes n of the pieces, from piece `first`, to out: n/pack_pieces of the pack_bytes. */
+void pack_write(PackKind kind, const PackSource *src, DType dt, const LowerTarget *target, int64_t first,
+                int64_t n, void *out);
 
 #endif

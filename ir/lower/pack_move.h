@@ -1,0 +1,26 @@
+/* Moving the elements of a matrix to their packed places, converting them by the way when the types differ.
+ * What takes the time of packing is here: loops over elements of a known size, in blocks that stay in the
+ * cache. */
+#ifndef BTC_LOWER_PACK_MOVE_H
+#define BTC_LOWER_PACK_MOVE_H
+
+#include "base/dtype.h"
+
+typedef struct PackMove {
+    DType from, to;
+    const void *data; /* of type `from`, maybe unaligned */
+    int64_t start;    /* its element (0, 0) */
+    int64_t stride;   /* elements from one of its rows to the next */
+    int64_t panel;    /* elements from one row of the result to the next */
+} PackMove;
+
+static inline const void *pack_element(DType dt, const void *data, int64_t i) {
+    return (const char *)data + i * (int64_t)dtype_size(dt);
+}
+
+/* out[k, c] = in[c, k] for c < channels, k < depth. */
+void pack_move_transposed(const PackMove *m, int64_t channels, int64_t depth, void *out);
+/* out[k, c] = in[k, c] for c < channels, k < depth. */
+void pack_move_straight(const PackMove *m, int64_t channels, int64_t depth, void *out);
+
+#endif
