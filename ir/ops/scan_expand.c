@@ -1,5 +1,6 @@
 /* The selective scan: each of e channels has n states of its own; B and C are shared by the channels. */
 #include "common.h"
+#include "scan_panels.h"
 #include "tile.h"
 
 static void eval_scan_expand(EvalCtx *c) {
@@ -24,7 +25,7 @@ static Cost cost_scan_expand(const Op *op, int64_t rows) {
     return op_cost(op, rows, 16 * in_count(op, 2));
 }
 
-/* ---- lowering: a vector is a vector of channels; states and A lie [e/panel][n][panel] ----
+/* ---- lowering: a vector is a vector of channels; states and A lie in panels (scan_panels.h) ----
  * The decay exp(dt A) depends on token, channel and state alike, so there is no product form: tokens come one
  * after the other, and the work is the exp, taken as a power of two so that the factor log2 e is met once a
  * channel. On a CPU, a block of channels goes through all tokens before the next one: its states and its part
@@ -59,25 +60,12 @@ static Value *next(Lower *l, const Token *k, Value *n, Value *A, Value *h, Value
     return h;
 }
 
-/* Where the states (or A) of the vector of channels from i begin. */
-static Value *first_state(Lower *l, Value *i, int64_t nn) {
-    LB *b = &l->b;
-    Value *in_panel = lb_and(b, i, lb_i64(b, l->t->panel - 1));
-    return lb_add(b, lb_muli(b, lb_sub(b, i, in_panel), nn), in_panel);
-}
-
-/* Channels whose states and A take half of the nearest cache. */
-static int64_t block_of(const Lower *l, int64_t nn) {
-    int64_t n = l->t->l1 / 2 / (2 * 4 * nn), panel = l->t->panel;
-    return n < panel ? panel : n / panel * panel;
-}
-
 static void one_token(Lower *l, Op *op, const Ix *ix, Value *state, Value *A, DType dt) {
     enum { AT_ONCE = 4 };
     LB *b = &l->b;
     int64_t nn = op->in[2]->type.dim[1], whole = nn / AT_ONCE * AT_ONCE, panel = l->t->panel;
     Token k = token_at(l, op, ix);
-    Value *sum = lb_var(b, lw_zero(l)), *first = first_state(l, ix->i, nn);
+    Value *sum = lb_var(b, lw_zero(l)), *first = panels_first(l, ix->i, nn);
     for (int tail = 0; tail < 2; tail++) {
         int step = tail ? 1 : AT_ONCE;
         KFOR (b, n, lb_i64(b, tail ? whole : 0), lb_i64(b, tail ? nn : whole), step) {
@@ -96,7 +84,7 @@ static void one_token(Lower *l, Op *op, const Ix *ix, Value *state, Value *A, DT
 
 static void lower_by_rows(Lower *l, Op *op) {
     LB *b = &l->b;
-    int64_t ne = op->in[2]->type.dim[0], block = block_of(l, op->in[2]->type.dim[1]);
+    int64_t ne = op->in[2]->type.dim[0], block = panels_block(l, 2 * 4 * op->in[2]->type.dim[1]);
     DType dt;
     Value *A = lw_weight(l, op->in[2], PACK_PANELS, &dt), *lo, *hi;
     lw_range(l, ne, &lo, &hi);
@@ -119,7 +107,7 @@ static void lower_by_channels(Lower *l, Op *op) {
     Value *weights = lw_weight(l, op->in[2], PACK_PANELS, &dt), *state = lw_state(l, op, 0, l->row_lo);
     lw_range(l, ne, &lo, &hi);
     TILES (l, t, lo, hi, ne, b->lanes, 1) {
-        Value *first = first_state(l, t.at, nn);
+        Value *first = panels_first(l, t.at, nn);
         for (int64_t n = 0; n < nn; n++) {
             at[n] = lb_addi(b, first, n * l->t->panel);
             A[n] = lb_load(b, dt, b->lanes, weights, at[n], 0);
@@ -147,18 +135,13 @@ static void lower_scan_expand(Lower *l, Op *op) {
 
 static int64_t state_bytes(const Op *op, int slot, const LowerTarget *t) {
     (void)slot;
-    int64_t ne = op->in[2]->type.dim[0], nn = op->in[2]->type.dim[1];
-    return (ne + t->panel - 1) / t->panel * t->panel * nn * 4;
+    return panels_bytes(t, op->in[2]->type.dim[0], op->in[2]->type.dim[1]);
 }
 
-/* [e/panel][n][panel] -> [e,n] */
 static void unpack_state(const Op *op, int slot, const LowerTarget *t, const float *physical,
                          double *logical) {
     (void)slot;
-    int64_t ne = op->in[2]->type.dim[0], nn = op->in[2]->type.dim[1], panel = t->panel;
-    for (int64_t e = 0; e < ne; e++)
-        for (int64_t n = 0; n < nn; n++)
-            logical[e * nn + n] = (double)physical[(e / panel * nn + n) * panel + e % panel];
+    panels_unpack(t, op->in[2]->type.dim[0], op->in[2]->type.dim[1], physical, logical);
 }
 
 const OpDef op_scan_expand = {

@@ -223,6 +223,7 @@ static inline Domain domain_of(const Kit *k, const OpDef *def, const char *opera
     if (def == &op_scan_diag && one_of(operand, " a ")) return GATE;
     if (def == &op_scan_expand && one_of(operand, " dt ")) return POSITIVE;
     if (def == &op_scan_expand && one_of(operand, " A ")) return NEGATIVE;
+    if (def == &op_scan_modal && one_of(operand, " re im ")) return SMALL;
     if (def == &op_scan_matrix && one_of(operand, " decay ")) return DECAY;
     if (def == &op_scan_matrix && one_of(operand, " a b ")) return SMALL;
     if (def == &op_where && one_of(operand, " c ")) return GATE;

@@ -1,0 +1,23 @@
+#include "scan_panels.h"
+
+Value *panels_first(Lower *l, Value *i, int64_t n) {
+    LB *b = &l->b;
+    Value *in_panel = lb_and(b, i, lb_i64(b, l->t->panel - 1));
+    return lb_add(b, lb_muli(b, lb_sub(b, i, in_panel), n), in_panel);
+}
+
+int64_t panels_block(const Lower *l, int64_t bytes_per_channel) {
+    int64_t n = l->t->l1 / 2 / bytes_per_channel, panel = l->t->panel;
+    return n < panel ? panel : n / panel * panel;
+}
+
+int64_t panels_bytes(const LowerTarget *t, int64_t c, int64_t n) {
+    return (c + t->panel - 1) / t->panel * t->panel * n * 4;
+}
+
+void panels_unpack(const LowerTarget *t, int64_t c, int64_t n, const float *physical, double *logical) {
+    int64_t panel = t->panel;
+    for (int64_t i = 0; i < c; i++)
+        for (int64_t k = 0; k < n; k++)
+            logical[i * n + k] = (double)physical[(i / panel * n + k) * panel + i % panel];
+}
