@@ -23,7 +23,6 @@ static const char *const HARMLESS[] = {
     "_commit_hash",
     "is_decoder",
     "is_encoder_decoder",
-    "tie_weights",
     "id2label",
     "label2id",
     "task_specific_params",
@@ -34,6 +33,10 @@ static const char *const HARMLESS[] = {
     "unsloth_fixed",
     "finetuning_task",
     "architecture",
+    "torchscript",
+    "use_bfloat16",
+    "tf_legacy_loss",
+    "max_sequence_length",
     /* initialisation */
     "initializer_range",
     "rescale_prenorm_residual",
@@ -54,6 +57,7 @@ static const char *const HARMLESS[] = {
     "dropout",
     "filter_dropout",
     "hidden_dropout",
+    "hidden_dropout_prob",
     "classifier_dropout",
     "router_aux_loss_coef",
     "router_jitter_noise",
@@ -84,6 +88,10 @@ static const char *const HARMLESS[] = {
     "residual_in_fp32",
     "attn_implementation",
     "_attn_implementation",
+    "_attn_implementation_autoset",
+    "_flash_attn_2_enabled",
+    "use_falcon_mambapy",
+    "chunk_size_feed_forward",
     "use_fast_path",
     "use_triton",
     /* tokenizer and sampling */
@@ -96,9 +104,40 @@ static const char *const HARMLESS[] = {
     "temperature",
     "top_k",
     "top_p",
+    "min_length",
+    "num_beams",
+    "num_beam_groups",
+    "num_return_sequences",
+    "early_stopping",
+    "typical_p",
+    "diversity_penalty",
+    "repetition_penalty",
+    "length_penalty",
+    "no_repeat_ngram_size",
+    "encoder_no_repeat_ngram_size",
+    "remove_invalid_values",
+    "output_scores",
+    "return_dict_in_generate",
     "tokenizer_class",
     "suppress_tokens",
 };
+
+/* Parts of a model that none here has. Configurations that were written out whole say so: false, or empty. */
+static const char *const ABSENT[] = {"add_cross_attention", "pruned_heads", "tie_encoder_decoder"};
+
+static bool is_listed(const char *key, const char *const *list, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i], key) == 0) return true;
+    return false;
+}
+
+/* Whether a key may stand there although no importer reads it. */
+static bool is_harmless(const cJSON *n) {
+    if (cJSON_IsNull(n)) return true; /* how the tools write "not set" */
+    if (is_listed(n->string, HARMLESS, sizeof HARMLESS / sizeof *HARMLESS)) return true;
+    bool off = cJSON_IsFalse(n) || ((cJSON_IsObject(n) || cJSON_IsArray(n)) && !n->child);
+    return off && is_listed(n->string, ABSENT, sizeof ABSENT / sizeof *ABSENT);
+}
 
 static const cJSON *look(Cfg *c, const char *key) {
     ARENA_PUSH(c->ctx->a, c->seen, c->nseen, c->seen_cap, key);
@@ -127,13 +166,8 @@ static void missing(Cfg *c, const char *key) {
         cfg_error(c, key, "must be a whole number, got null");
         return;
     }
-    for (const cJSON *e = c->node ? c->node->child : NULL; e && n < 256; e = e->next) {
-        bool seen = false;
-        for (int i = 0; i < c->nseen; i++) seen = seen || strcmp(c->seen[i], e->string) == 0;
-        for (size_t i = 0; i < sizeof HARMLESS / sizeof *HARMLESS; i++)
-            seen = seen || strcmp(HARMLESS[i], e->string) == 0;
-        if (!seen) keys[n++] = e->string;
-    }
+    for (const cJSON *e = c->node ? c->node->child : NULL; e && n < 256; e = e->next)
+        if (!is_harmless(e) && !is_listed(e->string, c->seen, (size_t)c->nseen)) keys[n++] = e->string;
     const char *near = diag_nearest(key, keys, n);
     cfg_error(c, key, "the key is missing%s",
               near ? arena_printf(c->ctx->a, " (the file has \"%s\")", near) : "");
@@ -246,12 +280,8 @@ const char *cfg_act(Cfg *c, const char *key, const char *otherwise) {
 }
 
 void cfg_done(Cfg *c) {
-    const int harmless = sizeof HARMLESS / sizeof *HARMLESS;
     for (const cJSON *n = c->node ? c->node->child : NULL; n; n = n->next) {
-        bool known = cJSON_IsNull(n); /* null is how the tools write "not set" */
-        for (int i = 0; !known && i < c->nseen; i++) known = strcmp(c->seen[i], n->string) == 0;
-        for (int i = 0; !known && i < harmless; i++) known = strcmp(HARMLESS[i], n->string) == 0;
-        if (!known)
+        if (!is_harmless(n) && !is_listed(n->string, c->seen, (size_t)c->nseen))
             cfg_error(c, n->string, "this key is not known, and it might change the model's numbers%s",
                       diag_did_you_mean(c->ctx->a, n->string, c->seen, c->nseen));
     }

@@ -8,13 +8,14 @@ typedef struct Family {
     const char *word; /* in the architecture's name */
     bool bias_qkv;    /* whatever the configuration says */
     bool attention_bias, mlp_bias, qk_norm;
-    bool window_asked; /* a window only if use_sliding_window */
+    int64_t window;    /* where the configuration does not say: 0 where there never is one */
+    bool window_asked; /* a window only if use_sliding_window; layer_types says in which layers */
 } Family;
 
 static const Family FAMILIES[] = {
-    {.word = "qwen3", .attention_bias = true, .qk_norm = true, .window_asked = true},
-    {.word = "qwen2", .bias_qkv = true, .window_asked = true},
-    {.word = "mistral"},
+    {.word = "qwen3", .attention_bias = true, .qk_norm = true, .window = 4096, .window_asked = true},
+    {.word = "qwen2", .bias_qkv = true, .window = 4096, .window_asked = true},
+    {.word = "mistral", .window = 4096},
     {.word = "llama", .attention_bias = true, .mlp_bias = true},
 };
 
@@ -24,25 +25,31 @@ static const Family *find_family(const char *arch) {
     return &FAMILIES[3];
 }
 
-/* Which layers slide: the list layer_types, else all from `first` on. Returns how many; names into *pattern.
- */
-static int64_t read_pattern(Cfg *c, int64_t layers, int64_t first, const char **pattern) {
+static bool slides(Cfg *c, const cJSON *type) {
+    const char *name = cJSON_IsString(type) ? type->valuestring : "";
+    if (strcmp(name, "sliding_attention") == 0) return true;
+    if (strcmp(name, "full_attention") != 0 && strcmp(name, "attention") != 0)
+        cfg_error(c, "layer_types", "unknown kind of layer \"%s\"", name);
+    return false;
+}
+
+/* Which layers slide: the list layer_types, else all from `first` on. listed: the original reads that list;
+ * otherwise it may only say what holds anyway. Returns how many; names into *pattern. */
+static int64_t read_pattern(Cfg *c, int64_t layers, int64_t first, bool listed, const char **pattern) {
     const cJSON *types = cfg_list(c, "layer_types");
     Text t = text_new(c->ctx->a);
     int64_t sliding = 0;
-    if (types && cJSON_GetArraySize(types) != layers)
+    if (types && cJSON_GetArraySize(types) != layers) {
         cfg_error(c, "layer_types", "must have one entry per layer");
+        types = NULL;
+    }
     for (int64_t i = 0; i < layers; i++) {
-        const cJSON *n = types ? cJSON_GetArrayItem(types, (int)i) : NULL;
-        bool slides = !types && i >= first;
-        if (cJSON_IsString(n)) {
-            slides = strcmp(n->valuestring, "sliding_attention") == 0;
-            if (!slides && strcmp(n->valuestring, "full_attention") != 0 &&
-                strcmp(n->valuestring, "attention") != 0)
-                cfg_error(c, "layer_types", "unknown kind of layer \"%s\"", n->valuestring);
-        }
-        sliding += slides;
-        text_add(&t, "%s'%s'", i ? "," : "", slides ? "sliding" : "full");
+        bool expected = i >= first, is = types ? slides(c, cJSON_GetArrayItem(types, (int)i)) : expected;
+        if (is != expected && !listed && !import_failed(c->ctx))
+            cfg_error(c, "layer_types", "all layers of this architecture have %s, whatever this list says",
+                      expected ? "the window" : "no window");
+        sliding += is;
+        text_add(&t, "%s'%s'", i ? "," : "", is ? "sliding" : "full");
     }
     *pattern = arena_printf(c->ctx->a, "[%s]", t.s);
     return sliding;
@@ -82,13 +89,15 @@ static cJSON *import(ImportCtx *x) {
                    .eps = cfg_float(c, "rms_norm_eps", 1e-6),
                    .rope = cfg_rope(c, K, 10000, 1, positions)};
 
-    int64_t window = strcmp(fam->word, "llama") == 0 ? 0 : cfg_int(c, "sliding_window", 0), first = 0;
+    /* Here null and an absent key differ: null is no window. */
+    bool said = json_get(c->node, "sliding_window") != NULL;
+    int64_t window = fam->window ? cfg_int(c, "sliding_window", said ? 0 : fam->window) : 0, first = 0;
     if (fam->window_asked) {
         first = cfg_int(c, "max_window_layers", 28);
         if (!cfg_bool(c, "use_sliding_window", false)) window = 0;
     }
     const char *pattern;
-    int64_t sliding = read_pattern(c, layers, window ? first : layers, &pattern);
+    int64_t sliding = read_pattern(c, layers, window ? first : layers, fam->window_asked, &pattern);
     if (sliding && !window)
         cfg_error(c, "sliding_window", "layer_types has sliding layers, but there is no window");
     if (import_failed(x)) return NULL;

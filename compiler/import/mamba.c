@@ -19,7 +19,7 @@ static void check_old_keys(Cfg *c, const Mamba *t) {
     cfg_only_int(c, "d_inner", t->E, t->E);
     cfg_skip(c, "pad_vocab_size_multiple");
     Cfg s = cfg_sub(c, "ssm_cfg");
-    cfg_skip(&s, "layer");
+    if (strcmp(cfg_str(&s, "layer", "Mamba1"), "Mamba1") != 0) cfg_error(&s, "layer", "is not Mamba1");
     cfg_done(&s);
 }
 

@@ -29,7 +29,7 @@ static void check_old_keys(Cfg *c, const Mamba2 *t) {
     cfg_only_int(c, "d_inner", t->E, t->E);
     cfg_skip(c, "pad_vocab_size_multiple");
     Cfg s = cfg_sub(c, "ssm_cfg");
-    cfg_skip(&s, "layer");
+    if (strcmp(cfg_str(&s, "layer", "Mamba2"), "Mamba2") != 0) cfg_error(&s, "layer", "is not Mamba2");
     cfg_done(&s);
 }
 

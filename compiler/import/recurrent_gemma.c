@@ -106,7 +106,9 @@ static cJSON *import(ImportCtx *x) {
                               .window = cfg_size(c, "attention_window_size", 2048),
                               .rope = cfg_rope(c, K, 10000, 0.5, 8192)};
     cfg_only_bool(c, "embeddings_scale_by_sqrt_dim", true, true);
-    cfg_skip(c, "_block_types"); /* a copy of block_types */
+    const cJSON *copy = cfg_list(c, "_block_types");
+    if (copy && !cJSON_Compare(copy, cfg_list(c, "block_types"), true))
+        cfg_error(c, "_block_types", "is not the same as block_types, whose copy it should be");
     int kinds = 0;
     const char *pattern = read_pattern(c, layers, &kinds);
     if (!(cap > 0)) cfg_error(c, "logits_soft_cap", "must be positive");

@@ -15,12 +15,19 @@ static void plain_freqs(double *freq, int n, double theta) {
     for (int i = 0; i < n; i++) freq[i] = pow(theta, -(double)i / n);
 }
 
+static double positive(Cfg *c, const char *key) {
+    if (!cfg_has(c, key)) return cfg_error(c, key, "the key is missing"), 1;
+    double v = cfg_float(c, key, 1);
+    return v > 0 ? v : (cfg_error(c, key, "must be positive"), 1);
+}
+
 /* Long waves are slowed by `factor`, short ones stay, those between are blended. */
 static void scale_llama3(Cfg *c, double *freq, int n) {
-    double factor = cfg_float(c, "factor", 8), low = cfg_float(c, "low_freq_factor", 1),
-           high = cfg_float(c, "high_freq_factor", 4);
+    double factor = positive(c, "factor"), low = positive(c, "low_freq_factor"),
+           high = positive(c, "high_freq_factor");
     double context = (double)cfg_size(c, "original_max_position_embeddings", REQUIRED);
-    if (!(factor > 0 && low > 0 && high > low)) cfg_error(c, "factor", "the scaling factors make no sense");
+    if (!(high > low) && !import_failed(c->ctx))
+        cfg_error(c, "high_freq_factor", "must be above low_freq_factor");
     for (int i = 0; i < n; i++) {
         double wave = 2 * M_PI / freq[i], blend = (context / wave - low) / (high - low);
         if (wave > context / low)
@@ -37,10 +44,10 @@ static double yarn_mscale(double s, double m) {
 
 /* Peng et al. 2023, YaRN: a ramp over the components between "as it was" and "slowed by factor". */
 static void scale_yarn(Cfg *c, Rope *r, double *freq, int n, int64_t max_positions) {
-    double factor = cfg_float(c, "factor", 1), fast = cfg_float(c, "beta_fast", 32),
-           slow = cfg_float(c, "beta_slow", 1);
+    double fast = cfg_float(c, "beta_fast", 32), slow = cfg_float(c, "beta_slow", 1);
     double mscale = cfg_float(c, "mscale", 0), all = cfg_float(c, "mscale_all_dim", 0);
     double context = (double)cfg_size(c, "original_max_position_embeddings", max_positions);
+    double factor = cfg_float(c, "factor", (double)max_positions / context);
     double low = n * log(context / (2 * M_PI * fast)) / log(r->theta),
            high = n * log(context / (2 * M_PI * slow)) / log(r->theta);
     if (cfg_bool(c, "truncate", true)) low = floor(low), high = ceil(high);
@@ -64,6 +71,8 @@ static void scale_longrope(Cfg *c, Cfg *top, Rope *r, double *freq, int n, int64
     cfg_skip(c, "long_factor");
     int64_t at_top = cfg_int(top, "original_max_position_embeddings", max_positions);
     int64_t context = cfg_size(c, "original_max_position_embeddings", at_top);
+    if (cfg_has(top, "original_max_position_embeddings"))
+        cfg_only_int(c, "original_max_position_embeddings", at_top, at_top);
     double longer = cfg_float(c, "factor", (double)max_positions / (double)context);
     r->scale = longer <= 1 ? 1 : sqrt(1 + log(longer) / log((double)context));
     r->scale = cfg_float(c, "attention_factor", r->scale);
@@ -95,14 +104,33 @@ static const char *number_list(Arena *a, const double *v, int n) {
     return t.s;
 }
 
+/* A number that may stand in two places: in both, it has to be the same. */
+static double in_either(Cfg *p, Cfg *c, const char *key, double otherwise) {
+    double top = cfg_float(c, key, otherwise), v = cfg_float(p, key, top);
+    if (cfg_has(c, key) && v != top) cfg_error(c, key, "is %g, but %g in %s", top, v, p->path);
+    return v;
+}
+
+/* What rope_scaling says besides rope_parameters has to be said there too: versions of transformers differ in
+ * which of them they take. */
+static void check_copy(Cfg *c, const Cfg *p) {
+    const cJSON *old = json_get(c->node, "rope_scaling");
+    cfg_skip(c, "rope_scaling");
+    for (const cJSON *e = cJSON_IsObject(old) ? old->child : NULL; e; e = e->next) {
+        const cJSON *same = json_get(p->node, strcmp(e->string, "type") ? e->string : "rope_type");
+        if (!cJSON_Compare(e, same, true))
+            cfg_error(c, "rope_scaling", "its \"%s\" is not that of rope_parameters", e->string);
+    }
+}
+
 /* Both generations of keys: rope_parameters {rope_type, rope_theta, ..}, or rope_theta beside rope_scaling
  * {type, ..} */
 Rope cfg_rope(Cfg *c, int64_t head_dim, double theta, double partial, int64_t max_positions) {
     bool current = cfg_has(c, "rope_parameters");
     Cfg p = cfg_sub(c, current ? "rope_parameters" : "rope_scaling");
-    cfg_skip(c, "rope_scaling");
-    theta = cfg_float(&p, "rope_theta", cfg_float(c, "rope_theta", theta));
-    partial = cfg_float(&p, "partial_rotary_factor", cfg_float(c, "partial_rotary_factor", partial));
+    if (current) check_copy(c, &p);
+    theta = in_either(&p, c, "rope_theta", theta);
+    partial = in_either(&p, c, "partial_rotary_factor", partial);
     const char *type = cfg_str(&p, "rope_type", cfg_str(&p, "type", "default"));
     cfg_skip(&p, "type");
     Rope r = {.theta = theta, .scale = 1};
@@ -129,7 +157,7 @@ Rope cfg_rope(Cfg *c, int64_t head_dim, double theta, double partial, int64_t ma
     double freq[MAX_FREQS];
     plain_freqs(freq, n, theta);
     if (strcmp(type, "linear") == 0) {
-        double factor = cfg_float(&p, "factor", 1);
+        double factor = positive(&p, "factor");
         for (int i = 0; i < n; i++) freq[i] /= factor;
     } else if (strcmp(type, "llama3") == 0) {
         scale_llama3(&p, freq, n);

@@ -108,7 +108,6 @@ static bool add_shared_options(Link *l) {
         add(l, "-z");
         add(l, "nodelete");
     }
-    add(l, arena_printf(l->a, "-soname=%s", base_name(l->job->output)));
     add(l, arena_printf(l->a, "--version-script=%s", file));
     return true;
 }

@@ -27,6 +27,8 @@ static const char *const CASES_OF_OURS[] = {
     "hf-recurrent-gemma-window",
     "hf-qwen2",
     "hf-qwen3",
+    "hf-mistral-swa",
+    "hf-falcon-mamba",
     "hyena-order3-standalone",
     "hyena-lm",
     "hyena-order2",

@@ -46,6 +46,8 @@ static const struct {
     {"hf-llama3-rope", NULL, "\"freqs\": \"freqs\""},
     {"hf-qwen2", NULL, "\"theta\": 1000000"},
     {"hf-qwen3", "qwen3", "@self_attn.q_norm.weight[K]"},
+    {"hf-mistral-swa", NULL, "\"window\": 12"},
+    {"hf-falcon-mamba", NULL, "\"x\": \"r\", \"eps\": 0.0001"},
     {"hf-mixtral", NULL, "experts.{0..E}.w1.weight[E, F, D]"},
 };
 
@@ -186,13 +188,31 @@ static const struct {
      "layer_types: must have one entry per layer"},
     {"{" SIZES ",'layer_types':['mamba']}", "unknown kind of layer \"mamba\""},
     {"{" SIZES ",'layer_types':['sliding_attention']}",
+     "all layers of this architecture have no window, whatever this list says"},
+    {"{" SIZES ",'architectures':['MistralForCausalLM'],'layer_types':['full_attention']}",
+     "all layers of this architecture have the window"},
+    {"{" SIZES ",'architectures':['Qwen3ForCausalLM'],'layer_types':['sliding_attention']}",
      "layer_types has sliding layers, but there is no window"},
+    {"{" SIZES ",'layer_types':[1]}", "unknown kind of layer \"\""},
+    {"{" SIZES ",'add_cross_attention':true}", "add_cross_attention: this key is not known"},
+    {"{" SIZES ",'pruned_heads':{'0':[1]}}", "pruned_heads: this key is not known"},
+    {"{" SIZES ",'tie_weights':true}", "tie_weights: this key is not known"},
+    {"{" SIZES ",'rope_theta':5,'rope_parameters':{'rope_theta':6}}",
+     "rope_theta: is 5, but 6 in rope_parameters"},
+    {"{" SIZES ",'rope_scaling':{'type':'linear','factor':2},'rope_parameters':{'rope_type':'linear',"
+     "'factor':4}}",
+     "rope_scaling: its \"factor\" is not that of rope_parameters"},
+    {"{" SIZES ",'rope_scaling':{'type':'linear'}}", "rope_scaling.factor: the key is missing"},
+    {"{" SIZES ",'rope_scaling':{'type':'llama3','factor':2,'low_freq_factor':4,'high_freq_factor':1,"
+     "'original_max_position_embeddings':64}}",
+     "high_freq_factor: must be above low_freq_factor"},
     {"{" SIZES ",'rope_scaling':{'type':'dynamic','factor':2}}", "\"dynamic\" makes the frequencies depend"},
     {"{" SIZES ",'rope_scaling':{'type':'yarm','factor':2}}",
      "unknown kind \"yarm\" (did you mean \"yarn\"?)"},
     {"{" SIZES ",'rope_scaling':{'type':'linear','factor':2,'offset':1}}",
      "rope_scaling.offset: this key is not known"},
-    {"{" SIZES ",'rope_parameters':{'rope_type':'llama3'}}",
+    {"{" SIZES ",'rope_parameters':{'rope_type':'llama3','factor':8,'low_freq_factor':1,"
+     "'high_freq_factor':4}}",
      "original_max_position_embeddings: the key is missing"},
     {"{" SIZES ",'rope_theta':0}", "no rotation of 64 of 64 components with base 0"},
     {"{'model_type':'llama','hidden_size':4}", "num_hidden_layers: the key is missing"},
@@ -224,6 +244,13 @@ static void test_mistakes(void) {
     CHECK(IMPORT(&d, "{'model_type':'mamba2','hidden_size':4,'num_heads':3,'head_dim':4}", NOTHING, NULL,
                  &w) == NULL);
     CHECK_STR_CONTAINS(d.log.s, "3 heads of 4 do not make the inner width 8");
+    CHECK(IMPORT(&d, "{'model_type':'mamba','hidden_size':4,'ssm_cfg':{'layer':'Mamba2'}}", MAMBA, NULL,
+                 &w) == NULL);
+    CHECK_STR_CONTAINS(d.log.s, "ssm_cfg.layer: is not Mamba1");
+    CHECK(IMPORT(&d,
+                 "{'model_type':'recurrent_gemma','block_types':['recurrent'],'_block_types':['attention']}",
+                 NOTHING, NULL, &w) == NULL);
+    CHECK_STR_CONTAINS(d.log.s, "_block_types: is not the same as block_types");
 }
 
 /* A bias that the configuration does not announce is a surplus tensor; one it announces has to be there. */
@@ -247,6 +274,22 @@ static void test_variants(void) {
     if (CHECK(text != NULL)) check_description(&d, text, &w);
     CHECK(d.warnings == 1); /* the id 99 */
     CHECK_STR_CONTAINS(text, "\"bos\": 1");
+
+    /* Mistral: an absent window is the original's default, null is none. */
+    text = IMPORT(&d, "{" SIZES ",'architectures':['MistralForCausalLM']}", LLAMA, NULL, &w);
+    CHECK_STR_CONTAINS(text, "\"window\": 4096");
+    text = IMPORT(&d, "{" SIZES ",'architectures':['MistralForCausalLM'],'sliding_window':null}", LLAMA, NULL,
+                  &w);
+    CHECK(text && !strstr(text, "\"window\""));
+
+    /* Whole dumps of a configuration name what is off, and how to sample; both generations of rope keys. */
+    text = IMPORT(&d,
+                  "{" SIZES ",'add_cross_attention':false,'pruned_heads':{},'tie_encoder_decoder':false,"
+                  "'num_beams':1,'repetition_penalty':1.0,'torchscript':false,'_attn_implementation_autoset':"
+                  "true,'rope_theta':7.0,'rope_scaling':{'type':'linear','factor':2},"
+                  "'rope_parameters':{'rope_type':'linear','factor':2.0,'rope_theta':7}}",
+                  LLAMA, NULL, &w);
+    if (CHECK(text != NULL)) check_description(&d, text, &w);
 
     /* Published by the authors of Mamba: other keys, another name of the embedding, a copy of it as head. */
     text = IMPORT(&d,
