@@ -158,6 +158,34 @@ static Cell fma_lane(const Machine *m, DType dt, Cell x, Cell y, Cell z) {
     return r;
 }
 
+static Cell dot4_lane(Cell acc, Cell x, Cell y) {
+    int64_t sum = acc.i;
+    for (int j = 0; j < 4; j++)
+        sum += (int64_t)(uint8_t)((uint64_t)x.i >> (8 * j)) * (int8_t)((uint64_t)y.i >> (8 * j));
+    return (Cell){.i = wrap(DT_I32, sum)};
+}
+
+static float flushed(float x) {
+    return fabsf(x) < 0x1p-126f ? copysignf(0, x) : x;
+}
+
+/* Half j of a packed pair of bf16. */
+static float bf16_half(Cell x, int j) {
+    uint32_t u = (uint32_t)x.i >> (16 * j) << 16;
+    float f;
+    memcpy(&f, &u, 4);
+    return flushed(f);
+}
+
+static Cell dot2_lane(const Machine *m, Cell acc, Cell x, Cell y) {
+    Cell sum = {.f = flushed(acc.f)};
+    for (int j = 1; j >= 0; j--) {
+        Cell p = {.f = bf16_half(x, j)}, q = {.f = bf16_half(y, j)};
+        sum.f = flushed(fma_lane(m, DT_F32, p, q, sum).f);
+    }
+    return sum;
+}
+
 /* -1, 0, 1, or 2 when a NaN makes them unordered. */
 static int order(DType dt, Cell x, Cell y) {
     if (dt == DT_F32) return x.f < y.f ? -1 : x.f > y.f ? 1 : x.f == y.f ? 0 : 2;
@@ -338,6 +366,12 @@ static bool run_lanes(const Machine *m, const Op *op) {
             break;
         case OP_loop_fma:
             out[l] = fma_lane(m, dt, x[l], y[l], z[l]);
+            break;
+        case OP_loop_dot4:
+            out[l] = dot4_lane(x[l], y[l], z[l]);
+            break;
+        case OP_loop_dot2:
+            out[l] = dot2_lane(m, x[l], y[l], z[l]);
             break;
         case OP_loop_cmp:
             out[l].i = holds(attr_str(op, "pred", ""), order(from, x[l], y[l]));

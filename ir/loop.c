@@ -83,6 +83,19 @@ Value *lb_fma(LB *b, Value *x, Value *y, Value *z) {
     return emit1(b, OP_loop_fma, in, 3, in[0]->type);
 }
 
+static Value *dot(LB *b, OpId id, Value *acc, Value *x, Value *y) {
+    Value *in[3] = {acc, x, y};
+    level_lanes(b, in, 3);
+    return emit1(b, id, in, 3, in[0]->type);
+}
+
+Value *lb_dot4(LB *b, Value *acc, Value *x, Value *y) {
+    return dot(b, OP_loop_dot4, acc, x, y);
+}
+Value *lb_dot2(LB *b, Value *acc, Value *x, Value *y) {
+    return dot(b, OP_loop_dot2, acc, x, y);
+}
+
 Value *lb_cmp(LB *b, const char *pred, Value *x, Value *y) {
     Value *in[2] = {x, y};
     level_lanes(b, in, 2);

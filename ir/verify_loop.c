@@ -77,6 +77,15 @@ static bool check_splat(const Check *c) {
            fail(c, "takes a scalar and gives a vector of the same element type");
 }
 
+/* acc and the result alike, beside packed i32. */
+static bool check_dot(const Check *c, DType acc) {
+    if (!counts(c, 3, 1)) return false;
+    Type t = c->op->out[0]->type, packed = type_scalar(DT_I32, t.lanes);
+    return (t.dt == acc && is_compute(t) && type_equal(c->op->in[0]->type, t) &&
+            type_equal(c->op->in[1]->type, packed) && type_equal(c->op->in[2]->type, packed)) ||
+           fail(c, "takes a sum and two packed i32 of as many lanes");
+}
+
 static bool check_cmp(const Check *c) {
     if (!counts(c, 2, 1) || !word_is(c, "pred", "lt|le|eq|ne|gt|ge")) return false;
     Type x = c->op->in[0]->type, t = c->op->out[0]->type;
@@ -215,6 +224,10 @@ static bool check_op(const Check *c) {
                (c->op->out[0]->type.dt == DT_F32 || fail(c, "is for f32"));
     case OP_loop_fma:
         return check_arith(c, 3, false, true, false);
+    case OP_loop_dot4:
+        return check_dot(c, DT_I32);
+    case OP_loop_dot2:
+        return check_dot(c, DT_F32);
     case OP_loop_neg:
     case OP_loop_abs:
         return check_arith(c, 1, true, true, false);

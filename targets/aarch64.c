@@ -77,6 +77,7 @@ static void init(void) {
     LLVMInitializeAArch64Target();
     LLVMInitializeAArch64TargetMC();
     LLVMInitializeAArch64AsmPrinter();
+    LLVMInitializeAArch64AsmParser(); /* llvm_probe.c asks the assembler */
 }
 
 const Target target_aarch64 = {

@@ -42,6 +42,11 @@ LLVMBasicBlockRef emit_block(Emit *e, const char *name);
 LLVMValueRef emit_math(Emit *e, const Op *op);
 LLVMValueRef emit_combine(Emit *e, const char *kind, LLVMValueRef x, LLVMValueRef y); /* of reduce */
 
+LLVMValueRef emit_fma(Emit *e, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z);
+
+/* ---- llvm_dot.c ---- */
+LLVMValueRef emit_dot(Emit *e, const Op *op); /* dot4, dot2 */
+
 /* ---- llvm_memory.c ---- */
 LLVMValueRef emit_load(Emit *e, const Op *op);
 void emit_store(Emit *e, const Op *op);

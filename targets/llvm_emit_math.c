@@ -53,9 +53,9 @@ static LLVMValueRef binary(Emit *e, OpId id, bool flt, LLVMValueRef x, LLVMValue
     }
 }
 
-static LLVMValueRef fma_of(Emit *e, const Op *op) {
-    LLVMValueRef in[3] = {emit_value(op->in[0]), emit_value(op->in[1]), emit_value(op->in[2])};
-    LLVMTypeRef t = LLVMTypeOf(in[0]);
+LLVMValueRef emit_fma(Emit *e, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z) {
+    LLVMValueRef in[3] = {x, y, z};
+    LLVMTypeRef t = LLVMTypeOf(x);
     if (e->t->fma) return emit_intrinsic(e, "llvm.fma", &t, 1, in, 3);
     return LLVMBuildFAdd(e->b, LLVMBuildFMul(e->b, in[0], in[1], ""), in[2], "");
 }
@@ -191,7 +191,10 @@ LLVMValueRef emit_math(Emit *e, const Op *op) {
     case OP_loop_shr:
         return binary(e, id, is_float(op->out[0]->type), emit_value(op->in[0]), emit_value(op->in[1]));
     case OP_loop_fma:
-        return fma_of(e, op);
+        return emit_fma(e, emit_value(op->in[0]), emit_value(op->in[1]), emit_value(op->in[2]));
+    case OP_loop_dot4:
+    case OP_loop_dot2:
+        return emit_dot(e, op);
     case OP_loop_scale:
         return scale(e, emit_value(op->in[0]), emit_value(op->in[1]));
     case OP_loop_neg:

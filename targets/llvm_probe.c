@@ -1,6 +1,8 @@
 /* Asks LLVM what a CPU model can do. The C API has no query for features, and a table of all models would be
- * wrong some day; so four one-line functions are compiled and the assembly is read: a call to fmaf means that
- * there is no such instruction, and the names of the registers tell their width. Takes a few milliseconds. */
+ * wrong some day; so some one-line functions are compiled and the assembly is read: a call to fmaf means that
+ * there is no such instruction, and the names of the registers tell their width. ARM's dot products LLVM never
+ * chooses by itself; there the assembler is asked whether it takes them (x86's takes everything). All of it
+ * takes a few milliseconds. */
 #include "llvm_probe.h"
 
 #include <string.h>
@@ -63,6 +65,18 @@ static void build(Probe *p, const TargetInfo *t) {
 
     ptr = begin(p, "d", t);
     end(p, LLVMBuildFAdd(p->b, load(p, v16, ptr), load(p, v16, ptr), ""), ptr);
+    if (t->target != &target_x86_64) return;
+
+    LLVMTypeRef bytes = LLVMVectorType(LLVMInt8TypeInContext(p->cx), 64),
+                ints = LLVMVectorType(LLVMInt32TypeInContext(p->cx), 64);
+    ptr = begin(p, "e", t);
+    x[0] = LLVMBuildZExt(p->b, load(p, bytes, ptr), ints, "");
+    x[1] = LLVMBuildMul(p->b, x[0], LLVMBuildSExt(p->b, load(p, bytes, ptr), ints, ""), "");
+    end(p, intrinsic(p, "llvm.vector.reduce.add", ints, &x[1], 1), ptr);
+
+    ptr = begin(p, "f", t);
+    end(p, LLVMBuildFPTrunc(p->b, load(p, v16, ptr), LLVMVectorType(LLVMBFloatTypeInContext(p->cx), 16), ""),
+        ptr);
 }
 
 static void read_answers(TargetInfo *t, const char *text) {
@@ -71,6 +85,8 @@ static void read_answers(TargetInfo *t, const char *text) {
     t->rounds = !strstr(text, "roundevenf");
     t->masks = strstr(text, "zmm") != NULL;
     t->lanes = strstr(text, "zmm") ? 16 : strstr(text, "ymm") ? 8 : 4;
+    t->byte_dots = t->mixed_dots = t->lanes >= 8 && strstr(text, "vpdpbusd");
+    t->bf16_dots = t->masks && strstr(text, "vcvtneps2bf16");
     t->registers = t->target == &target_x86_64 && !t->masks ? 16 : 32;
 }
 
@@ -95,6 +111,42 @@ static void know_warp(TargetInfo *t) {
         t->features = "+ptx74";
 }
 
+/* ---- what the assembler takes ---- */
+
+static void note_error(LLVMDiagnosticInfoRef info, void *user) {
+    if (LLVMGetDiagInfoSeverity(info) == LLVMDSError) *(bool *)user = true;
+}
+
+static bool assembles(LLVMTargetMachineRef tm, const TargetInfo *t, const char *instruction) {
+    bool refused = false;
+    Probe p = {.cx = LLVMContextCreate()};
+    LLVMContextSetDiagnosticHandler(p.cx, note_error, &refused);
+    p.module = LLVMModuleCreateWithNameInContext("probe", p.cx);
+    p.b = LLVMCreateBuilderInContext(p.cx);
+    LLVMSetTarget(p.module, t->triple);
+    begin(&p, "a", t);
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(p.cx), NULL, 0, 0);
+    LLVMValueRef line = LLVMGetInlineAsm(type, instruction, strlen(instruction), "", 0, 1, 0,
+                                         LLVMInlineAsmDialectATT, 0);
+    LLVMBuildCall2(p.b, type, line, NULL, 0, "");
+    LLVMBuildRetVoid(p.b);
+    LLVMMemoryBufferRef object = NULL;
+    char *why = NULL;
+    bool failed = LLVMTargetMachineEmitToMemoryBuffer(tm, p.module, LLVMObjectFile, &why, &object);
+    if (failed) LLVMDisposeMessage(why);
+    if (object) LLVMDisposeMemoryBuffer(object);
+    LLVMDisposeBuilder(p.b);
+    LLVMDisposeModule(p.module);
+    LLVMContextDispose(p.cx);
+    return !failed && !refused;
+}
+
+static void ask_assembler(LLVMTargetMachineRef tm, TargetInfo *t) {
+    if (t->target == &target_x86_64) return;
+    t->byte_dots = assembles(tm, t, "sdot v0.4s, v0.16b, v0.16b");
+    t->mixed_dots = assembles(tm, t, "usdot v0.4s, v0.16b, v0.16b");
+}
+
 bool llvm_probe(Diag *d, TargetInfo *t) {
     if (t->target->vectors == TARGET_WARP) return know_warp(t), true;
     LLVMTargetRef target;
@@ -116,6 +168,7 @@ bool llvm_probe(Diag *d, TargetInfo *t) {
         /* not NUL-terminated by promise */
         read_answers(t, arena_strndup(d->arena, LLVMGetBufferStart(text), LLVMGetBufferSize(text)));
         guess_caches(t);
+        ask_assembler(tm, t);
         LLVMDisposeMemoryBuffer(text);
     } else {
         diag_error(d, (Loc){0}, "LLVM cannot compile for %s: %s", t->cpu, why);

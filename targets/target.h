@@ -46,6 +46,9 @@ typedef struct TargetInfo {
     bool fma;             /* x*y+z with one rounding is an instruction */
     bool f16;             /* f16 <-> f32 are instructions */
     bool rounds;          /* floor and round are instructions */
+    bool byte_dots;       /* four products of bytes and their sum are one instruction */
+    bool mixed_dots;      /* of unsigned with signed bytes (else of signed bytes only) */
+    bool bf16_dots;       /* two products of bf16 and their sum are one instruction */
     bool masks;           /* part of a vector can be loaded and stored by a mask */
 } TargetInfo;
 

@@ -73,6 +73,11 @@ DEF(xor, "xor", NULL, OPF_COMMUTES, "Bitwise exclusive or of integers or bools."
 DEF(shl, "shl", NULL, 0, "Shift to the left.", "x << y")
 DEF(shr, "shr", NULL, 0, "Logical shift to the right.", "unsigned(x) >> y")
 DEF(fma, "fma", NULL, OPF_COMMUTES, "Product and sum, rounded once where the target can.", "x*y + z")
+DEF(dot4, "dot4", NULL, 0, "Four products of unsigned with signed bytes, added to an i32; wraps.",
+    "acc + sum_j<4 u8(x, j) * s8(y, j)")
+DEF(dot2, "dot2", NULL, 0,
+    "Two products of bf16 numbers, the upper ones first, added with one rounding each; denormals count as 0.",
+    "fma(lo(x), lo(y), fma(hi(x), hi(y), acc))")
 DEF(neg, "neg", NULL, 0, "Negation; flips the sign bit of a float.", "-x")
 DEF(abs, "abs", NULL, 0, "Absolute value.", "|x|")
 DEF(sqrt, "sqrt", NULL, 0, "Square root, correctly rounded.", "sqrt(x)")

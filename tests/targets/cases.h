@@ -227,6 +227,23 @@ static void case_clock(CaseArgs *c) {
     lb_if_end(b);
 }
 
+/* Bytes of all values, and bf16 pairs: ordinary, tiny, denormal. */
+static void case_dots(CaseArgs *c) {
+    LB *b = c->b;
+    Value *acc = get_as(c, DT_I32, 0, 3, 0);
+    for (int k = 0; k < 3; k++)
+        put(c, lb_dot4(b, acc, get_as(c, DT_I32, 0, k, 0), get_as(c, DT_I32, 1, k, 0)));
+    put(c, lb_dot4(b, acc, lb_i32(b, -1), lb_i32(b, (int32_t)0x80808080)));
+    put(c, lb_dot4(b, lb_load(b, DT_I32, 0, c->in[0], lb_i64(b, 5), 0), lb_i32(b, 0x01ff7f80),
+                   lb_i32(b, 0x7f80ff01)));
+    Value *mask = lb_i32(b, (int32_t)0xbfffbfff); /* exponents below 128: no infinity, no NaN */
+    for (int k = 0; k < 3; k++) {
+        Value *x = lb_and(b, get_as(c, DT_I32, 0, k, 0), mask), *y = lb_and(b, get_as(c, DT_I32, 1, k, 0), mask);
+        put(c, lb_dot2(b, lb_bits(b, lb_and(b, get_as(c, DT_I32, 1, k + 1, 0), mask), DT_F32), x, y));
+        put(c, lb_dot2(b, lb_f32(b, 0), lb_or(b, x, lb_i32(b, 0x3f803f80)), lb_and(b, y, lb_i32(b, 0x00ff3fff))));
+    }
+}
+
 static void math_case(CaseArgs *c, UnaryFn *f) {
     for (int k = 0; k < 8; k++) put(c, f(c->b, get(c, k / 4, k % 4)));
     put(c, f(c->b, lb_load(c->b, DT_F32, 0, c->in[0], lb_i64(c->b, 5), 0)));
@@ -264,6 +281,7 @@ static const struct {
     {"calls", case_calls},
     {"clock", case_clock},
     {"scale", case_scale},
+    {"dots", case_dots},
     {"exp", case_exp},
     {"exp2", case_exp2},
     {"log", case_log},
