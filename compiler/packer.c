@@ -51,7 +51,7 @@ static bool stack_tensors(Packer *p, const Op *leaf, const char *name, int64_t n
             for (int64_t i = 0; i < each; i++)
                 dtype_store(dt, s->owned, k * each + i, dtype_load(t->dt, t->data, i));
     }
-    s->src = (PackSource){leaf->out[0]->type, dt, s->owned};
+    s->src = (PackSource){.type = leaf->out[0]->type, .dt = dt, .data = s->owned};
     return true;
 }
 
@@ -61,7 +61,7 @@ static bool weight_source(Packer *p, const Op *leaf, const char *prefix, Source 
     if (n > 1 || strchr(name, '{')) return stack_tensors(p, leaf, name, n, s);
     const RawTensor *t = weights_find(&p->model->weights, name);
     if (!t) return diag_error(p->diag, leaf->loc, "the checkpoint has no tensor \"%s\"", name);
-    s->src = (PackSource){leaf->out[0]->type, t->dt, t->data};
+    s->src = (PackSource){.type = leaf->out[0]->type, .dt = t->dt, .data = t->data};
     return true;
 }
 
@@ -104,7 +104,7 @@ static bool derived_source(Packer *p, const Op *leaf, const char *prefix, Source
     Tensor t;
     s->arena = arena_new();
     if (!interp_constant(p->diag, s->arena, &env, f, v, prefix, &t)) return false;
-    s->src = (PackSource){v->type, DT_F64, t.data};
+    s->src = (PackSource){.type = v->type, .dt = DT_F64, .data = t.data};
     return true;
 }
 
@@ -114,7 +114,7 @@ static bool write_item(Packer *p, OutFile *o, const PackItem *it, const char *pr
     bool ok = derived ? derived_source(p, it->leaf, prefix, &s) : weight_source(p, it->leaf, prefix, &s);
     if (ok) {
         void *out = xmalloc((size_t)it->bytes);
-        pack_write(it->kind, &s.src, it->dt, p->target, 0, pack_pieces(it->kind, s.src.type, p->target), out);
+        pack_write(it->kind, &s.src, it->storage, p->target, 0, pack_pieces(it->kind, s.src.type, p->target), out);
         ok = out_write(o, out, (size_t)it->bytes);
         free(out);
     }

@@ -20,6 +20,7 @@
 #ifndef BTC_LOWER_H
 #define BTC_LOWER_H
 
+#include "base/quant.h"
 #include "loop.h"
 #include "lower/tuning.h"
 
@@ -61,7 +62,7 @@ struct Lower {
     Value *out_begin;         /* first row with an output */
     Value *unit_lo, *unit_hi; /* this thread's units (channels axis), else all */
     Value *work, *private_work;
-    int64_t scratch_used;
+    int64_t scratch_used, scratch_peak;
 };
 
 /* Where in a row: element o*I + i, with n active lanes from there (0: a full vector). */
@@ -139,7 +140,8 @@ void lw_write1(Lower *l, Value *v, Value *row, Value *at, Value *scalar);
  * business: OpDef.state_bytes and OpDef.state_unpack say how it differs from docs/ops.md. */
 Value *lw_state(Lower *l, const Op *op, int slot, Value *row);
 Value *lw_position(Lower *l, Value *row); /* i64: of the token of this row, counted from 0 */
-/* Memory of this thread, 64-byte aligned, for the time of the stage; bytes known at compile time. */
+/* Memory of this thread, 64-byte aligned, for the time of the stage; bytes known at compile time. Who is done
+ * with it may set l->scratch_used back to what it was. */
 Value *lw_scratch(Lower *l, int64_t bytes);
 
 /* ---- weights ---- */
@@ -148,14 +150,16 @@ Value *lw_scratch(Lower *l, int64_t bytes);
 typedef enum PackKind {
     PACK_ROWS,       /* f32, row-major, as the IR shape says */
     PACK_TRANSPOSED, /* f32, last two axes swapped */
-    PACK_PANELS,     /* [.., o, i] in panels of `panel` rows: [o/panel][i][panel], zero padded, in the file's
-                        dtype (f32, bf16, f16) */
+    PACK_PANELS,     /* [.., o, i] in panels of `panel` outputs (lower/panel.h), stored as `storage` says */
     PACK_PANELS_IO,  /* the same of [.., i, o] */
-    PACK_TABLE,      /* rows in the file's dtype, row-major */
+    PACK_PANELS_F32, /* [o, i] in panels of f32, whatever `storage` says */
+    PACK_TABLE,      /* rows of plain numbers, row-major, stored as `storage` says */
     PACK_FFT,        /* filters h[c,l]: see ops/conv_long.c */
 } PackKind;
-/* Address of the packed operand; *dt its storage type. */
-Value *lw_weight(Lower *l, Value *v, PackKind kind, DType *dt);
+/* Address of the packed operand; *s: how its numbers are stored (may be NULL). */
+Value *lw_weight(Lower *l, Value *v, PackKind kind, Storage *s);
+/* How a panel or table of this operand would store its numbers: the attribute `storage` of the leaf. */
+Storage lw_storage(const Lower *l, const Value *v);
 bool lw_is_constant(const Value *v); /* known at compile time */
 /* Follows reshapes and slices to the value that owns the memory. */
 Value *lw_base(Value *v, int64_t *offset);

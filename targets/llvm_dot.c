@@ -88,8 +88,7 @@ static LLVMValueRef flushed(Emit *e, LLVMValueRef x) {
 }
 
 static LLVMValueRef half(Emit *e, LLVMValueRef pair, LLVMTypeRef floats, int j) {
-    LLVMValueRef bits =
-        j ? int_op(e, LLVMAnd, pair, (int64_t)0xffff0000) : int_op(e, LLVMShl, pair, 16);
+    LLVMValueRef bits = j ? int_op(e, LLVMAnd, pair, (int64_t)0xffff0000) : int_op(e, LLVMShl, pair, 16);
     return flushed(e, as(e, bits, floats));
 }
 

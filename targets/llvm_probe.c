@@ -1,8 +1,8 @@
 /* Asks LLVM what a CPU model can do. The C API has no query for features, and a table of all models would be
  * wrong some day; so some one-line functions are compiled and the assembly is read: a call to fmaf means that
- * there is no such instruction, and the names of the registers tell their width. ARM's dot products LLVM never
- * chooses by itself; there the assembler is asked whether it takes them (x86's takes everything). All of it
- * takes a few milliseconds. */
+ * there is no such instruction, and the names of the registers tell their width. ARM's dot products LLVM
+ * never chooses by itself; there the assembler is asked whether it takes them (x86's takes everything). All
+ * of it takes a few milliseconds. */
 #include "llvm_probe.h"
 
 #include <string.h>
@@ -126,8 +126,8 @@ static bool assembles(LLVMTargetMachineRef tm, const TargetInfo *t, const char *
     LLVMSetTarget(p.module, t->triple);
     begin(&p, "a", t);
     LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(p.cx), NULL, 0, 0);
-    LLVMValueRef line = LLVMGetInlineAsm(type, instruction, strlen(instruction), "", 0, 1, 0,
-                                         LLVMInlineAsmDialectATT, 0);
+    LLVMValueRef line =
+        LLVMGetInlineAsm(type, instruction, strlen(instruction), "", 0, 1, 0, LLVMInlineAsmDialectATT, 0);
     LLVMBuildCall2(p.b, type, line, NULL, 0, "");
     LLVMBuildRetVoid(p.b);
     LLVMMemoryBufferRef object = NULL;

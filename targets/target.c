@@ -94,7 +94,8 @@ bool target_runs_here(const TargetInfo *t) {
     Diag d = diag_new(a, NULL);
     TargetInfo host;
     bool ok = target_select(&d, NULL, "native", &host) && t->lanes <= host.lanes && t->fma <= host.fma &&
-              t->byte_dots <= host.byte_dots && t->bf16_dots <= host.bf16_dots && t->f16 <= host.f16 && t->rounds <= host.rounds && t->masks <= host.masks;
+              t->byte_dots <= host.byte_dots && t->bf16_dots <= host.bf16_dots && t->f16 <= host.f16 &&
+              t->rounds <= host.rounds && t->masks <= host.masks;
     arena_free(a);
     return ok;
 }

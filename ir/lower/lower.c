@@ -193,13 +193,22 @@ Value *lw_state(Lower *l, const Op *op, int slot, Value *row) {
 Value *lw_scratch(Lower *l, int64_t bytes) {
     int64_t at = l->scratch_used;
     l->scratch_used += (bytes + 63) / 64 * 64;
+    if (l->scratch_used > l->scratch_peak) l->scratch_peak = l->scratch_used;
     return lb_offseti(&l->b, l->private_work, l->plan->private_base + l->plan->private_bytes + at);
 }
 
-Value *lw_weight(Lower *l, Value *v, PackKind kind, DType *dt) {
+static Op *leaf_of(const Value *v) {
     while (v->def->def == OP_TABLE[OP_reshape]) v = v->def->in[0];
-    const PackItem *i = pack_item(l->packs, v->def, kind);
-    if (dt) *dt = i->dt;
+    return v->def;
+}
+
+Storage lw_storage(const Lower *l, const Value *v) {
+    return pack_storage(leaf_of(v), l->t);
+}
+
+Value *lw_weight(Lower *l, Value *v, PackKind kind, Storage *s) {
+    const PackItem *i = pack_item(l->packs, leaf_of(v), kind);
+    if (s) *s = i->storage;
     return lb_offseti(&l->b, l->w, i->offset);
 }
 
@@ -221,8 +230,8 @@ static Value *read_constant_scalar(Lower *l, Value *v) {
 
 /* Address of the row (or of a constant's first element) and the storage type. */
 static Value *source(Lower *l, Value *v, Value *row, DType *dt) {
-    if (lw_is_constant(v)) return lw_weight(l, v, PACK_ROWS, dt);
-    *dt = v->type.dt;
+    *dt = lw_is_constant(v) ? DT_F32 : v->type.dt;
+    if (lw_is_constant(v)) return lw_weight(l, v, PACK_ROWS, NULL);
     return lw_row_ptr(l, v, row);
 }
 

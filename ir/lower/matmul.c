@@ -1,126 +1,226 @@
-/* See matmul.h. A tile is MR rows by NP panels, kept in registers over the whole of K. With one row it is a
- * matrix-vector product that walks NP streams of weights at once, each prefetched some way ahead; with
- * many rows each weight vector is used MR times. */
+/* See matmul.h. With one row, a product walks several streams of weights at once, each through a part of this
+ * thread's share from its beginning to its end, so that memory is read in long runs. With many rows, some
+ * panels at a time are multiplied with all rows, in pieces of K that stay in the cache. */
 #include "matmul.h"
 
+#include "rows.h"
 #include "stage.h"
 
-enum { MAX_TILE = 64, MAX_PANELS = 8 };
+typedef struct Product {
+    Lower *l;
+    const Matmul *m;
+    XRows x;
+    Value *rows;        /* how many */
+    Value *lo, *hi;     /* panels */
+    int64_t groups;     /* of inputs */
+    int64_t group_size; /* bytes of a group of one panel */
+    int64_t panel_size;
+    Value *sums; /* scratch */
+} Product;
 
-typedef struct Tile {
-    int rows, panels, vectors; /* vectors per panel */
-    int last;                  /* active outputs of the last panel, 0: all */
-} Tile;
-
-static int vectors_per_panel(const Lower *l) {
-    return l->t->panel / l->t->lanes;
+void matmul_weights(Lower *l, const Op *op, Value *w, PackKind kind, Matmul *m) {
+    m->w = lw_weight(l, w, kind, &m->storage);
+    m->math = math_of(op, w);
 }
 
-static int at_least_one(int n) {
-    return n < 1 ? 1 : n;
+/* ---- handing sums on ---- */
+
+/* Where listed or counted row r is: the row and the leading index. */
+static void place_of(const Product *p, Value *r, Ix *ix) {
+    LB *b = &p->l->b;
+    const Matmul *m = p->m;
+    *ix = (Ix){.o = m->o, .O = m->o ? m->O : 1, .I = m->N};
+    if (!m->list) {
+        ix->row = lb_add(b, p->l->row_lo, r);
+        return;
+    }
+    Value *entry = rows_entry(p->l, m, r);
+    ix->row = lb_div(b, entry, lb_i64(b, m->O));
+    ix->o = lb_rem(b, entry, lb_i64(b, m->O)), ix->O = m->O;
 }
 
-static Tile wide_tile(const Lower *l) {
-    const Tuning *u = &l->t->tuning;
-    int v = vectors_per_panel(l);
-    return (Tile){.rows = u->tile_rows, .panels = at_least_one(u->tile_columns / v), .vectors = v};
-}
-
-static Tile thin_tile(const Lower *l) {
-    return (Tile){.rows = 1, .panels = l->t->tuning.streams, .vectors = vectors_per_panel(l)};
-}
-
-/* acc[r][p*v] += x[r][k] * w[p][k][v] for the step k + u */
-static void multiply(Lower *l, const Matmul *m, const Tile *t, Value **xp, Value **wp, Value **acc,
-                     Value *k) {
+/* Sums of row r at `from`, panel number `panel`; active: outputs in it. */
+static void write_panel(const Product *p, const Ix *row, Value *from, Value *panel, int64_t active) {
+    Lower *l = p->l;
     LB *b = &l->b;
-    int cols = t->panels * t->vectors;
-    Value *w[MAX_TILE], *at = lb_muli(b, k, l->t->panel);
-    for (int c = 0; c < cols; c++)
-        w[c] = lb_load(b, m->dt, b->lanes, wp[c / t->vectors], lb_addi(b, at, c % t->vectors * b->lanes), 0);
-    for (int r = 0; r < t->rows; r++) {
-        Value *x = lb_splat(b, lb_load(b, DT_F32, 0, xp[r], k, 0));
-        for (int c = 0; c < cols; c++)
-            lb_set(b, acc[r * cols + c], lb_fma(b, x, w[c], lb_get(b, acc[r * cols + c])));
+    for (int64_t first = 0; first < active; first += b->lanes) {
+        Ix ix = *row;
+        ix.i = lb_addi(b, lb_muli(b, panel, l->t->panel), first);
+        ix.n = active - first < b->lanes ? (int)(active - first) : 0;
+        Value *y = lb_load(b, DT_F32, b->lanes, from, lb_i64(b, first), 0);
+        if (p->m->bias) y = lb_add(b, y, lw_read(l, p->m->bias, &ix));
+        lw_write(l, p->m->out, &ix, y);
     }
 }
 
-static void inner_loop(Lower *l, const Matmul *m, const Tile *t, Value **xp, Value **wp, Value **acc) {
+/* All rows' sums [rows][n][panel]: panel i of them is number first + i*step. active: outputs of the last one.
+ */
+static void write_sums(const Product *p, Value *first, Value *step, int n, int64_t active) {
+    Lower *l = p->l;
     LB *b = &l->b;
-    int64_t step_bytes = l->t->panel * (int64_t)dtype_size(m->dt);
-    const Tuning *tuning = &l->t->tuning;
-    int unroll = t->rows > 1 ? tuning->tile_unroll : at_least_one(tuning->stream_bytes / (int)step_bytes);
-    int64_t main_k = m->K / unroll * unroll;
-    KFOR (b, k, lb_i64(b, 0), lb_i64(b, main_k), unroll) {
-        bool prefetch = t->rows == 1 && tuning->prefetch_bytes && !l->t->warp;
-        for (int p = 0; p < t->panels && prefetch; p++)
-            for (int64_t line = 0; line < unroll * step_bytes; line += 64)
-                lb_prefetch(b, lb_offseti(b, wp[p], tuning->prefetch_bytes + line),
-                            lb_muli(b, k, l->t->panel), m->dt);
-        for (int u = 0; u < unroll; u++) multiply(l, m, t, xp, wp, acc, lb_addi(b, k, u));
-    }
-    for (int64_t k = main_k; k < m->K; k++) multiply(l, m, t, xp, wp, acc, lb_i64(b, k));
-}
-
-static Value *x_row(Lower *l, const Matmul *m, Value *row) {
-    LB *b = &l->b;
-    Value *p = lw_row_ptr(l, m->x, row);
-    Value *at = m->x_at ? m->x_at : m->o ? lb_muli(b, m->o, m->K) : NULL;
-    return at ? lb_offset(b, p, lb_muli(b, at, 4)) : p;
-}
-
-/* One tile: rows row .. row+t->rows, panels panel .. panel+t->panels. */
-static void tile(Lower *l, const Matmul *m, const Tile *t, Value *row, Value *panel) {
-    LB *b = &l->b;
-    int cols = t->panels * t->vectors;
-    int64_t panel_bytes = m->K * l->t->panel * (int64_t)dtype_size(m->dt);
-    Value *xp[MAX_TILE], *wp[MAX_TILE], *acc[MAX_TILE * 8];
-    for (int r = 0; r < t->rows; r++) xp[r] = x_row(l, m, lb_addi(b, row, r));
-    for (int p = 0; p < t->panels; p++)
-        wp[p] = lb_offset(b, m->w, lb_muli(b, lb_addi(b, panel, p), panel_bytes));
-    for (int i = 0; i < t->rows * cols; i++) acc[i] = lb_var(b, lw_zero(l));
-    inner_loop(l, m, t, xp, wp, acc);
-    for (int r = 0; r < t->rows; r++)
-        for (int c = 0; c < cols; c++) {
-            Ix ix = {.row = lb_addi(b, row, r), .o = m->o, .O = m->o ? m->O : 1, .I = m->N};
-            int first = c % t->vectors * b->lanes;
-            ix.i = lb_addi(b, lb_muli(b, lb_addi(b, panel, c / t->vectors), l->t->panel), first);
-            if (t->last && c / t->vectors == t->panels - 1) {
-                int n = t->last - first;
-                if (n <= 0) continue;
-                ix.n = n < b->lanes ? n : 0;
-            }
-            Value *y = lb_get(b, acc[r * cols + c]);
-            if (m->bias) y = lb_add(b, y, lw_read(l, m->bias, &ix));
-            lw_write(l, m->out, &ix, y);
+    int64_t width = l->t->panel;
+    KFOR (b, r, lb_i64(b, 0), p->rows, 1) {
+        Ix row;
+        place_of(p, r, &row);
+        Value *sums = lb_offset(b, p->sums, lb_muli(b, r, 4 * n * width));
+        if (active < width || n == 1) {
+            write_panel(p, &row, sums, first, active);
+            continue;
         }
+        KFOR (b, i, lb_i64(b, 0), lb_i64(b, n), 1) {
+            Value *from = lb_offset(b, sums, lb_muli(b, i, 4 * width));
+            write_panel(p, &row, from, lb_add(b, first, lb_mul(b, i, step)), width);
+        }
+    }
 }
 
-/* Panels [lo, hi) for `rows` rows from `row`: groups of panels, single ones, the padded last one. */
-static void panels(Lower *l, const Matmul *m, Tile t, Value *row, Value *lo, Value *hi) {
+/* ---- calling kernels ---- */
+
+typedef struct Piece { /* of K */
+    Value *from;       /* first group */
+    int64_t groups;
+    Value *more; /* i64: whether sums go on */
+} Piece;
+
+/* `rows` rows from row r, n panels at w, w_stride apart. */
+static void multiply(const Product *p, KernelSpec spec, Value *r, Value *w, Value *w_stride, const Piece *k) {
+    Lower *l = p->l;
     LB *b = &l->b;
-    int64_t full = m->N / l->t->panel, last = m->N % l->t->panel;
-    Value *full_hi = last ? lw_min_i64(l, hi, lb_i64(b, full)) : hi;
-    int64_t a, z;
-    bool known = lb_const(lo, &a) && lb_const(full_hi, &z);
-    int64_t count = known ? z - a : -1;
-    Value *group_hi = lo;
-    if (t.panels > 1 && (!known || count >= t.panels)) {
-        Value *n = lb_sub(b, full_hi, lo), *g = lb_i64(b, t.panels);
-        group_hi =
-            known ? lb_i64(b, a + count / t.panels * t.panels) : lb_add(b, lo, lb_mul(b, lb_div(b, n, g), g));
-        KFOR (b, p, lo, group_hi, t.panels) tile(l, m, &t, row, p);
+    Value *x = rows_at(l, &p->x, r, k->from), *scales = rows_scales(l, &p->x, r, k->from);
+    Value *sums = lb_offset(b, p->sums, lb_muli(b, r, 4 * spec.panels * (int64_t)l->t->panel));
+    Value *args[] = {x, scales, p->x.stride, w, w_stride, lb_i64(b, k->groups), sums, k->more};
+    lb_invoke(b, kernel_of(l, spec), args, 8);
+}
+
+static Value *panel_at(const Product *p, Value *panel) {
+    LB *b = &p->l->b;
+    return lb_offset(b, p->m->w, lb_muli(b, panel, p->panel_size));
+}
+
+static Piece whole(const Product *p) {
+    LB *b = &p->l->b;
+    return (Piece){lb_i64(b, 0), p->groups, lb_i64(b, 0)};
+}
+
+/* ---- one row: streams ---- */
+
+/* Panels [lo, hi) as n streams through equal parts; returns the first panel that is left over. */
+static Value *streams(const Product *p, int n, Value *lo, Value *hi) {
+    Lower *l = p->l;
+    LB *b = &l->b;
+    KernelSpec spec = {p->m->storage, p->m->math, 1, n, true};
+    Value *part = lb_div(b, lb_sub(b, hi, lo), lb_i64(b, n));
+    Piece k = whole(p);
+    KFOR (b, i, lo, lb_add(b, lo, part), 1) {
+        multiply(p, spec, lb_i64(b, 0), panel_at(p, i), lb_muli(b, part, p->panel_size), &k);
+        write_sums(p, i, part, n, l->t->panel);
     }
-    Tile one = t;
+    return lb_add(b, lo, lb_muli(b, part, n));
+}
+
+static void one_row(const Product *p) {
+    Lower *l = p->l;
+    LB *b = &l->b;
+    int64_t full = p->m->N / l->t->panel, active = p->m->N % l->t->panel;
+    Value *at = p->lo, *end = active ? lw_min_i64(l, p->hi, lb_i64(b, full)) : p->hi;
+    for (int n = l->t->tuning.streams; n; n /= 2)
+        if (full >= n) at = streams(p, n, at, end);
+    if (!active) return;
+    Piece k = whole(p);
+    lb_if_begin(b, lb_cmp(b, "gt", p->hi, lb_i64(b, full)));
+    KernelSpec spec = {p->m->storage, p->m->math, 1, 1, true};
+    multiply(p, spec, lb_i64(b, 0), panel_at(p, lb_i64(b, full)), lb_i64(b, 0), &k);
+    write_sums(p, lb_i64(b, full), lb_i64(b, 0), 1, active);
+    lb_if_end(b);
+}
+
+/* ---- many rows: tiles ---- */
+
+/* All rows times n panels at w: tiles of spec.rows rows, the rest two by two and singly. */
+static void all_rows(const Product *p, KernelSpec spec, Value *w, Value *w_stride, const Piece *k) {
+    LB *b = &p->l->b;
+    int most = spec.rows;
+    Value *at = lb_i64(b, 0);
+    for (int rows = most; rows; rows = rows > 2 ? 2 : rows - 1) {
+        spec.rows = rows;
+        Value *end =
+            lb_add(b, at, lb_mul(b, lb_div(b, lb_sub(b, p->rows, at), lb_i64(b, rows)), lb_i64(b, rows)));
+        KFOR (b, r, at, end, rows) multiply(p, spec, r, w, w_stride, k);
+        at = end;
+    }
+}
+
+/* Groups of K whose panels fill at most a part of the cache. */
+static int64_t groups_at_once(const Product *p, int panels, int64_t group_size) {
+    int64_t most = p->l->t->l2 / 4 / (group_size * panels);
+    if (most < 1) most = 1;
+    int64_t pieces = (p->groups + most - 1) / most;
+    return (p->groups + pieces - 1) / pieces;
+}
+
+typedef struct Unpacked { /* weights as f32 in scratch, when that is what kernels read */
+    Value *at;            /* NULL: they read the panels */
+    int64_t group_size, panel_size;
+} Unpacked;
+
+/* Groups [from, from + n) of `panels` panels from number `panel`. */
+static void some_groups(const Product *p, KernelSpec spec, const Unpacked *u, Value *panel, const Piece *k) {
+    Lower *l = p->l;
+    LB *b = &l->b;
+    Value *w = lb_offset(b, panel_at(p, panel), lb_muli(b, k->from, p->group_size));
+    if (!u->at) {
+        all_rows(p, spec, w, lb_i64(b, p->panel_size), k);
+        return;
+    }
+    for (int i = 0; i < spec.panels; i++) {
+        Value *args[] = {lb_offseti(b, w, i * p->panel_size), lb_i64(b, k->groups),
+                         lb_offseti(b, u->at, i * u->panel_size)};
+        lb_invoke(b, kernel_unpack(l, p->m->storage), args, 3);
+    }
+    Piece numbers = *k;
+    numbers.groups *= panel_group(p->m->storage);
+    KernelSpec f32 = kernel_tile(l, (Storage){DT_F32, NULL}, MATH_F32);
+    f32.panels = spec.panels;
+    all_rows(p, f32, u->at, lb_i64(b, u->panel_size), &numbers);
+}
+
+/* `spec.panels` panels from number `panel` on, over all of K, and what becomes of the sums. */
+static void some_panels(const Product *p, KernelSpec spec, const Unpacked *u, int64_t at_once, Value *panel,
+                        int64_t active) {
+    LB *b = &p->l->b;
+    int64_t pieces = p->groups / at_once, rest = p->groups % at_once;
+    if (pieces > 0)
+        KFOR (b, from, lb_i64(b, 0), lb_i64(b, pieces * at_once), at_once) {
+            Piece k = {from, at_once, from};
+            some_groups(p, spec, u, panel, &k);
+        }
+    Piece k = {lb_i64(b, pieces * at_once), rest, lb_i64(b, pieces)};
+    if (rest || !pieces) some_groups(p, spec, u, panel, &k);
+    write_sums(p, panel, lb_i64(b, 1), spec.panels, active);
+}
+
+static void many_rows(const Product *p) {
+    Lower *l = p->l;
+    LB *b = &l->b;
+    const Matmul *m = p->m;
+    KernelSpec spec = kernel_tile(l, m->storage, m->math), one = spec;
     one.panels = 1;
-    if (!known || count % t.panels || t.panels == 1)
-        KFOR (b, p, group_hi, full_hi, 1) tile(l, m, &one, row, p);
-    if (last) {
-        one.last = (int)last;
-        lb_if_begin(b, lb_cmp(b, "gt", hi, lb_i64(b, full)));
-        tile(l, m, &one, row, lb_i64(b, full));
-        lb_if_end(b);
-    }
+    int64_t full = m->N / l->t->panel, active = m->N % l->t->panel;
+    Unpacked u = {0};
+    if (m->storage.quant && m->math == MATH_F32) u.group_size = 4 * l->t->panel * panel_group(m->storage);
+    int64_t at_once = groups_at_once(p, spec.panels, u.group_size ? u.group_size : p->group_size);
+    if (u.group_size) u.panel_size = at_once * u.group_size, u.at = lw_scratch(l, spec.panels * u.panel_size);
+    Value *end = active ? lw_min_i64(l, p->hi, lb_i64(b, full)) : p->hi, *g = lb_i64(b, spec.panels);
+    Value *tiled = lb_add(b, p->lo, lb_mul(b, lb_div(b, lb_sub(b, end, p->lo), g), g));
+    if (full >= spec.panels)
+        KFOR (b, panel, p->lo, tiled, spec.panels) some_panels(p, spec, &u, at_once, panel, l->t->panel);
+    if (spec.panels > 1 && full)
+        KFOR (b, panel, full >= spec.panels ? tiled : p->lo, end, 1)
+            some_panels(p, one, &u, at_once, panel, l->t->panel);
+    if (!active) return;
+    lb_if_begin(b, lb_cmp(b, "gt", p->hi, lb_i64(b, full)));
+    some_panels(p, one, &u, at_once, lb_i64(b, full), active);
+    lb_if_end(b);
 }
 
 static Value *to_panels(Lower *l, Value *channels, bool up) {
@@ -130,29 +230,24 @@ static Value *to_panels(Lower *l, Value *channels, bool up) {
     return lb_div(b, up ? lb_addi(b, channels, P - 1) : channels, lb_i64(b, P));
 }
 
-void matmul_row(Lower *l, const Matmul *m, Value *row, Value *lo, Value *hi) {
-    panels(l, m, thin_tile(l), row, to_panels(l, lo, false), to_panels(l, hi, true));
-}
-
-/* Groups of panels outside, rows inside: a group's weights are read from memory once and then from cache. */
-static void grouped_rows(Lower *l, const Matmul *m, Value *lo, Value *hi) {
-    LB *b = &l->b;
-    Tile wide = wide_tile(l), thin = {.rows = 1, .panels = wide.panels, .vectors = wide.vectors};
-    Value *n = lb_sub(b, l->row_hi, l->row_lo), *mr = lb_i64(b, wide.rows);
-    Value *tiled = lb_add(b, l->row_lo, lb_mul(b, lb_div(b, n, mr), mr));
-    KFOR (b, p, lo, hi, wide.panels) {
-        Value *end = lw_min_i64(l, lb_addi(b, p, wide.panels), hi);
-        KFOR (b, row, l->row_lo, tiled, wide.rows) panels(l, m, wide, row, p, end);
-        KFOR (b, row, tiled, l->row_hi, 1) panels(l, m, thin, row, p, end);
-    }
-}
-
 void matmul_rows(Lower *l, const Matmul *m, Value *lo, Value *hi) {
     LB *b = &l->b;
-    lo = to_panels(l, lo, false), hi = to_panels(l, hi, true);
-    lb_if_begin(b, lb_cmp(b, "eq", l->rows, lb_i64(b, 1)));
-    LW_ROWS (l, row) panels(l, m, thin_tile(l), row, lo, hi);
+    int64_t used = l->scratch_used, group = panel_group(m->storage);
+    int64_t most = l->form == FORM_STEP ? l->t->max_rows_step : l->t->chunk;
+    if (m->list) most *= m->O;
+    Product p = {.l = l, .m = m, .lo = to_panels(l, lo, false), .hi = to_panels(l, hi, true)};
+    p.rows = m->list ? m->count : lb_sub(b, l->row_hi, l->row_lo);
+    p.groups = (m->K + group - 1) / group;
+    p.group_size = panel_group_bytes(m->storage, l->t->panel);
+    p.panel_size = panel_bytes(m->storage, m->K, l->t->panel);
+    p.x = rows_prepare(l, m, p.rows, most);
+    int panels = kernel_tile(l, m->storage, m->math).panels;
+    if (panels < l->t->tuning.streams) panels = l->t->tuning.streams;
+    p.sums = lw_scratch(l, 4 * most * panels * (int64_t)l->t->panel);
+    lb_if_begin(b, lb_cmp(b, "eq", p.rows, lb_i64(b, 1)));
+    one_row(&p);
     lb_else(b);
-    grouped_rows(l, m, lo, hi);
+    many_rows(&p);
     lb_if_end(b);
+    l->scratch_used = used; /* free for the next product of the stage */
 }

@@ -1,26 +1,34 @@
-/* Products of rows with packed panels: the kernel that `linear` and its relatives share. */
+/* Products of rows with packed panels: what `linear` and its relatives share. The work is done by kernels
+ * (kernels.h); here are the loops around them: rows of x are brought into the form that kernels read, tiles
+ * are walked, and sums are handed on, with what hangs on them, while they are in the cache. */
 #ifndef BTC_MATMUL_H
 #define BTC_MATMUL_H
 
 #include "../lower.h"
+#include "kernels.h"
 
-/* One product y[row, o*N + c] = sum_k x[row, o*K + k] * w[c, k] (+ bias). Every output is one chain of fused
- * multiply-adds over k in order, whatever the tile, so all forms and batch sizes give the same bits. */
+/* y[row, o*N + c] = sum_k x[row, o*K + k] * w[c, k] (+ bias). Every output is one chain over k in order,
+ * whatever the tile, so all forms and batch sizes give the same bits. */
 typedef struct Matmul {
     Value *x; /* operand; rows of K elements, per leading index o */
     Value *w; /* address of the panels */
-    DType dt; /* of the panels */
+    Storage storage;
+    Math math;
     int64_t K, N;
     Value *bias; /* operand or NULL */
     Value *out;  /* result, handed to lw_write */
     Value *o;    /* leading index (and its count O), or NULL */
     int64_t O;
-    Value *x_at; /* element offset of the row of x, or NULL: o*K */
+    bool one_x; /* the same K elements of x for every o */
+    /* With a list, the rows are its entries `first` .. `first + count`: i32, row*O + o; else this thread's.
+     */
+    Value *list, *first, *count;
 } Matmul;
 
-/* All rows of this thread's share, outputs [lo, hi) (multiples of a panel, or N). */
+/* The matrix in operand `w` of op, packed as `kind`, and the op's arithmetic. */
+void matmul_weights(Lower *l, const Op *op, Value *w, PackKind kind, Matmul *m);
+
+/* Outputs [lo, hi) (multiples of a panel, or N) of all rows. most_rows: how many there can be. */
 void matmul_rows(Lower *l, const Matmul *m, Value *lo, Value *hi);
-/* One row. */
-void matmul_row(Lower *l, const Matmul *m, Value *row, Value *lo, Value *hi);
 
 #endif

@@ -133,7 +133,7 @@ static void open_stage(Lower *l) {
 
 static void lower_stage(Lower *l, Func *lf, const Stage *s) {
     l->stage = s;
-    l->scratch_used = 0;
+    l->scratch_used = l->scratch_peak = 0;
     l->plan->gen++; /* vectors at hand belong to the function that was written before */
     open_function(l, lf, l->plan);
     open_stage(l);
@@ -154,7 +154,7 @@ static void lower_stage(Lower *l, Func *lf, const Stage *s) {
                 lower_posts(l, &ix);
             }
     }
-    if (l->scratch_used > l->plan->scratch_bytes) l->plan->scratch_bytes = l->scratch_used;
+    if (l->scratch_peak > l->plan->scratch_bytes) l->plan->scratch_bytes = l->scratch_peak;
 }
 
 /* C identifier of a stage's function: "mamba_step__xi". */

@@ -1,6 +1,4 @@
-/* Packing: how weights lie in memory, one layout per PackKind. Panels are the layout of products: `panel`
- * output rows side by side, so that one vector load feeds as many outputs and no sum ever runs across lanes;
- * a thread walks several panels at once, each a stream of its own for the prefetcher. */
+/* Packing: how weights lie in memory, one layout per PackKind; panels are in panel.c. */
 #include "pack.h"
 
 #include <stdlib.h>
@@ -13,8 +11,11 @@ static int64_t round_up(int64_t x, int64_t to) {
     return (x + to - 1) / to * to;
 }
 
-bool pack_keeps_dtype(PackKind kind) {
-    return kind == PACK_PANELS || kind == PACK_PANELS_IO || kind == PACK_TABLE;
+Storage pack_storage(const Op *leaf, const LowerTarget *target) {
+    Storage s;
+    if (!storage_parse(attr_str(leaf, "storage", "f32"), &s)) BTC_BUG("no such storage");
+    if (!s.quant && s.dt == DT_F16 && !target->f16_loads) s.dt = DT_F32;
+    return s;
 }
 
 /* A tensor seen as `lead` matrices of [rows, cols]. */
@@ -30,18 +31,19 @@ static Matrices matrices(Type t) {
     return m;
 }
 
-int64_t pack_bytes(PackKind kind, Type t, DType dt, const LowerTarget *target) {
+int64_t pack_bytes(PackKind kind, Type t, Storage s, const LowerTarget *target) {
     Matrices m = matrices(t);
-    int64_t size = (int64_t)dtype_size(dt);
+    int64_t width = target->panel;
     switch (kind) {
     case PACK_ROWS:
     case PACK_TRANSPOSED:
     case PACK_TABLE:
-        return type_count(t) * size;
+        return type_count(t) * (int64_t)dtype_size(s.dt);
     case PACK_PANELS:
-        return m.lead * round_up(m.rows, target->panel) * m.cols * size;
+    case PACK_PANELS_F32:
+        return m.lead * (round_up(m.rows, width) / width) * panel_bytes(s, m.cols, width);
     case PACK_PANELS_IO:
-        return m.lead * round_up(m.cols, target->panel) * m.rows * size;
+        return m.lead * (round_up(m.cols, width) / width) * panel_bytes(s, m.rows, width);
     case PACK_FFT:
         return pack_fft_bytes(m.rows, m.cols, target->lanes);
     }
@@ -57,6 +59,7 @@ int64_t pack_pieces(PackKind kind, Type t, const LowerTarget *target) {
     case PACK_TRANSPOSED:
         return m.lead;
     case PACK_PANELS:
+    case PACK_PANELS_F32:
         return m.lead * (round_up(m.rows, target->panel) / target->panel);
     case PACK_PANELS_IO:
         return m.lead * (round_up(m.cols, target->panel) / target->panel);
@@ -66,20 +69,21 @@ int64_t pack_pieces(PackKind kind, Type t, const LowerTarget *target) {
     return 0;
 }
 
-/* n panels from panel `first`, counted over all matrices. by_rows: the rows of a matrix are output channels
+/* n panels from panel `first`, counted over all matrices. by_rows: the rows of a matrix are outputs
  * (PACK_PANELS), else its columns are. */
-static void write_panels(const PackSource *s, DType dt, Matrices m, bool by_rows, int64_t panel,
+static void write_panels(const PackSource *src, Storage s, Matrices m, bool by_rows, int64_t width,
                          int64_t first, int64_t n, char *out) {
-    int64_t channels = by_rows ? m.rows : m.cols, depth = by_rows ? m.cols : m.rows;
-    int64_t each = round_up(channels, panel) / panel, bytes = panel * depth * (int64_t)dtype_size(dt);
+    int64_t outputs = by_rows ? m.rows : m.cols, inputs = by_rows ? m.cols : m.rows;
+    int64_t each = round_up(outputs, width) / width, bytes = panel_bytes(s, inputs, width);
     for (int64_t p = first; p < first + n; p++, out += bytes) {
-        int64_t from = p % each * panel, count = channels - from < panel ? channels - from : panel;
-        PackMove v = {.from = s->dt, .to = dt, .data = s->data, .stride = m.cols, .panel = panel};
+        int64_t from = p % each * width, count = outputs - from < width ? outputs - from : width;
+        PanelSource v = {.dt = src->dt,
+                         .data = src->data,
+                         .stride = m.cols,
+                         .by_rows = by_rows,
+                         .importance = src->importance};
         v.start = p / each * m.rows * m.cols + (by_rows ? from * m.cols : from);
-        if (by_rows)
-            pack_move_transposed(&v, count, depth, out);
-        else
-            pack_move_straight(&v, count, depth, out);
+        panel_write(&v, s, count, inputs, width, out);
     }
 }
 
@@ -90,27 +94,28 @@ static void write_fft(const PackSource *s, Matrices m, const LowerTarget *target
     free(h);
 }
 
-void pack_write(PackKind kind, const PackSource *src, DType dt, const LowerTarget *target, int64_t first,
+void pack_write(PackKind kind, const PackSource *src, Storage s, const LowerTarget *target, int64_t first,
                 int64_t n, void *out) {
     Matrices m = matrices(src->type);
     int64_t pieces = pack_pieces(kind, src->type, target), each = m.rows * m.cols;
     if (!pieces) return;
-    memset(out, 0, (size_t)(pack_bytes(kind, src->type, dt, target) / pieces * n));
+    memset(out, 0, (size_t)(pack_bytes(kind, src->type, s, target) / pieces * n));
     switch (kind) {
     case PACK_ROWS:
     case PACK_TABLE:
-        dtype_convert(dt, out, src->dt, pack_element(src->dt, src->data, first * m.cols), n * m.cols);
+        dtype_convert(s.dt, out, src->dt, pack_element(src->dt, src->data, first * m.cols), n * m.cols);
         break;
     case PACK_TRANSPOSED:
         for (int64_t l = first; l < first + n; l++) {
-            PackMove v = {src->dt, dt, src->data, l * each, m.cols, m.rows};
+            PackMove v = {src->dt, s.dt, src->data, l * each, m.cols, m.rows, 1};
             pack_move_transposed(&v, m.rows, m.cols,
-                                 (char *)out + (l - first) * each * (int64_t)dtype_size(dt));
+                                 (char *)out + (l - first) * each * (int64_t)dtype_size(s.dt));
         }
         break;
     case PACK_PANELS:
+    case PACK_PANELS_F32:
     case PACK_PANELS_IO:
-        write_panels(src, dt, m, kind == PACK_PANELS, target->panel, first, n, out);
+        write_panels(src, s, m, kind != PACK_PANELS_IO, target->panel, first, n, out);
         break;
     case PACK_FFT:
         write_fft(src, m, target, out);
@@ -132,10 +137,9 @@ const PackItem *pack_item(PackList *l, Op *leaf, PackKind kind) {
             other == index)
             return it;
     }
-    DType dt = DT_F32;
-    if (pack_keeps_dtype(kind)) dtype_parse(attr_str(leaf, "storage", "f32"), &dt);
-    if (dt == DT_F16 && !l->target->f16_loads) dt = DT_F32;
-    PackItem it = {leaf, kind, dt, l->bytes, pack_bytes(kind, leaf->out[0]->type, dt, l->target)};
+    bool stored = kind == PACK_PANELS || kind == PACK_PANELS_IO || kind == PACK_TABLE;
+    Storage s = stored ? pack_storage(leaf, l->target) : (Storage){DT_F32, NULL};
+    PackItem it = {leaf, kind, s, l->bytes, pack_bytes(kind, leaf->out[0]->type, s, l->target)};
     l->bytes += round_up(it.bytes, 64);
     ARENA_PUSH(l->arena, l->items, l->n, l->cap, it);
     return &l->items[l->n - 1];

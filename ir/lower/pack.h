@@ -4,11 +4,12 @@
 #define BTC_PACK_H
 
 #include "lower.h"
+#include "panel.h"
 
 typedef struct PackItem {
     Op *leaf; /* a `weight` or `derived` op of the block */
     PackKind kind;
-    DType dt;
+    Storage storage;
     int64_t offset, bytes; /* from the call's base */
 } PackItem;
 
@@ -24,21 +25,22 @@ struct PackList {
 /* The item for this leaf and kind, added if new. Leaves of different forms are the same if they name the same
  * weight. */
 const PackItem *pack_item(PackList *l, Op *leaf, PackKind kind);
-/* Whether the values of this kind keep the file's element type. */
-bool pack_keeps_dtype(PackKind kind);
-int64_t pack_bytes(PackKind kind, Type t, DType dt, const LowerTarget *target);
+/* How panels and tables of this leaf store numbers; what other kinds hold is f32. */
+Storage pack_storage(const Op *leaf, const LowerTarget *target);
+int64_t pack_bytes(PackKind kind, Type t, Storage s, const LowerTarget *target);
 
 /* Where packing takes its numbers from: rows of the last axis, each `row` a flat index over the others. */
 typedef struct PackSource {
     Type type;
-    DType dt;         /* of data */
-    const void *data; /* row-major */
+    DType dt;                /* of data */
+    const void *data;        /* row-major */
+    const float *importance; /* of the inputs of a matrix, or NULL: see quant_block */
 } PackSource;
 /* A packed tensor is a row of pieces of one size, each written without the others, in any order and by any
  * thread: panels, rows of a table, matrices that are transposed; else one piece is all of it. */
 int64_t pack_pieces(PackKind kind, Type t, const LowerTarget *target);
 /* Writes n of the pieces, from piece `first`, to out: n/pack_pieces of the pack_bytes. */
-void pack_write(PackKind kind, const PackSource *src, DType dt, const LowerTarget *target, int64_t first,
+void pack_write(PackKind kind, const PackSource *src, Storage s, const LowerTarget *target, int64_t first,
                 int64_t n, void *out);
 
 #endif

@@ -12,15 +12,16 @@ typedef struct PackMove {
     int64_t start;    /* its element (0, 0) */
     int64_t stride;   /* elements from one of its rows to the next */
     int64_t panel;    /* elements from one row of the result to the next */
+    int group;        /* so many k lie together: 1, or 2, where a missing last one is 0 */
 } PackMove;
 
 static inline const void *pack_element(DType dt, const void *data, int64_t i) {
     return (const char *)data + i * (int64_t)dtype_size(dt);
 }
 
-/* out[k, c] = in[c, k] for c < channels, k < depth. */
+/* out[k, c] = in[c, k] for c < channels, k < depth; with groups out[k/group, c, k%group]. */
 void pack_move_transposed(const PackMove *m, int64_t channels, int64_t depth, void *out);
-/* out[k, c] = in[k, c] for c < channels, k < depth. */
+/* out[k, c] = in[k, c], likewise. */
 void pack_move_straight(const PackMove *m, int64_t channels, int64_t depth, void *out);
 
 #endif

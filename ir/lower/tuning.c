@@ -19,19 +19,19 @@ int *tuning_at(Tuning *t, int field) {
     return numbers[field];
 }
 
-/* A tile of r rows and c vectors keeps r*c sums in registers, beside c weights, one x and one to spare, and
- * makes r*c multiply-adds from r + c loads: the best is the one with the most multiply-adds a load. Columns
- * come in whole panels. */
-static void choose_tile(const LowerTarget *t, Tuning *out) {
+/* A tile of r rows and c vectors keeps `sums` times r*c sums in registers, beside c weights, one x and one to
+ * spare, and makes r*c multiply-adds from r + c loads: the best is the one with the most multiply-adds a
+ * load. Columns come in whole panels. */
+static void choose_tile(const LowerTarget *t, int sums, int *rows, int *columns) {
     enum { MAX_ROWS = 6, MAX_COLUMNS = 4 };
     int panel = t->panel / t->lanes;
     double best = 0;
-    for (int c = panel; c <= (panel > MAX_COLUMNS ? panel : MAX_COLUMNS); c += panel)
-        for (int r = 1; r <= MAX_ROWS && r * c + c + 2 <= t->vregs; r++) {
+    *rows = 1, *columns = panel;
+    for (int c = panel; c <= (panel > MAX_COLUMNS ? panel : MAX_COLUMNS); c *= 2)
+        for (int r = 1; r <= MAX_ROWS && sums * r * c + c + 2 <= t->vregs; r++) {
             double ratio = (double)(r * c) / (r + c);
-            if (ratio > best) best = ratio, out->tile_rows = r, out->tile_columns = c;
+            if (ratio > best) best = ratio, *rows = r, *columns = c;
         }
-    if (best == 0) out->tile_rows = 1, out->tile_columns = panel;
 }
 
 /* One row: each panel is a stream of its own for the hardware's prefetcher, which knows a few at a time. */
@@ -53,6 +53,8 @@ Tuning tuning_default(const LowerTarget *t) {
         .inner_columns = t->vregs < 32 ? 2 : 4,
         .scan_tokens = t->lanes > 16 ? t->lanes : 16,
     };
-    choose_tile(t, &out);
+    choose_tile(t, 1, &out.tile_rows, &out.tile_columns);
+    /* integers: each sum has an i32 of the block beside it */
+    choose_tile(t, 2, &out.dot_rows, &out.dot_columns);
     return out;
 }

@@ -343,9 +343,8 @@ void conv_long_lower(Lower *l, Op *op) {
     LB *b = &l->b;
     Type h = op->in[1]->type;
     Conv k = {.l = l, .b = b, .c = h.dim[0], .len = h.dim[1]};
-    DType dt;
     k.pack = pack_fft_layout(k.c, k.len, b->lanes);
-    k.w = lw_weight(l, op->in[1], PACK_FFT, &dt);
+    k.w = lw_weight(l, op->in[1], PACK_FFT, NULL);
     k.twiddles = lb_offseti(b, k.w, k.pack.twiddles);
     if (k.pack.umax) k.tree = lw_scratch(l, k.pack.umax * 2 * b->lanes * 4);
     LW_EACH (l, l->row_lo, ix) {

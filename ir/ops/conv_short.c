@@ -33,8 +33,7 @@ typedef struct Taps {
 
 static Taps taps_of(Lower *l, const Op *op) {
     Type t = op->in[1]->type;
-    DType dt;
-    return (Taps){.k = t.dim[1], .c = t.dim[0], .w = lw_weight(l, op->in[1], PACK_TRANSPOSED, &dt)};
+    return (Taps){.k = t.dim[1], .c = t.dim[0], .w = lw_weight(l, op->in[1], PACK_TRANSPOSED, NULL)};
 }
 
 /* Row j of an array [..][c] at the channels of ix: the taps or the state. */

@@ -1,5 +1,6 @@
 /* Rows of a table by index. */
 #include "../lower.h"
+#include "../lower/panel_read.h"
 #include "common.h"
 
 static void eval_embed(EvalCtx *c) {
@@ -28,7 +29,6 @@ static void access_embed(const Op *op, Form form, Access *a) {
     *a = (Access){.split = SPLIT_FLAT, .multiple = 16, .rows = true};
 }
 
-/* A tied table is also the head's matrix: then its panels serve both, and the weights exist once. */
 static bool is_also_a_matrix(const Op *embed) {
     OPS_OF (embed->parent, op) {
         if (op->def->pattern == PAT_CONTRACT && op->in[1] == embed->in[1]) return true;
@@ -36,38 +36,37 @@ static bool is_also_a_matrix(const Op *embed) {
     return false;
 }
 
-/* Row `id` out of panels [v/panel][d][panel]: elements lie `panel` apart. */
+/* Row `id` out of panels: one number at a time, as they lie apart. */
 static void lower_embed_panels(Lower *l, Op *op) {
     LB *b = &l->b;
-    DType dt;
-    int64_t panel = l->t->panel, d = op->in[1]->type.dim[1];
-    Value *table = lw_weight(l, op->in[1], PACK_PANELS, &dt), *row_of = lw_scratch(l, 4 * (d + b->lanes));
+    Storage s;
+    int64_t width = l->t->panel, d = op->in[1]->type.dim[1];
+    Value *table = lw_weight(l, op->in[1], PACK_PANELS, &s), *row_of = lw_scratch(l, 4 * (d + b->lanes));
     LW_ROWS (l, row) {
         Value *id = lb_cast(b, lw_read1(l, op->in[0], row, lb_i64(b, 0)), DT_I64), *lo, *hi;
-        Value *from = lb_add(b, lb_muli(b, lb_div(b, id, lb_i64(b, panel)), d * panel),
-                             lb_rem(b, id, lb_i64(b, panel)));
+        Value *number = lb_div(b, id, lb_i64(b, width)), *lane = lb_rem(b, id, lb_i64(b, width));
+        Value *panel = lb_offset(b, table, lb_muli(b, number, panel_bytes(s, d, width)));
         lw_range(l, d, &lo, &hi);
-        KFOR (b, i, lo, hi, 1) {
-            Value *x = lb_load(b, dt, 0, table, lb_add(b, from, lb_muli(b, i, panel)), 0);
-            lb_store(b, DT_F32, row_of, i, x, 0);
-        }
+        KFOR (b, i, lo, hi, 1) lb_store(b, DT_F32, row_of, i, panel_read1(b, s, width, panel, lane, i), 0);
         LW_EACH (l, row, ix) lw_write(l, op->out[0], &ix, lb_load(b, DT_F32, b->lanes, row_of, ix.i, ix.n));
     }
 }
 
+/* A tied table is also the head's matrix: then its panels serve both, and the weights exist once. Numbers in
+ * blocks lie in panels, too. */
 static void lower_embed(Lower *l, Op *op) {
     LB *b = &l->b;
-    DType dt;
-    if (is_also_a_matrix(op)) {
+    Storage s = lw_storage(l, op->in[1]);
+    if (s.quant || is_also_a_matrix(op)) {
         lower_embed_panels(l, op);
         return;
     }
-    Value *table = lw_weight(l, op->in[1], PACK_TABLE, &dt);
-    int64_t row_bytes = op->in[1]->type.dim[1] * (int64_t)dtype_size(dt);
+    Value *table = lw_weight(l, op->in[1], PACK_TABLE, &s);
+    int64_t row_bytes = op->in[1]->type.dim[1] * (int64_t)dtype_size(s.dt);
     LW_ROWS (l, row) {
         Value *id = lb_cast(b, lw_read1(l, op->in[0], row, lb_i64(b, 0)), DT_I64);
         Value *from = lb_offset(b, table, lb_muli(b, id, row_bytes));
-        LW_EACH (l, row, ix) lw_write(l, op->out[0], &ix, lb_load(b, dt, b->lanes, from, ix.i, ix.n));
+        LW_EACH (l, row, ix) lw_write(l, op->out[0], &ix, lb_load(b, s.dt, b->lanes, from, ix.i, ix.n));
     }
 }
 

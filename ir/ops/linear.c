@@ -3,6 +3,36 @@
 #include "common.h"
 #include "linear_experts_lower.h"
 
+/* ---- arithmetic ---- */
+
+static const AttrDef product_attrs[] = {
+    {"math", AT_STR, false, 0, "f32|bf16|int8",
+     "how inputs are rounded before they are multiplied: not at all, to bf16, or to 8 bits with a scale for "
+     "every "
+     "32; set by the pass choose-math"},
+    {0},
+};
+
+/* x[0..n) as the op's arithmetic takes it in, rounded as lower/rows.c does, in f32. */
+static const double *as_multiplied(EvalCtx *c, int weight, const double *x, int64_t n) {
+    Math math = math_of(c->op, c->op->in[weight]);
+    if (math == MATH_F32) return x;
+    double *y = arena_alloc(c->scratch, sizeof *y * (size_t)n);
+    for (int64_t i = 0; i < n; i++) {
+        uint16_t bf16;
+        dtype_store(DT_BF16, &bf16, 0, x[i]);
+        y[i] = dtype_load(DT_BF16, &bf16, 0);
+    }
+    for (int64_t at = 0; at < n && math == MATH_INT8; at += QUANT_BLOCK) {
+        int64_t end = at + QUANT_BLOCK < n ? at + QUANT_BLOCK : n;
+        float most = 0;
+        for (int64_t i = at; i < end; i++) most = fmaxf(most, fabsf((float)x[i]));
+        float inverse = most > 0 ? 127 / most : 0, scale = most / 127;
+        for (int64_t i = at; i < end; i++) y[i] = (double)nearbyintf((float)x[i] * inverse) * (double)scale;
+    }
+    return y;
+}
+
 /* ---- linear ---- */
 
 static void eval_linear(EvalCtx *c) {
@@ -10,7 +40,7 @@ static void eval_linear(EvalCtx *c) {
     int64_t n = c->in[0].rows * (i > 0 ? type_count(c->in[0].type) / i : 0);
     const double *w = c->in[1].data, *b = c->in[2].data;
     for (int64_t v = 0; v < n; v++) {
-        const double *x = c->in[0].data + v * i;
+        const double *x = as_multiplied(c, 1, c->in[0].data + v * i, i);
         for (int64_t r = 0; r < o; r++) {
             double sum = b ? b[r] : 0;
             for (int64_t k = 0; k < i; k++) sum += w[r * i + k] * x[k];
@@ -35,7 +65,7 @@ static void lower_linear(Lower *l, Op *op) {
     int64_t o = op->in[1]->type.dim[0], i = op->in[1]->type.dim[1], lead = i ? type_count(x) / i : 1;
     Matmul m = {.x = op->in[0], .K = i, .N = o, .bias = op->in[2], .out = op->out[0], .O = lead};
     Value *lo, *hi;
-    m.w = lw_weight(l, op->in[1], PACK_PANELS, &m.dt);
+    matmul_weights(l, op, op->in[1], PACK_PANELS, &m);
     lw_range(l, o, &lo, &hi);
     if (lead == 1) {
         matmul_rows(l, &m, lo, hi);
@@ -54,6 +84,7 @@ const OpDef op_linear = {
     .formula = "y_o = sum_i w_oi x_i + b_o",
     .source = "affine map",
     .sig = "x[t,*,i] w[o,i] b?[o] -> y[t,*,o]",
+    .attrs = product_attrs,
     .eval = eval_linear,
     .cost = cost_linear,
     .access = access_linear,
@@ -68,7 +99,7 @@ static void eval_blocks(EvalCtx *c) {
     const double *w = c->in[1].data, *bias = c->in[2].data;
     for (int64_t t = 0; t < c->in[0].rows; t++)
         for (int64_t b = 0; b < n; b++) {
-            const double *x = c->in[0].data + (t * n + b) * ni;
+            const double *x = as_multiplied(c, 1, c->in[0].data + (t * n + b) * ni, ni);
             for (int64_t o = 0; o < no; o++) {
                 double sum = bias ? bias[b * no + o] : 0;
                 for (int64_t i = 0; i < ni; i++) sum += x[i] * w[(b * ni + i) * no + o];
@@ -91,11 +122,11 @@ static void lower_blocks(Lower *l, Op *op) {
     LB *b = &l->b;
     const int64_t *dim = op->in[1]->type.dim;
     Matmul m = {.x = op->in[0], .K = dim[1], .N = dim[2], .bias = op->in[2], .out = op->out[0], .O = dim[0]};
-    Value *w = lw_weight(l, op->in[1], PACK_PANELS_IO, &m.dt);
-    int64_t panel = l->t->panel, columns = (m.N + panel - 1) / panel * panel;
-    int64_t block_bytes = columns * m.K * (int64_t)dtype_size(m.dt);
+    matmul_weights(l, op, op->in[1], PACK_PANELS_IO, &m);
+    Value *w = m.w;
+    int64_t width = l->t->panel, panels = (m.N + width - 1) / width;
     LW_UNITS (l, u) {
-        m.o = u, m.w = lb_offset(b, w, lb_muli(b, u, block_bytes));
+        m.o = u, m.w = lb_offset(b, w, lb_muli(b, u, panels * panel_bytes(m.storage, m.K, width)));
         matmul_rows(l, &m, lb_i64(b, 0), lb_i64(b, m.N));
     }
 }
@@ -107,6 +138,7 @@ const OpDef op_linear_blocks = {
     .formula = "y_bo = sum_i x_bi w_bio + b_bo",
     .source = "De et al. 2024, arXiv:2402.19427, sec. 2.4 and appendix A (gates of the RG-LRU)",
     .sig = "x[t,n*i] w[n,i,o] b?[n,o] -> y[t,n*o]",
+    .attrs = product_attrs,
     .eval = eval_blocks,
     .cost = cost_blocks,
     .access = access_blocks,
@@ -133,7 +165,7 @@ static void eval_experts(EvalCtx *c) {
                 c->error = "an expert index is out of range";
                 return;
             }
-            const double *x = c->in[0].data + (one_x ? t : t * k + j) * ni;
+            const double *x = as_multiplied(c, 2, c->in[0].data + (one_x ? t : t * k + j) * ni, ni);
             const double *w = c->in[2].data + (int64_t)expert * no * ni;
             for (int64_t o = 0; o < no; o++) {
                 double sum = 0;
@@ -160,6 +192,7 @@ const OpDef op_linear_experts = {
     .source = "Shazeer et al. 2017, arXiv:1701.06538, sec. 2",
     .sig = "x[t,*,i] index:i32[t,k] w[e,o,i] -> y[t,k,o]",
     .infer = infer_experts,
+    .attrs = product_attrs,
     .eval = eval_experts,
     .cost = cost_experts,
     .access = linear_experts_access,

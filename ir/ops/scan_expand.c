@@ -60,7 +60,7 @@ static Value *next(Lower *l, const Token *k, Value *n, Value *A, Value *h, Value
     return h;
 }
 
-static void one_token(Lower *l, Op *op, const Ix *ix, Value *state, Value *A, DType dt) {
+static void one_token(Lower *l, Op *op, const Ix *ix, Value *state, Value *A) {
     enum { AT_ONCE = 4 };
     LB *b = &l->b;
     int64_t nn = op->in[2]->type.dim[1], whole = nn / AT_ONCE * AT_ONCE, panel = l->t->panel;
@@ -73,7 +73,7 @@ static void one_token(Lower *l, Op *op, const Ix *ix, Value *state, Value *A, DT
             for (int i = 0; i < step; i++) {
                 Value *number = lb_addi(b, n, i), *at = lb_add(b, first, lb_muli(b, number, panel));
                 Value *h = lb_load(b, DT_F32, b->lanes, state, at, 0);
-                h = next(l, &k, number, lb_load(b, dt, b->lanes, A, at, 0), h, &y);
+                h = next(l, &k, number, lb_load(b, DT_F32, b->lanes, A, at, 0), h, &y);
                 lb_store(b, DT_F32, state, at, h, 0);
             }
             lb_set(b, sum, y);
@@ -85,14 +85,13 @@ static void one_token(Lower *l, Op *op, const Ix *ix, Value *state, Value *A, DT
 static void lower_by_rows(Lower *l, Op *op) {
     LB *b = &l->b;
     int64_t ne = op->in[2]->type.dim[0], block = panels_block(l, 2 * 4 * op->in[2]->type.dim[1]);
-    DType dt;
-    Value *A = lw_weight(l, op->in[2], PACK_PANELS, &dt), *lo, *hi;
+    Value *A = lw_weight(l, op->in[2], PACK_PANELS_F32, NULL), *lo, *hi;
     lw_range(l, ne, &lo, &hi);
     KFOR (b, from, lo, hi, block) {
         Value *to = lw_min_i64(l, hi, lb_addi(b, from, block));
         LW_ROWS (l, row) {
             Value *state = lw_state(l, op, 0, row);
-            LW_PART(l, row, from, to, ix) one_token(l, op, &ix, state, A, dt);
+            LW_PART(l, row, from, to, ix) one_token(l, op, &ix, state, A);
         }
     }
 }
@@ -103,14 +102,13 @@ static void lower_by_channels(Lower *l, Op *op) {
     LB *b = &l->b;
     int64_t ne = op->in[2]->type.dim[0], nn = op->in[2]->type.dim[1];
     Value *at[MAX_IN_REGISTERS], *A[MAX_IN_REGISTERS], *h[MAX_IN_REGISTERS], *lo, *hi;
-    DType dt;
-    Value *weights = lw_weight(l, op->in[2], PACK_PANELS, &dt), *state = lw_state(l, op, 0, l->row_lo);
+    Value *weights = lw_weight(l, op->in[2], PACK_PANELS_F32, NULL), *state = lw_state(l, op, 0, l->row_lo);
     lw_range(l, ne, &lo, &hi);
     TILES (l, t, lo, hi, ne, b->lanes, 1) {
         Value *first = panels_first(l, t.at, nn);
         for (int64_t n = 0; n < nn; n++) {
             at[n] = lb_addi(b, first, n * l->t->panel);
-            A[n] = lb_load(b, dt, b->lanes, weights, at[n], 0);
+            A[n] = lb_load(b, DT_F32, b->lanes, weights, at[n], 0);
             h[n] = lb_var(b, lb_load(b, DT_F32, b->lanes, state, at[n], 0));
         }
         LW_ROWS (l, row) {

@@ -45,7 +45,6 @@ static void access_scan_modal(const Op *op, Form form, Access *a) {
 
 typedef struct Modes {
     Value *weight[4]; /* re, im, gre, gim */
-    DType dt[4];
     Value *state[2];
 } Modes;
 
@@ -53,7 +52,7 @@ typedef struct Modes {
 static Value *one_mode(Lower *l, const Modes *m, Value *at, Value *x, Value *y) {
     LB *b = &l->b;
     Value *w[4], *s[2];
-    for (int i = 0; i < 4; i++) w[i] = lb_load(b, m->dt[i], b->lanes, m->weight[i], at, 0);
+    for (int i = 0; i < 4; i++) w[i] = lb_load(b, DT_F32, b->lanes, m->weight[i], at, 0);
     for (int i = 0; i < 2; i++) s[i] = lb_load(b, DT_F32, b->lanes, m->state[i], at, 0);
     y = lb_fma(b, w[2], s[0], y);
     y = lb_fma(b, lb_neg(b, w[3]), s[1], y);
@@ -90,7 +89,7 @@ static void lower_scan_modal(Lower *l, Op *op) {
     int64_t nc = op->in[IN_RE]->type.dim[0], block = panels_block(l, 6 * 4 * op->in[IN_RE]->type.dim[1]);
     Modes m;
     Value *lo, *hi;
-    for (int i = 0; i < 4; i++) m.weight[i] = lw_weight(l, op->in[IN_RE + i], PACK_PANELS, &m.dt[i]);
+    for (int i = 0; i < 4; i++) m.weight[i] = lw_weight(l, op->in[IN_RE + i], PACK_PANELS_F32, NULL);
     lw_range(l, nc, &lo, &hi);
     KFOR (b, from, lo, hi, block) {
         Value *to = lw_min_i64(l, hi, lb_addi(b, from, block));

@@ -41,8 +41,9 @@ static void check_convert(void) {
 
 /* Which element of the source lies at element `at` of the packed tensor of [lead, rows, cols]; -1: padding.
  */
-static int64_t origin(PackKind kind, int64_t rows, int64_t cols, int64_t at) {
+static int64_t origin(PackKind kind, int group, int64_t rows, int64_t cols, int64_t at) {
     int64_t channels = kind == PACK_PANELS ? rows : cols, depth = kind == PACK_PANELS ? cols : rows;
+    int64_t groups = (depth + group - 1) / group, padded_depth = groups * group;
     int64_t padded = (channels + PANEL - 1) / PANEL * PANEL;
     switch (kind) {
     case PACK_ROWS:
@@ -53,16 +54,18 @@ static int64_t origin(PackKind kind, int64_t rows, int64_t cols, int64_t at) {
         return matrix * rows * cols + in % rows * cols + in / rows;
     }
     default: {
-        int64_t matrix = at / (padded * depth), in = at % (padded * depth);
-        int64_t channel = in / (PANEL * depth) * PANEL + in % PANEL, k = in / PANEL % depth;
-        if (channel >= channels) return -1;
+        int64_t matrix = at / (padded * padded_depth), in = at % (padded * padded_depth);
+        int64_t panel = in / (PANEL * padded_depth), within = in % (PANEL * padded_depth);
+        int64_t channel = panel * PANEL + within / group % PANEL;
+        int64_t k = within / (group * PANEL) * group + within % group;
+        if (channel >= channels || k >= depth) return -1;
         return matrix * rows * cols + (kind == PACK_PANELS ? channel * cols + k : k * cols + channel);
     }
     }
 }
 
 /* All pieces, cut into runs of `run`, the last run first. */
-static void pack_in_runs(PackKind kind, const PackSource *s, DType dt, const LowerTarget *t, int64_t run,
+static void pack_in_runs(PackKind kind, const PackSource *s, Storage dt, const LowerTarget *t, int64_t run,
                          char *out) {
     int64_t n = pack_pieces(kind, s->type, t), each = n ? pack_bytes(kind, s->type, dt, t) / n : 0;
     for (int64_t at = (n - 1) / run * run; at >= 0; at -= run)
@@ -72,16 +75,18 @@ static void pack_in_runs(PackKind kind, const PackSource *s, DType dt, const Low
 static void check_layout(PackKind kind, Type type, DType from, DType to) {
     static char in[MOST * 8], out[MOST * 8], again[MOST * 8];
     LowerTarget t = {.panel = PANEL, .lanes = LANES};
-    PackSource s = {type, from, in + 2}; /* tensors in files need not be aligned */
-    int64_t n = type_count(type), bytes = pack_bytes(kind, type, to, &t),
+    PackSource s = {.type = type, .dt = from, .data = in + 2}; /* tensors in files need not be aligned */
+    Storage stored = {to, NULL};
+    int group = kind == PACK_PANELS || kind == PACK_PANELS_IO ? panel_group(stored) : 1;
+    int64_t n = type_count(type), bytes = pack_bytes(kind, type, stored, &t),
             count = bytes / (int64_t)dtype_size(to);
     int64_t rows = type.rank > 1 ? type.dim[type.rank - 2] : 1,
             cols = type.rank ? type.dim[type.rank - 1] : 1;
     for (int64_t i = 0; i < n; i++) dtype_store(from, in + 2, i, number());
-    pack_write(kind, &s, to, &t, 0, pack_pieces(kind, type, &t), out);
+    pack_write(kind, &s, stored, &t, 0, pack_pieces(kind, type, &t), out);
     bool right = true;
     for (int64_t at = 0; at < count; at++) {
-        int64_t i = origin(kind, rows, cols, at);
+        int64_t i = origin(kind, group, rows, cols, at);
         char want[8];
         dtype_store(to, want, 0, i < 0 ? 0 : dtype_load(from, in + 2, i));
         right &= !memcmp(want, out + at * (int64_t)dtype_size(to), dtype_size(to));
@@ -89,7 +94,7 @@ static void check_layout(PackKind kind, Type type, DType from, DType to) {
     CHECK(right);
     for (int64_t run = 1; run < 8; run += 3) {
         memset(again, 1, (size_t)bytes);
-        pack_in_runs(kind, &s, to, &t, run, again);
+        pack_in_runs(kind, &s, stored, &t, run, again);
         CHECK(!memcmp(out, again, (size_t)bytes));
     }
 }

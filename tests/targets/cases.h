@@ -238,9 +238,11 @@ static void case_dots(CaseArgs *c) {
                    lb_i32(b, 0x7f80ff01)));
     Value *mask = lb_i32(b, (int32_t)0xbfffbfff); /* exponents below 128: no infinity, no NaN */
     for (int k = 0; k < 3; k++) {
-        Value *x = lb_and(b, get_as(c, DT_I32, 0, k, 0), mask), *y = lb_and(b, get_as(c, DT_I32, 1, k, 0), mask);
+        Value *x = lb_and(b, get_as(c, DT_I32, 0, k, 0), mask),
+              *y = lb_and(b, get_as(c, DT_I32, 1, k, 0), mask);
         put(c, lb_dot2(b, lb_bits(b, lb_and(b, get_as(c, DT_I32, 1, k + 1, 0), mask), DT_F32), x, y));
-        put(c, lb_dot2(b, lb_f32(b, 0), lb_or(b, x, lb_i32(b, 0x3f803f80)), lb_and(b, y, lb_i32(b, 0x00ff3fff))));
+        put(c, lb_dot2(b, lb_f32(b, 0), lb_or(b, x, lb_i32(b, 0x3f803f80)),
+                       lb_and(b, y, lb_i32(b, 0x00ff3fff))));
     }
 }
 

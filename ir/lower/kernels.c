@@ -1,0 +1,312 @@
+/* See kernels.h. */
+#include "kernels.h"
+
+#include <string.h>
+
+enum { MAX_ROWS = 8, MAX_VECTORS = 64 };
+
+static const char *const MATHS[] = {"f32", "bf16", "int8"};
+
+bool math_parse(const char *text, Math *out) {
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(text, MATHS[i])) return *out = (Math)i, true;
+    return false;
+}
+
+const char *math_name(Math m) {
+    return MATHS[m];
+}
+
+Math math_of(const Op *op, const Value *w) {
+    Math math = MATH_F32;
+    Storage s;
+    const Op *leaf = w->def;
+    while (leaf && leaf->def == OP_TABLE[OP_reshape]) leaf = leaf->in[0]->def;
+    if (!leaf || !math_parse(attr_str(op, "math", "f32"), &math)) return MATH_F32;
+    if (!storage_parse(attr_str(leaf, "storage", "f32"), &s)) return MATH_F32;
+    bool fits = math == MATH_INT8 ? s.quant != NULL : math == MATH_BF16 && !s.quant && s.dt == DT_BF16;
+    return fits ? math : MATH_F32;
+}
+
+/* A kernel that is being written. Vectors are numbered through all panels of the tile. */
+typedef struct Kernel {
+    LB b;
+    const LowerTarget *t;
+    KernelSpec s;
+    int vectors; /* of a panel */
+    Value *x, *scales, *x_stride, *w, *w_stride, *groups, *sums, *more;
+    Value *xp[MAX_ROWS], *sp[MAX_ROWS], *wp[MAX_VECTORS];
+    Value *acc[MAX_ROWS * MAX_VECTORS]; /* variables */
+} Kernel;
+
+static int columns(const Kernel *k) {
+    return k->s.panels * k->vectors;
+}
+
+/* Byte i of panel p's group `at` (its offset), as a vector of dt. */
+static Value *load_weights(Kernel *k, DType dt, int c, Value *at, int64_t i) {
+    LB *b = &k->b;
+    int64_t within = c % k->vectors * b->lanes * (int64_t)dtype_size(dt);
+    Value *p = lb_offset(b, k->wp[c / k->vectors], lb_addi(b, at, i + within));
+    return lb_load(b, dt, b->lanes, p, lb_i64(b, 0), 0);
+}
+
+/* ---- codes ---- */
+
+static Value *mask(LB *b, Value *x, int bits) {
+    return lb_and(b, x, lb_i32(b, (1 << bits) - 1));
+}
+
+/* Four codes of inputs 4g .. 4g+3 of a block, packed: vector c. `at`: offset of the block; g is known. */
+static Value *codes(Kernel *k, int c, Value *at, int g) {
+    LB *b = &k->b;
+    const QuantFormat *f = k->s.w.quant;
+    int64_t row = 4 * k->t->panel;
+    if (f->bits == 8) return load_weights(k, DT_I32, c, at, g * row);
+    Value *x = load_weights(k, DT_I32, c, at, g % 4 * row);
+    if (g >= 4) x = lb_shr(b, x, lb_i32(b, 4));
+    x = lb_and(b, x, lb_i32(b, 0x0f0f0f0f));
+    if (f->bits == 4) return x;
+    Value *up = load_weights(k, DT_I32, c, at, (4 + g / 4) * row);
+    int shift = 4 - 2 * (g % 4);
+    if (shift > 0) up = lb_shl(b, up, lb_i32(b, shift));
+    if (shift < 0) up = lb_shr(b, up, lb_i32(b, -shift));
+    return lb_or(b, x, lb_and(b, up, lb_i32(b, 0x30303030)));
+}
+
+static Value *scale(Kernel *k, int c, Value *at) {
+    int64_t end = panel_group_bytes(k->s.w, k->t->panel) - 2 * k->t->panel;
+    return load_weights(k, DT_F16, c, at, end);
+}
+
+/* ---- one group of inputs ---- */
+
+typedef struct Vectors {
+    Value *v[MAX_VECTORS];
+} Vectors;
+
+/* acc += x[r][i] * w, i: the number of an f32 input */
+static void multiply(Kernel *k, const Vectors *w, Value *i) {
+    LB *b = &k->b;
+    for (int r = 0; r < k->s.rows; r++) {
+        Value *x = lb_splat(b, lb_load(b, DT_F32, 0, k->xp[r], i, 0));
+        for (int c = 0; c < columns(k); c++) {
+            Value *acc = k->acc[r * columns(k) + c];
+            lb_set(b, acc, lb_fma(b, x, w->v[c], lb_get(b, acc)));
+        }
+    }
+}
+
+/* What is done with vectors of weights in f32: products, or storing them. */
+typedef void Use(Kernel *k, const Vectors *w, Value *input);
+
+static void plain_group(Kernel *k, Value *group, Value *at, Use *use) {
+    Vectors w;
+    for (int c = 0; c < columns(k); c++) w.v[c] = load_weights(k, k->s.w.dt, c, at, 0);
+    use(k, &w, group);
+}
+
+static void bf16_group(Kernel *k, Value *group, Value *at, Use *use) {
+    LB *b = &k->b;
+    Vectors pair, w;
+    Value *i = lb_muli(b, group, 2);
+    for (int c = 0; c < columns(k); c++) pair.v[c] = load_weights(k, DT_I32, c, at, 0);
+    for (int c = 0; c < columns(k); c++) w.v[c] = lb_bits(b, lb_shl(b, pair.v[c], lb_i32(b, 16)), DT_F32);
+    use(k, &w, i);
+    for (int c = 0; c < columns(k); c++)
+        w.v[c] = lb_bits(b, lb_and(b, pair.v[c], lb_i32(b, (int32_t)0xffff0000)), DT_F32);
+    use(k, &w, lb_addi(b, i, 1));
+}
+
+/* (code - zero) * scale as code * scale - zero * scale: all of it exact. */
+static void quantised_group(Kernel *k, Value *group, Value *at, Use *use) {
+    LB *b = &k->b;
+    Vectors d, low, four, w;
+    for (int c = 0; c < columns(k); c++) {
+        d.v[c] = scale(k, c, at);
+        low.v[c] = lb_mul(b, d.v[c], lb_f32(b, -k->s.w.quant->zero));
+    }
+    for (int g = 0; g < QUANT_BLOCK / 4; g++) {
+        for (int c = 0; c < columns(k); c++) four.v[c] = codes(k, c, at, g);
+        for (int j = 0; j < 4; j++) {
+            for (int c = 0; c < columns(k); c++) {
+                Value *u = j ? lb_shr(b, four.v[c], lb_i32(b, 8 * j)) : four.v[c];
+                if (j < 3) u = mask(b, u, 8);
+                w.v[c] = lb_fma(b, lb_cast(b, u, DT_F32), d.v[c], low.v[c]);
+            }
+            use(k, &w, lb_addi(b, lb_muli(b, group, QUANT_BLOCK), 4 * g + j));
+        }
+    }
+}
+
+static void f32_group(Kernel *k, Value *group, Value *at, Use *use) {
+    if (k->s.w.quant)
+        quantised_group(k, group, at, use);
+    else if (panel_group(k->s.w) == 2)
+        bf16_group(k, group, at, use);
+    else
+        plain_group(k, group, at, use);
+}
+
+static void bf16_dots(Kernel *k, Value *group, Value *at) {
+    LB *b = &k->b;
+    Vectors w;
+    for (int c = 0; c < columns(k); c++) w.v[c] = load_weights(k, DT_I32, c, at, 0);
+    for (int r = 0; r < k->s.rows; r++) {
+        Value *x = lb_splat(b, lb_load(b, DT_I32, 0, k->xp[r], group, 0));
+        for (int c = 0; c < columns(k); c++) {
+            Value *acc = k->acc[r * columns(k) + c];
+            lb_set(b, acc, lb_dot2(b, lb_get(b, acc), w.v[c], x));
+        }
+    }
+}
+
+/* Sums of a block in integers, from -zero * sum(x) on: so codes count as code - zero. */
+static void int8_dots(Kernel *k, Value *group, Value *at) {
+    LB *b = &k->b;
+    int cols = columns(k);
+    Value *sum[MAX_ROWS * MAX_VECTORS];
+    for (int r = 0; r < k->s.rows; r++) {
+        Value *first = lb_splat(b, lb_load(b, DT_I32, 0, k->sp[r], lb_addi(b, lb_muli(b, group, 2), 1), 0));
+        for (int c = 0; c < cols; c++) sum[r * cols + c] = first;
+    }
+    for (int g = 0; g < QUANT_BLOCK / 4; g++) {
+        Vectors w;
+        for (int c = 0; c < cols; c++) w.v[c] = codes(k, c, at, g);
+        for (int r = 0; r < k->s.rows; r++) {
+            Value *i = lb_addi(b, lb_muli(b, group, QUANT_BLOCK / 4), g);
+            Value *x = lb_splat(b, lb_load(b, DT_I32, 0, k->xp[r], i, 0));
+            for (int c = 0; c < cols; c++) sum[r * cols + c] = lb_dot4(b, sum[r * cols + c], w.v[c], x);
+        }
+    }
+    for (int c = 0; c < cols; c++) {
+        Value *d = scale(k, c, at);
+        for (int r = 0; r < k->s.rows; r++) {
+            Value *dx = lb_splat(b, lb_load(b, DT_F32, 0, k->sp[r], lb_muli(b, group, 2), 0));
+            Value *y = lb_mul(b, lb_cast(b, sum[r * cols + c], DT_F32), d), *acc = k->acc[r * cols + c];
+            lb_set(b, acc, lb_fma(b, y, dx, lb_get(b, acc)));
+        }
+    }
+}
+
+/* ---- the loop over groups ---- */
+
+static void ask_ahead(Kernel *k, Value *at, int64_t bytes) {
+    LB *b = &k->b;
+    int64_t ahead = k->t->tuning.prefetch_bytes;
+    if (!k->s.streams || !ahead || k->t->warp) return;
+    for (int p = 0; p < k->s.panels; p++)
+        for (int64_t line = 0; line < bytes; line += 64)
+            lb_prefetch(b, lb_offseti(b, k->wp[p], ahead + line), at, DT_U8);
+}
+
+static void one_group(Kernel *k, Value *group, Value *at) {
+    if (k->s.math == MATH_INT8)
+        int8_dots(k, group, at);
+    else if (k->s.math == MATH_BF16)
+        bf16_dots(k, group, at);
+    else
+        f32_group(k, group, at, multiply);
+}
+
+/* Groups in a turn of the loop. */
+static int unroll_of(const Kernel *k) {
+    int64_t bytes = panel_group_bytes(k->s.w, k->t->panel);
+    if (k->s.w.quant) return 1;
+    int n = k->s.streams ? (int)(k->t->tuning.stream_bytes / bytes)
+                         : k->t->tuning.tile_unroll / panel_group(k->s.w);
+    return n < 1 ? 1 : n;
+}
+
+static void all_groups(Kernel *k) {
+    LB *b = &k->b;
+    int n = unroll_of(k);
+    int64_t bytes = panel_group_bytes(k->s.w, k->t->panel);
+    Value *main = n > 1 ? lb_mul(b, lb_div(b, k->groups, lb_i64(b, n)), lb_i64(b, n)) : k->groups;
+    KFOR (b, g, lb_i64(b, 0), main, n) {
+        Value *at = lb_muli(b, g, bytes);
+        ask_ahead(k, at, n * bytes);
+        for (int u = 0; u < n; u++) one_group(k, lb_addi(b, g, u), lb_addi(b, at, u * bytes));
+    }
+    if (n == 1) return;
+    KFOR (b, g, main, k->groups, 1) one_group(k, g, lb_muli(b, g, bytes));
+}
+
+/* ---- functions ---- */
+
+static Kernel kernel_begin(Lower *l, KernelSpec s, const char *name) {
+    Kernel k = {.t = l->t, .s = s, .vectors = l->t->panel / l->t->lanes};
+    Func *f = ir_func_new(l->b.f->module, name, LEVEL_LOOP);
+    attr_set(l->arena, &f->attrs, (Attr){.name = "helper", .kind = AT_BOOL, .i = 1});
+    k.b = lb_new(f, l->t->lanes);
+    k.b.loc = l->b.loc;
+    return k;
+}
+
+static Value *stepped(LB *b, Value *p, Value *stride, int n) {
+    return n ? lb_offset(b, p, lb_muli(b, stride, n)) : p;
+}
+
+static void open_pointers(Kernel *k) {
+    LB *b = &k->b;
+    Func *f = b->f;
+    Type i64 = type_scalar(DT_I64, 0);
+    k->x = ir_param_add(f, "x", type_ptr()), k->scales = ir_param_add(f, "scales", type_ptr());
+    k->x_stride = ir_param_add(f, "x_stride", i64);
+    k->w = ir_param_add(f, "w", type_ptr()), k->w_stride = ir_param_add(f, "w_stride", i64);
+    k->groups = ir_param_add(f, "groups", i64);
+    k->sums = ir_param_add(f, "sums", type_ptr()), k->more = ir_param_add(f, "more", i64);
+    for (int r = 0; r < k->s.rows; r++) {
+        k->xp[r] = stepped(b, k->x, k->x_stride, r);
+        k->sp[r] = stepped(b, k->scales, k->x_stride, r);
+    }
+    for (int p = 0; p < k->s.panels; p++) k->wp[p] = stepped(b, k->w, k->w_stride, p);
+}
+
+const char *kernel_of(Lower *l, KernelSpec s) {
+    const char *name = arena_printf(l->arena, "product_%s_%s_%dx%d%s", storage_name(s.w), math_name(s.math),
+                                    s.rows, s.panels, s.streams ? "_streams" : "");
+    if (ir_func_find(l->b.f->module, name)) return name;
+    Kernel k = kernel_begin(l, s, name);
+    LB *b = &k.b;
+    open_pointers(&k);
+    int n = s.rows * columns(&k);
+    if (s.rows > MAX_ROWS || columns(&k) > MAX_VECTORS) BTC_BUG("kernel %s is too large", name);
+    for (int i = 0; i < n; i++) k.acc[i] = lb_var(b, lb_splat(b, lb_f32(b, 0)));
+    lb_if_begin(b, lb_cmp(b, "ne", k.more, lb_i64(b, 0)));
+    for (int i = 0; i < n; i++)
+        lb_set(b, k.acc[i], lb_load(b, DT_F32, b->lanes, k.sums, lb_i64(b, (int64_t)i * b->lanes), 0));
+    lb_if_end(b);
+    all_groups(&k);
+    for (int i = 0; i < n; i++)
+        lb_store(b, DT_F32, k.sums, lb_i64(b, (int64_t)i * b->lanes), lb_get(b, k.acc[i]), 0);
+    return name;
+}
+
+static void store_input(Kernel *k, const Vectors *w, Value *input) {
+    LB *b = &k->b;
+    Value *at = lb_muli(b, input, k->t->panel);
+    for (int c = 0; c < columns(k); c++)
+        lb_store(b, DT_F32, k->sums, lb_addi(b, at, (int64_t)c * b->lanes), w->v[c], 0);
+}
+
+const char *kernel_unpack(Lower *l, Storage w) {
+    const char *name = arena_printf(l->arena, "unpack_%s", storage_name(w));
+    if (ir_func_find(l->b.f->module, name)) return name;
+    Kernel k = kernel_begin(l, (KernelSpec){.w = w, .rows = 1, .panels = 1}, name);
+    LB *b = &k.b;
+    k.wp[0] = ir_param_add(b->f, "w", type_ptr());
+    k.groups = ir_param_add(b->f, "groups", type_scalar(DT_I64, 0));
+    k.sums = ir_param_add(b->f, "out", type_ptr());
+    KFOR (b, g, lb_i64(b, 0), k.groups, 1)
+        f32_group(&k, g, lb_muli(b, g, panel_group_bytes(w, l->t->panel)), store_input);
+    return name;
+}
+
+KernelSpec kernel_tile(const Lower *l, Storage w, Math math) {
+    const Tuning *u = &l->t->tuning;
+    int v = l->t->panel / l->t->lanes;
+    bool ints = math == MATH_INT8;
+    int rows = ints ? u->dot_rows : u->tile_rows, cols = ints ? u->dot_columns : u->tile_columns;
+    return (KernelSpec){.w = w, .math = math, .rows = rows, .panels = cols < v ? 1 : cols / v};
+}

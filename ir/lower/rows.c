@@ -1,0 +1,118 @@
+/* See rows.h. A block of x is quantised as bytes round(x * 127 / max|x|) with the scale max|x| / 127; the sum
+ * of its bytes, times minus the zero of the weights' codes, is kept beside it: where a kernel's integer sum
+ * begins. */
+#include "rows.h"
+
+Value *rows_entry(Lower *l, const Matmul *m, Value *r) {
+    LB *b = &l->b;
+    return lb_cast(b, lb_load(b, DT_I32, 0, m->list, lb_add(b, m->first, r), 0), DT_I64);
+}
+
+/* The K numbers of row r as they lie in memory. */
+static Value *source(Lower *l, const Matmul *m, Value *r) {
+    LB *b = &l->b;
+    Value *row, *o = m->o;
+    if (m->list) {
+        Value *entry = rows_entry(l, m, r);
+        row = lb_div(b, entry, lb_i64(b, m->O)), o = lb_rem(b, entry, lb_i64(b, m->O));
+    } else {
+        row = lb_add(b, l->row_lo, r);
+    }
+    Value *p = lw_row_ptr(l, m->x, row);
+    return o && !m->one_x ? lb_offset(b, p, lb_muli(b, o, 4 * m->K)) : p;
+}
+
+/* Numbers [i, i + lanes) of K, zeros behind the end. */
+static Value *numbers(Lower *l, const Matmul *m, Value *from, int64_t i) {
+    LB *b = &l->b;
+    int64_t left = m->K - i;
+    if (left <= 0) return lw_zero(l);
+    return lb_load(b, DT_F32, b->lanes, from, lb_i64(b, i), left < b->lanes ? (int)left : 0);
+}
+
+/* The same as dt: whole vectors in a loop, then the masked rest and zeros up to `padded`. */
+static void copy_row(Lower *l, const Matmul *m, Value *from, Value *to, DType dt, int64_t padded) {
+    LB *b = &l->b;
+    int64_t full = m->K / b->lanes * b->lanes;
+    KFOR (b, i, lb_i64(b, 0), lb_i64(b, full), b->lanes)
+        lb_store(b, dt, to, i, lb_load(b, DT_F32, b->lanes, from, i, 0), 0);
+    for (int64_t i = full; i < padded; i += b->lanes) {
+        int64_t n = padded - i < b->lanes ? padded - i : 0;
+        lb_store(b, dt, to, lb_i64(b, i), numbers(l, m, from, i), (int)n);
+    }
+}
+
+/* One block whose vectors are v[0..n). */
+static void quantise(Lower *l, const Matmul *m, Value **v, int n, Value *bytes, Value *scales) {
+    LB *b = &l->b;
+    Value *most = lb_abs(b, v[0]);
+    for (int i = 1; i < n; i++) most = lb_max(b, most, lb_abs(b, v[i]));
+    most = lb_reduce(b, "max", most);
+    Value *some = lb_cmp(b, "gt", most, lb_f32(b, 0)), *steps = lb_f32(b, 127);
+    Value *inverse = lb_select(b, some, lb_div(b, steps, most), lb_f32(b, 0)), *sum = NULL;
+    for (int i = 0; i < n; i++) {
+        Value *q = lb_cast(b, lb_round(b, lb_mul(b, v[i], inverse)), DT_I32);
+        lb_store(b, DT_I8, bytes, lb_i64(b, (int64_t)i * b->lanes), q,
+                 QUANT_BLOCK < b->lanes ? QUANT_BLOCK : 0);
+        sum = sum ? lb_add(b, sum, q) : q;
+    }
+    lb_store(b, DT_F32, scales, lb_i64(b, 0), lb_div(b, most, steps), 0);
+    Value *begin = lb_mul(b, lb_reduce(b, "add", sum), lb_i32(b, -m->storage.quant->zero));
+    lb_store(b, DT_I32, scales, lb_i64(b, 1), begin, 0);
+}
+
+static void quantise_row(Lower *l, const Matmul *m, Value *from, Value *to, Value *scales) {
+    LB *b = &l->b;
+    Value *v[QUANT_BLOCK];
+    int64_t whole = m->K / QUANT_BLOCK;
+    int n = b->lanes < QUANT_BLOCK ? QUANT_BLOCK / b->lanes : 1;
+    KFOR (b, g, lb_i64(b, 0), lb_i64(b, whole), 1) {
+        Value *first = lb_muli(b, g, QUANT_BLOCK);
+        for (int i = 0; i < n; i++)
+            v[i] = lb_load(b, DT_F32, b->lanes, from, lb_addi(b, first, (int64_t)i * b->lanes), 0);
+        quantise(l, m, v, n, lb_offset(b, to, first), lb_offset(b, scales, lb_muli(b, g, 8)));
+    }
+    if (m->K % QUANT_BLOCK == 0) return;
+    for (int i = 0; i < n; i++) v[i] = numbers(l, m, from, whole * QUANT_BLOCK + (int64_t)i * b->lanes);
+    quantise(l, m, v, n, lb_offseti(b, to, whole * QUANT_BLOCK), lb_offseti(b, scales, whole * 8));
+}
+
+static int64_t round_up(int64_t x, int64_t to) {
+    return (x + to - 1) / to * to;
+}
+
+XRows rows_prepare(Lower *l, const Matmul *m, Value *rows, int64_t most) {
+    LB *b = &l->b;
+    int64_t group = panel_group(m->storage), padded = round_up(m->K, group);
+    if (m->math == MATH_F32 && !m->list && padded == m->K)
+        return (XRows){source(l, m, lb_i64(b, 0)), lb_i64(b, 4 * lw_row_stride(l, m->x)), 4 * group, 0};
+    bool ints = m->math == MATH_INT8;
+    DType dt = ints ? DT_I8 : m->math == MATH_BF16 ? DT_BF16 : DT_F32;
+    int64_t numbers = padded * (int64_t)dtype_size(dt),
+            bytes = numbers + (ints ? padded / QUANT_BLOCK * 8 : 0);
+    bytes = round_up(bytes, 64);
+    XRows x = {lw_scratch(l, most * bytes), lb_i64(b, bytes), group * (int64_t)dtype_size(dt),
+               ints ? numbers : 0};
+    KFOR (b, r, lb_i64(b, 0), rows, 1) {
+        Value *to = lb_offset(b, x.p, lb_muli(b, r, bytes)), *from = source(l, m, r);
+        if (ints)
+            quantise_row(l, m, from, to, lb_offseti(b, to, x.scales));
+        else
+            copy_row(l, m, from, to, dt, padded);
+    }
+    return x;
+}
+
+static Value *row_at(Lower *l, const XRows *x, Value *r) {
+    return lb_offset(&l->b, x->p, lb_mul(&l->b, r, x->stride));
+}
+
+Value *rows_at(Lower *l, const XRows *x, Value *r, Value *from) {
+    return lb_offset(&l->b, row_at(l, x, r), lb_muli(&l->b, from, x->group));
+}
+
+Value *rows_scales(Lower *l, const XRows *x, Value *r, Value *from) {
+    LB *b = &l->b;
+    if (!x->scales) return x->p;
+    return lb_offseti(b, lb_offset(b, row_at(l, x, r), lb_muli(b, from, 8)), x->scales);
+}
