@@ -114,7 +114,8 @@ static bool write_item(Packer *p, OutFile *o, const PackItem *it, const char *pr
     bool ok = derived ? derived_source(p, it->leaf, prefix, &s) : weight_source(p, it->leaf, prefix, &s);
     if (ok) {
         void *out = xmalloc((size_t)it->bytes);
-        pack_write(it->kind, &s.src, it->storage, p->target, 0, pack_pieces(it->kind, s.src.type, p->target), out);
+        pack_write(it->kind, &s.src, it->storage, p->target, 0, pack_pieces(it->kind, s.src.type, p->target),
+                   out);
         ok = out_write(o, out, (size_t)it->bytes);
         free(out);
     }

@@ -49,7 +49,7 @@ LB_BINARY(X)
 #define X(name) Value *lb_##name(LB *b, Value *x);
 LB_UNARY(X)
 #undef X
-Value *lb_fma(LB *b, Value *x, Value *y, Value *z);         /* x*y + z */
+Value *lb_fma(LB *b, Value *x, Value *y, Value *z); /* x*y + z */
 /* Dot products of packed pieces of an i32: acc i32, x four unsigned and y four signed bytes; acc f32, x and y
  * two bf16 each (the target must have `bf16_dots`, or it is slow). */
 Value *lb_dot4(LB *b, Value *acc, Value *x, Value *y);
