@@ -179,7 +179,8 @@ bool compile_artifact(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
     if (o->emit && !strcmp(o->emit, "description"))
         return write_text(d, m->arena, o->output, m->description, m->description_size);
     if (!compile_lower(d, m, o, c)) return false;
-    if (o->passes.stop_after) return true;
+    if (o->passes.stop_after && (!o->emit || strcmp(o->emit, "ir")))
+        return diag_error(d, (Loc){0}, "--stop-after: there is only IR in the middle; add --emit=ir");
     if (o->emit) return emit_text(d, m, o, c);
     if (!c->target.target->elf_machine)
         return diag_error(

@@ -37,14 +37,14 @@ bool verify_greedy(Diag *d, Arena *a, const char *path, const VerifyOptions *o, 
 /* ---- comparing ---- */
 
 Difference tensor_difference(const RawTensor *got, const RawTensor *want) {
-    Difference r = {.max_error = INFINITY};
+    Difference r = {.max_error = INFINITY, .other_shape = true};
     int64_t cols = want->rank ? want->dim[want->rank - 1] : 1,
             rows = cols ? raw_tensor_count(want) / cols : 0;
     int64_t got_cols = got->rank ? got->dim[got->rank - 1] : 1;
     if (got->rank != want->rank || got_cols < cols) return r;
     for (int i = 0; i + 1 < want->rank; i++)
         if (got->dim[i] != want->dim[i]) return r;
-    r.max_error = 0;
+    r.max_error = 0, r.other_shape = false;
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < cols; j++) {
             double w = dtype_load(want->dt, want->data, i * cols + j);

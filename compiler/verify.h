@@ -33,7 +33,8 @@ bool verify_greedy(Diag *d, Arena *a, const char *path, const VerifyOptions *o, 
  * a longer last axis (a filter's taps beyond the ones that were kept). */
 typedef struct Difference {
     double max_error, max_value;
-    int64_t at;
+    int64_t at;       /* of the largest */
+    bool other_shape; /* then nothing was compared */
 } Difference;
 Difference tensor_difference(const RawTensor *got, const RawTensor *want);
 

@@ -5,7 +5,7 @@
 set -eu
 
 build=(cmake ninja-build gcc libc6-dev llvm-19-dev lld-19 libcjson-dev libgomp1 zlib1g-dev libzstd-dev)
-tests=(python3 clang-19 libclang-rt-19-dev clang-format-14
+tests=(python3 python3-jsonschema clang-19 libclang-rt-19-dev clang-format-14
        qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 
 wanted=("${build[@]}")

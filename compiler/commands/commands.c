@@ -112,7 +112,8 @@ int shared_options(Args *a, Option *out) {
         {"batch", "N", "most sequences in one step (default 16)", &a->compile.max_batch, OPT_INT, 1},
         {"print-after", "PASS", "print the IR after a pass, or after all", &a->compile.passes.print_after,
          OPT_STR, 0},
-        {"stop-after", "PASS", "stop behind a pass", &a->compile.passes.stop_after, OPT_STR, 0},
+        {"stop-after", "PASS", "stop behind a pass (with --emit=ir)", &a->compile.passes.stop_after, OPT_STR,
+         0},
         {"time-passes", NULL, "print the time of every pass", &a->compile.passes.time, OPT_ON, 0},
     };
     int n = sizeof rows / sizeof *rows;

@@ -9,7 +9,11 @@ static const char USAGE[] =
     "btc MODEL -o OUTPUT [options]: compiles a model\n"
     "\n"
     "  MODEL   a description (.json), a Hugging Face folder, or a weights file (.safetensors, .pth)\n"
-    "  OUTPUT  x.so: shared library   x.a, x.o: to link yourself   x.h: the C header   x: a program\n";
+    "  OUTPUT  x.so: shared library   x.a, x.o: to link yourself   x.h: the C header   x: a program\n"
+    "\n"
+    "  btc mamba/ -o mamba.so --cpu=x86-64-v3            for any CPU with AVX2\n"
+    "  btc mamba/ -o mamba --target=aarch64-linux-gnu    a program for 64-bit ARM\n"
+    "  btc mamba/ --emit=ir --stop-after=hoist-constants the IR in the middle of the pipeline\n";
 
 static const char *const EMITS[] = {"description", "ir", "stages", "loops", "llvm", "asm"};
 

@@ -13,7 +13,10 @@ static const char USAGE[] =
     "  MODEL   a description (.json), a Hugging Face folder, or a weights file (.safetensors, .pth)\n"
     "\n"
     "  Speed is estimated as the smaller of bandwidth / bytes and peak / flops. Without --bandwidth and\n"
-    "  --peak, 20 GB/s and 64 GFLOP/s for each thread are assumed.\n";
+    "  --peak, 20 GB/s and 64 GFLOP/s for each thread are assumed.\n"
+    "\n"
+    "  btc report mamba/ --threads=4 --bandwidth=60 --peak=800\n"
+    "  btc report mamba/ --cpu=x86-64-v3 --past=1000 --json -o mamba-report.json\n";
 
 static const double BANDWIDTH_PER_THREAD = 20e9, PEAK_PER_THREAD = 64e9;
 

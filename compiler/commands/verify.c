@@ -3,10 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "../verify.h"
 #include "commands.h"
+#include "desc/json.h"
 
 static const char USAGE[] =
     "btc verify MODEL [--input=IDS.safetensors] [--expect=EXPECTED.safetensors] [options]\n"
@@ -31,26 +30,34 @@ typedef struct Run {
     Arena *arena;
     VerifyOptions o;
     const char *path;
-    const char *tolerance; /* a number, a case.json, or NULL */
-    cJSON *tolerances;
+    double tolerance;  /* 0: by the size of the values */
+    cJSON *tolerances; /* for each tensor, or NULL */
     int bad;
 } Run;
 
 static double tolerance_of(const Run *r, const char *name, double max_value) {
     const cJSON *t = cJSON_GetObjectItemCaseSensitive(r->tolerances, name);
     if (cJSON_IsNumber(t)) return t->valuedouble;
-    if (r->tolerance && !r->tolerances) return atof(r->tolerance);
-    return 1e-4 * fmax(max_value, 1);
+    return r->tolerance > 0 ? r->tolerance : 1e-4 * fmax(max_value, 1);
 }
 
-static bool read_tolerances(Run *r) {
-    if (!r->tolerance || !strstr(r->tolerance, ".json")) return true;
-    char *text = file_read_text(r->d, r->arena, r->tolerance, NULL);
-    cJSON *root = text ? cJSON_Parse(text) : NULL;
-    if (text && !root) return diag_error(r->d, (Loc){.file = r->tolerance}, "is not JSON");
-    r->tolerances = cJSON_DetachItemFromObjectCaseSensitive(root, "tolerance");
-    cJSON_Delete(root);
-    return text != NULL;
+/* A number, or a JSON file. */
+static bool read_tolerances(Run *r, const char *option) {
+    char *end = NULL;
+    r->tolerance = option ? strtod(option, &end) : 0;
+    if (!option || (*option && !*end && r->tolerance > 0 && isfinite(r->tolerance))) return true;
+    r->tolerance = 0;
+    if (!file_exists(option))
+        return diag_error(r->d, (Loc){0}, "--tolerance=%s: must be a positive number or a JSON file", option);
+    Json json;
+    size_t size;
+    const char *text = file_read_text(r->d, r->arena, option, &size);
+    if (!text || !json_parse(r->d, r->arena, option, text, size, 0, &json)) return false;
+    const cJSON *all = json_get(json.root, "tolerance");
+    if (!cJSON_IsObject(all)) json_error(&json, json.root, "tolerance", "must be an object of numbers");
+    r->tolerances = cJSON_Duplicate(all, true);
+    json_free(&json);
+    return r->tolerances != NULL;
 }
 
 /* Whether one tensor agrees; prints a line. */
@@ -60,9 +67,9 @@ static bool compare(Run *r, const RawTensor *got, const RawTensor *want) {
     bool ok = e.max_error <= tol;
     printf("  %-4s %-24s max error %9.3g  tolerance %9.3g%s\n", ok ? "ok" : "OFF", want->name, e.max_error,
            tol,
-           isinf(e.max_error) ? arena_printf(r->arena, "  (got %s, expected %s)",
-                                             raw_tensor_type(r->arena, got), raw_tensor_type(r->arena, want))
-                              : "");
+           e.other_shape ? arena_printf(r->arena, "  (got %s, expected %s)", raw_tensor_type(r->arena, got),
+                                        raw_tensor_type(r->arena, want))
+                         : "");
     r->bad += !ok;
     return ok;
 }
@@ -152,12 +159,13 @@ static bool write_results(Run *r, const char *file, const TensorList *l) {
     return safetensors_write(r->d, r->arena, file, t, l->n);
 }
 
-static bool verify(Run *r, const char *input_file, const char *expect_file, const char *write_file) {
+static bool verify(Run *r, const char *input_file, const char *expect_file, const char *write_file,
+                   const char *tolerance) {
     WeightSet in = {0}, expect = {0};
     TensorList got = {0}, oracle = {0};
     const char *file = input_file ? input_file : expect_file;
     bool ok = file != NULL || diag_error(r->d, (Loc){0}, "on what? add --input=IDS.safetensors");
-    ok = ok && read_tolerances(r) && weights_open(r->d, r->arena, file, &in);
+    ok = ok && read_tolerances(r, tolerance) && weights_open(r->d, r->arena, file, &in);
     ok = ok && (!expect_file || weights_open(r->d, r->arena, expect_file, &expect));
     const RawTensor *input = ok ? weights_find(&in, "input_ids") : NULL;
     if (ok && !input) input = weights_find(&in, "input");
@@ -179,15 +187,15 @@ static bool verify(Run *r, const char *input_file, const char *expect_file, cons
 static int run(int argc, char **argv) {
     Args a = {0};
     Run r = {.o = {.form = "chunk", .threads = 1}};
-    const char *input = NULL, *expect = NULL, *write = NULL;
+    const char *input = NULL, *expect = NULL, *write = NULL, *tolerance = NULL;
     Option options[32];
     int n = shared_options(&a, options);
     options[n++] = (Option){"input", "FILE", "safetensors with input_ids or input", &input, OPT_STR, 0};
     options[n++] = (Option){"expect", "FILE", "safetensors with what should come out", &expect, OPT_STR, 0};
     options[n++] = (Option){"form", "FORM", "interpret, step or chunk (default)", &r.o.form, OPT_STR, 0};
     options[n++] =
-        (Option){"tolerance",  "X",     "largest error allowed: a number, or a JSON file with \"tolerance\"",
-                 &r.tolerance, OPT_STR, 0};
+        (Option){"tolerance", "X",     "largest error allowed: a number, or a JSON file with \"tolerance\"",
+                 &tolerance,  OPT_STR, 0};
     options[n++] = (Option){"write", "FILE", "write all tensors to a safetensors file", &write, OPT_STR, 0};
     options[n++] =
         (Option){"threads", "N", "threads of the compiled forms (default 1)", &r.o.threads, OPT_INT, 1};
@@ -201,7 +209,9 @@ static int run(int argc, char **argv) {
         r.path || diag_error(&d, (Loc){0}, "which model? give a description, a folder or a weights file");
     if (ok && strcmp(r.o.form, "interpret") && strcmp(r.o.form, "step") && strcmp(r.o.form, "chunk"))
         ok = diag_error(&d, (Loc){0}, "--form=%s: must be interpret, step or chunk", r.o.form);
-    ok = ok && verify(&r, input, expect, write);
+    if (ok && a.compile.passes.stop_after)
+        ok = diag_error(&d, (Loc){0}, "--stop-after: verifying needs all passes");
+    ok = ok && verify(&r, input, expect, write, tolerance);
     cJSON_Delete(r.tolerances);
     arena_free(arena);
     return ok ? 0 : 1;

@@ -54,6 +54,9 @@ static void check_compile_errors(void) {
     CHECK_FAILS(run("'%s' -o '%s' --threads=2", m, so), 1, "must be openmp or none");
     CHECK_FAILS(run("'%s' -o '%s' --dtype=int4", m, so), 1, "must be f32, bf16 or f16");
     CHECK_FAILS(run("'%s' --emit=ir --stop-after=prun", m), 1, "did you mean \"prune\"?");
+    CHECK_FAILS(run("'%s' -o '%s' --stop-after=prune", m, so), 1, "add --emit=ir");
+    CHECK_FAILS(run("'%s' --emit=asm --stop-after=prune", m), 1, "add --emit=ir");
+    CHECK_PRINTS(run("'%s' --emit=ir --stop-after=prune", m), "func @main(%tokens : i32[T])");
     CHECK_FAILS(run("'%s' -o '%s'", m, at("x.foo")), 1, "cannot tell from this name");
     CHECK(access(so, F_OK) != 0);
 }

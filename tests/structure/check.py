@@ -41,7 +41,7 @@ TABLES = (
     ("compiler/commands/commands.def", "COMMAND", "compiler/commands", "Command command_"),
     ("targets/targets.def", "TARGET", "targets", "Target target_"),
 )
-READMES = ("", "ir", "ir/ops", "ir/lower", "compiler", "compiler/commands", "compiler/desc", "compiler/import",
+READMES = ("", "docs", "scripts", "ir", "ir/base", "ir/ops", "ir/lower", "compiler", "compiler/commands", "compiler/desc", "compiler/import",
            "compiler/weights", "compiler/link", "compiler/bench", "compiler/passes", "targets", "runtime", "tests", "examples")
 
 passed = failed = 0

@@ -1,0 +1,120 @@
+/* btc verify as people call it: forms, files, tolerances, other machines, and what it says about models that
+ * give wrong numbers.
+ *     test_verify [BTC [CONFORMANCE]] */
+#include <fcntl.h>
+#include <string.h>
+
+#include "cli/kit.h"
+
+static const char *expected(const char *name) {
+    return arena_printf(arena, "%s/%s/expected.safetensors", cases, name);
+}
+
+/* It disagreed, and printed this. */
+static void check_off(Run r, const char *message) {
+    CHECK(r.status == 1 && !*r.err);
+    CHECK_STR_CONTAINS(r.out, " OFF ");
+    CHECK_STR_CONTAINS(r.out, message);
+}
+
+/* A copy of a checkpoint in which one number is another. */
+static const char *broken(const char *name, const char *tensor, float value) {
+    const char *copy = at(arena_printf(arena, "broken-%s", tensor));
+    const char *file = arena_printf(arena, "%s/model.safetensors", copy);
+    CHECK(system(arena_printf(arena, "cp -r '%s' '%s' && chmod -R u+w '%s'", model(name), copy, copy)) == 0);
+    char header[1 << 16];
+    uint64_t length = 0, start = 0;
+    int f = open(file, O_RDWR);
+    CHECK(f >= 0 && read(f, &length, 8) == 8 && length < sizeof header);
+    CHECK(read(f, header, (size_t)length) == (ssize_t)length);
+    header[length] = 0;
+    const char *entry = strstr(header, arena_printf(arena, "\"%s\"", tensor));
+    const char *offsets = entry ? strstr(entry, "\"data_offsets\":[") : NULL;
+    if (CHECK(offsets != NULL)) start = strtoull(offsets + strlen("\"data_offsets\":["), NULL, 10);
+    CHECK(pwrite(f, &value, sizeof value, (off_t)(8 + length + start)) == sizeof value);
+    close(f);
+    return copy;
+}
+
+static void check_forms(void) {
+    static const char *const forms[] = {"--form=interpret", "--form=step --threads=2", "--form=chunk",
+                                        "--form=chunk --chunk=7 --threads=2"};
+    const char *m = model("hf-mamba"), *e = expected("hf-mamba");
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        CHECK_PRINTS(run("verify '%s' --expect='%s' %s", m, e, forms[i]), "all agree");
+        /* without an expectation: against the interpreter, states as well */
+        Run r = run("verify '%s' --input='%s' %s", m, e, forms[i]);
+        CHECK(r.status == 0);
+        CHECK_STR_CONTAINS(r.out, "state.2.h");
+    }
+    if (have("hyena-order2"))
+        CHECK_PRINTS(run("verify '%s' --expect='%s'", model("hyena-order2"), expected("hyena-order2")),
+                     "ok   filter");
+}
+
+static void check_files(void) {
+    const char *m = model("hf-mamba"), *e = expected("hf-mamba"), *out = at("written.safetensors");
+    CHECK(run("verify '%s' --input='%s' --form=interpret --write='%s'", m, e, out).status == 0);
+    Run r = run("verify '%s' --input='%s' --expect='%s' --form=step", m, e, out);
+    CHECK(r.status == 0);
+    CHECK_STR_CONTAINS(r.out, "ok   hidden.3");
+    CHECK_STR_CONTAINS(r.out, "ok   state.0.conv");
+    CHECK_FAILS(run("verify '%s' --input='%s' --write='%s'", m, e, at("nowhere/x.safetensors")), 1,
+                "cannot write");
+    CHECK_FAILS(run("verify '%s'", m), 1, "add --input=IDS.safetensors");
+    CHECK_FAILS(run("verify '%s' --input='%s/model.safetensors'", m, m), 1, "neither input_ids nor input");
+    CHECK_FAILS(run("verify '%s' --expect='%s' --stop-after=prune", m, e), 1, "needs all passes");
+    CHECK_FAILS(run("verify '%s' --expect='%s' --form=chunky", m, e), 1, "interpret, step or chunk");
+}
+
+static void check_tolerances(void) {
+    const char *m = model("hf-mamba"), *e = expected("hf-mamba");
+    CHECK_PRINTS(run("verify '%s' --expect='%s' --tolerance='%s/case.json'", m, e, m), "all agree");
+    CHECK_PRINTS(run("verify '%s' --expect='%s' --tolerance=0.5", m, e), "tolerance       0.5");
+    check_off(run("verify '%s' --expect='%s' --tolerance=1e-12", m, e), "tensors are off");
+    CHECK_FAILS(run("verify '%s' --expect='%s' --tolerance=wide", m, e), 1,
+                "--tolerance=wide: must be a positive number or a JSON file");
+    CHECK_FAILS(run("verify '%s' --expect='%s' --tolerance=-1", m, e), 1, "must be a positive number");
+    CHECK_FAILS(run("verify '%s' --expect='%s' --tolerance='%s/config.json'", m, e, m), 1,
+                "must be an object of numbers");
+}
+
+/* What is wrong is found: in the description or the weights, or in the code of one op. */
+static void check_blame(void) {
+    const char *e = expected("hf-mamba");
+    const char *m = broken("hf-mamba", "backbone.layers.1.mixer.dt_proj.bias", 5);
+    check_off(run("verify '%s' --expect='%s' --form=step", m, e),
+              "the first block that is off is block 2 (mamba, layer 1)\n"
+              "every op of it agrees with the interpreter on its own: look at the description of \"mamba\"");
+    check_off(run("verify '%s' --expect='%s' --form=interpret", m, e),
+              "the interpreter itself disagrees with the expectation");
+    m = broken("hf-mamba", "backbone.embeddings.weight", 9);
+    check_off(run("verify '%s' --expect='%s'", m, e), "look at the embedding");
+    /* Too large for f32, but not for the interpreter: the first op that overflows is named. */
+    m = broken("hf-mamba", "backbone.layers.1.mixer.in_proj.weight", 1e30f);
+    check_off(run("verify '%s' --input='%s'", m, e), "the first op that is off is op 13: %y = scan.expand");
+    if (have("rwkv7")) check_off(run("verify '%s' --expect='%s'", model("rwkv7"), e), "(got f64[2,");
+}
+
+static void check_machines(void) {
+    const char *m = model("hf-mamba"), *e = expected("hf-mamba");
+    CHECK_FAILS(run("verify '%s' --expect='%s' --target=nvptx64 --gpu=sm_80", m, e), 1,
+                "there is no way to run a model for it here");
+    Run r = run("verify '%s' --expect='%s' --target=aarch64-linux-gnu --form=step", m, e);
+    if (strstr(r.err, "qemu") || strstr(r.err, "/usr/aarch64"))
+        printf("verify: skipped aarch64: %s", r.err);
+    else
+        CHECK(r.status == 0 && strstr(r.out, "all agree"));
+}
+
+int main(int argc, char **argv) {
+    if (!begin(argc, argv)) return 2;
+    if (have("hf-mamba")) {
+        check_forms();
+        check_files();
+        check_tolerances();
+        check_blame();
+        check_machines();
+    }
+    return finish("verify");
+}
