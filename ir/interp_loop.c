@@ -471,8 +471,7 @@ static bool run_func(const Machine *caller, Func *f, const Cell *args) {
 
 bool interp_loop(Diag *d, Func *f, const LoopArg *args, const LoopRun *run) {
     Machine m = {.d = d, .run = run, .f = f};
-    Cell cells_of_args[32];
-    if (f->nparams > 32) BTC_BUG("@%s has %d parameters", f->name, f->nparams);
+    Cell *cells_of_args = ARENA_ARRAY(d->arena, Cell, f->nparams + 1);
     for (int i = 0; i < f->nparams; i++) {
         Type t = f->params[i]->type;
         if (t.kind == TY_PTR)

@@ -173,10 +173,8 @@ static LLVMValueRef declare(Emit *e, const char *name, LLVMTypeRef type) {
 }
 
 static void emit_invoke(Emit *e, const Op *op) {
-    enum { MAX = 32 };
-    LLVMTypeRef types[MAX];
-    LLVMValueRef args[MAX];
-    if (op->nin > MAX) BTC_BUG("invoke with %d arguments", op->nin);
+    LLVMTypeRef *types = ARENA_ARRAY(e->arena, LLVMTypeRef, op->nin);
+    LLVMValueRef *args = ARENA_ARRAY(e->arena, LLVMValueRef, op->nin);
     for (int i = 0; i < op->nin; i++) {
         types[i] = value_type(e, op->in[i]->type);
         args[i] = emit_value(op->in[i]);
@@ -335,9 +333,8 @@ static void clear_values(const Block *b) {
 }
 
 static void add_function(Emit *e, const Func *f, bool external) {
-    LLVMTypeRef types[32];
+    LLVMTypeRef *types = ARENA_ARRAY(e->arena, LLVMTypeRef, f->nparams + 1);
     unsigned n = 0;
-    if (f->nparams > 32) BTC_BUG("@%s has %d parameters", f->name, f->nparams);
     for (int i = 0; i < f->nparams; i++)
         if (!is_grid_param(e, f->params[i], external)) types[n++] = value_type(e, f->params[i]->type);
     e->fn = declare(e, f->name, LLVMFunctionType(e->none, types, n, 0));

@@ -13,6 +13,7 @@ typedef struct Emit {
     LLVMModuleRef module;
     LLVMBuilderRef b;
     const TargetInfo *t;
+    Arena *arena;
     LLVMValueRef fn;         /* being written */
     LLVMBasicBlockRef entry; /* holds the allocas; branches to the first block at the end */
     LLVMValueRef lane;       /* warp: the number of this thread in its warp, i32 */

@@ -69,6 +69,7 @@ Codegen *codegen_new(Diag *d, const TargetInfo *t, const char *module_name) {
                                          LLVMRelocPIC, LLVMCodeModelDefault);
     Emit *e = &c->e;
     e->t = &c->t;
+    e->arena = d->arena;
     e->cx = LLVMContextCreate();
     e->module = LLVMModuleCreateWithNameInContext(module_name, e->cx);
     e->b = LLVMCreateBuilderInContext(e->cx);

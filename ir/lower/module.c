@@ -201,10 +201,10 @@ static void lower_body(Diag *d, Lowered *o, FuncPlan *p, const LowerTarget *t) {
     Lower l = {.diag = d, .arena = a, .t = t, .form = p->f->form, .plan = p};
     open_function(&l, body, p);
     l.work = lb_loadp(&l.b, l.call, lb_i64(&l.b, BTC_CALL_WORK));
-    Value *args[64] = {l.call, l.w, l.soff, l.tid, l.nt};
+    Value *own[] = {l.call, l.w, l.soff, l.tid, l.nt};
     int nargs = 5 + (is_main(p->f) ? 0 : p->f->nparams + p->f->nresults);
-    if (nargs > 64) BTC_BUG("@%s has too many parameters", p->f->name);
-    for (int i = 5; i < nargs; i++) args[i] = l.io[i - 5];
+    Value **args = ARENA_ARRAY(a, Value *, nargs);
+    for (int i = 0; i < nargs; i++) args[i] = i < 5 ? own[i] : l.io[i - 5];
     ProfileClock clock = profile_begin(&l);
     for (int k = 0; k < p->n; k++) {
         const Stage *s = p->stages[k];

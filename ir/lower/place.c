@@ -147,8 +147,11 @@ static bool alias_call_result(FuncPlan *p, int k, int r) {
     const FuncPlan *callee = plan_find(p->module, ir_func_find(p->f->module, attr_str(op, "func", "")));
     int j = callee->alias[r];
     if (j < 0) return false;
-    const ValueInfo *in = value_info(lw_base(op->in[j], NULL));
+    const Value *param = lw_base(op->in[j], NULL);
+    const ValueInfo *in = value_info(param);
     if (in->place != PLACE_SHARED || in->last_stage > k) return false;
+    for (int q = 0; q < op->nin; q++) /* given twice: the callee knows it as two parameters */
+        if (q != j && lw_base(op->in[q], NULL) == param) return false;
     ValueInfo *out = value_info(op->out[r]);
     out->place = PLACE_SHARED, out->offset = in->offset, out->stride = in->stride;
     return true;

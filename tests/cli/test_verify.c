@@ -96,6 +96,38 @@ static void check_blame(void) {
     if (have("rwkv7")) check_off(run("verify '%s' --expect='%s'", model("rwkv7"), e), "(got f64[2,");
 }
 
+/* A block of many statements takes and gives many values; each is looked at when the op that is off is
+ * sought. */
+static void check_large_block(void) {
+    enum { VALUES = 70 };
+    Text names = text_new(arena), t = text_new(arena);
+    for (int i = 0; i < VALUES; i++) text_add(&names, "%s\"v%d\"", i ? "," : "", i);
+    text_add(&t,
+             "{\"btc\":1,\"input\":{\"features\":4},\"weights\":\"large.safetensors\",\"ignore\":[\"*\"],"
+             "\"output\":\"v0\",\"blocks\":{\"b\":{\"in\":[%s],"
+             "\"out\":[%s],\"ops\":[",
+             names.s, names.s);
+    for (int i = 0; i < VALUES; i++)
+        text_add(&t, "%s{\"out\":\"v%d\",\"map\":\"tanh(v%d + v%d)\"}", i ? "," : "", i, i, (i + 1) % VALUES);
+    text_add(&t, "]}},\"model\":[");
+    for (int i = 0; i < VALUES; i++) text_add(&t, "{\"out\":\"v%d\",\"map\":\"input * %d.5\"},", i, i % 3);
+    text_add(&t, "{\"layers\":2,\"pattern\":[\"b\"],\"prefix\":\"\"}]}");
+    write_file(at("large.json"), t.s);
+    char file[8 + 80 + 64] = {0};
+    float x[16];
+    for (int i = 0; i < 16; i++) x[i] = (float)(i - 7) / 8;
+    strcpy(file + 8, "{\"input\":{\"dtype\":\"F32\",\"shape\":[1,4,4],\"data_offsets\":[0,64]}}");
+    file[0] = (char)strlen(file + 8);
+    memcpy(file + 8 + strlen(file + 8), x, sizeof x);
+    FILE *f = fopen(at("large.safetensors"), "wb");
+    CHECK(f && fwrite(file, 1, 8 + (size_t)file[0] + sizeof x, f) == 8 + (size_t)file[0] + sizeof x);
+    if (f) fclose(f);
+    const char *m = at("large.json"), *e = at("large.safetensors");
+    CHECK_PRINTS(run("verify '%s' --input='%s'", m, e), "all agree");
+    check_off(run("verify '%s' --input='%s' --form=step --tolerance=1e-30", m, e),
+              "every op of it agrees with the interpreter on its own");
+}
+
 static void check_machines(void) {
     const char *m = model("hf-mamba"), *e = expected("hf-mamba");
     CHECK_FAILS(run("verify '%s' --expect='%s' --target=nvptx64 --gpu=sm_80", m, e), 1,
@@ -116,5 +148,6 @@ int main(int argc, char **argv) {
         check_blame();
         check_machines();
     }
+    check_large_block();
     return finish("verify");
 }
