@@ -20,11 +20,18 @@ static LowerTarget lower_target(const TargetInfo *t, const CompileOptions *o) {
     return l;
 }
 
+bool compile_passes(Diag *d, Model *m, const PassOptions *o) {
+    PassWeights weights = model_pass_weights(m);
+    PassOptions with = *o;
+    with.weights = &weights;
+    return run_passes(d, m->module, &with);
+}
+
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
     *c = (Compiled){0};
     if (!target_select(d, o->target, o->cpu, &c->target)) return false;
     c->lower = lower_target(&c->target, o);
-    if (!run_passes(d, m->module, &o->passes)) return false;
+    if (!compile_passes(d, m, &o->passes)) return false;
     if (o->passes.stop_after) return true;
     if (!lower_module(d, m->module, &c->lower, &c->lowered)) return false;
     for (Func *f = c->lowered.loops->first; f; f = f->next) expand_math(f);

@@ -33,6 +33,8 @@ typedef struct Compiled {
     Lowered lowered;
 } Compiled;
 
+/* The pipeline on the model's module, as far as o->passes says. */
+bool compile_passes(Diag *d, Model *m, const PassOptions *o);
 /* Passes and lowering: everything before machine code. */
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c);
 /* The whole way to o->output. */

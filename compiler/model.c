@@ -88,6 +88,19 @@ Env model_env(Model *m) {
     return (Env){.user = m, .weight = env_weight};
 }
 
+static bool add_weight(void *user, Diag *d, const char *name, Type type, const float *data) {
+    Model *m = user;
+    RawTensor t = {.name = arena_strdup(m->arena, name), .dt = DT_F32, .rank = type.rank, .file = "computed"};
+    for (int i = 0; i < type.rank; i++) t.dim[i] = type.dim[i];
+    t.bytes = sizeof *data * (size_t)type_count(type);
+    t.data = arena_copy(m->arena, data, t.bytes);
+    return weights_put(d, &m->weights, &t);
+}
+
+PassWeights model_pass_weights(Model *m) {
+    return (PassWeights){.env = model_env(m), .add = add_weight};
+}
+
 static uint64_t mix(uint64_t h, const void *data, size_t n) {
     const unsigned char *p = data;
     uint64_t x;

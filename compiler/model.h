@@ -3,7 +3,7 @@
 #ifndef BTC_MODEL_H
 #define BTC_MODEL_H
 
-#include "op.h"
+#include "passes/pass.h"
 #include "weights/weights.h"
 
 typedef struct ModelOptions {
@@ -29,6 +29,8 @@ void model_close(Model *m);
 
 /* The checkpoint's tensors by full name, for the interpreter and the packer; `user` is the Model. */
 Env model_env(Model *m);
+/* The same for passes, which may add computed ones. */
+PassWeights model_pass_weights(Model *m);
 /* 64 bits that change when any byte of the checkpoint or of the description changes. */
 uint64_t model_fingerprint(const Model *m);
 

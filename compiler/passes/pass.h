@@ -6,9 +6,12 @@
 
 #include "op.h"
 
+typedef struct PassOptions PassOptions;
+
 typedef struct PassCtx {
     Diag *diag;
     int changed; /* rewrites; 0: the runner says "(unchanged)" */
+    const PassOptions *options;
 } PassCtx;
 
 typedef struct Pass {
@@ -23,18 +26,31 @@ typedef struct Pass {
 extern const Pass *const PASSES[];
 extern const int PASS_COUNT;
 
-typedef struct PassOptions {
-    const char *print_after; /* a pass, "all" or NULL */
-    const char *stop_after;  /* or NULL */
+/* The checkpoint, for passes that look into it. */
+typedef struct PassWeights {
+    Env env;
+    /* Adds a computed tensor that `weight` ops find by this full name (f32, row-major, copied); env.user is
+     * handed on. false: message filed. */
+    bool (*add)(void *user, Diag *d, const char *name, Type t, const float *data);
+} PassWeights;
+
+struct PassOptions {
+    int distill_filters;        /* order; 0: leave filters as they are */
+    bool distill_quietly;       /* without saying how well it went */
+    const PassWeights *weights; /* may be NULL when nothing is distilled */
+    const char *print_after;    /* a pass, "all" or NULL */
+    const char *stop_after;     /* or NULL */
     FILE *print_to;
     bool time;
     bool verify; /* check the module after every pass */
-} PassOptions;
+};
 bool run_passes(Diag *d, Module *m, const PassOptions *o);
 
 /* What several passes need. */
 bool op_is_constant(const Op *op); /* all results known at compile time */
 /* Builds an op before `at`; see ir_build. */
 Op *build_before(PassCtx *cx, Func *f, Op *at, const char *name, Value *const *in, int nin, Attr *attrs);
+/* Takes the state slots of an op, which is about to go, out of its function. */
+void drop_states(Func *f, const Op *op);
 
 #endif

@@ -33,7 +33,7 @@ bool run_passes(Diag *d, Module *m, const PassOptions *o) {
     if (o->stop_after && !known(d, o->stop_after, "--stop-after")) return false;
     for (int i = 0; i < PASS_COUNT; i++) {
         const Pass *p = PASSES[i];
-        PassCtx cx = {.diag = d};
+        PassCtx cx = {.diag = d, .options = o};
         double start = seconds();
         if (!p->run(&cx, m)) return false;
         if (o->time)
@@ -64,4 +64,15 @@ Op *build_before(PassCtx *cx, Func *f, Op *at, const char *name, Value *const *i
     ir_remove(op);
     ir_insert_before(at, op);
     return op;
+}
+
+void drop_states(Func *f, const Op *op) {
+    int kept = 0;
+    for (int i = 0; i < f->nstates; i++) {
+        bool owned = false;
+        for (int k = op->nin - op_state_count(op->def); k < op->nin; k++)
+            owned |= f->states[i].in == op->in[k];
+        if (!owned) f->states[kept++] = f->states[i];
+    }
+    f->nstates = kept;
 }

@@ -81,15 +81,6 @@ static bool movable(const Op *whole, int64_t *axis, int *nin) {
     return whole->out[0]->type.rank == 1;
 }
 
-static void drop_state(Func *f, const Op *op) {
-    for (int i = 0; i < f->nstates; i++)
-        if (f->states[i].in == op->in[op->nin - 1]) {
-            memmove(&f->states[i], &f->states[i + 1], sizeof(State) * (size_t)(f->nstates - i - 1));
-            f->nstates--;
-            return;
-        }
-}
-
 /* Moves all slices of `whole` above it. */
 static bool move(PassCtx *cx, Func *f, Op *whole) {
     int64_t axis[8];
@@ -105,7 +96,7 @@ static bool move(PassCtx *cx, Func *f, Op *whole) {
         ir_remove(op);
         cx->changed++;
     }
-    if (whole->def->state) drop_state(f, whole);
+    if (whole->def->state) drop_states(f, whole);
     ir_remove(whole);
     return true;
 }

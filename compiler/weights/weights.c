@@ -74,6 +74,11 @@ bool container_seal(Diag *d, WeightSet *w, int first) {
     return true;
 }
 
+bool weights_put(Diag *d, WeightSet *w, const RawTensor *t) {
+    ARENA_PUSH(w->arena, w->tensors, w->n, w->cap, *t);
+    return container_seal(d, w, w->n - 1);
+}
+
 RawTensor *weights_find(const WeightSet *w, const char *name) {
     RawTensor key = {.name = name};
     return w->n ? bsearch(&key, w->tensors, (size_t)w->n, sizeof key, by_name) : NULL;

@@ -37,6 +37,9 @@ bool weights_open(Diag *d, Arena *a, const char *path, WeightSet *out);
 /* Adds the tensors of one more path to the set (a name twice is an error). Moves the tensors: pointers that
  * weights_find gave are void. */
 bool weights_add(Diag *d, WeightSet *w, const char *path);
+/* Adds one tensor that is in no file; its name and data live as long as the set. Moves the others likewise.
+ */
+bool weights_put(Diag *d, WeightSet *w, const RawTensor *t);
 void weights_close(WeightSet *w);
 RawTensor *weights_find(const WeightSet *w, const char *name); /* NULL: absent */
 int64_t raw_tensor_count(const RawTensor *t);

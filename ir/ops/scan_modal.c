@@ -2,7 +2,10 @@
  * of diagonal state-space models without selection, and of long filters that were distilled (the pass
  * distill-filters). The state is read before it takes in the token, so that the impulse response is
  * d, Re sum_n g, Re sum_n g a, Re sum_n g a^2 ..; a model that reads afterwards has g a for g and d + Re sum
- * g for d. A real mode has no imaginary parts. */
+ * g for d. A real mode has no imaginary parts.
+ *
+ * Decays are given as a - 1: a slow mode has a near 1, where single precision would leave few digits of how
+ * fast it fades. */
 #include "common.h"
 #include "scan_panels.h"
 #include "tile.h"
@@ -21,16 +24,16 @@ static void eval_scan_modal(EvalCtx *c) {
             for (int64_t k = i * nn; k < (i + 1) * nn; k++) {
                 double s = p[k], r = q[k];
                 y += gre[k] * s - gim[k] * r;
-                p[k] = re[k] * s - im[k] * r + u;
-                q[k] = im[k] * s + re[k] * r;
+                p[k] = s + re[k] * s - im[k] * r + u;
+                q[k] = r + im[k] * s + re[k] * r;
             }
             c->out[0].data[t * nc + i] = y;
         }
 }
 
-/* Per mode: two products and sums of the read; four products and three sums of the update. */
+/* Per mode: two products and sums of the read; four products and five sums of the update. */
 static Cost cost_scan_modal(const Op *op, int64_t rows) {
-    return op_cost(op, rows, 11 * in_count(op, IN_RE) + 2 * out_count(op));
+    return op_cost(op, rows, 13 * in_count(op, IN_RE) + 2 * out_count(op));
 }
 
 /* ---- lowering: a block of channels goes through all tokens before the next one, so that its modes and
@@ -56,8 +59,8 @@ static Value *one_mode(Lower *l, const Modes *m, Value *at, Value *x, Value *y) 
     for (int i = 0; i < 2; i++) s[i] = lb_load(b, DT_F32, b->lanes, m->state[i], at, 0);
     y = lb_fma(b, w[2], s[0], y);
     y = lb_fma(b, lb_neg(b, w[3]), s[1], y);
-    Value *re = lb_fma(b, lb_neg(b, w[1]), s[1], lb_fma(b, w[0], s[0], x));
-    Value *im = lb_fma(b, w[1], s[0], lb_mul(b, w[0], s[1]));
+    Value *re = lb_fma(b, lb_neg(b, w[1]), s[1], lb_fma(b, w[0], s[0], lb_add(b, s[0], x)));
+    Value *im = lb_fma(b, w[1], s[0], lb_fma(b, w[0], s[1], s[1]));
     lb_store(b, DT_F32, m->state[0], at, re, 0);
     lb_store(b, DT_F32, m->state[1], at, im, 0);
     return y;
@@ -115,7 +118,7 @@ const OpDef op_scan_modal = {
     .name = "scan.modal",
     .pattern = PAT_SCAN,
     .doc = "Sum of damped oscillations: n complex modes per channel, with constant decays and gains.",
-    .formula = "y_c = d_c x_c + Re sum_n (gre + i gim)_cn s_cn;  s_cn = (re + i im)_cn s_cn + x_c",
+    .formula = "y_c = d_c x_c + Re sum_n (gre + i gim)_cn s_cn;  s_cn = (1 + re + i im)_cn s_cn + x_c",
     .source = "Gu et al. 2022, arXiv:2206.11893; Massaroli et al. 2023, arXiv:2310.18780, eq. 3.2",
     .sig = "x[t,c] re[c,n] im[c,n] gre[c,n] gim[c,n] d?[c] -> y[t,c]",
     .state = "sre[c,n] = 0; sim[c,n] = 0",

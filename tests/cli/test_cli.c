@@ -298,6 +298,17 @@ static void check_reports(void) {
     check_report_text("hf-recurrent-gemma", "layer 2: attention");
     check_report_text("hf-mixtral", "linear.experts");
     check_report_text("hyena-lm", "conv.long");
+    if (have("hyena-lm")) { /* what comes out says how near it is */
+        Run r = run("report '%s' --distill-filters=8", model("hyena-lm"));
+        CHECK(r.status == 0);
+        CHECK_STR_CONTAINS(r.out, "scan.modal");
+        CHECK_STR_CONTAINS(r.err, "note: distilled backbone.layers.2.");
+        CHECK_STR_CONTAINS(r.err, "36 filters of 70 taps, order 8; off by ");
+        r = run("verify '%s' --input='%s/expected.safetensors' --distill-filters=8", model("hyena-order3"),
+                model("hyena-order3"));
+        CHECK(r.status == 0);
+        CHECK_STR_CONTAINS(r.out, "all agree");
+    }
     cJSON *f32 = report("hf-mamba", "--cpu=x86-64-v3 --target=x86_64-linux-gnu"),
           *bf16 = report("hf-mamba", "--dtype=bf16 --cpu=x86-64-v3 --target=x86_64-linux-gnu"),
           *two = report("hf-mamba", "--threads=2 --chunk=32"),

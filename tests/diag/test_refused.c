@@ -36,6 +36,18 @@ static void check_options(void) {
            "btc: error: ", "did you mean \"prune\"?");
     refuse("a name that is no name", "m -o out/x.so --name=a-b", 1, "btc: error: --name", "a-b");
     refuse("an unknown op", "explain scan.matrx", 1, "btc: error: ", "did you mean");
+    refuse("no filters to distill", "m -o out/x.so --distill-filters=8", 1, "btc: error: --distill-filters",
+           "no long filters");
+    refuse("an order below its range", "m -o out/x.so --distill-filters=0", 1,
+           "btc: error: --distill-filters", "\"0\"");
+    if (have_case("hyena-lm")) {
+        fresh_copy("hyena-lm");
+        refuse("an odd order", "m -o out/x.so --distill-filters=7", 1,
+               "m (imported):", "--distill-filters=7: must be even and from 2 to 34, for filters of 70 taps");
+        refuse("an order too large for the filter", "report m --distill-filters=36", 1,
+               "m (imported):", "from 2 to 34");
+        fresh_copy("hf-llama");
+    }
     refuse("a format of others", "m.gguf -o out/x.so", 1, "m.gguf: error: ", "GGUF");
 }
 

@@ -13,7 +13,7 @@
 #include "tools/compiled.h"
 #undef Instance
 
-typedef enum Domain { LIVELY, WIDE, POSITIVE, GATE, DECAY, NEGATIVE, SMALL, WHOLE } Domain;
+typedef enum Domain { LIVELY, WIDE, POSITIVE, GATE, DECAY, NEGATIVE, SMALL, WHOLE, FADING, TURNING } Domain;
 
 typedef struct Piece {
     int64_t start, n;
@@ -87,6 +87,10 @@ static inline double draw_number(Rng *r, Domain d, double p) {
         return luck == 0 ? -60 : luck == 1 ? -1e-5 : rng_float(r, -4, -0.05);
     case SMALL:
         return rng_float(r, -p, p);
+    case FADING: /* a - 1 of a mode that fades, whatever its imaginary part */
+        return rng_float(r, -1.3, -0.4);
+    case TURNING:
+        return rng_float(r, -0.7, 0.7);
     case WHOLE:
         return (double)rng_int(r, -3, 3);
     }
@@ -223,7 +227,8 @@ static inline Domain domain_of(const Kit *k, const OpDef *def, const char *opera
     if (def == &op_scan_diag && one_of(operand, " a ")) return GATE;
     if (def == &op_scan_expand && one_of(operand, " dt ")) return POSITIVE;
     if (def == &op_scan_expand && one_of(operand, " A ")) return NEGATIVE;
-    if (def == &op_scan_modal && one_of(operand, " re im ")) return SMALL;
+    if (def == &op_scan_modal && one_of(operand, " re ")) return FADING;
+    if (def == &op_scan_modal && one_of(operand, " im ")) return TURNING;
     if (def == &op_scan_matrix && one_of(operand, " decay ")) return DECAY;
     if (def == &op_scan_matrix && one_of(operand, " a b ")) return SMALL;
     if (def == &op_where && one_of(operand, " c ")) return GATE;

@@ -1,7 +1,7 @@
 /* Each tests/passes/NAME.btir is one test of passes:
  *
  *     ; what is tested
- *     ; RUN: prune, merge-equal
+ *     ; RUN: prune, merge-equal        (distill-filters=2: with this order)
  *     module ...
  *     ; ---- after
  *     module ...             what must come out, to the letter
@@ -18,17 +18,42 @@
 static const char AFTER[] = "; ---- after\n";
 enum { TOKENS = 6 };
 
-/* Lively numbers that depend on the tensor's name alone. */
-static bool drawn_weight(void *user, Diag *d, Loc loc, const char *name, Type type, double *data) {
-    (void)user, (void)d, (void)loc;
+/* Tensors that a pass computed. */
+typedef struct Computed {
+    const char *name;
+    const float *data;
+} Computed;
+typedef struct Weights {
+    Arena *a;
+    Computed *items;
+    int n, cap;
+} Weights;
+
+static bool keep_computed(void *user, Diag *d, const char *name, Type t, const float *data) {
+    Weights *w = user;
+    (void)d;
+    Computed c = {arena_strdup(w->a, name), arena_copy(w->a, data, sizeof *data * (size_t)type_count(t))};
+    ARENA_PUSH(w->a, w->items, w->n, w->cap, c);
+    return true;
+}
+
+/* What a pass computed, else lively numbers that depend on the tensor's name alone. */
+static bool find_weight(void *user, Diag *d, Loc loc, const char *name, Type type, double *data) {
+    (void)d, (void)loc;
+    const Weights *w = user;
+    for (int k = 0; k < w->n; k++)
+        if (!strcmp(w->items[k].name, name)) {
+            for (int64_t i = 0; i < type_count(type); i++) data[i] = (double)w->items[k].data[i];
+            return true;
+        }
     Rng r = {1};
     for (const char *p = name; *p; p++) r.s = r.s * 31 + (uint64_t)*p;
     for (int64_t i = 0; i < type_count(type); i++) data[i] = rng_float(&r, -1.5, 1.5);
     return true;
 }
 
-static bool run_module(Diag *d, Arena *a, const Module *m, Tensor **results) {
-    static const Env env = {.weight = drawn_weight};
+static bool run_module(Diag *d, Arena *a, const Module *m, Weights *w, Tensor **results) {
+    const Env env = {.user = w, .weight = find_weight};
     const Func *f = ir_func_find(m, "main");
     Rng r = {7};
     Tensor *in = ARENA_ARRAY(a, Tensor, f->nparams);
@@ -57,18 +82,21 @@ static const Pass *find_pass(const char *name, size_t n) {
 }
 
 /* The passes of the RUN line; marks them in `seen`. */
-static bool run_line(Diag *d, const char *text, Module *m, int *seen) {
+static bool run_line(Diag *d, const char *text, Module *m, Weights *w, int *seen) {
     const char *p = strstr(text, "; RUN:");
     if (!p) return false;
     p += strlen("; RUN:");
     while (*p && *p != '\n') {
-        size_t n = strcspn(p += strspn(p, " ,"), " ,\n");
+        size_t n = strcspn(p += strspn(p, " ,"), " ,=\n");
         const Pass *pass = find_pass(p, n);
-        PassCtx cx = {.diag = d};
+        const PassWeights weights = {{.user = w, .weight = find_weight}, keep_computed};
+        PassOptions o = {.weights = &weights, .distill_quietly = true};
+        PassCtx cx = {.diag = d, .options = &o};
+        if (p[n] == '=') o.distill_filters = atoi(p + n + 1);
         if (!pass) fprintf(stderr, "    there is no pass %.*s\n", (int)n, p);
         if (!pass || !pass->run(&cx, m) || !ir_verify(d, m)) return false;
         for (int i = 0; i < PASS_COUNT; i++) seen[i] += PASSES[i] == pass;
-        p += n;
+        p += strcspn(p, " ,\n");
     }
     return true;
 }
@@ -90,15 +118,16 @@ static void test_file(const char *path, int *seen) {
     Module *before = head ? ir_parse(&d, a, path, head) : NULL;
     Module *after = head ? ir_parse(&d, a, path, head) : NULL;
     Tensor *x, *y;
-    bool ok =
-        before && after && ir_verify(&d, before) && ir_verify(&d, after) && run_line(&d, head, after, seen);
+    Weights w = {.a = a};
+    bool ok = before && after && ir_verify(&d, before) && ir_verify(&d, after) &&
+              run_line(&d, head, after, &w, seen);
     if (CHECK(ok)) {
         const char *got = ir_print_module(a, after), *want = cut ? cut + strlen(AFTER) : "";
         if (getenv("BTC_BLESS"))
             bless(path, head, got);
         else if (!CHECK(!strcmp(got, want)))
             fprintf(stderr, "    %s gives\n%s    in place of\n%s", path, got, want);
-        bool ran = run_module(&d, a, before, &x) && run_module(&d, a, after, &y);
+        bool ran = run_module(&d, a, before, &w, &x) && run_module(&d, a, after, &w, &y);
         if (!CHECK(ran && same_numbers(before, x, after, y)))
             fprintf(stderr, "    %s: other numbers after the passes\n", path);
     } else {
