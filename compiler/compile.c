@@ -27,10 +27,24 @@ bool compile_passes(Diag *d, Model *m, const PassOptions *o) {
     return run_passes(d, m->module, &with);
 }
 
+static bool state_type(Diag *d, const CompileOptions *o, DType *out) {
+    static const char *const names[] = {"f32", "bf16", "f16"};
+    *out = DT_F32;
+    for (int i = 0; o->state && i < 3; i++)
+        if (!strcmp(o->state, names[i])) return dtype_parse(o->state, out);
+    return !o->state || diag_error(d, (Loc){0}, "--state=%s: must be f32, bf16 or f16%s", o->state,
+                                   diag_did_you_mean(d->arena, o->state, names, 3));
+}
+
+bool compile_machine(Diag *d, const CompileOptions *o, TargetInfo *t, LowerTarget *l) {
+    if (!target_select(d, o->target, o->cpu, t)) return false;
+    *l = lower_target(t, o);
+    return state_type(d, o, &l->state_dt);
+}
+
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
     *c = (Compiled){0};
-    if (!target_select(d, o->target, o->cpu, &c->target)) return false;
-    c->lower = lower_target(&c->target, o);
+    if (!compile_machine(d, o, &c->target, &c->lower)) return false;
     if (!compile_passes(d, m, &o->passes)) return false;
     if (o->passes.stop_after) return true;
     if (!lower_module(d, m->module, &c->lower, &c->lowered)) return false;
@@ -51,8 +65,9 @@ static int64_t module_int(const Model *m, const char *name, int64_t otherwise) {
     return t->kind == AT_INT || t->kind == AT_BOOL ? t->i : otherwise;
 }
 
-static void fill_slots(const Model *m, const Lowered *l, btc_info *info) {
+static void fill_slots(const Model *m, const Compiled *c, btc_info *info) {
     Arena *a = m->arena;
+    const Lowered *l = &c->lowered;
     btc_slot *slots = NULL;
     int n = 0, cap = 0;
     for (int i = 0; i < l->ninstances; i++) {
@@ -60,7 +75,7 @@ static void fill_slots(const Model *m, const Lowered *l, btc_info *info) {
         const FuncPlan *p = inst->plan;
         for (int k = 0; k < p->f->nstates; k++) {
             const State *s = &p->f->states[k];
-            btc_slot slot = {.dtype = "f32", .rank = s->type.rank};
+            btc_slot slot = {.dtype = dtype_name(c->lower.state_dt), .rank = s->type.rank};
             slot.name =
                 inst->index < 0 ? s->name : arena_printf(a, "%lld.%s", (long long)inst->index, s->name);
             slot.layout = "as compiled";
@@ -129,10 +144,10 @@ static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Com
         .bos = module_int(m, "bos", -1),
         .eos = module_int(m, "eos", -1),
         .text = text && text->s && !strcmp(text->s, "bytes") ? BTC_TEXT_BYTES : BTC_TEXT_NONE,
-        .fingerprint = model_fingerprint(m) + (uint64_t)c->lower.lanes,
+        .fingerprint = model_fingerprint(m) + (uint64_t)c->lower.lanes + ((uint64_t)c->lower.state_dt << 32),
         .weights_bytes = l->weight_bytes,
     };
-    fill_slots(m, l, &s.info);
+    fill_slots(m, c, &s.info);
     fill_taps(m, l, &s.info);
     return s;
 }

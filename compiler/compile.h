@@ -22,6 +22,7 @@ typedef struct CompileOptions {
     bool threads;     /* OpenMP */
     bool weights_in_file;
     bool quiet;
+    const char *state;    /* how states lie in memory: "f32", "bf16", "f16"; NULL: f32 */
     const Tuning *tuning; /* NULL: the cost model's (ir/lower/tuning.h) */
     bool profile;         /* stages note their times: ir/lower/profile.h */
     PassOptions passes;
@@ -35,6 +36,8 @@ typedef struct Compiled {
 
 /* The pipeline on the model's module, as far as o->passes says. */
 bool compile_passes(Diag *d, Model *m, const PassOptions *o);
+/* The machine that the options choose, and how code is made for it. */
+bool compile_machine(Diag *d, const CompileOptions *o, TargetInfo *t, LowerTarget *l);
 /* Passes and lowering: everything before machine code. */
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c);
 /* The whole way to o->output. */

@@ -61,15 +61,15 @@ static double weight_bytes(const PackList *packs, const Op *op, const Cost *c) {
 
 /* ---- one op, one stage ---- */
 
-/* What cost says of act_bytes beyond operands and results with T: the states. */
-static double state_bytes(const Op *op, const Cost *c, double rows) {
+/* What cost says of act_bytes beyond operands and results with T: the states, counted as f32. */
+static double state_bytes(const Op *op, const Cost *c, double rows, DType dt) {
     double values = 0;
     for (int i = 0; i < op->nin; i++)
         if (op->in[i] && op->in[i]->type.seq) values += (double)type_count(op->in[i]->type);
     for (int i = 0; i < op->nout; i++)
         if (op->out[i]->type.seq) values += (double)type_count(op->out[i]->type);
     double rest = c->act_bytes - 4 * rows * values;
-    return op_state_count(op->def) && rest > 0 ? rest : 0;
+    return op_state_count(op->def) && rest > 0 ? rest / 4 * (double)dtype_size(dt) : 0;
 }
 
 /* The cost with another number of tokens before the rows than the op assumed; negative: leave it. */
@@ -85,7 +85,7 @@ static void add_op(Work *w, const PackList *packs, const Op *op, double rows, do
     Cost c = cost_after(op->def->cost(op, (int64_t)rows), past);
     w->flops += c.flops;
     w->weights += weight_bytes(packs, op, &c);
-    w->states += state_bytes(op, &c, rows);
+    w->states += state_bytes(op, &c, rows, packs->target->state_dt);
 }
 
 static double stored_bytes(const Op *op, double rows) {
@@ -269,6 +269,7 @@ bool report_make(Diag *d, Model *m, const CompileOptions *o, const ReportMachine
     *r =
         (Report){.name = m->module->name, .target = c.target.target->name, .cpu = c.target.cpu, .past = past};
     r->lanes = c.lower.lanes, r->chunk_tokens = c.lower.chunk, r->max_batch = c.lower.max_rows_step;
+    r->state_type = dtype_name(c.lower.state_dt);
     r->machine = *machine;
     add_layers(r, a, &c.lowered);
     for (int i = 0; i < r->nblocks; i++)

@@ -62,6 +62,7 @@ typedef struct Roofline {
 
 typedef struct Report {
     const char *name, *target, *cpu;
+    const char *state_type; /* of the numbers in states */
     int lanes, chunk_tokens, max_batch;
     double past;         /* tokens before those that are counted; negative: as the ops assume */
     ReportBlock *blocks; /* the first is main */

@@ -98,6 +98,7 @@ char *report_json(Arena *a, const Report *r) {
     cJSON_AddStringToObject(root, "name", r->name);
     cJSON_AddStringToObject(root, "target", r->target);
     cJSON_AddStringToObject(root, "cpu", r->cpu);
+    cJSON_AddStringToObject(root, "state_type", r->state_type);
     add_number(root, "lanes", r->lanes);
     add_number(root, "chunk", r->chunk_tokens);
     cJSON *blocks = cJSON_AddArrayToObject(root, "blocks");

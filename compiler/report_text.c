@@ -87,7 +87,8 @@ static void add_memory(Text *t, Arena *a, const Report *r) {
     text_add(t, "\nmemory, one sequence, %d thread%s\n", r->machine.threads,
              r->machine.threads > 1 ? "s" : "");
     text_add(t, "  %-18s%10s\n", "weights", units_bytes(a, (double)r->weight_bytes));
-    text_add(t, "  %-18s%10s   for each sequence\n", "state", units_bytes(a, (double)r->state_bytes));
+    text_add(t, "  %-18s%10s   for each sequence, in %s\n", "state", units_bytes(a, (double)r->state_bytes),
+             r->state_type);
     text_add(t, "  %-18s%10s   %s shared", "work block", units_bytes(a, work),
              units_bytes(a, (double)r->work_shared));
     text_add(t, " + %s for each thread\n", units_bytes(a, (double)r->work_thread));

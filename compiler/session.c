@@ -166,16 +166,6 @@ void session_interpreted_states(Session *s, const InterpState *st, int64_t B, in
     }
 }
 
-/* The op that owns slot k of f, and the slot's number there. */
-static const Op *owner_of(const Func *f, int k, int *slot) {
-    OPS_OF (f->body, op) {
-        int n = op->def->state ? op_state_count(op->def) : 0;
-        for (int i = 0; i < n; i++)
-            if (op->in[op->nin - n + i] == f->states[k].in) return *slot = i, op;
-    }
-    return NULL;
-}
-
 void session_states(Session *s, const char *block, int64_t B, int64_t row, TensorList *list) {
     const Lowered *l = &s->compiled.lowered;
     for (int i = 0; i < l->ninstances; i++) {
@@ -183,55 +173,79 @@ void session_states(Session *s, const char *block, int64_t B, int64_t row, Tenso
         const Func *f = inst->plan->f;
         for (int k = 0; k < f->nstates; k++) {
             const State *st = &f->states[k];
-            int slot = 0;
-            const Op *op = owner_of(f, k, &slot);
             const char *name = inst->index < 0
                                    ? arena_printf(s->a, "state.%s", st->name)
                                    : arena_printf(s->a, "state.%lld.%s", (long long)inst->index, st->name);
             double *to = state_tensor(s, list, name, st->type, B, row);
-            int64_t at = BTC_STATE_HEADER + inst->state + inst->plan->state_offset[k];
-            const float *from = (const float *)(const void *)(block + at);
-            if (op && op->def->state_unpack)
-                op->def->state_unpack(op, slot, &s->compiled.lower, from, to);
-            else
-                take_floats(to, from, type_count(st->type));
+            state_slot_read(s->a, inst, k, &s->compiled.lower, block, to);
         }
     }
 }
 
 /* ---- running ---- */
 
+/* An interpreter over one sequence. With states in 16 bits it works in calls as compiled code does, chunk by
+ * chunk, since a state is rounded at the end of each; else in one piece. */
+typedef struct Reading {
+    Env env;
+    InterpState *state;
+    int64_t most; /* rows at a time */
+} Reading;
+
+static bool reading_begin(Session *s, Reading *r) {
+    TargetInfo t;
+    LowerTarget l;
+    if (!compile_machine(s->d, &s->o.compile, &t, &l)) return false;
+    *r = (Reading){model_env(&s->model), interp_state_new(s->a, s->model.module), INT64_MAX};
+    if (l.state_dt != DT_F32) r->most = l.chunk;
+    interp_state_precision(r->state, l.state_dt);
+    return true;
+}
+
+/* out: rows of each result of main, or NULL where nobody looks. */
+static bool reading_go(Session *s, Reading *r, const double *x, int64_t rows, double *const *out) {
+    const Func *f = main_of(s);
+    int64_t w = type_count(f->params[0]->type);
+    Tensor *results = ARENA_ARRAY(s->a, Tensor, f->nresults);
+    for (int64_t at = 0, n; at < rows; at += n) {
+        n = rows - at < r->most ? rows - at : r->most;
+        Tensor in = {f->params[0]->type, n, ARENA_ARRAY(s->a, double, n *w)};
+        memcpy(in.data, x + at * w, sizeof(double) * (size_t)(n * w));
+        if (!interp_run(s->d, s->a, s->model.module, &r->env, r->state, &in, n, results, NULL, NULL))
+            return false;
+        for (int i = 0; i < f->nresults; i++) {
+            int64_t width = type_count(f->results[i]->type);
+            if (out[i]) memcpy(out[i] + at * width, results[i].data, sizeof(double) * (size_t)(n * width));
+        }
+    }
+    return true;
+}
+
 static bool interpreter_run(Session *s, const Batch *b, TensorList *list) {
     Outputs out = session_outputs(s, b, list);
-    Func *f = main_of(s);
-    Env env = model_env(&s->model);
+    int64_t w = b->width ? b->width : 1;
+    double *x = ARENA_ARRAY(s->a, double, b->T *w), **to = ARENA_ARRAY(s->a, double *, out.n);
     for (int64_t row = 0; row < b->B; row++) {
-        InterpState *st = interp_state_new(s->a, s->model.module);
-        int64_t w = b->width ? b->width : 1;
-        Tensor in = {f->params[0]->type, b->T, ARENA_ARRAY(s->a, double, b->T *w)};
-        for (int64_t i = 0; i < b->T * w; i++)
-            in.data[i] = dtype_load(b->t->dt, b->t->data, row * b->T * w + i);
-        Tensor *results = ARENA_ARRAY(s->a, Tensor, f->nresults);
-        if (!interp_run(s->d, s->a, s->model.module, &env, st, &in, b->T, results, NULL, NULL)) return false;
-        for (int i = 0; i < out.n; i++)
-            memcpy(out.data[i] + row * b->T * out.width[i], results[i].data,
-                   sizeof(double) * (size_t)(b->T * out.width[i]));
-        session_interpreted_states(s, st, b->B, row, list);
+        Reading r;
+        for (int64_t i = 0; i < b->T * w; i++) x[i] = dtype_load(b->t->dt, b->t->data, row * b->T * w + i);
+        for (int i = 0; i < out.n; i++) to[i] = out.data[i] + row * b->T * out.width[i];
+        if (!reading_begin(s, &r) || !reading_go(s, &r, x, b->T, to)) return false;
+        session_interpreted_states(s, r.state, b->B, row, list);
     }
     return true;
 }
 
 static bool interpreter_greedy(Session *s, const int32_t *prompt, int64_t np, int64_t n, int64_t *ids) {
-    Func *f = main_of(s);
-    Env env = model_env(&s->model);
-    InterpState *st = interp_state_new(s->a, s->model.module);
+    const Func *f = main_of(s);
     int64_t rows = np, V = type_count(f->results[0]->type);
-    double *x = ARENA_ARRAY(s->a, double, np);
+    double *x = ARENA_ARRAY(s->a, double, np), **to = ARENA_ARRAY(s->a, double *, f->nresults);
+    to[0] = ARENA_ARRAY(s->a, double, np *V);
+    Reading r;
+    if (!reading_begin(s, &r)) return false;
     for (int64_t i = 0; i < np; i++) x[i] = prompt[i];
     for (int64_t g = 0; g < n; g++) {
-        Tensor in = {f->params[0]->type, rows, x}, *results = ARENA_ARRAY(s->a, Tensor, f->nresults);
-        if (!interp_run(s->d, s->a, s->model.module, &env, st, &in, rows, results, NULL, NULL)) return false;
-        const double *last = results[0].data + (rows - 1) * V;
+        if (!reading_go(s, &r, x, rows, to)) return false;
+        const double *last = to[0] + (rows - 1) * V;
         int64_t best = 0;
         for (int64_t i = 1; i < V; i++)
             if (last[i] > last[best]) best = i;

@@ -81,6 +81,7 @@ struct InterpState {
     Arena *arena;
     Frame *main;
     int64_t pos;
+    DType precision; /* of slots between runs */
 };
 
 static bool path_taken(const Frame *f, const char *path) {
@@ -129,17 +130,21 @@ int64_t interp_position(const InterpState *s) {
     return s->pos;
 }
 
-static const Tensor *find_slot(const Frame *f, const char *path, const char *slot) {
+void interp_state_precision(InterpState *s, DType dt) {
+    s->precision = dt;
+}
+
+static Tensor *find_slot(const Frame *f, const char *path, const char *slot) {
     for (int i = 0; i < f->func->nstates && !strcmp(f->path, path); i++)
         if (!strcmp(f->func->states[i].name, slot)) return &f->slots[i];
     for (int i = 0; i < f->ncalls; i++) {
-        const Tensor *t = find_slot(f->calls[i], path, slot);
+        Tensor *t = find_slot(f->calls[i], path, slot);
         if (t) return t;
     }
     return NULL;
 }
 
-const Tensor *interp_state_slot(const InterpState *s, const char *path, const char *slot) {
+Tensor *interp_state_slot(const InterpState *s, const char *path, const char *slot) {
     return find_slot(s->main, path, slot);
 }
 
@@ -267,6 +272,12 @@ static void watch_op(Run *run, Arena *tmp, const Frame *fr, const Map *values, c
     run->watch(run->user, fr->path, op, out);
 }
 
+static void keep_slot(Tensor *slot, const Tensor *t, DType precision) {
+    bool exact = precision == DT_F32 || t->type.dt != DT_F32; /* f32 stands for double here */
+    for (int64_t i = 0; i < type_count(t->type); i++)
+        slot->data[i] = exact ? t->data[i] : dtype_round_state(precision, t->data[i]);
+}
+
 /* Results are copied to `a`; everything else of this execution goes with `tmp`, so that a long input needs
  * the memory of one block at a time. */
 static bool run_frame(Run *run, Arena *a, Frame *fr, const Tensor *inputs, Tensor *results) {
@@ -285,7 +296,7 @@ static bool run_frame(Run *run, Arena *a, Frame *fr, const Tensor *inputs, Tenso
     }
     for (int i = 0; i < f->nstates && ok; i++) {
         Tensor t = value_of(fr, &values, f->states[i].out);
-        memcpy(fr->slots[i].data, t.data, sizeof(double) * (size_t)type_count(t.type));
+        keep_slot(&fr->slots[i], &t, run->s->precision);
     }
     for (int i = 0; i < f->nresults && ok; i++) {
         Tensor t = value_of(fr, &values, f->results[i]);

@@ -38,6 +38,7 @@ struct LowerTarget {
     bool f16_loads;    /* the CPU widens f16 by itself */
     Tuning tuning;     /* lower/tuning.h */
     bool profile;      /* stages note their times: lower/profile.h */
+    DType state_dt;    /* how states lie in memory: f32, bf16 or f16 */
 };
 
 typedef struct Stage Stage;       /* lower/stage.h */
@@ -136,9 +137,42 @@ void lw_write(Lower *l, Value *v, const Ix *ix, Value *vec);
 void lw_write1(Lower *l, Value *v, Value *row, Value *at, Value *scalar);
 
 /* ---- state, position, scratch ---- */
-/* Address of slot `slot` (0: first) of `op` for the sequence of `row`. Physical layout is the op's own
- * business: OpDef.state_bytes and OpDef.state_unpack say how it differs from docs/ops.md. */
-Value *lw_state(Lower *l, const Op *op, int slot, Value *row);
+/* f32 numbers that lie in memory as `dt`: widened on load, rounded to nearest even on store. In f16 a store
+ * keeps what is beyond +-65504 there: one infinity would make a recurrence NaN for good, a number at the edge
+ * decays again. All indices count elements; n: active lanes, 0 for all. */
+typedef struct LwCells {
+    Value *p;
+    DType dt;
+} LwCells;
+LwCells lw_cells_from(Lower *l, LwCells c, Value *element);
+Value *lw_cells_load(Lower *l, LwCells c, Value *at, int n); /* a vector */
+Value *lw_cells_load1(Lower *l, LwCells c, Value *at);       /* a scalar */
+void lw_cells_store(Lower *l, LwCells c, Value *at, Value *v, int n);
+
+/* Slot `slot` (0: first) of `op` for the sequence of `row`. Physical layout is the op's own business:
+ * OpDef.state_elements and OpDef.state_unpack say how it differs from docs/ops.md. */
+LwCells lw_state(Lower *l, const Op *op, int slot, Value *row);
+
+/* A slot that every token changes. In a chunk its numbers are held in f32 while tokens go over them, and
+ * rounded once, at the end of the chunk: rounding at each token would lose what is small beside the state,
+ * and cost more. So a state is rounded once a call, in all forms. In a step, and where states are f32 anyway,
+ * nothing is copied and lw_held is lw_state.
+ *
+ *     LwHeld h = lw_hold(l, op, 0, most);      most: elements held at a time
+ *     lw_hold_begin(&h, lo, hi);               elements [lo, hi) of the slot, this thread's alone
+ *     LW_ROWS(l, row) .. lw_held(&h, row) ..   indexed as the slot is
+ *     lw_hold_end(&h); */
+typedef struct LwHeld {
+    Lower *l;
+    const Op *op;
+    int slot;
+    Value *scratch; /* NULL: nothing is copied */
+    Value *lo, *hi;
+} LwHeld;
+LwHeld lw_hold(Lower *l, const Op *op, int slot, int64_t most);
+void lw_hold_begin(LwHeld *h, Value *lo, Value *hi);
+LwCells lw_held(const LwHeld *h, Value *row);
+void lw_hold_end(const LwHeld *h);
 Value *lw_position(Lower *l, Value *row); /* i64: of the token of this row, counted from 0 */
 /* Memory of this thread, 64-byte aligned, for the time of the stage; bytes known at compile time. Who is done
  * with it may set l->scratch_used back to what it was. */

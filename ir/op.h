@@ -123,9 +123,10 @@ struct OpDef {
     /* The update of the state, when it must wait until all threads have read the old one: a stage of its own
      * behind the next barrier. NULL: lower writes the state itself. */
     void (*commit)(Lower *l, Op *op);
-    /* How slot `slot` lies in a state block: its bytes (NULL: row-major f32 of the logical shape), and the
-     * way back to the logical order for whoever looks into a state (needed when bytes or order differ). */
-    int64_t (*state_bytes)(const Op *op, int slot, const LowerTarget *t);
+    /* How slot `slot` lies in a state block: how many elements (NULL: row-major, the logical shape), and the
+     * way back to the logical order for whoever looks into a state (needed when number or order differ).
+     * The type of an element is LowerTarget.state_dt for all; `physical` is widened already. */
+    int64_t (*state_elements)(const Op *op, int slot, const LowerTarget *t);
     void (*state_unpack)(const Op *op, int slot, const LowerTarget *t, const float *physical,
                          double *logical);
     const OpForm *forms; /* alternatives for FORM_CHUNK, best first; ends with a NULL name */
@@ -197,11 +198,14 @@ typedef void InterpWatch(void *user, const char *call_path, const Op *op, const 
 bool interp_run(Diag *d, Arena *a, const Module *m, const Env *env, InterpState *s, const Tensor *inputs,
                 int64_t rows, Tensor *results, InterpWatch *watch, void *watch_user);
 int64_t interp_position(const InterpState *s);
+/* From now on slots are rounded to dt (dtype_round_state) at the end of every run, as compiled code with such
+ * states does at the end of every call. */
+void interp_state_precision(InterpState *s, DType dt);
 /* Evaluates the value `v` of `f`, which depends on weights and constants only. prefix: of weight names. */
 bool interp_constant(Diag *d, Arena *a, const Env *env, const Func *f, const Value *v, const char *prefix,
                      Tensor *out);
-/* The named slot of a call ("" for main) after a run, or NULL. */
-const Tensor *interp_state_slot(const InterpState *s, const char *call_path, const char *slot);
+/* The named slot of a call ("" for main), or NULL. Its numbers may be changed between runs. */
+Tensor *interp_state_slot(const InterpState *s, const char *call_path, const char *slot);
 
 /* Numbers of elementwise kinds etc. live with their ops. */
 #endif

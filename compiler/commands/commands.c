@@ -103,6 +103,8 @@ int shared_options(Args *a, Option *out) {
          0},
         {"dtype", "f32|bf16|f16", "storage of matrices (default: as in the checkpoint)", &a->model.dtype,
          OPT_STR, 0},
+        {"state", "f32|bf16|f16", "numbers in states (default f32; docs/state-precision.md)",
+         &a->compile.state, OPT_STR, 0},
         {"target", "NAME", "machine to compile for (btc list targets; default: this one)", &a->compile.target,
          OPT_STR, 0},
         {"cpu", "NAME", "native (default), x86-64-v2, x86-64-v3, x86-64-v4, or a model name", &a->compile.cpu,

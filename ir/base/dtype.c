@@ -166,3 +166,10 @@ void dtype_convert(DType to, void *out, DType from, const void *in, int64_t n) {
         for (int64_t i = 0; i < n; i++) dtype_store(to, out, i, dtype_load(from, in, i));
     }
 }
+
+double dtype_round_state(DType t, double v) {
+    char bytes[8];
+    if (t == DT_F16 && fabs(v) > DTYPE_F16_MAX) v = copysign(DTYPE_F16_MAX, v);
+    dtype_store(t, bytes, 0, v);
+    return dtype_load(t, bytes, 0);
+}

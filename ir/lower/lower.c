@@ -181,13 +181,13 @@ Value *lw_position(Lower *l, Value *row) {
     return l->form == FORM_STEP ? pos : lb_add(b, pos, row);
 }
 
-Value *lw_state(Lower *l, const Op *op, int slot, Value *row) {
+LwCells lw_state(Lower *l, const Op *op, int slot, Value *row) {
     LB *b = &l->b;
     int first = op->nin - op_state_count(op->def);
     const State *s = ir_state_of(l->plan->f, op->in[first + slot]);
     int64_t at = l->plan->state_offset[s - l->plan->f->states];
     Value *state = lb_loadp(b, call_field(l, BTC_CALL_STATES), l->form == FORM_STEP ? row : lb_i64(b, 0));
-    return lb_offset(b, state, lb_addi(b, l->soff, BTC_STATE_HEADER + at));
+    return (LwCells){lb_offset(b, state, lb_addi(b, l->soff, BTC_STATE_HEADER + at)), l->t->state_dt};
 }
 
 Value *lw_scratch(Lower *l, int64_t bytes) {

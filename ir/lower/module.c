@@ -20,24 +20,11 @@ static PackList *packs_of(Lowered *o, Arena *a, const char *block, const LowerTa
     return l;
 }
 
-/* The op that owns a state slot and the slot's number there. */
-static const Op *slot_owner(const Func *f, const State *s, int *slot) {
-    OPS_OF (f->body, op) {
-        int n = op->def->state ? op_state_count(op->def) : 0;
-        for (int i = 0; i < n; i++)
-            if (op->in[op->nin - n + i] == s->in) return *slot = i, op;
-    }
-    return NULL;
-}
-
 static void place_states(FuncPlan *p, const LowerTarget *t) {
     Func *f = p->f;
     p->state_offset = ARENA_ARRAY(p->arena, int64_t, f->nstates);
     for (int i = 0; i < f->nstates; i++) {
-        int slot;
-        const Op *op = slot_owner(f, &f->states[i], &slot);
-        int64_t bytes = 4 * type_count(f->states[i].type);
-        if (op && op->def->state_bytes) bytes = op->def->state_bytes(op, slot, t);
+        int64_t bytes = state_slot_elements(f, i, t) * (int64_t)dtype_size(t->state_dt);
         p->state_offset[i] = p->state_bytes;
         p->state_bytes += (bytes + 63) / 64 * 64;
     }

@@ -32,6 +32,16 @@ typedef struct Lowered {
  * the attribute "main". false: messages are filed. */
 bool lower_module(Diag *d, Module *m, const LowerTarget *t, Lowered *out);
 
+/* ---- states: how slot k of f (FuncPlan.state_offset) lies in a block ---- */
+/* Elements, padding included; each is t->state_dt. */
+int64_t state_slot_elements(const Func *f, int k, const LowerTarget *t);
+/* The op that owns the slot, and which of its slots it is. */
+const Op *state_slot_owner(const Func *f, int k, int *slot);
+/* The numbers of an instance's slot, in logical order, from a state block (header included). out: as many as
+ * the slot's type has. */
+void state_slot_read(Arena *a, const Instance *inst, int k, const LowerTarget *t, const void *block,
+                     double *out);
+
 /* The original name of "mamba.step". */
 const char *form_base_name(Arena *a, const Func *f);
 

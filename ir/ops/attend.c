@@ -117,6 +117,6 @@ const OpDef op_attend = {
     .lower = attend_lower,
     .access = attend_access,
     .commit = attend_commit,
-    .state_bytes = attend_state_bytes,
+    .state_elements = attend_state_elements,
     .state_unpack = attend_state_unpack,
 };

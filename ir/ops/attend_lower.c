@@ -51,7 +51,7 @@ typedef struct Attend {
 
 /* One run of keys. */
 typedef struct Keys {
-    Value *k;       /* in panels */
+    LwCells k;      /* in panels */
     Mat v;          /* [key, p] */
     Value *lo, *hi; /* lo: a multiple of PANEL */
     bool cached;
@@ -100,25 +100,30 @@ static Share share_of(const Attend *a) {
 /* ---- keys in panels ---- */
 
 /* Key `slot` of a kv head's panels becomes k[row, kv]. */
-static void put_key(const Attend *a, Value *panels, Value *slot, Value *row, Value *kv) {
+static void put_key(const Attend *a, LwCells panels, Value *slot, Value *row, Value *kv) {
     LB *b = a->b;
     Value *k = lw_row_ptr(a->l, a->op->in[1], row), *from = lb_muli(b, kv, a->d);
     Value *panel = lb_and(b, slot, lb_i64(b, -PANEL)), *lane = lb_and(b, slot, lb_i64(b, PANEL - 1));
     Value *to = lb_add(b, lb_muli(b, panel, a->d), lane);
     KFOR (b, i, a->zero, lb_i64(b, a->d), 1) {
         Value *x = lb_load(b, DT_F32, 0, k, lb_add(b, from, i), 0);
-        lb_store(b, DT_F32, panels, lb_add(b, to, lb_muli(b, i, PANEL)), x, 0);
+        lw_cells_store(a->l, panels, lb_add(b, to, lb_muli(b, i, PANEL)), x, 0);
     }
 }
 
-static Value *cached_keys(const Attend *a, Value *row, Value *kv) {
-    Value *k = lw_state(a->l, a->op, 0, row);
-    return lb_offset(a->b, k, lb_muli(a->b, kv, round_up(a->context, PANEL) * a->d * 4));
+static LwCells cached_keys(const Attend *a, Value *row, Value *kv) {
+    LwCells k = lw_state(a->l, a->op, 0, row);
+    return lw_cells_from(a->l, k, lb_muli(a->b, kv, round_up(a->context, PANEL) * a->d));
 }
 
-static Value *cached_values(const Attend *a, Value *row, Value *kv) {
-    Value *v = lw_state(a->l, a->op, 1, row);
-    return lb_offset(a->b, v, lb_muli(a->b, kv, a->context * a->p * 4));
+static LwCells cached_values(const Attend *a, Value *row, Value *kv) {
+    LwCells v = lw_state(a->l, a->op, 1, row);
+    return lw_cells_from(a->l, v, lb_muli(a->b, kv, a->context * a->p));
+}
+
+/* The call's own keys are f32 whatever the cache is. */
+static LwCells own_panels(const Attend *a) {
+    return (LwCells){a->own, DT_F32};
 }
 
 /* ---- scores ---- */
@@ -165,7 +170,7 @@ static void block_scores(const Attend *a, const Keys *k, Value *from, Value *end
     LB *b = a->b;
     Lower *l = a->l;
     KFOR (b, s, from, end, PANEL) {
-        Mat panel = mat_fixed(l, lb_offset(b, k->k, lb_muli(b, s, a->d * 4)), PANEL);
+        Mat panel = mat_of(l, lw_cells_from(l, k->k, lb_muli(b, s, a->d)), PANEL);
         TILES_OF (l, c, PANEL, b->lanes, a->tile) {
             Tile t = tile_new(l, a->n, c.count, c.tail);
             tile_madd(l, &t, a->q, a->zero, panel, c.at, a->zero, lb_i64(b, a->d));
@@ -240,7 +245,7 @@ static void run_keys(const Attend *a, const Keys *k) {
 static Keys own_keys(const Attend *a, Value *kv) {
     LB *b = a->b;
     Value *v = lw_row_ptr(a->l, a->op->in[2], by_rows(a) ? a->zero : a->row);
-    Keys k = {.k = a->own, .lo = a->zero, .hi = lb_addi(b, a->first, by_rows(a) ? a->n : 1)};
+    Keys k = {.k = own_panels(a), .lo = a->zero, .hi = lb_addi(b, a->first, by_rows(a) ? a->n : 1)};
     k.v = mat_fixed(a->l, lb_offset(b, v, lb_muli(b, kv, a->p * 4)), lw_row_stride(a->l, a->op->in[2]));
     if (a->window > 0 && by_rows(a)) {
         Value *lo = lb_max(b, lb_addi(b, a->first, 1 - a->window), a->zero);
@@ -254,7 +259,7 @@ static Keys cache_keys(const Attend *a, Value *kv) {
     k.before = lw_position(a->l, by_rows(a) ? a->zero : a->row);
     k.hi = lw_min_i64(a->l, k.before, lb_i64(a->b, a->context));
     k.k = cached_keys(a, a->row, kv);
-    k.v = mat_fixed(a->l, cached_values(a, a->row, kv), a->p);
+    k.v = mat_of(a->l, cached_values(a, a->row, kv), a->p);
     return k;
 }
 
@@ -305,7 +310,7 @@ static void step_group(Attend *a, const Share *s, Value *row, Value *kv) {
     Lower *l = a->l;
     int64_t each = a->h / a->g;
     Value *base = lb_muli(b, kv, each);
-    put_key(a, a->own, a->zero, row, kv);
+    put_key(a, own_panels(a), a->zero, row, kv);
     if (units_are_groups(a->h, a->g)) {
         TILES_OF (l, t, each, 1, a->queries) attend_tile(a, t.count, row, lb_add(b, base, t.at), kv);
         return;
@@ -320,7 +325,7 @@ static void chunk_group(Attend *a, const Share *s, Value *kv) {
     Lower *l = a->l;
     Value *base = lb_muli(b, kv, a->h / a->g);
     Value *lo = lb_max(b, s->head_lo, base), *hi = lw_min_i64(l, s->head_hi, lb_addi(b, base, a->h / a->g));
-    KFOR (b, r, a->zero, l->row_hi, 1) put_key(a, a->own, r, r, kv);
+    KFOR (b, r, a->zero, l->row_hi, 1) put_key(a, own_panels(a), r, r, kv);
     KFOR (b, head, lo, hi, 1) {
         TILES (l, t, l->row_lo, l->row_hi, NO_END, 1, a->queries) attend_tile(a, t.count, t.at, head, kv);
     }
@@ -358,21 +363,22 @@ void attend_commit(Lower *l, Op *op) {
         Value *slot = lb_rem(b, lw_position(l, row), lb_i64(b, a.context));
         KFOR (b, kv, s.kv_lo, s.kv_hi, 1) {
             put_key(&a, cached_keys(&a, row, kv), slot, row, kv);
-            Value *v = cached_values(&a, row, kv), *from = lb_muli(b, kv, a.p), *to = lb_muli(b, slot, a.p);
+            LwCells v = cached_values(&a, row, kv);
+            Value *from = lb_muli(b, kv, a.p), *to = lb_muli(b, slot, a.p);
             LW_SPAN (l, row, NULL, 1, a.p, ix) {
                 Value *x = lw_read_flat(l, op->in[2], row, lb_add(b, from, ix.i), ix.n);
-                lb_store(b, DT_F32, v, lb_add(b, to, ix.i), x, ix.n);
+                lw_cells_store(l, v, lb_add(b, to, ix.i), x, ix.n);
             }
         }
     }
 }
 
-int64_t attend_state_bytes(const Op *op, int slot, const LowerTarget *t) {
+int64_t attend_state_elements(const Op *op, int slot, const LowerTarget *t) {
     (void)t;
     Type k = op->in[1]->type, v = op->in[2]->type;
     int64_t context = attr_int(op, "context", 0);
-    if (slot == 0) return k.dim[0] * round_up(context, PANEL) * k.dim[1] * 4;
-    return v.dim[0] * context * v.dim[1] * 4;
+    if (slot == 0) return k.dim[0] * round_up(context, PANEL) * k.dim[1];
+    return v.dim[0] * context * v.dim[1];
 }
 
 /* To k[context,g,d] and v[context,g,p]. */

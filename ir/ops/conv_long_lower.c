@@ -11,6 +11,9 @@
  * two in (s, p]. So a token costs log^2 l on average, nothing depends on how a sequence is cut into calls,
  * and step and chunk agree bit for bit.
  *
+ * With states in 16 bits the inputs and the sums for the future are rounded whenever they are stored, in
+ * chunks as in steps: they are spread over the whole filter and no chunk could hold them.
+ *
  * Vectors run over channels, each lane a convolution of its own. Tiles below FFT_MIN run over the taps, four
  * outputs by four inputs at a time; larger ones are products of remainder trees (lower/pack_fft.h), whose
  * twiddles are scalars and whose order nobody needs to undo. */
@@ -27,9 +30,9 @@ typedef struct Conv {
     Value *twiddles; /* [umax][2] */
     Value *tree;     /* [umax][2][lanes]: scratch of a transform */
     /* the sequence and the vector of channels at hand */
-    Value *ch;    /* first channel */
-    Value *state; /* [len][lanes] */
-    Value *taps;  /* [len][lanes] */
+    Value *ch;     /* first channel */
+    LwCells state; /* [len][lanes] */
+    Value *taps;   /* [len][lanes] */
 } Conv;
 
 /* Element j of an array of vectors. */
@@ -38,11 +41,11 @@ static Value *load_vector(Conv *k, Value *p, Value *j) {
 }
 
 static Value *load_state(Conv *k, Value *pos) {
-    return load_vector(k, k->state, pos);
+    return lw_cells_load(k->l, k->state, lb_muli(k->b, pos, k->b->lanes), 0);
 }
 
 static void store_state(Conv *k, Value *pos, Value *v) {
-    lb_store(k->b, DT_F32, k->state, lb_muli(k->b, pos, k->b->lanes), v, 0);
+    lw_cells_store(k->l, k->state, lb_muli(k->b, pos, k->b->lanes), v, 0);
 }
 
 static void add_to_state(Conv *k, Value *pos, Value *v) {
@@ -328,7 +331,7 @@ static void token(Conv *k, Op *op, Ix ix, Value *row, Value *h0, Value *skip) {
     LB *b = k->b;
     Value *pos = lw_position(k->l, row);
     ix.row = row;
-    k->state = of_channels(k, lw_state(k->l, op, 0, row));
+    k->state = lw_cells_from(k->l, lw_state(k->l, op, 0, row), lb_muli(b, k->ch, k->len));
     Value *x = lw_read(k->l, op->in[0], &ix);
     Value *y = lb_fma(b, x, h0, load_state(k, pos));
     if (skip) y = lb_fma(b, x, skip, y);
@@ -355,10 +358,10 @@ void conv_long_lower(Lower *l, Op *op) {
     }
 }
 
-int64_t conv_long_state_bytes(const Op *op, int slot, const LowerTarget *t) {
+int64_t conv_long_state_elements(const Op *op, int slot, const LowerTarget *t) {
     (void)slot;
     Type h = op->in[1]->type;
-    return (h.dim[0] + t->lanes - 1) / t->lanes * t->lanes * h.dim[1] * 4;
+    return (h.dim[0] + t->lanes - 1) / t->lanes * t->lanes * h.dim[1];
 }
 
 /* To s[l,c]. */

@@ -5,7 +5,7 @@
 #include "../lower.h"
 
 void conv_long_lower(Lower *l, Op *op);
-int64_t conv_long_state_bytes(const Op *op, int slot, const LowerTarget *t);
+int64_t conv_long_state_elements(const Op *op, int slot, const LowerTarget *t);
 void conv_long_state_unpack(const Op *op, int slot, const LowerTarget *t, const float *physical,
                             double *logical);
 

@@ -17,7 +17,7 @@ static Cost cost_scan_diag(const Op *op, int64_t rows) {
     return op_cost(op, rows, 2 * out_count(op));
 }
 
-/* ---- lowering: both forms do the same fma, so they agree bit for bit ---- */
+/* ---- lowering: both forms do the same fma, so with f32 states they agree bit for bit ---- */
 
 static void access_scan_diag(const Op *op, Form form, Access *a) {
     (void)op;
@@ -29,15 +29,20 @@ static Value *next(Lower *l, Op *op, const Ix *ix, Value *h) {
 }
 
 static void lower_by_rows(Lower *l, Op *op) {
-    LB *b = &l->b;
+    int64_t e = type_count(op->out[0]->type);
+    LwHeld held = lw_hold(l, op, 0, e);
+    Value *lo, *hi;
+    lw_range(l, e, &lo, &hi);
+    lw_hold_begin(&held, lo, hi);
     LW_ROWS (l, row) {
-        Value *h = lw_state(l, op, 0, row);
+        LwCells h = lw_held(&held, row);
         LW_EACH (l, row, ix) {
-            Value *y = next(l, op, &ix, lb_load(b, DT_F32, b->lanes, h, ix.i, ix.n));
-            lb_store(b, DT_F32, h, ix.i, y, ix.n);
+            Value *y = next(l, op, &ix, lw_cells_load(l, h, ix.i, ix.n));
+            lw_cells_store(l, h, ix.i, y, ix.n);
             lw_write(l, op->out[0], &ix, y);
         }
     }
+    lw_hold_end(&held);
 }
 
 /* On a GPU the state of a vector of channels stays in registers over all tokens. A CPU gains nothing by that:
@@ -45,16 +50,17 @@ static void lower_by_rows(Lower *l, Op *op) {
 static void lower_by_channels(Lower *l, Op *op) {
     LB *b = &l->b;
     int64_t e = type_count(op->out[0]->type);
-    Value *lo, *hi, *state = lw_state(l, op, 0, l->row_lo);
+    Value *lo, *hi;
+    LwCells state = lw_state(l, op, 0, l->row_lo);
     lw_range(l, e, &lo, &hi);
     TILES (l, c, lo, hi, e, b->lanes, 1) {
-        Value *h = lb_var(b, lb_load(b, DT_F32, b->lanes, state, c.at, c.tail));
+        Value *h = lb_var(b, lw_cells_load(l, state, c.at, c.tail));
         LW_ROWS (l, row) {
             Ix ix = {.row = row, .i = c.at, .n = c.tail, .O = 1, .I = e};
             lb_set(b, h, next(l, op, &ix, lb_get(b, h)));
             lw_write(l, op->out[0], &ix, lb_get(b, h));
         }
-        lb_store(b, DT_F32, state, c.at, lb_get(b, h), c.tail);
+        lw_cells_store(l, state, c.at, lb_get(b, h), c.tail);
     }
 }
 

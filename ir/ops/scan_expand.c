@@ -30,7 +30,8 @@ static Cost cost_scan_expand(const Op *op, int64_t rows) {
  * after the other, and the work is the exp, taken as a power of two so that the factor log2 e is met once a
  * channel. On a CPU, a block of channels goes through all tokens before the next one: its states and its part
  * of A stay in the nearest cache, and each is one stretch of memory. On a GPU, a vector of channels keeps its
- * states in registers. All do the same sums in the same order, so step and chunk agree bit for bit. */
+ * states in registers. All do the same sums in the same order, so with f32 states step and
+ * chunk agree bit for bit. */
 
 static void access_scan_expand(const Op *op, Form form, Access *a) {
     (void)op;
@@ -60,7 +61,7 @@ static Value *next(Lower *l, const Token *k, Value *n, Value *A, Value *h, Value
     return h;
 }
 
-static void one_token(Lower *l, Op *op, const Ix *ix, Value *state, Value *A) {
+static void one_token(Lower *l, Op *op, const Ix *ix, LwCells state, Value *A) {
     enum { AT_ONCE = 4 };
     LB *b = &l->b;
     int64_t nn = op->in[2]->type.dim[1], whole = nn / AT_ONCE * AT_ONCE, panel = l->t->panel;
@@ -72,9 +73,9 @@ static void one_token(Lower *l, Op *op, const Ix *ix, Value *state, Value *A) {
             Value *y = lb_get(b, sum);
             for (int i = 0; i < step; i++) {
                 Value *number = lb_addi(b, n, i), *at = lb_add(b, first, lb_muli(b, number, panel));
-                Value *h = lb_load(b, DT_F32, b->lanes, state, at, 0);
+                Value *h = lw_cells_load(l, state, at, 0);
                 h = next(l, &k, number, lb_load(b, DT_F32, b->lanes, A, at, 0), h, &y);
-                lb_store(b, DT_F32, state, at, h, 0);
+                lw_cells_store(l, state, at, h, 0);
             }
             lb_set(b, sum, y);
         }
@@ -84,15 +85,18 @@ static void one_token(Lower *l, Op *op, const Ix *ix, Value *state, Value *A) {
 
 static void lower_by_rows(Lower *l, Op *op) {
     LB *b = &l->b;
-    int64_t ne = op->in[2]->type.dim[0], block = panels_block(l, 2 * 4 * op->in[2]->type.dim[1]);
+    int64_t ne = op->in[2]->type.dim[0], nn = op->in[2]->type.dim[1], block = panels_block(l, 2 * 4 * nn);
+    LwHeld held = lw_hold(l, op, 0, block * nn);
     Value *A = lw_weight(l, op->in[2], PACK_PANELS_F32, NULL), *lo, *hi;
     lw_range(l, ne, &lo, &hi);
     KFOR (b, from, lo, hi, block) {
         Value *to = lw_min_i64(l, hi, lb_addi(b, from, block));
+        panels_hold(&held, from, to, nn);
         LW_ROWS (l, row) {
-            Value *state = lw_state(l, op, 0, row);
+            LwCells state = lw_held(&held, row);
             LW_PART(l, row, from, to, ix) one_token(l, op, &ix, state, A);
         }
+        lw_hold_end(&held);
     }
 }
 
@@ -102,14 +106,15 @@ static void lower_by_channels(Lower *l, Op *op) {
     LB *b = &l->b;
     int64_t ne = op->in[2]->type.dim[0], nn = op->in[2]->type.dim[1];
     Value *at[MAX_IN_REGISTERS], *A[MAX_IN_REGISTERS], *h[MAX_IN_REGISTERS], *lo, *hi;
-    Value *weights = lw_weight(l, op->in[2], PACK_PANELS_F32, NULL), *state = lw_state(l, op, 0, l->row_lo);
+    Value *weights = lw_weight(l, op->in[2], PACK_PANELS_F32, NULL);
+    LwCells state = lw_state(l, op, 0, l->row_lo);
     lw_range(l, ne, &lo, &hi);
     TILES (l, t, lo, hi, ne, b->lanes, 1) {
         Value *first = panels_first(l, t.at, nn);
         for (int64_t n = 0; n < nn; n++) {
             at[n] = lb_addi(b, first, n * l->t->panel);
             A[n] = lb_load(b, DT_F32, b->lanes, weights, at[n], 0);
-            h[n] = lb_var(b, lb_load(b, DT_F32, b->lanes, state, at[n], 0));
+            h[n] = lb_var(b, lw_cells_load(l, state, at[n], 0));
         }
         LW_ROWS (l, row) {
             Ix ix = {.row = row, .i = t.at, .n = t.tail, .O = 1, .I = ne};
@@ -119,7 +124,7 @@ static void lower_by_channels(Lower *l, Op *op) {
                 lb_set(b, h[n], next(l, &k, lb_i64(b, n), A[n], lb_get(b, h[n]), &y));
             lw_write(l, op->out[0], &ix, y);
         }
-        for (int64_t n = 0; n < nn; n++) lb_store(b, DT_F32, state, at[n], lb_get(b, h[n]), 0);
+        for (int64_t n = 0; n < nn; n++) lw_cells_store(l, state, at[n], lb_get(b, h[n]), 0);
     }
 }
 
@@ -131,9 +136,9 @@ static void lower_scan_expand(Lower *l, Op *op) {
         lower_by_rows(l, op);
 }
 
-static int64_t state_bytes(const Op *op, int slot, const LowerTarget *t) {
+static int64_t state_elements(const Op *op, int slot, const LowerTarget *t) {
     (void)slot;
-    return panels_bytes(t, op->in[2]->type.dim[0], op->in[2]->type.dim[1]);
+    return panels_elements(t, op->in[2]->type.dim[0], op->in[2]->type.dim[1]);
 }
 
 static void unpack_state(const Op *op, int slot, const LowerTarget *t, const float *physical,
@@ -154,6 +159,6 @@ const OpDef op_scan_expand = {
     .cost = cost_scan_expand,
     .lower = lower_scan_expand,
     .access = access_scan_expand,
-    .state_bytes = state_bytes,
+    .state_elements = state_elements,
     .state_unpack = unpack_state,
 };

@@ -334,9 +334,11 @@ static void write_out(Chunked *c) {
 void scan_matrix_chunked(Lower *l, Op *op) {
     LB *b = &l->b;
     Chunked c = chunked_new(l, op);
-    Value *state = lw_state(l, op, 0, l->row_lo);
+    LwHeld held = lw_hold(l, op, 0, c.s.n * c.s.p);
     LW_UNITS (l, u) {
-        c.S = mat_fixed(l, lb_offset(b, state, lb_muli(b, u, c.s.n * c.s.p * 4)), c.s.p);
+        Value *first = lb_muli(b, u, c.s.n * c.s.p);
+        lw_hold_begin(&held, first, lb_addi(b, first, c.s.n * c.s.p));
+        c.S = mat_of(l, lw_cells_from(l, lw_held(&held, l->row_lo), first), c.s.p);
         if (c.shared) products_of_group(&c, u);
         KFOR (b, row, l->row_lo, l->row_hi, c.Q) {
             sub_chunk(&c, u, row);
@@ -356,5 +358,6 @@ void scan_matrix_chunked(Lower *l, Op *op) {
             }
             write_out(&c);
         }
+        lw_hold_end(&held);
     }
 }

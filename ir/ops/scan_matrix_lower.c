@@ -66,7 +66,7 @@ typedef struct Head {
     Mat S;         /* [n][p] */
 } Head;
 
-static Head head_at(Lower *l, Op *op, Value *u, Value *row, Value *keeps) {
+static Head head_at(Lower *l, Op *op, Value *u, Value *row, LwCells S, Value *keeps) {
     LB *b = &l->b;
     Head x = {.s = scan_matrix_shape(op), .u = u, .row = row};
     x.q = scan_matrix_operand(l, op, IN_Q, u, row);
@@ -87,8 +87,7 @@ static Head head_at(Lower *l, Op *op, Value *u, Value *row, Value *keeps) {
                 lb_store(b, DT_F32, keeps, c.at, lb_exp(b, mat_load(l, d, zero, c.at, c.tail)), 0);
         if (x.s.decay == DECAY_CHANNEL) x.keeps = keeps;
     }
-    Value *S = lb_offset(b, lw_state(l, op, 0, row), lb_muli(b, u, x.s.n * x.s.p * 4));
-    x.S = mat_fixed(l, S, x.s.p);
+    x.S = mat_of(l, S, x.s.p);
     return x;
 }
 
@@ -137,9 +136,14 @@ void scan_matrix_recurrent(Lower *l, Op *op) {
     MatrixShape s = scan_matrix_shape(op);
     int64_t lanes = l->b.lanes;
     Value *keeps = lw_scratch(l, (s.n + lanes - 1) / lanes * lanes * 4);
-    LW_UNITS (l, u)
+    LwHeld held = lw_hold(l, op, 0, s.n * s.p);
+    LW_UNITS (l, u) {
+        Value *first = lb_muli(&l->b, u, s.n * s.p);
+        lw_hold_begin(&held, first, lb_addi(&l->b, first, s.n * s.p));
         LW_ROWS (l, row) {
-            Head x = head_at(l, op, u, row, keeps);
+            Head x = head_at(l, op, u, row, lw_cells_from(l, lw_held(&held, row), first), keeps);
             TILES_OF (l, c, s.p, l->b.lanes, l->t->tuning.inner_columns) columns(l, op, &x, &c);
         }
+        lw_hold_end(&held);
+    }
 }

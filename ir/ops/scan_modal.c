@@ -37,7 +37,8 @@ static Cost cost_scan_modal(const Op *op, int64_t rows) {
 }
 
 /* ---- lowering: a block of channels goes through all tokens before the next one, so that its modes and
- * states stay in the nearest cache. Both forms do the same sums in the same order and agree bit for bit. At
+ * states stay in the nearest cache. Both forms do the same sums in the same order; with f32 states
+ * they agree bit for bit. At
  * some ten operations a mode, this is less work than any product form for as many modes as anybody uses. ----
  */
 
@@ -48,7 +49,7 @@ static void access_scan_modal(const Op *op, Form form, Access *a) {
 
 typedef struct Modes {
     Value *weight[4]; /* re, im, gre, gim */
-    Value *state[2];
+    LwCells state[2];
 } Modes;
 
 /* One mode of a vector of channels: y += Re(g s), then s = a s + x. `at`: its index in panels. */
@@ -56,13 +57,13 @@ static Value *one_mode(Lower *l, const Modes *m, Value *at, Value *x, Value *y) 
     LB *b = &l->b;
     Value *w[4], *s[2];
     for (int i = 0; i < 4; i++) w[i] = lb_load(b, DT_F32, b->lanes, m->weight[i], at, 0);
-    for (int i = 0; i < 2; i++) s[i] = lb_load(b, DT_F32, b->lanes, m->state[i], at, 0);
+    for (int i = 0; i < 2; i++) s[i] = lw_cells_load(l, m->state[i], at, 0);
     y = lb_fma(b, w[2], s[0], y);
     y = lb_fma(b, lb_neg(b, w[3]), s[1], y);
     Value *re = lb_fma(b, lb_neg(b, w[1]), s[1], lb_fma(b, w[0], s[0], lb_add(b, s[0], x)));
     Value *im = lb_fma(b, w[1], s[0], lb_fma(b, w[0], s[1], s[1]));
-    lb_store(b, DT_F32, m->state[0], at, re, 0);
-    lb_store(b, DT_F32, m->state[1], at, im, 0);
+    lw_cells_store(l, m->state[0], at, re, 0);
+    lw_cells_store(l, m->state[1], at, im, 0);
     return y;
 }
 
@@ -89,23 +90,28 @@ static void one_token(Lower *l, Op *op, const Modes *m, const Ix *ix) {
 
 static void lower_scan_modal(Lower *l, Op *op) {
     LB *b = &l->b;
-    int64_t nc = op->in[IN_RE]->type.dim[0], block = panels_block(l, 6 * 4 * op->in[IN_RE]->type.dim[1]);
+    int64_t nc = op->in[IN_RE]->type.dim[0], nn = op->in[IN_RE]->type.dim[1];
+    int64_t block = panels_block(l, 6 * 4 * nn);
+    LwHeld held[2];
     Modes m;
     Value *lo, *hi;
     for (int i = 0; i < 4; i++) m.weight[i] = lw_weight(l, op->in[IN_RE + i], PACK_PANELS_F32, NULL);
+    for (int i = 0; i < 2; i++) held[i] = lw_hold(l, op, i, block * nn);
     lw_range(l, nc, &lo, &hi);
     KFOR (b, from, lo, hi, block) {
         Value *to = lw_min_i64(l, hi, lb_addi(b, from, block));
+        for (int i = 0; i < 2; i++) panels_hold(&held[i], from, to, nn);
         LW_ROWS (l, row) {
-            for (int i = 0; i < 2; i++) m.state[i] = lw_state(l, op, i, row);
+            for (int i = 0; i < 2; i++) m.state[i] = lw_held(&held[i], row);
             LW_PART(l, row, from, to, ix) one_token(l, op, &m, &ix);
         }
+        for (int i = 0; i < 2; i++) lw_hold_end(&held[i]);
     }
 }
 
-static int64_t state_bytes(const Op *op, int slot, const LowerTarget *t) {
+static int64_t state_elements(const Op *op, int slot, const LowerTarget *t) {
     (void)slot;
-    return panels_bytes(t, op->in[IN_RE]->type.dim[0], op->in[IN_RE]->type.dim[1]);
+    return panels_elements(t, op->in[IN_RE]->type.dim[0], op->in[IN_RE]->type.dim[1]);
 }
 
 static void unpack_state(const Op *op, int slot, const LowerTarget *t, const float *physical,
@@ -126,6 +132,6 @@ const OpDef op_scan_modal = {
     .cost = cost_scan_modal,
     .lower = lower_scan_modal,
     .access = access_scan_modal,
-    .state_bytes = state_bytes,
+    .state_elements = state_elements,
     .state_unpack = unpack_state,
 };

@@ -10,8 +10,10 @@
 Value *panels_first(Lower *l, Value *i, int64_t n);
 /* How many channels take half of the nearest cache, a multiple of the panel. */
 int64_t panels_block(const Lower *l, int64_t bytes_per_channel);
-/* OpDef.state_bytes and OpDef.state_unpack of a slot [c,n]. */
-int64_t panels_bytes(const LowerTarget *t, int64_t c, int64_t n);
+/* lw_hold_begin of the channels [from, to), from a multiple of the panel, to too or the end. */
+void panels_hold(LwHeld *h, Value *from, Value *to, int64_t n);
+/* OpDef.state_elements and OpDef.state_unpack of a slot [c,n]. */
+int64_t panels_elements(const LowerTarget *t, int64_t c, int64_t n);
 void panels_unpack(const LowerTarget *t, int64_t c, int64_t n, const float *physical, double *logical);
 
 #endif

@@ -72,7 +72,11 @@ bool tiles_next(Tiles *t) {
 /* ---- matrices ---- */
 
 Mat mat(Lower *l, Value *p, Value *row_stride) {
-    return (Mat){p, row_stride, lb_i64(&l->b, 1)};
+    return (Mat){{p, DT_F32}, row_stride, lb_i64(&l->b, 1)};
+}
+
+Mat mat_of(Lower *l, LwCells m, int64_t row_stride) {
+    return (Mat){m, lb_i64(&l->b, row_stride), lb_i64(&l->b, 1)};
 }
 
 Mat mat_fixed(Lower *l, Value *p, int64_t row_stride) {
@@ -80,7 +84,7 @@ Mat mat_fixed(Lower *l, Value *p, int64_t row_stride) {
 }
 
 Mat mat_turned(Mat m) {
-    return (Mat){m.p, m.cols, m.rows};
+    return (Mat){m.m, m.cols, m.rows};
 }
 
 /* Index times stride, without ops for what is known. */
@@ -99,8 +103,7 @@ static Value *sum(Lower *l, Value *x, Value *y) {
 }
 
 Mat mat_from(Lower *l, Mat m, Value *row) {
-    Value *bytes = lb_muli(&l->b, scaled(l, row, m.rows), 4);
-    return (Mat){lb_offset(&l->b, m.p, bytes), m.rows, m.cols};
+    return (Mat){lw_cells_from(l, m.m, scaled(l, row, m.rows)), m.rows, m.cols};
 }
 
 Value *mat_at(Lower *l, Mat m, Value *i, Value *j) {
@@ -108,15 +111,15 @@ Value *mat_at(Lower *l, Mat m, Value *i, Value *j) {
 }
 
 Value *mat_load1(Lower *l, Mat m, Value *i, Value *j) {
-    return lb_load(&l->b, DT_F32, 0, m.p, mat_at(l, m, i, j), 0);
+    return lw_cells_load1(l, m.m, mat_at(l, m, i, j));
 }
 
 Value *mat_load(Lower *l, Mat m, Value *i, Value *j, int n) {
-    return lb_load(&l->b, DT_F32, l->b.lanes, m.p, mat_at(l, m, i, j), n);
+    return lw_cells_load(l, m.m, mat_at(l, m, i, j), n);
 }
 
 void mat_store(Lower *l, Mat m, Value *i, Value *j, Value *v, int n) {
-    lb_store(&l->b, DT_F32, m.p, mat_at(l, m, i, j), v, n);
+    lw_cells_store(l, m.m, mat_at(l, m, i, j), v, n);
 }
 
 /* ---- tiles ---- */

@@ -39,16 +39,17 @@ bool tiles_next(Tiles *t);
 /* All of [0, n). */
 #define TILES_OF(l, c, n, unit, max) TILES (l, c, lb_i64(&(l)->b, 0), lb_i64(&(l)->b, (n)), n, unit, max)
 
-/* An f32 matrix in memory: element (i, j) at i*rows + j*cols. */
+/* A matrix in memory: element (i, j) at i*rows + j*cols. */
 typedef struct Mat {
-    Value *p;
+    LwCells m;
     Value *rows, *cols;
 } Mat;
-Mat mat(Lower *l, Value *p, Value *row_stride); /* rows of consecutive elements */
+Mat mat(Lower *l, Value *p, Value *row_stride); /* f32, rows of consecutive elements */
 Mat mat_fixed(Lower *l, Value *p, int64_t row_stride);
-Mat mat_turned(Mat m);                              /* the transpose: same memory */
-Mat mat_from(Lower *l, Mat m, Value *row);          /* begins at that row */
-Value *mat_at(Lower *l, Mat m, Value *i, Value *j); /* index of an element from m.p */
+Mat mat_of(Lower *l, LwCells m, int64_t row_stride); /* the same of a state */
+Mat mat_turned(Mat m);                               /* the transpose: same memory */
+Mat mat_from(Lower *l, Mat m, Value *row);           /* begins at that row */
+Value *mat_at(Lower *l, Mat m, Value *i, Value *j);  /* index of an element from m.m */
 Value *mat_load1(Lower *l, Mat m, Value *i, Value *j);
 Value *mat_load(Lower *l, Mat m, Value *i, Value *j, int n); /* a vector along j; cols must be 1 */
 void mat_store(Lower *l, Mat m, Value *i, Value *j, Value *v, int n);

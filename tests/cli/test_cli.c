@@ -53,6 +53,8 @@ static void check_compile_errors(void) {
     CHECK_FAILS(run("'%s' -o '%s' --weights=here", m, so), 1, "must be embed or file");
     CHECK_FAILS(run("'%s' -o '%s' --threads=2", m, so), 1, "must be openmp or none");
     CHECK_FAILS(run("'%s' -o '%s' --dtype=int4", m, so), 1, "must be f32, bf16 or f16");
+    CHECK_FAILS(run("'%s' -o '%s' --state=int8", m, so), 1, "--state=int8: must be f32, bf16 or f16");
+    CHECK_FAILS(run("'%s' -o '%s' --state=fp16", m, so), 1, "did you mean \"f16\"?");
     CHECK_FAILS(run("'%s' --emit=ir --stop-after=prun", m), 1, "did you mean \"prune\"?");
     CHECK_FAILS(run("'%s' -o '%s' --stop-after=prune", m, so), 1, "add --emit=ir");
     CHECK_FAILS(run("'%s' --emit=asm --stop-after=prune", m), 1, "add --emit=ir");
@@ -341,6 +343,61 @@ static void check_reports(void) {
     CHECK_FAILS(run("report '%s' --dtype=q4", m), 1, "must be f32, bf16 or f16");
 }
 
+/* ---- states in 16 bits ---- */
+
+static void check_states(void) {
+    const char *m = model("hf-mamba");
+    cJSON *f32 = report("hf-mamba", ""), *bf16 = report("hf-mamba", "--state=bf16");
+    CHECK(near(number(bf16, "total.step.state_bytes"), number(f32, "total.step.state_bytes") / 2));
+    CHECK(near(number(bf16, "total.prefill.state_bytes"), number(f32, "total.prefill.state_bytes") / 2));
+    CHECK(number(bf16, "total.step.weight_bytes") == number(f32, "total.step.weight_bytes"));
+    cJSON_Delete(f32), cJSON_Delete(bf16);
+    CHECK_PRINTS(run("report '%s' --state=f16", m), "for each sequence, in f16");
+    CHECK_PRINTS(run("'%s' -o '%s' --name=narrow --state=f16", m, at("narrow.h")), "");
+    const char *header = read_text(at("narrow.h"));
+    CHECK_STR_CONTAINS(header, "  0.h  f16 as compiled");
+    CHECK_PRINTS(run("'%s' -o '%s' --name=wide", m, at("wide.h")), "");
+    CHECK_STR_CONTAINS(read_text(at("wide.h")), "  0.h  f32 as compiled");
+    CHECK_PRINTS(run("verify '%s' --input='%s/expected.safetensors' --state=bf16 --chunk=16", m, m),
+                 "all agree");
+    CHECK_PRINTS(run("verify '%s' --input='%s/expected.safetensors' --state=f16 --form=step", m, m),
+                 "all agree");
+}
+
+static void check_drift(void) {
+    const char *m = model("hf-mamba"), *json = at("drift.json"), *text = at("drift.txt");
+    Run r = run("drift '%s' --tokens=20,50 --last=10 --json='%s'", m, json);
+    CHECK_PRINTS(r, "random ids, token by token; means over the last 10 tokens");
+    CHECK_STR_CONTAINS(r.out, "        50  f16 ");
+    CHECK(longest_line(r.out) <= 100);
+    cJSON *o = cJSON_Parse(read_text(json)), *points = cJSON_GetObjectItemCaseSensitive(o, "points"), *p;
+    CHECK(cJSON_GetArraySize(points) == 4);
+    cJSON_ArrayForEach(p, points) {
+        CHECK(number(p, "error") > 0 && number(p, "error") < 0.1);
+        CHECK(number(p, "divergence_bits") >= 0 && number(p, "same") > 0.5 && number(p, "same") <= 1);
+    }
+    CHECK(number(o, "state_bytes.f16") == number(o, "state_bytes.bf16"));
+    CHECK(number(o, "state_bytes.f16") < 0.6 * number(o, "state_bytes.f32"));
+    cJSON_Delete(o);
+    CHECK_PRINTS(run("drift '%s' --state=f16 --form=chunk --chunk=8 --tokens=30", m),
+                 "random ids, in chunks");
+    CHECK_FAILS(run("drift"), 1, "which model?");
+    CHECK_FAILS(run("drift '%s' --state=f32", m), 1, "is what the others are compared with");
+    CHECK_FAILS(run("drift '%s' --state=f8", m), 1, "--state=f8: must be f32, bf16 or f16");
+    CHECK_FAILS(run("drift '%s' --tokens=50,20", m), 1, "must ascend");
+    CHECK_FAILS(run("drift '%s' --tokens=many", m), 1, "--tokens=many");
+    CHECK_FAILS(run("drift '%s' --form=interpret", m), 1, "must be step or chunk");
+    CHECK_FAILS(run("drift '%s' --target=aarch64-linux-gnu", m), 1, "on this machine only");
+    write_file(text, "too short");
+    CHECK_FAILS(run("drift '%s' --tokens=20 --text='%s'", m, text), 1, "are no bytes of text");
+    CHECK_FAILS(run("drift examples/scripture/model.json --tokens=20 --text='%s'", text), 1, "holds 9 bytes");
+    if (have("hf-llama"))
+        CHECK_FAILS(run("drift '%s' --tokens=9999999", model("hf-llama")), 1, "has at most");
+    if (!have("hyena-order2")) return; /* features in, features out */
+    CHECK_PRINTS(run("drift '%s/model.safetensors' --tokens=9 --last=9", model("hyena-order2")),
+                 "random features");
+}
+
 int main(int argc, char **argv) {
     if (!begin(argc, argv)) return 2;
     check_help();
@@ -356,6 +413,8 @@ int main(int argc, char **argv) {
         check_unwritable();
         check_import();
         check_reports();
+        check_states();
+        check_drift();
     }
     return finish("cli");
 }

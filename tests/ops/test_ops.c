@@ -1,9 +1,10 @@
 /* Every op of the table, compiled, against the interpreter: random shapes with remainders of the vector
- * width, in main and in blocks, fused and alone, for several vector widths and storage types. A case is one
- * module with many instances of an op (or of all elementwise ops); agree.h says how it is run.
+ * width, in main and in blocks, fused and alone, for several vector widths and storage types, of weights and
+ * of states. A case is one module with many instances of an op (or of all elementwise ops); agree.h says how
+ * it is run, follow.h how with states in 16 bits.
  *
  * BTC_OPS=NAME runs one case only; BTC_SEED=N draws others. */
-#include "agree.h"
+#include "follow.h"
 
 /* The chunked forms of scan.matrix are for large states only. */
 static int64_t draw_large(Rng *r, const char *name) {
@@ -18,10 +19,26 @@ static void draw_case(Case *c, const OpDef *def, int instances) {
         got += kit_draw(&c->k, def, large && got % 2 ? draw_large : draw_size);
 }
 
+static void (*const followed[])(Case *) = {follow_chunks, follow_steps, NULL};
+
 static bool case_agrees(const OpDef *const *defs, int n, const Variant *v) {
     Case c = {.k = kit_new(arena_new(), seed_of(v), v->storage, defs[0] == &op_embed), .slack = 1};
     for (int i = 0; i < n; i++) draw_case(&c, defs[i], v->instances);
-    return agrees(&c, v);
+    return agrees(&c, v, v->state ? followed : compared);
+}
+
+/* A recurrence far beyond the range of f16, up and down: its state must stay finite, and come back. */
+static bool beyond_f16_agrees(const Variant *v) {
+    Case c = {.k = kit_new(arena_new(), seed_of(v), v->storage, false), .slack = 1};
+    Kit *k = &c.k;
+    for (int i = 0; i < 2; i++) {
+        Type t = type_tensor(DT_F32, true, 1, (int64_t[]){37});
+        Value *x = kit_activation(k, t, WIDE, 0), *b = kit_op(k, k->main, "exp", &x, 1, NULL)->out[0];
+        if (i) b = kit_op(k, k->main, "neg", &b, 1, NULL)->out[0];
+        Value *in[] = {kit_activation(k, t, GATE, 0), b};
+        add_results(k, &op_scan_diag, kit_op(k, k->main, "scan.diag", in, 2, NULL), "scan.diag#");
+    }
+    return agrees(&c, v, followed);
 }
 
 static void run_case(const char *name, const OpDef *const *defs, int n, const Variant *v) {
@@ -29,8 +46,8 @@ static void run_case(const char *name, const OpDef *const *defs, int n, const Va
     if (getenv("BTC_OPS") && strcmp(getenv("BTC_OPS"), name)) return;
     if (in_child(&ok)) _exit(case_agrees(defs, n, v) ? 0 : 1);
     if (!CHECK(ok))
-        fprintf(stderr, "    %s, cpu %s, weights %s, chunk %d\n", name, v->cpu ? v->cpu : "native",
-                dtype_name(v->storage), v->chunk);
+        fprintf(stderr, "    %s, cpu %s, weights %s, states %s, chunk %d\n", name, v->cpu ? v->cpu : "native",
+                dtype_name(v->storage), v->state ? v->state : "f32", v->chunk);
 }
 
 static bool is_drawn(const OpDef *def) {
@@ -39,20 +56,29 @@ static bool is_drawn(const OpDef *def) {
 
 int main(void) {
     static const Variant variants[] = {
-        {NULL, DT_F32, 16, 6, 1},
-        {"x86-64-v3", DT_BF16, 24, 2, 2},
-        {"x86-64-v2", DT_F16, 5, 2, 3},
-        {NULL, DT_BF16, 1, 2, 4},
+        {NULL, DT_F32, 16, 6, 1, NULL},           {"x86-64-v3", DT_BF16, 24, 2, 2, NULL},
+        {"x86-64-v2", DT_F16, 5, 2, 3, NULL},     {NULL, DT_BF16, 1, 2, 4, NULL},
+        {NULL, DT_F32, 16, 6, 5, "bf16"},         {NULL, DT_F32, 7, 4, 6, "f16"},
+        {"x86-64-v3", DT_BF16, 24, 2, 7, "bf16"}, {"x86-64-v2", DT_F16, 5, 2, 8, "f16"},
+        {"x86-64-v2", DT_F32, 1, 2, 9, "bf16"},
     };
+    for (size_t k = 0; k < sizeof variants / sizeof *variants; k++) {
+        bool ok;
+        if (!variants[k].state || strcmp(variants[k].state, "f16") || getenv("BTC_OPS")) continue;
+        if (in_child(&ok)) _exit(beyond_f16_agrees(&variants[k]) ? 0 : 1);
+        if (!CHECK(ok))
+            fprintf(stderr, "    beyond f16, cpu %s\n", variants[k].cpu ? variants[k].cpu : "native");
+    }
     for (size_t k = 0; k < sizeof variants / sizeof *variants; k++) {
         const OpDef *elementwise[OP_COUNT];
         int n = 0;
         for (int i = 0; i < OP_COUNT; i++)
             if (is_drawn(OP_TABLE[i]) && OP_TABLE[i]->pattern == PAT_ELEMENTWISE)
                 elementwise[n++] = OP_TABLE[i];
-        run_case("elementwise", elementwise, n, &variants[k]);
+        if (!variants[k].state) run_case("elementwise", elementwise, n, &variants[k]);
         for (int i = 0; i < OP_COUNT; i++)
-            if (is_drawn(OP_TABLE[i]) && OP_TABLE[i]->pattern != PAT_ELEMENTWISE)
+            if (is_drawn(OP_TABLE[i]) && OP_TABLE[i]->pattern != PAT_ELEMENTWISE &&
+                (!variants[k].state || OP_TABLE[i]->state))
                 run_case(OP_TABLE[i]->name, &OP_TABLE[i], 1, &variants[k]);
     }
     return check_report("ops");

@@ -17,11 +17,13 @@ static int count(const char *text, const char *what) {
     return n;
 }
 
-static void test_model(const char *root, const char *name, const char *folder, bool assemble) {
+static void test_model(const char *root, const char *name, const char *state, const char *folder,
+                       bool assemble) {
     Arena *a = arena_new();
     Diag d = diag_new(a, stderr);
     const char *file = arena_printf(a, "%s/%s.ptx", folder, name);
     CompileOptions o = {.target = "nvptx64", .cpu = "sm_80", .emit = "asm", .output = file, .quiet = true};
+    o.state = state;
     ModelOptions m = {0};
     Model model;
     Compiled c;
@@ -69,7 +71,10 @@ int main(int argc, char **argv) {
     const char *folder = temp_folder(a);
     bool assemble = have_tool("ptxas");
     if (!assemble) printf("skipped: PTX is not assembled without ptxas\n");
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) test_model(root, names[i], folder, assemble);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        test_model(root, names[i], NULL, folder, assemble);
+        test_model(root, names[i], i % 2 ? "bf16" : "f16", folder, assemble); /* states */
+    }
     test_artefacts(root, folder);
     remove_folder(folder);
     arena_free(a);

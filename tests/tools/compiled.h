@@ -58,31 +58,10 @@ static inline void *new_state(Arena *a, const Loaded *l) {
     return l->api->init(&l->handle, s) == BTC_OK ? s : NULL;
 }
 
-/* The op that owns slot k of f, and the slot's number there. */
-static inline const Op *slot_op(const Func *f, int k, int *slot) {
-    OPS_OF (f->body, op) {
-        int n = op->def->state ? op_state_count(op->def) : 0;
-        for (int i = 0; i < n; i++)
-            if (op->in[op->nin - n + i] == f->states[k].in) return *slot = i, op;
-    }
-    return NULL;
-}
-
 /* The logical numbers of slot k of an instance in a state block. */
 static inline double *read_slot(Arena *a, const Loaded *l, const Instance *inst, int k, const void *block) {
-    const FuncPlan *p = inst->plan;
-    Type t = p->f->states[k].type;
-    double *out = ARENA_ARRAY(a, double, type_count(t));
-    int64_t at = 0;
-    for (const Instance *i = l->compiled.lowered.instances; i < inst; i++) at += i->plan->f->nstates;
-    const char *from = (const char *)block + l->api->info->slots[at + k].offset;
-    const float *f = (const float *)(const void *)from;
-    int slot = 0;
-    const Op *op = slot_op(p->f, k, &slot);
-    if (op && op->def->state_unpack)
-        op->def->state_unpack(op, slot, &l->compiled.lower, f, out);
-    else
-        for (int64_t i = 0; i < type_count(t); i++) out[i] = f[i];
+    double *out = ARENA_ARRAY(a, double, type_count(inst->plan->f->states[k].type));
+    state_slot_read(a, inst, k, &l->compiled.lower, block, out);
     return out;
 }
 
