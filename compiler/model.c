@@ -100,26 +100,3 @@ static bool add_weight(void *user, Diag *d, const char *name, Type type, const f
 PassWeights model_pass_weights(Model *m) {
     return (PassWeights){.env = model_env(m), .add = add_weight};
 }
-
-static uint64_t mix(uint64_t h, const void *data, size_t n) {
-    const unsigned char *p = data;
-    uint64_t x;
-    for (; n >= 8; n -= 8, p += 8) {
-        memcpy(&x, p, 8);
-        h = (h ^ x) * 0x9e3779b97f4a7c15u;
-        h ^= h >> 29;
-    }
-    for (; n; n--, p++) h = (h ^ *p) * 0x100000001b3u;
-    return h;
-}
-
-uint64_t model_fingerprint(const Model *m) {
-    uint64_t h = mix(0x62746331u, m->description, m->description_size);
-    for (int i = 0; i < m->weights.n; i++) {
-        const RawTensor *t = &m->weights.tensors[i];
-        h = mix(h, t->name, strlen(t->name));
-        h = mix(h, t->dim, sizeof *t->dim * (size_t)t->rank);
-        h = mix(h, t->data, t->bytes);
-    }
-    return h;
-}

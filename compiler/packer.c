@@ -1,142 +1,218 @@
+/* The packed weights are cut into stretches that threads fill and write, each by itself. Cuts lie where the
+ * output file's offset is a multiple of WINDOW, so that writes are large and aligned: the system then caches
+ * the file in huge pages, and a process that maps it later pays for hundreds of pages instead of ten
+ * thousands. Only a tensor that cannot be written in parts is a stretch of its own. */
 #include "packer.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "desc/desc.h"
+#include "base/work.h"
+#include "pack_source.h"
 
-/* A tensor to be packed: borrowed from the file, or computed. */
-typedef struct Source {
-    PackSource src;
-    void *owned;
+enum { WINDOW = 4 << 20, SMALL = WINDOW / 16 };
+
+/* A packed tensor of one call. */
+typedef struct Item {
+    Source source;
+    int64_t at, end; /* in the weights */
+    int64_t pieces;  /* that it is written in, see pack_pieces */
+} Item;
+
+typedef struct Stretch {
+    int64_t begin, end; /* in the weights */
+    int error;          /* an errno */
+    const Source *wrong;
+} Stretch;
+
+typedef struct Packing {
+    const Packer *p;
     Arena *arena;
-} Source;
+    Item *items;
+    int nitems, items_cap;
+    Stretch *stretches;
+    int nstretches, stretches_cap;
+    int fd;
+    int64_t at;
+    _Atomic int64_t done; /* stretches, for the progress line */
+    _Atomic bool failed;
+} Packing;
 
-static void source_free(Source *s) {
-    free(s->owned);
-    arena_free(s->arena);
-}
+/* ---- what is packed, and the cuts ---- */
 
-static bool pad_to(OutFile *o, int64_t *at, int64_t to) {
-    static const char zeros[4096];
-    while (*at < to) {
-        int64_t n = to - *at < (int64_t)sizeof zeros ? to - *at : (int64_t)sizeof zeros;
-        if (!out_write(o, zeros, (size_t)n)) return false;
-        *at += n;
+static bool find_items(Packing *k) {
+    const Packer *p = k->p;
+    for (int i = 0; i < p->lowered->ninstances; i++) {
+        const Instance *inst = &p->lowered->instances[i];
+        for (int n = 0; n < inst->packs->n; n++) {
+            const PackItem *it = &inst->packs->items[n];
+            Item item = {.at = inst->weights + it->offset};
+            if (!source_find(p->diag, p->model, it, inst->prefix, p->target, &item.source)) return false;
+            item.end = item.at + it->bytes;
+            item.pieces = pack_pieces(it->kind, item.source.value->type, p->target);
+            ARENA_PUSH(k->arena, k->items, k->nitems, k->items_cap, item);
+        }
     }
     return true;
 }
 
-/* Several tensors of one shape as one; one element type is kept, else f32. */
-static bool stack_tensors(Packer *p, const Op *leaf, const char *name, int64_t n, Source *s) {
-    const RawTensor *first = weights_find(&p->model->weights, desc_weight_part(p->model->arena, name, 0));
-    int64_t total = type_count(leaf->out[0]->type), each = total / n;
-    bool same = true;
-    for (int64_t k = 0; k < n; k++) {
-        const RawTensor *t = weights_find(&p->model->weights, desc_weight_part(p->model->arena, name, k));
-        if (!t)
-            return diag_error(p->diag, leaf->loc, "the checkpoint has no tensor \"%s\"",
-                              desc_weight_part(p->model->arena, name, k));
-        same &= t->dt == first->dt;
+static int64_t end_of_last(const Packing *k) {
+    return k->nstretches ? k->stretches[k->nstretches - 1].end : 0;
+}
+
+static void cut(Packing *k, int64_t to) {
+    Stretch s = {.begin = end_of_last(k), .end = to};
+    if (to > s.begin) ARENA_PUSH(k->arena, k->stretches, k->nstretches, k->stretches_cap, s);
+}
+
+/* Cuts at all windows of the file up to there. */
+static void cut_windows(Packing *k, int64_t to) {
+    for (int64_t w; (w = (k->at + end_of_last(k)) / WINDOW * WINDOW + WINDOW - k->at) < to;) cut(k, w);
+}
+
+static bool is_whole(const Item *i) {
+    int64_t bytes = i->end - i->at;
+    return bytes > SMALL && (!i->source.direct || bytes / i->pieces > SMALL);
+}
+
+static void cut_all(Packing *k) {
+    for (int i = 0; i < k->nitems; i++) {
+        const Item *it = &k->items[i];
+        cut_windows(k, it->at);
+        if (is_whole(it)) {
+            cut(k, it->at);
+            cut(k, it->end);
+        }
+        cut_windows(k, it->end);
     }
-    DType dt = same ? first->dt : DT_F32;
-    size_t size = dtype_size(dt);
-    s->owned = xmalloc((size_t)total * size);
-    for (int64_t k = 0; k < n; k++) {
-        const RawTensor *t = weights_find(&p->model->weights, desc_weight_part(p->model->arena, name, k));
-        if (same)
-            memcpy((char *)s->owned + (size_t)(k * each) * size, t->data, (size_t)each * size);
+    cut_windows(k, k->p->lowered->weight_bytes);
+    cut(k, k->p->lowered->weight_bytes);
+}
+
+/* ---- filling one stretch, in any thread ---- */
+
+static int first_item(const Packing *k, int64_t at) {
+    int lo = 0, hi = k->nitems;
+    while (lo < hi) {
+        int mid = lo + (hi - lo) / 2;
+        if (k->items[mid].end <= at)
+            lo = mid + 1;
         else
-            for (int64_t i = 0; i < each; i++)
-                dtype_store(dt, s->owned, k * each + i, dtype_load(t->dt, t->data, i));
+            hi = mid;
     }
-    s->src = (PackSource){.type = leaf->out[0]->type, .dt = dt, .data = s->owned};
-    return true;
+    return lo;
 }
 
-static bool weight_source(Packer *p, const Op *leaf, const char *prefix, Source *s) {
-    const char *name = desc_weight_name(p->model->arena, prefix, attr_str(leaf, "name", ""));
-    int64_t n = desc_weight_count(name);
-    if (n > 1 || strchr(name, '{')) return stack_tensors(p, leaf, name, n, s);
-    const RawTensor *t = weights_find(&p->model->weights, name);
-    if (!t) return diag_error(p->diag, leaf->loc, "the checkpoint has no tensor \"%s\"", name);
-    s->src = (PackSource){.type = leaf->out[0]->type, .dt = t->dt, .data = t->data};
-    return true;
-}
-
-/* A reshape, or a slice along the first axis, of a weight is the weight's own bytes. */
-static bool view_source(Packer *p, const Value *v, const char *prefix, Source *s) {
-    const Op *op = v->def;
-    if (op->def == OP_TABLE[OP_weight]) return weight_source(p, op, prefix, s);
-    if (op->def == OP_TABLE[OP_reshape]) {
-        if (!view_source(p, op->in[0], prefix, s)) return false;
-    } else if (op->def == OP_TABLE[OP_slice]) {
-        Type t = op->in[0]->type;
-        int64_t axis = attr_int(op, "axis", -1);
-        if (axis < 0) axis += t.rank;
-        if (axis != 0 || !view_source(p, op->in[0], prefix, s)) return false;
-        int64_t row = t.dim[0] ? type_count(t) / t.dim[0] : 0;
-        s->src.data =
-            (const char *)s->src.data + attr_int(op, "start", 0) * row * (int64_t)dtype_size(s->src.dt);
-    } else {
-        return false;
+/* n pieces of an item, from piece `first`, to out; the tensors are not needed again soon. */
+static void pack_run(const Packing *k, const Item *i, int64_t first, int64_t n, char *out) {
+    const Source *s = &i->source;
+    const PackItem *it = s->item;
+    int64_t each = i->pieces / s->count, bytes = (i->end - i->at) / i->pieces;
+    for (int64_t end = first + n; first < end; first += n, out += n * bytes) {
+        const PackSource *t = &s->tensors[first / each];
+        int64_t from = first % each, size = type_count(t->type) * (int64_t)dtype_size(t->dt);
+        n = each - from < end - first ? each - from : end - first;
+        pack_write(it->kind, t, it->storage, k->p->target, from, n, out);
+        int64_t read = size / each * from;
+        weights_release(&k->p->model->weights, (const char *)t->data + read,
+                        (size_t)(from + n == each ? size - read : size / each * n));
     }
-    s->src.type = v->type;
-    return true;
 }
 
-static bool is_view_of_weight(const Value *v) {
-    const Op *op = v->def;
-    if (op->def == OP_TABLE[OP_weight]) return true;
-    if (op->def == OP_TABLE[OP_reshape]) return is_view_of_weight(op->in[0]);
-    if (op->def != OP_TABLE[OP_slice]) return false;
-    int64_t axis = attr_int(op, "axis", -1);
-    if (axis < 0) axis += op->in[0]->type.rank;
-    return axis == 0 && is_view_of_weight(op->in[0]);
-}
-
-static bool derived_source(Packer *p, const Op *leaf, const char *prefix, Source *s) {
-    Func *f = ir_func_find(p->model->module, attr_str(leaf, "func", ""));
-    const Value *v = f->results[attr_int(leaf, "index", 0)];
-    if (is_view_of_weight(v)) return view_source(p, v, prefix, s);
-    Env env = model_env(p->model);
-    Tensor t;
-    s->arena = arena_new();
-    if (!interp_constant(p->diag, s->arena, &env, f, v, prefix, &t)) return false;
-    s->src = (PackSource){.type = v->type, .dt = DT_F64, .data = t.data};
-    return true;
-}
-
-static bool write_item(Packer *p, OutFile *o, const PackItem *it, const char *prefix) {
-    Source s = {0};
-    bool derived = it->leaf->def == OP_TABLE[OP_derived];
-    bool ok = derived ? derived_source(p, it->leaf, prefix, &s) : weight_source(p, it->leaf, prefix, &s);
-    if (ok) {
-        void *out = xmalloc((size_t)it->bytes);
-        pack_write(it->kind, &s.src, it->storage, p->target, 0, pack_pieces(it->kind, s.src.type, p->target),
-                   out);
-        ok = out_write(o, out, (size_t)it->bytes);
-        free(out);
+/* The bytes [lo, hi) of an item that is packed from tensors as they are. Pieces that another stretch shares
+ * are packed aside. */
+static void fill_direct(const Packing *k, const Item *i, int64_t lo, int64_t hi, char *out) {
+    int64_t bytes = (i->end - i->at) / i->pieces;
+    for (int64_t at = lo; at < hi;) {
+        int64_t first = (at - i->at) / bytes, begin = i->at + first * bytes, n = (hi - begin) / bytes;
+        if (begin == at && n > 0) {
+            pack_run(k, i, first, n, out + (at - lo));
+            at += n * bytes;
+            continue;
+        }
+        char *aside = xmalloc((size_t)bytes);
+        int64_t end = begin + bytes < hi ? begin + bytes : hi;
+        pack_run(k, i, first, 1, aside);
+        memcpy(out + (at - lo), aside + (at - begin), (size_t)(end - at));
+        free(aside);
+        at = end;
     }
-    source_free(&s);
+}
+
+/* The same of an item whose values must be computed, or brought together, first. */
+static bool fill_gathered(const Packing *k, const Item *i, int64_t lo, int64_t hi, char *out) {
+    const PackItem *it = i->source.item;
+    Arena *a = arena_new();
+    Diag d = diag_new(a, NULL);
+    PackSource values;
+    bool ok = source_gather(&d, a, k->p->model, &i->source, &values);
+    if (ok && lo == i->at && hi == i->end) {
+        pack_write(it->kind, &values, it->storage, k->p->target, 0, i->pieces, out);
+    } else if (ok) {
+        char *all = xmalloc((size_t)(i->end - i->at));
+        pack_write(it->kind, &values, it->storage, k->p->target, 0, i->pieces, all);
+        memcpy(out, all + (lo - i->at), (size_t)(hi - lo));
+        free(all);
+    }
+    arena_free(a);
     return ok;
 }
 
-bool packer_write(void *user, OutFile *o) {
-    Packer *p = user;
-    int64_t at = 0;
-    bool show = p->progress && isatty(2);
-    for (int i = 0; i < p->lowered->ninstances; i++) {
-        const Instance *inst = &p->lowered->instances[i];
-        for (int k = 0; k < inst->packs->n; k++) {
-            const PackItem *it = &inst->packs->items[k];
-            if (!pad_to(o, &at, inst->weights + it->offset)) return false;
-            if (!write_item(p, o, it, inst->prefix)) return false;
-            at += it->bytes;
+static bool fill(const Packing *k, Stretch *s, char *out) {
+    for (int n = first_item(k, s->begin); n < k->nitems && k->items[n].at < s->end; n++) {
+        const Item *i = &k->items[n];
+        int64_t lo = i->at > s->begin ? i->at : s->begin, hi = i->end < s->end ? i->end : s->end;
+        if (lo >= hi) continue;
+        if (i->source.direct) {
+            fill_direct(k, i, lo, hi, out + (lo - s->begin));
+        } else if (!fill_gathered(k, i, lo, hi, out + (lo - s->begin))) {
+            s->wrong = &i->source;
+            return false;
         }
-        if (show) fprintf(stderr, "\rpacking weights %3d %%", 100 * (i + 1) / p->lowered->ninstances);
     }
-    if (show) fprintf(stderr, "\r                   \r");
-    return pad_to(o, &at, p->lowered->weight_bytes);
+    return true;
+}
+
+static void write_stretch(void *user, int64_t n) {
+    Packing *k = user;
+    Stretch *s = &k->stretches[n];
+    if (atomic_load(&k->failed)) return;
+    size_t size = (size_t)(s->end - s->begin);
+    char *bytes = xmalloc(size);
+    memset(bytes, 0, size); /* also what lies between tensors */
+    if (fill(k, s, bytes)) s->error = file_write_at(k->fd, k->at + s->begin, bytes, size);
+    free(bytes);
+    if (s->wrong || s->error) atomic_store(&k->failed, true);
+    int64_t done = atomic_fetch_add(&k->done, 1) + 1;
+    if (k->p->progress && isatty(2))
+        fprintf(stderr, "\rpacking weights %3d %%", (int)(100 * done / k->nstretches));
+}
+
+/* ---- all of it ---- */
+
+/* Says what went wrong first in the order of the weights. */
+static bool report(const Packing *k, OutFile *o) {
+    for (int i = 0; i < k->nstretches; i++) {
+        const Stretch *s = &k->stretches[i];
+        PackSource unused;
+        if (s->wrong) return source_gather(k->p->diag, k->arena, k->p->model, s->wrong, &unused) && false;
+        if (s->error) return out_fail(o, s->error);
+    }
+    BTC_BUG("packing failed without a reason");
+}
+
+bool packer_write(void *user, OutFile *o, int64_t at) {
+    const Packer *p = user;
+    Packing k = {.p = p, .arena = arena_new(), .fd = fileno(o->f), .at = at};
+    bool ok = find_items(&k);
+    if (ok) {
+        cut_all(&k);
+        work_share(k.nstretches, write_stretch, &k);
+        if (p->progress && isatty(2)) fprintf(stderr, "\r                   \r");
+        ok = !k.failed || report(&k, o);
+    }
+    arena_free(k.arena);
+    return ok;
 }

@@ -1,5 +1,5 @@
-/* Streams the packed weights of a lowered module: every call's tensors, in the order and layout that its code
- * reads them. Only one tensor is in memory at a time. */
+/* Writes the packed weights of a lowered module: every call's tensors, in the order and layout that its code
+ * reads them. All CPUs share the work; each holds a few megabytes at a time. */
 #ifndef BTC_PACKER_H
 #define BTC_PACKER_H
 
@@ -14,7 +14,8 @@ typedef struct Packer {
     bool progress; /* a line on stderr that moves */
 } Packer;
 
-/* Writes lowered->weight_bytes bytes; `user` is a Packer (the signature of ArtifactWeights). */
-bool packer_write(void *user, OutFile *o);
+/* Writes lowered->weight_bytes bytes into *o from byte `at` on; `user` is a Packer (the signature of
+ * ArtifactWeights). The bytes are the same for any number of CPUs. */
+bool packer_write(void *user, OutFile *o, int64_t at);
 
 #endif

@@ -1,5 +1,5 @@
-/* The data object of an artefact: btc_artifact_data as a row of words, its texts and tables, and the weights.
- * Words are either numbers or addresses that the linker fills in; kernels never name the weights. */
+/* The data object of an artefact: btc_artifact_data as a row of words, its texts and tables, the place of the
+ * weights. Words are either numbers or addresses that the linker fills in; kernels never name the weights. */
 #include <string.h>
 
 #include "artifact_spec.h"
@@ -139,11 +139,9 @@ static void add_info(Writer *w, const btc_info *i, int data_symbol, uint64_t slo
 
 /* The weights' section: far from everything else, since nothing reaches it by a short distance. */
 static int add_weights(Writer *w, const ArtifactSpec *s) {
-    bool large = w->e.machine == EM_X86_64;
     uint64_t size = (uint64_t)s->info.weights_bytes;
-    int section = elf_section_stream(&w->e, large ? ".lrodata" : ".rodata.weights",
-                                     SHF_ALLOC | (large ? ELF_X86_64_LARGE : 0u), PAGE, size,
-                                     s->write_weights, s->weights_user);
+    uint64_t flags = SHF_ALLOC | (w->e.machine == EM_X86_64 ? ELF_X86_64_LARGE : 0u);
+    int section = elf_section_empty(&w->e, elf_weights_section(w->e.machine), flags, PAGE, size);
     return elf_symbol(&w->e, "btc_weights", section, 0, size, STT_OBJECT, STV_HIDDEN);
 }
 
@@ -192,9 +190,10 @@ bool artifact_weights_file(const ArtifactSpec *s, OutFile *o) {
     artifact_check(s);
     btc_weights_header h = {.magic = BTC_WEIGHTS_MAGIC, .version = BTC_WEIGHTS_VERSION};
     h.fingerprint = s->info.fingerprint, h.bytes = (uint64_t)s->info.weights_bytes;
-    if (!out_write(o, &h, sizeof h)) return false;
+    return out_write_at(o, 0, &h, sizeof h) && artifact_write_weights(s, o, sizeof h);
+}
+
+bool artifact_write_weights(const ArtifactSpec *s, OutFile *o, int64_t at) {
     if (s->info.weights_bytes == 0) return true;
-    if (!s->write_weights(s->weights_user, o) || o->failed) return false;
-    if ((uint64_t)ftello(o->f) != sizeof h + h.bytes) BTC_BUG("weights of another size than promised");
-    return true;
+    return s->write_weights(s->weights_user, o, at) && !o->failed;
 }

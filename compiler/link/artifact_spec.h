@@ -5,8 +5,9 @@
 #include "base/file.h"
 #include "runtime/artifact.h"
 
-/* Streams the packed weights: exactly info.weights_bytes bytes by out_write. Called once per artefact. */
-typedef bool ArtifactWeights(void *user, OutFile *o);
+/* Writes the packed weights, exactly info.weights_bytes bytes, into *o from byte `at` on. Called once per
+ * artefact. false: a message is filed. */
+typedef bool ArtifactWeights(void *user, OutFile *o, int64_t at);
 
 typedef struct ArtifactSpec {
     /* The public facts, with pointers of this process. version and size are filled in by the writer. name
@@ -23,10 +24,13 @@ typedef struct ArtifactSpec {
 /* Checks what the runtime relies on (alignments, sizes, slots and fills inside the block): our own bugs. */
 void artifact_check(const ArtifactSpec *s);
 
-/* Writes the object file that defines btc_artifact_data, and the weights when they are embedded.
+/* Writes the object file that defines btc_artifact_data, with an empty section for weights that are embedded.
  * weights_file: base name of the side file, or NULL. */
 bool artifact_object(Diag *d, Arena *a, const ArtifactSpec *s, const char *target, const char *weights_file,
                      const char *file);
+
+/* Writes the weights, if there are any, into *o from byte `at` on. */
+bool artifact_write_weights(const ArtifactSpec *s, OutFile *o, int64_t at);
 
 /* Writes the side file into *o (which the caller opened and commits). */
 bool artifact_weights_file(const ArtifactSpec *s, OutFile *o);

@@ -8,6 +8,11 @@ uint16_t elf_machine(const char *target) {
     return 0;
 }
 
+const char *elf_weights_section(uint16_t machine) {
+    return machine == EM_X86_64 ? ".lrodata"
+                                : ".weights"; /* the linker knows the first and puts it far away */
+}
+
 ElfObject elf_new(Arena *a, uint16_t machine, uint16_t type) {
     return (ElfObject){.arena = a, .machine = machine, .type = type};
 }
@@ -18,10 +23,9 @@ int elf_section(ElfObject *e, const char *name, uint32_t type, uint64_t flags, u
     return e->nsections - 1;
 }
 
-int elf_section_stream(ElfObject *e, const char *name, uint64_t flags, uint64_t align, uint64_t size,
-                       ElfStream *stream, void *user) {
-    int s = elf_section(e, name, SHT_PROGBITS, flags, align);
-    e->sections[s].size = size, e->sections[s].stream = stream, e->sections[s].user = user;
+int elf_section_empty(ElfObject *e, const char *name, uint64_t flags, uint64_t align, uint64_t size) {
+    int s = elf_section(e, name, SHT_NOBITS, flags, align);
+    e->sections[s].size = size;
     return s;
 }
 
@@ -36,7 +40,7 @@ int elf_symbol(ElfObject *e, const char *name, int section, uint64_t value, uint
 
 uint64_t elf_end(const ElfObject *e, int section) {
     const ElfSection *s = &e->sections[section];
-    return s->stream ? s->size : s->bytes.n;
+    return s->type == SHT_NOBITS ? s->size : s->bytes.n;
 }
 
 uint64_t elf_add(ElfObject *e, int section, const void *data, size_t n) {
@@ -139,7 +143,7 @@ static Text layout(const ElfObject *e, Text *names, uint64_t *shoff) {
         h.sh_link = s->link, h.sh_info = s->info, h.sh_entsize = s->entry;
         if (e->type == ET_DYN && s->flags & SHF_ALLOC) h.sh_addr = at;
         add_struct(&headers, &h, sizeof h);
-        at += h.sh_size;
+        if (s->type != SHT_NOBITS) at += h.sh_size;
     }
     *shoff = align_up(at, 8);
     return headers;
@@ -170,18 +174,9 @@ bool elf_write(ElfObject *e, OutFile *o) {
     uint64_t at = sizeof h;
     for (int i = 0; i < e->nsections; i++) {
         const ElfSection *s = &e->sections[i];
-        uint64_t start = align_up(at, s->align), size = elf_end(e, i);
-        if (!write_zeros(o, start - at)) return false;
-        if (s->stream) {
-            off_t before = ftello(o->f);
-            if (!s->stream(s->user, o) || o->failed) return false;
-            if ((uint64_t)(ftello(o->f) - before) != size)
-                BTC_BUG("%s: %llu bytes promised, %llu written", s->name, (unsigned long long)size,
-                        (unsigned long long)(ftello(o->f) - before));
-        } else if (!out_write(o, s->bytes.s, (size_t)size)) {
-            return false;
-        }
-        at = start + size;
+        uint64_t start = align_up(at, s->align);
+        if (!write_zeros(o, start - at) || !out_write(o, s->bytes.s, s->bytes.n)) return false;
+        at = start + s->bytes.n;
     }
     return write_zeros(o, shoff - at) && out_write(o, headers.s, headers.n);
 }

@@ -1,6 +1,6 @@
 /* A small writer of ELF64 little-endian files: relocatable objects and the stub libraries that are linked
- * against. LLVM is too slow for gigabytes of constants, objcopy and .incbin hold them in memory; here a
- * section's bytes may come from a callback that streams them. */
+ * against. Weights are not among its bytes: they are a section that takes no room in the file (SHT_NOBITS)
+ * until elf_fill.c puts them into what the linker has made. */
 #ifndef BTC_LINK_ELF_OBJECT_H
 #define BTC_LINK_ELF_OBJECT_H
 
@@ -10,8 +10,6 @@
 
 /* x86-64: sections beyond 2 GiB of everything else; the linker puts them last. <elf.h> lacks it. */
 #define ELF_X86_64_LARGE 0x10000000u
-
-typedef bool ElfStream(void *user, OutFile *o);
 
 typedef struct ElfReloc {
     uint64_t offset;
@@ -23,10 +21,8 @@ typedef struct ElfSection {
     uint32_t type;  /* SHT_... */
     uint64_t flags; /* SHF_... */
     uint64_t align;
-    Text bytes;        /* unless streamed */
-    uint64_t size;     /* of a streamed section */
-    ElfStream *stream; /* NULL: bytes */
-    void *user;
+    Text bytes;
+    uint64_t size;    /* of SHT_NOBITS, which has no bytes */
     ElfReloc *relocs; /* 64-bit addresses of symbols, already in order */
     int nrelocs, cap_relocs;
     uint32_t link, info; /* indices in the file, for tables */
@@ -51,14 +47,15 @@ typedef struct ElfObject {
     int nsymbols, cap_symbols;
 } ElfObject;
 
+/* The section that is kept free for weights. */
+const char *elf_weights_section(uint16_t machine);
 /* EM_... of a target name or triple; 0: not one that we can link for. */
 uint16_t elf_machine(const char *target);
 
 ElfObject elf_new(Arena *a, uint16_t machine, uint16_t type);
 /* Sections and symbols are named by the number returned. */
 int elf_section(ElfObject *e, const char *name, uint32_t type, uint64_t flags, uint64_t align);
-int elf_section_stream(ElfObject *e, const char *name, uint64_t flags, uint64_t align, uint64_t size,
-                       ElfStream *stream, void *user);
+int elf_section_empty(ElfObject *e, const char *name, uint64_t flags, uint64_t align, uint64_t size);
 int elf_symbol(ElfObject *e, const char *name, int section, uint64_t value, uint64_t size, int type,
                int visibility);
 /* Add to the end of a section; return the offset at which it starts. */

@@ -3,10 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "elf_object.h"
 #include "runtime_blob.h"
 #include "stub_library.h"
 
@@ -167,35 +165,35 @@ static bool link_inputs(Link *l) {
     return add_inputs(l) && add_libraries(l) && run_linker(l);
 }
 
-static bool move_to_output(Link *l) {
-    bool executable = l->job->kind == LINK_SHARED || l->job->kind == LINK_PROGRAM;
-    mode_t mask = umask(0);
-    umask(mask);
-    if (chmod(l->made, (executable ? 0777u : 0666u) & ~mask) == 0 && rename(l->made, l->job->output) == 0)
-        return true;
-    return diag_error(l->d, (Loc){.file = l->job->output}, "cannot write: %s", strerror(errno));
-}
-
-static bool make_archive(Link *l, const char *symbol) {
+static bool write_archive(Link *l, const ElfFill *made, const char *symbol, OutFile *o) {
     const char *base = base_name(l->job->output), *dot = strrchr(base, '.');
     const char *member = arena_printf(l->a, "%.*s.o", (int)(dot ? dot - base : (long)strlen(base)), base);
-    OutFile o;
-    if (!out_open(l->d, l->a, l->job->output, &o)) return false;
-    if (ar_archive(l->d, l->a, l->made, member, symbol, &o)) return out_commit(&o, false);
-    out_abandon(&o);
-    return false;
+    return ar_archive(l->a, made, l->job->spec, member, symbol, o);
+}
+
+/* What the linker has made, with its weights, under a temporary name. */
+static bool write_output(Link *l, OutFile *o) {
+    LinkKind kind = l->job->kind;
+    const char *symbol = arena_printf(l->a, "%s_btc_query", l->job->spec->info.name);
+    if ((kind == LINK_OBJECT || kind == LINK_ARCHIVE) &&
+        !elf_localise(l->d, l->a, l->made, "btc_query", symbol))
+        return false;
+    ElfFill made;
+    if (!elf_fill_open(l->d, l->a, l->made, &made)) return false;
+    return kind == LINK_ARCHIVE ? write_archive(l, &made, symbol, o)
+                                : elf_fill_write(&made, l->job->spec, o, 0);
 }
 
 /* Nothing has its final name before all of it is made; the side file gets it first. */
 static bool finish(Link *l, OutFile *side) {
-    LinkKind kind = l->job->kind;
-    const char *symbol = arena_printf(l->a, "%s_btc_query", l->job->spec->info.name);
-    if (kind == LINK_OBJECT || kind == LINK_ARCHIVE) {
-        if (!elf_localise(l->d, l->a, l->made, "btc_query", symbol)) return false;
+    OutFile o;
+    if (!out_open(l->d, l->a, l->job->output, &o)) return false;
+    if (write_output(l, &o) && (!side || out_commit(side, false))) {
+        if (out_commit(&o, l->job->kind == LINK_SHARED || l->job->kind == LINK_PROGRAM)) return true;
+        if (side) unlink(side->name); /* weights without their model are of no use */
+        return false;
     }
-    if (side && !out_commit(side, false)) return false;
-    if (kind == LINK_ARCHIVE ? make_archive(l, symbol) : move_to_output(l)) return true;
-    if (side) unlink(side->name); /* weights without their model are of no use */
+    out_abandon(&o);
     return false;
 }
 

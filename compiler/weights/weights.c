@@ -308,6 +308,12 @@ bool weights_open(Diag *d, Arena *a, const char *path, WeightSet *out) {
     return weights_add(d, out, path);
 }
 
+void weights_release(const WeightSet *w, const void *p, size_t n) {
+    for (int i = 0; i < w->nmaps; i++)
+        if ((const uint8_t *)p >= w->maps[i].data && (const uint8_t *)p < w->maps[i].data + w->maps[i].size)
+            file_map_release(&w->maps[i], p, n);
+}
+
 void weights_close(WeightSet *w) {
     for (int i = 0; i < w->nmaps; i++) file_unmap(&w->maps[i]);
     *w = (WeightSet){.arena = w->arena, .name = w->name};

@@ -41,6 +41,9 @@ bool weights_add(Diag *d, WeightSet *w, const char *path);
  */
 bool weights_put(Diag *d, WeightSet *w, const RawTensor *t);
 void weights_close(WeightSet *w);
+/* The n bytes at p, of tensors, are not needed soon: where they are a file's, memory need not hold them for
+ * us. They can still be read. Any thread may call it. */
+void weights_release(const WeightSet *w, const void *p, size_t n);
 RawTensor *weights_find(const WeightSet *w, const char *name); /* NULL: absent */
 int64_t raw_tensor_count(const RawTensor *t);
 /* "bf16[768,1536]" */

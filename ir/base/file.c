@@ -39,6 +39,12 @@ void file_unmap(FileMap *m) {
     *m = (FileMap){0};
 }
 
+void file_map_release(const FileMap *m, const void *p, size_t n) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), first = (size_t)((const uint8_t *)p - m->data) / page * page;
+    size_t end = (size_t)((const uint8_t *)p - m->data) + n;
+    if (m->base && end > first) madvise((char *)m->base + first, end - first, MADV_DONTNEED);
+}
+
 char *file_read_text(Diag *d, Arena *a, const char *name, size_t *size) {
     FileMap m;
     if (!file_map(d, name, &m)) return NULL;
@@ -75,12 +81,32 @@ bool out_open(Diag *d, Arena *a, const char *name, OutFile *o) {
     return true;
 }
 
+int file_write_at(int fd, int64_t at, const void *data, size_t size) {
+    const char *p = data;
+    while (size) {
+        ssize_t n = pwrite(fd, p, size, (off_t)at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return n < 0 ? errno : EIO;
+        p += n, at += n, size -= (size_t)n;
+    }
+    return 0;
+}
+
+bool out_fail(OutFile *o, int error) {
+    if (!o->failed) diag_error(o->diag, (Loc){.file = o->name}, "cannot write: %s", strerror(error));
+    o->failed = true;
+    return false;
+}
+
+bool out_write_at(OutFile *o, int64_t at, const void *data, size_t size) {
+    if (o->failed) return false;
+    int error = file_write_at(fileno(o->f), at, data, size);
+    return !error || out_fail(o, error);
+}
+
 bool out_write(OutFile *o, const void *data, size_t size) {
     if (o->failed) return false;
-    if (size && fwrite(data, 1, size, o->f) != size) {
-        diag_error(o->diag, (Loc){.file = o->name}, "cannot write: %s", strerror(errno));
-        o->failed = true;
-    }
+    if (size && fwrite(data, 1, size, o->f) != size) out_fail(o, errno);
     return !o->failed;
 }
 
@@ -91,10 +117,7 @@ static void remove_temp(OutFile *o) {
 }
 
 bool out_commit(OutFile *o, bool executable) {
-    if (o->f && fclose(o->f) != 0 && !o->failed) {
-        diag_error(o->diag, (Loc){.file = o->name}, "cannot write: %s", strerror(errno));
-        o->failed = true;
-    }
+    if (o->f && fclose(o->f) != 0) out_fail(o, errno);
     o->f = NULL;
     if (!o->temp) return !o->failed;
     if (!o->failed) {
@@ -102,8 +125,7 @@ bool out_commit(OutFile *o, bool executable) {
         umask(mask);
         chmod(o->temp, (executable ? 0777 : 0666) & ~mask);
         if (rename(o->temp, o->name) == 0) return temp_forget(o->temp), true;
-        diag_error(o->diag, (Loc){.file = o->name}, "cannot write: %s", strerror(errno));
-        o->failed = true;
+        out_fail(o, errno);
     }
     remove_temp(o);
     return false;

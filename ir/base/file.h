@@ -12,10 +12,15 @@ typedef struct FileMap {
 } FileMap;
 bool file_map(Diag *d, const char *name, FileMap *out);
 void file_unmap(FileMap *m);
+/* The n bytes at p, of the map, are not needed soon: they no longer count as memory of this process. */
+void file_map_release(const FileMap *m, const void *p, size_t n);
 /* The whole file as a NUL-terminated text in the arena. */
 char *file_read_text(Diag *d, Arena *a, const char *name, size_t *size);
 bool file_exists(const char *name);
 bool file_is_folder(const char *name);
+
+/* Writes all of it; 0 or an errno. Any thread may. */
+int file_write_at(int fd, int64_t at, const void *data, size_t size);
 
 /* An output under a temporary name beside its final place; out_commit renames it, out_abandon removes it.
  * A full disk or an unwritable folder is an error at the latest in out_commit; the final name never holds
@@ -29,6 +34,10 @@ typedef struct OutFile {
 } OutFile;
 bool out_open(Diag *d, Arena *a, const char *name, OutFile *o);
 bool out_write(OutFile *o, const void *data, size_t size);
+/* Bytes at any place of the file, apart from what out_write appends. */
+bool out_write_at(OutFile *o, int64_t at, const void *data, size_t size);
+/* Files the failure `error` (an errno) of a write that was done by other means; returns false. */
+bool out_fail(OutFile *o, int error);
 bool out_commit(OutFile *o, bool executable);
 void out_abandon(OutFile *o);
 

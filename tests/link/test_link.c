@@ -183,9 +183,9 @@ static void check_failures(const char *const *object) {
     CHECK(files_like("") == before && files_like("bad") == 0 && files_like(".tmp") == 0);
 }
 
-/* Weights beyond 2 GiB, as a hole in the data object. */
-static bool write_hole(void *user, OutFile *o) {
-    return fseeko(o->f, (off_t)(*(int64_t *)user - 4), SEEK_CUR) == 0 && out_write(o, "\0\0\200\077", 4);
+/* Weights beyond 2 GiB, as a hole in the output. */
+static bool write_hole(void *user, OutFile *o, int64_t at) {
+    return out_write_at(o, at + *(int64_t *)user - 4, "\0\0\200\077", 4);
 }
 
 static void check_big(const char *const *object) {

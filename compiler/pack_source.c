@@ -1,0 +1,93 @@
+#include "pack_source.h"
+
+#include <string.h>
+
+#include "desc/desc.h"
+
+/* A reshape, or a slice along the first axis, of a weight is the weight's own bytes. NULL: it is something
+ * else. */
+static const Op *viewed_weight(const Value *v, int64_t *start) {
+    const Op *op = v->def;
+    if (op->def == OP_TABLE[OP_weight]) return *start = 0, op;
+    if (op->def == OP_TABLE[OP_reshape]) return viewed_weight(op->in[0], start);
+    if (op->def != OP_TABLE[OP_slice]) return NULL;
+    Type t = op->in[0]->type;
+    int64_t axis = attr_int(op, "axis", -1);
+    if (axis < 0) axis += t.rank;
+    const Op *leaf = axis == 0 ? viewed_weight(op->in[0], start) : NULL;
+    if (leaf && t.dim[0]) *start += attr_int(op, "start", 0) * (type_count(t) / t.dim[0]);
+    return leaf;
+}
+
+static Type without_first_axis(Type t) {
+    return type_tensor(t.dt, t.seq, t.rank - 1, t.dim + 1);
+}
+
+static bool find_tensors(Diag *d, Model *m, Source *s) {
+    const char *name = desc_weight_name(m->arena, s->prefix, attr_str(s->leaf, "name", ""));
+    Type type = s->leaf->out[0]->type;
+    bool stacked = strchr(name, '{') != NULL;
+    s->count = stacked ? desc_weight_count(name) : 1;
+    s->tensors = ARENA_ARRAY(m->arena, PackSource, s->count);
+    for (int64_t k = 0; k < s->count; k++) {
+        const char *one = desc_weight_part(m->arena, name, k);
+        const RawTensor *t = weights_find(&m->weights, one);
+        if (!t) return diag_error(d, s->leaf->loc, "the checkpoint has no tensor \"%s\"", one);
+        s->tensors[k] =
+            (PackSource){.type = stacked ? without_first_axis(type) : type, .dt = t->dt, .data = t->data};
+    }
+    return true;
+}
+
+/* Whether the layout of a stack is that of its tensors, one behind the other. */
+static bool layout_splits(const Source *s, const LowerTarget *t) {
+    Type one = s->tensors[0].type, all = s->value->type;
+    PackKind kind = s->item->kind;
+    return s->value == s->leaf->out[0] && pack_pieces(kind, all, t) == s->count * pack_pieces(kind, one, t) &&
+           pack_bytes(kind, all, s->item->storage, t) ==
+               s->count * pack_bytes(kind, one, s->item->storage, t);
+}
+
+bool source_find(Diag *d, Model *m, const PackItem *item, const char *prefix, const LowerTarget *t,
+                 Source *s) {
+    const Op *op = item->leaf;
+    *s = (Source){.item = item, .prefix = prefix, .value = op->out[0]};
+    if (op->def == OP_TABLE[OP_derived]) {
+        const Func *f = ir_func_find(m->module, attr_str(op, "func", ""));
+        s->value = f->results[attr_int(op, "index", 0)];
+    }
+    s->leaf = viewed_weight(s->value, &s->start);
+    if (!s->leaf) return true;
+    if (!find_tensors(d, m, s)) return false;
+    s->direct = s->count == 1 || layout_splits(s, t);
+    if (s->count == 1) {
+        PackSource *one = &s->tensors[0];
+        one->data = (const char *)one->data + s->start * (int64_t)dtype_size(one->dt);
+        one->type = s->value->type;
+    }
+    return true;
+}
+
+/* Several tensors as one; one element type is kept, else f32. */
+static void join_tensors(Arena *a, const Source *s, PackSource *out) {
+    DType dt = s->tensors[0].dt;
+    for (int64_t k = 1; k < s->count; k++)
+        if (s->tensors[k].dt != dt) dt = DT_F32;
+    int64_t each = type_count(s->tensors[0].type), size = (int64_t)dtype_size(dt);
+    char *all = arena_alloc(a, (size_t)(s->count * each * size));
+    for (int64_t k = 0; k < s->count; k++)
+        dtype_convert(dt, all + k * each * size, s->tensors[k].dt, s->tensors[k].data, each);
+    *out = (PackSource){.type = s->value->type, .dt = dt, .data = all + s->start * size};
+}
+
+bool source_gather(Diag *d, Arena *a, const Model *m, const Source *s, PackSource *out) {
+    if (s->leaf) return join_tensors(a, s, out), true;
+    Model own = *m;
+    own.arena = a; /* the model's belongs to another thread */
+    Env env = model_env(&own);
+    Tensor t;
+    const Func *f = ir_func_find(m->module, attr_str(s->item->leaf, "func", ""));
+    if (!interp_constant(d, a, &env, f, s->value, s->prefix, &t)) return false;
+    *out = (PackSource){.type = s->value->type, .dt = DT_F64, .data = t.data};
+    return true;
+}

@@ -1,0 +1,35 @@
+#include "work.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+enum { MOST_THREADS = 64 };
+
+typedef struct Work {
+    int64_t n;
+    WorkPiece *piece;
+    void *user;
+    _Atomic int64_t next;
+} Work;
+
+static void *take_pieces(void *user) {
+    Work *w = user;
+    for (int64_t i; (i = atomic_fetch_add(&w->next, 1)) < w->n;) w->piece(w->user, i);
+    return NULL;
+}
+
+static int64_t cpus(void) {
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+void work_share(int64_t n, WorkPiece *piece, void *user) {
+    Work w = {.n = n, .piece = piece, .user = user};
+    pthread_t threads[MOST_THREADS];
+    int64_t most = cpus() < MOST_THREADS ? cpus() : MOST_THREADS;
+    int made = 0;
+    while (made + 1 < most && made + 1 < n && !pthread_create(&threads[made], NULL, take_pieces, &w)) made++;
+    take_pieces(&w);
+    for (int i = 0; i < made; i++) pthread_join(threads[i], NULL);
+}
