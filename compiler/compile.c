@@ -4,6 +4,7 @@
 
 #include "btc_call.h"
 #include "link/link.h"
+#include "lower/kernels.h"
 #include "packer.h"
 #include "passes/passes.h"
 
@@ -42,9 +43,24 @@ bool compile_machine(Diag *d, const CompileOptions *o, TargetInfo *t, LowerTarge
     return state_type(d, o, &l->state_dt);
 }
 
+/* The module's attribute `math`, which the pass choose-math reads. */
+static bool set_math(Diag *d, Model *m, const CompileOptions *o, const TargetInfo *t) {
+    Math math = t->byte_dots ? MATH_INT8 : MATH_F32;
+    if (o->math && !math_parse(o->math, &math))
+        return diag_error(d, (Loc){0}, "--math=%s: must be f32, bf16 or int8", o->math);
+    if (o->math && math == MATH_BF16 && !t->bf16_dots)
+        return diag_error(d, (Loc){0},
+                          "--math=bf16: %s has no dot products of bf16; leave it out, or choose a CPU that "
+                          "has (cooperlake, sapphirerapids, znver4 and later)",
+                          t->cpu);
+    attr_set(m->arena, &m->module->attrs, (Attr){.name = "math", .kind = AT_STR, .s = math_name(math)});
+    return true;
+}
+
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
     *c = (Compiled){0};
     if (!compile_machine(d, o, &c->target, &c->lower)) return false;
+    if (!set_math(d, m, o, &c->target)) return false;
     if (!compile_passes(d, m, &o->passes)) return false;
     if (o->passes.stop_after) return true;
     if (!lower_module(d, m->module, &c->lower, &c->lowered)) return false;
@@ -158,7 +174,8 @@ static Codegen *generate(Diag *d, const Compiled *c) {
     Codegen *g = codegen_new(d, &c->target, c->lowered.loops->name);
     for (const Func *f = c->lowered.loops->first; f; f = f->next) {
         bool kernel = c->lower.warp && attr_find(f->attrs, "stage");
-        if (c->lower.warp && !kernel) continue; /* the host launches one kernel per stage */
+        if (c->lower.warp && !kernel && !attr_find(f->attrs, "helper"))
+            continue; /* the host launches one kernel per stage */
         if (!codegen_add(g, f, kernel || attr_find(f->attrs, "export"))) {
             codegen_free(g);
             return NULL;

@@ -17,6 +17,7 @@ typedef struct CompileOptions {
     const char *target; /* NULL: the host */
     const char *cpu;
     const char *emit; /* NULL: an artefact by the output's name */
+    const char *math; /* --math: f32, bf16, int8; NULL: what fits weights and machine */
     int chunk;        /* 0: default */
     int max_batch;    /* 0: default */
     bool threads;     /* OpenMP */

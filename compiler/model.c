@@ -4,6 +4,7 @@
 
 #include "desc/desc.h"
 #include "import/import.h"
+#include "storage.h"
 
 static bool has_suffix(const char *s, const char *suffix) {
     size_t n = strlen(s), k = strlen(suffix);
@@ -28,44 +29,19 @@ static bool open_checkpoint(Diag *d, Model *m, const ModelOptions *o) {
     return true;
 }
 
-/* Matrices are stored as the checkpoint has them, unless the user wants another type. Layers may differ; the
- * first one that a block is used for decides. */
-static void set_storage(Model *m, const char *dtype) {
-    for (Func *f = m->module->first; f; f = f->next) {
-        const char *prefix = "";
-        Func *main_func = ir_func_find(m->module, "main");
-        OPS_OF (main_func->body, op) {
-            if (op->def->pattern == PAT_CALL && !strcmp(attr_str(op, "func", ""), f->name)) {
-                prefix = attr_str(op, "prefix", "");
-                break;
-            }
-        }
-        OPS_OF (f->body, op) {
-            if (op->def != OP_TABLE[OP_weight]) continue;
-            const char *name = desc_weight_name(m->arena, prefix, attr_str(op, "name", ""));
-            const RawTensor *t = weights_find(&m->weights, desc_weight_part(m->arena, name, 0));
-            const char *own = t ? dtype_name(t->dt) : "f32";
-            if (strcmp(own, "bf16") && strcmp(own, "f16")) own = "f32";
-            op_set_str(f, op, "storage", dtype ? dtype : own);
-        }
-    }
-}
-
 bool model_open(Diag *d, Arena *a, const char *path, const ModelOptions *o, Model *m) {
     *m = (Model){.arena = a, .path = path};
     if (has_suffix(path, ".gguf"))
         return diag_error(d, (Loc){.file = path},
                           "GGUF files are not read by this version; give a Hugging Face "
                           "folder, a .safetensors or .pth file, or a description (.json)");
-    if (o->dtype && strcmp(o->dtype, "f32") && strcmp(o->dtype, "bf16") && strcmp(o->dtype, "f16"))
-        return diag_error(d, (Loc){0}, "--dtype=%s: must be f32, bf16 or f16", o->dtype);
+    if (!storage_check_options(d, o)) return false;
     if (!file_exists(path)) return diag_error(d, (Loc){.file = path}, "no such file or folder");
     bool is_description = has_suffix(path, ".json") && !has_suffix(path, ".index.json");
     if (!(is_description ? open_description(d, m) : open_checkpoint(d, m, o))) return false;
     m->module = desc_load(d, a, m->description_name, m->description, m->description_size, &m->weights);
     if (!m->module || !desc_check_weights(d, a, m->module, &m->weights)) return false;
-    set_storage(m, o->dtype);
-    return true;
+    return storage_assign(d, m, o);
 }
 
 void model_close(Model *m) {

@@ -9,6 +9,7 @@
 typedef struct ModelOptions {
     const char *arch;       /* --arch, or NULL */
     const char *dtype;      /* --dtype: storage of matrices, or NULL: as in the checkpoint */
+    const char *quant;      /* --quant: of matrices, or NULL: as the description says */
     int64_t context;        /* --context, or 0 */
     const char *weights_as; /* btc import: how the description names the checkpoint; NULL: by its path */
 } ModelOptions;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/quant.h"
 #include "op.h"
 
 /* ---- a map from values to tensors ---- */
@@ -162,7 +163,32 @@ static bool stack_range(const char *name, const char **open, const char **close,
     return end == *close && *lo >= 0 && *hi > *lo;
 }
 
-static bool eval_weight(Diag *d, Arena *tmp, const Env *env, const Op *op, const char *prefix, Tensor *out) {
+/* Rounds to the op's storage. Blocks lie along the inputs of a matrix: the last axis, or the one before it.
+ */
+static void round_stored(Arena *tmp, const Op *op, const Tensor *t) {
+    Storage s;
+    int64_t n = type_count(t->type), cols = t->type.rank ? t->type.dim[t->type.rank - 1] : 1;
+    if (!storage_parse(attr_str(op, "storage", "f32"), &s)) return;
+    if (!s.quant) {
+        double number;
+        for (int64_t i = 0; i < n; i++) {
+            dtype_store(s.dt, &number, 0, t->data[i]);
+            t->data[i] = dtype_load(s.dt, &number, 0);
+        }
+        return;
+    }
+    bool across = attr_int(op, "inputs", -1) == -2;
+    int64_t k = across ? t->type.dim[t->type.rank - 2] : cols, stride = across ? cols : 1;
+    double *row = ARENA_ARRAY(tmp, double, k);
+    for (int64_t r = 0; r < n / k; r++) {
+        double *from = t->data + (across ? r / cols * cols * k + r % cols : r * k);
+        for (int64_t i = 0; i < k; i++) row[i] = from[i * stride];
+        quant_round(s.quant, row, k);
+        for (int64_t i = 0; i < k; i++) from[i * stride] = row[i];
+    }
+}
+
+static bool read_weight(Diag *d, Arena *tmp, const Env *env, const Op *op, const char *prefix, Tensor *out) {
     const char *name = attr_str(op, "name", "");
     const char *full = *name == '/' ? name + 1 : arena_printf(tmp, "%s%s", prefix, name);
     if (!env || !env->weight) return diag_error(d, op->loc, "weight %s: there are no weights", full);
@@ -180,6 +206,12 @@ static bool eval_weight(Diag *d, Arena *tmp, const Env *env, const Op *op, const
         if (!env->weight(env->user, d, op->loc, each, one, out->data + (i - lo) * type_count(one)))
             return false;
     }
+    return true;
+}
+
+static bool eval_weight(Diag *d, Arena *tmp, const Env *env, const Op *op, const char *prefix, Tensor *out) {
+    if (!read_weight(d, tmp, env, op, prefix, out)) return false;
+    if (env->stored) round_stored(tmp, op, out);
     return true;
 }
 

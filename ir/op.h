@@ -187,6 +187,7 @@ typedef struct Env {
     void *user;
     /* Fills data (count elements) of the tensor `name`; false: message filed. */
     bool (*weight)(void *user, Diag *d, Loc loc, const char *name, Type type, double *data);
+    bool stored; /* weights are taken as the artefact stores them: rounded to their attribute `storage` */
 } Env;
 /* One sequence's state for a whole module: slots of main and of every call in it, in order of execution. */
 typedef struct InterpState InterpState;

@@ -105,6 +105,13 @@ int shared_options(Args *a, Option *out) {
          OPT_STR, 0},
         {"state", "f32|bf16|f16", "numbers in states (default f32; docs/state-precision.md)",
          &a->compile.state, OPT_STR, 0},
+        {"quant", "q8|q6|q4|none",
+         "matrices in blocks of 32 numbers of few bits (default: as the description says)", &a->model.quant,
+         OPT_STR, 0},
+        {"math", "f32|bf16|int8",
+         "arithmetic of products (default: f32; int8 for quantised weights where the CPU "
+         "has dot products of bytes)",
+         &a->compile.math, OPT_STR, 0},
         {"target", "NAME", "machine to compile for (btc list targets; default: this one)", &a->compile.target,
          OPT_STR, 0},
         {"cpu", "NAME", "native (default), x86-64-v2, x86-64-v3, x86-64-v4, or a model name", &a->compile.cpu,

@@ -164,6 +164,34 @@ static void read_ignore(Reader *r) {
         set_attr(r, (Attr){.name = "ignore", .kind = AT_STR, .s = t.s});
 }
 
+/* "pattern format", a line each; compiler/storage.c applies them. */
+static void read_quant(Reader *r) {
+    static const char *const words[] = {"f32", "bf16", "f16", "q8", "q6", "q4"};
+    enum { N = sizeof words / sizeof *words };
+    const cJSON *map = json_get(r->json.root, "quant");
+    if (!map) return;
+    if (!cJSON_IsObject(map)) {
+        top_error(r, "quant",
+                  "must be patterns of tensor names with their storage, such as {\"*.out_proj\": \"q8\"}");
+        return;
+    }
+    Text t = text_new(r->arena);
+    for (const cJSON *c = map->child; c; c = c->next) {
+        const char *path = arena_printf(r->arena, "quant.%s", c->string);
+        bool known = false;
+        if (!strcmp(c->string, "comment")) continue;
+        for (int i = 0; i < N && cJSON_IsString(c); i++) known |= !strcmp(c->valuestring, words[i]);
+        if (!*c->string || strpbrk(c->string, " \n\t"))
+            json_error(&r->json, c, "quant", "\"%s\" is no pattern of tensor names", c->string);
+        else if (!known)
+            json_error(&r->json, c, path, "must be f32, bf16, f16, q8, q6 or q4%s",
+                       cJSON_IsString(c) ? diag_did_you_mean(r->arena, c->valuestring, words, N) : "");
+        else
+            text_add(&t, "%s %s\n", c->string, c->valuestring);
+    }
+    if (t.n) set_attr(r, (Attr){.name = "quant", .kind = AT_STR, .s = t.s});
+}
+
 /* ---- the model ---- */
 
 static void read_model(Reader *r, Scope *s) {
@@ -227,9 +255,9 @@ static const char *name_from_file(Arena *a, const char *file) {
     return json_is_name(name) ? name : arena_printf(a, "m_%s", name);
 }
 
-static const char *const TOP_KEYS[] = {"$schema", "btc",    "name",   "dims", "weights", "input",
-                                       "context", "text",   "bos",    "eos",  "blocks",  "model",
-                                       "output",  "expose", "ignore", NULL};
+static const char *const TOP_KEYS[] = {"$schema", "btc",    "name",   "dims",  "weights", "input",
+                                       "context", "text",   "bos",    "eos",   "blocks",  "model",
+                                       "output",  "expose", "ignore", "quant", NULL};
 
 static void read_module(Reader *r) {
     const cJSON *name = json_get(r->json.root, "name");
@@ -244,6 +272,7 @@ static void read_module(Reader *r) {
     if (!read_dims(r) || !read_input(r, &s)) return;
     read_facts(r);
     read_ignore(r);
+    read_quant(r);
     read_block_heads(r);
     read_model(r, &s);
     read_output(r, &s);

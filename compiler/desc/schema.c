@@ -282,6 +282,12 @@ static void top_properties(cJSON *p) {
     cJSON_AddItemToObject(p, "output", described(ref("name"), "a value of `model`: one row per token"));
     cJSON_AddItemToObject(p, "expose",
                           map_of(typed("string", NULL), "further values of `model`, for btc verify"));
+    cJSON *storage = typed("string", NULL);
+    cJSON_AddItemToObject(storage, "enum", word_list("f32|bf16|f16|q8|q6|q4"));
+    cJSON *quant = map_of(
+        storage, "how matrices are stored, by patterns of tensor names; the first that matches counts");
+    cJSON_AddItemToObject(cJSON_AddObjectToObject(quant, "properties"), "comment", ref("comment"));
+    cJSON_AddItemToObject(p, "quant", quant);
     cJSON_AddItemToObject(p, "ignore",
                           array_of(typed("string", NULL), "patterns of tensors that need no use"));
 }

@@ -1,0 +1,181 @@
+/* See storage.h. Only matrices that products or look-ups read as they are can be quantised: what is computed
+ * with before packing would have to be quantised along other numbers than its product's inputs.
+ *
+ * By itself --quant leaves alone what is small and sensitive: matrices of low rank (gates of decays and the
+ * like), routers, block-diagonal gates; and all that is no matrix (norms, convolutions, recurrences). A rule
+ * of the description can still ask for any matrix. */
+#include "storage.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+#include "base/quant.h"
+#include "desc/desc.h"
+
+typedef struct Rule {
+    const char *pattern, *format;
+    int used;
+} Rule;
+
+typedef struct Assign {
+    Diag *d;
+    Model *m;
+    const ModelOptions *o;
+    Rule *rules;
+    int nrules, cap;
+} Assign;
+
+bool storage_check_options(Diag *d, const ModelOptions *o) {
+    Storage s;
+    if (o->dtype && strcmp(o->dtype, "f32") && strcmp(o->dtype, "bf16") && strcmp(o->dtype, "f16"))
+        return diag_error(d, (Loc){0}, "--dtype=%s: must be f32, bf16 or f16", o->dtype);
+    if (o->quant && strcmp(o->quant, "none") && !(storage_parse(o->quant, &s) && s.quant))
+        return diag_error(d, (Loc){0}, "--quant=%s: must be q8, q6, q4 or none", o->quant);
+    return true;
+}
+
+/* The module's rules: "pattern format", a line each (desc.c). */
+static void read_rules(Assign *a) {
+    const Attr *t = attr_find(a->m->module->attrs, "quant");
+    char *text = t ? arena_strdup(a->m->arena, t->s) : NULL, *rest = NULL;
+    for (char *line = text ? strtok_r(text, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest)) {
+        char *space = strchr(line, ' ');
+        *space = 0;
+        Rule r = {line, space + 1, 0};
+        ARENA_PUSH(a->m->arena, a->rules, a->nrules, a->cap, r);
+    }
+}
+
+const Value *storage_matrix(const Op *op) {
+    if (op->def->pattern != PAT_CONTRACT && op->def->pattern != PAT_GATHER) return NULL;
+    for (int i = 0; i < op->nin; i++) {
+        const Value *v = op->in[i];
+        if (v && v->def && v->def->def == OP_TABLE[OP_weight] && v->type.rank >= 2) return v;
+    }
+    return NULL;
+}
+
+/* What a weight is used as. */
+typedef struct Uses {
+    const Op *product, *gather;
+    bool other;
+} Uses;
+
+static Uses uses_of(const Func *f, const Value *v) {
+    Uses u = {0};
+    OPS_OF (f->body, op)
+        for (int i = 0; i < op->nin; i++) {
+            if (op->in[i] != v) continue;
+            if (storage_matrix(op) != v)
+                u.other = true;
+            else if (op->def->pattern == PAT_GATHER)
+                u.gather = op;
+            else
+                u.product = op;
+        }
+    return u;
+}
+
+static bool may_be_quantised(const Uses *u) {
+    return !u->other && (u->product || u->gather);
+}
+
+/* What --quant takes without being told. */
+static bool is_worthwhile(const Value *v, const Uses *u, bool in_main) {
+    enum { LOW_RANK = 256 };
+    if (u->product && u->product->def == OP_TABLE[OP_linear_blocks]) return false;
+    if (in_main) return true; /* embedding, head */
+    int64_t o = v->type.dim[v->type.rank - 2], i = v->type.dim[v->type.rank - 1], least = o < i ? o : i;
+    return least > LOW_RANK || 4 * least > (o < i ? i : o);
+}
+
+static bool matches(const char *pattern, const char *name, const Uses *u) {
+    static const char END[] = ".weight";
+    size_t n = strlen(name), k = sizeof END - 1;
+    if (u->gather && !strcmp(pattern, "embedding")) return true;
+    if (!fnmatch(pattern, name, 0)) return true;
+    if (n <= k || strcmp(name + n - k, END)) return false;
+    char stem[512];
+    snprintf(stem, sizeof stem, "%.*s", (int)(n - k), name);
+    return !fnmatch(pattern, stem, 0);
+}
+
+static Rule *rule_for(Assign *a, const char *name, const Uses *u) {
+    for (int i = 0; i < a->nrules; i++)
+        if (matches(a->rules[i].pattern, name, u)) return a->rules[i].used++, &a->rules[i];
+    return NULL;
+}
+
+static Loc rule_loc(const Assign *a, const Rule *r) {
+    return (Loc){.file = a->m->description_name, .path = arena_printf(a->m->arena, "quant.%s", r->pattern)};
+}
+
+static const char *own_type(const Assign *a, const char *name) {
+    const RawTensor *t = weights_find(&a->m->weights, desc_weight_part(a->m->arena, name, 0));
+    if (a->o->dtype) return a->o->dtype;
+    return t && (t->dt == DT_BF16 || t->dt == DT_F16) ? dtype_name(t->dt) : "f32";
+}
+
+/* The storage of one weight under its full name, or NULL: a message is filed. */
+static const char *decide(Assign *a, const Func *f, const Value *v, const Uses *u, const char *name) {
+    const char *own = own_type(a, name);
+    Rule *r = rule_for(a, name, u);
+    Storage s;
+    if (r) {
+        storage_parse(r->format, &s);
+        if (!s.quant || may_be_quantised(u)) return r->format;
+        diag_error(a->d, rule_loc(a, r),
+                   "%s is not only the matrix of a product or a table: it cannot be %s, only "
+                   "f32, bf16 or f16",
+                   name, r->format);
+        return NULL;
+    }
+    bool quant = a->o->quant && strcmp(a->o->quant, "none");
+    bool in_main = !strcmp(f->name, "main");
+    return quant && may_be_quantised(u) && is_worthwhile(v, u, in_main) ? a->o->quant : own;
+}
+
+/* All calls of a block share its code, so they have to agree. */
+static bool assign_weight(Assign *a, Func *f, Op *op) {
+    Func *main_func = ir_func_find(a->m->module, "main");
+    Uses u = uses_of(f, op->out[0]);
+    const char *first = NULL, *first_name = NULL;
+    if (f == main_func) {
+        first = decide(a, f, op->out[0], &u, desc_weight_name(a->m->arena, "", attr_str(op, "name", "")));
+        if (!first) return false;
+    }
+    OPS_OF (main_func->body, call) {
+        if (f == main_func || call->def->pattern != PAT_CALL || strcmp(attr_str(call, "func", ""), f->name))
+            continue;
+        const char *name =
+            desc_weight_name(a->m->arena, attr_str(call, "prefix", ""), attr_str(op, "name", ""));
+        const char *s = decide(a, f, op->out[0], &u, name);
+        if (!s) return false;
+        Storage other;
+        bool same = !first || !strcmp(s, first), floats = storage_parse(s, &other) && !other.quant;
+        if (!first) first = s, first_name = name;
+        if (same || (floats && storage_parse(first, &other) && !other.quant)) continue;
+        return diag_error(
+            a->d, (Loc){.file = a->m->description_name, .path = "quant"},
+            "%s is to be %s and %s %s, but layers of one block share their code; use a pattern that "
+            "holds for all of them",
+            first_name, first, name, s);
+    }
+    op_set_str(f, op, "storage", first ? first : "f32");
+    if (u.product && u.product->def == OP_TABLE[OP_linear_blocks]) op_set_int(f, op, "inputs", -2);
+    return true;
+}
+
+bool storage_assign(Diag *d, Model *m, const ModelOptions *o) {
+    Assign a = {.d = d, .m = m, .o = o};
+    read_rules(&a);
+    for (Func *f = m->module->first; f; f = f->next)
+        OPS_OF (f->body, op)
+            if (op->def == OP_TABLE[OP_weight] && !assign_weight(&a, f, op)) return false;
+    for (int i = 0; i < a.nrules; i++)
+        if (!a.rules[i].used)
+            return diag_error(
+                d, rule_loc(&a, &a.rules[i]),
+                "no weight has a name like this ; btc import or --emit=description shows the names");
+    return true;
+}
