@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "kit.h"
+#include "storage.h"
 
 enum { TOKENS = 61, SEQUENCES = 3, THREADS = 3 };
 
@@ -17,6 +18,7 @@ typedef struct Variant {
     int chunk, instances;
     uint64_t seed;
     const char *state; /* how states lie in memory, or NULL */
+    const char *quant; /* storage of matrices, or NULL */
 } Variant;
 
 typedef struct Case {
@@ -195,6 +197,7 @@ static inline void run_steps(Case *c) {
 
 static inline bool interpret(Case *c) {
     Env env = model_env(&c->model);
+    env.stored = true;
     for (int s = 0; s < SEQUENCES; s++) {
         Type t = c->k.input->type;
         int64_t n = TOKENS * type_count(t);
@@ -209,7 +212,19 @@ static inline bool interpret(Case *c) {
     return true;
 }
 
+/* As compiler/storage.c does it. */
+static inline void quantise(Case *c, const char *quant) {
+    for (Func *f = c->k.m->first; f; f = f->next)
+        OPS_OF (f->body, op) {
+            const Value *w = storage_matrix(op);
+            if (!w) continue;
+            op_set_str(f, w->def, "storage", quant);
+            if (op->def == &op_linear_blocks) op_set_int(f, w->def, "inputs", -2);
+        }
+}
+
 static inline bool prepare(Case *c, const Variant *v) {
+    if (v->quant) quantise(c, v->quant);
     if (!kit_model(&c->k, &c->model)) return false;
     c->n = c->k.main->nresults;
     c->out = ARENA_ARRAY(c->k.a, float *, c->n), c->first = ARENA_ARRAY(c->k.a, float *, c->n);
@@ -218,7 +233,8 @@ static inline bool prepare(Case *c, const Variant *v) {
         c->first[i] = ARENA_ARRAY(c->k.a, float, TOKENS *count_of(c, i));
     }
     if (!interpret(c)) return false;
-    CompileOptions o = {.cpu = v->cpu, .chunk = v->chunk, .max_batch = SEQUENCES, .passes.verify = true};
+    CompileOptions o = {
+        .cpu = v->cpu, .math = "f32", .chunk = v->chunk, .max_batch = SEQUENCES, .passes.verify = true};
     o.state = v->state;
     if (!loaded_open(&c->k.d, c->k.a, &c->model, o, &c->l)) return false;
     c->work = new_work(c->k.a, &c->l, THREADS);
