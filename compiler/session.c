@@ -37,6 +37,7 @@ static bool interprets(const Session *s) {
 static bool read_exposed(Session *s) {
     const Func *f = main_of(s);
     Env env = model_env(&s->model);
+    env.stored = true;
     for (const Attr *t = s->model.module->attrs; t; t = t->next) {
         if (strncmp(t->name, "expose.", 7)) continue;
         OPS_OF (f->body, op) {
@@ -197,6 +198,7 @@ static bool reading_begin(Session *s, Reading *r) {
     LowerTarget l;
     if (!compile_machine(s->d, &s->o.compile, &t, &l)) return false;
     *r = (Reading){model_env(&s->model), interp_state_new(s->a, s->model.module), INT64_MAX};
+    r->env.stored = true;
     if (l.state_dt != DT_F32) r->most = l.chunk;
     interp_state_precision(r->state, l.state_dt);
     return true;
