@@ -311,13 +311,13 @@ typedef struct Way {
 
 /* A number of a state is rounded once a token at most, by half of the last place; were it never to decay and
  * all errors of one sign, so many would be left in the end. An input of a product that lies on the border of
- * two steps of its arithmetic may fall to either side: one step of the largest. */
+ * two steps of its arithmetic may fall to either side: one step of the largest, in every layer. */
 static double tolerance_of(const Bench *b, Way w) {
     const char *dtype = b->info->slot_count ? b->info->slots[0].dtype : "f32",
                *math = w.math ? w.math : "f32";
     double half = !strcmp(dtype, "bf16") ? 0x1p-8 : !strcmp(dtype, "f16") ? 0x1p-11 : 0;
     double step = !strcmp(math, "int8") ? 1.0 / 127 : !strcmp(math, "bf16") ? 0x1p-8 : 0;
-    return TOLERANCE + (double)b->T * half + step;
+    return TOLERANCE + (double)b->T * half + (double)b->info->layers * step;
 }
 
 static void test_model(const char *path, const char *name, Way w) {
