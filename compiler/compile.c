@@ -7,6 +7,7 @@
 #include "lower/kernels.h"
 #include "packer.h"
 #include "passes/passes.h"
+#include "tune/tune_file.h"
 
 static LowerTarget lower_target(const TargetInfo *t, const CompileOptions *o) {
     LowerTarget l = {.lanes = t->lanes, .vregs = t->registers, .panel = t->lanes > 16 ? t->lanes : 16};
@@ -15,9 +16,6 @@ static LowerTarget lower_target(const TargetInfo *t, const CompileOptions *o) {
     l.max_rows_step = o->max_batch ? o->max_batch : DEFAULT_BATCH;
     l.f16_loads = t->f16;
     l.profile = o->profile;
-    l.tuning = o->tuning ? *o->tuning : tuning_default(&l);
-    if (o->chunk) l.tuning.chunk = o->chunk;
-    l.chunk = l.tuning.chunk;
     return l;
 }
 
@@ -37,10 +35,30 @@ static bool state_type(Diag *d, const CompileOptions *o, DType *out) {
                                    diag_did_you_mean(d->arena, o->state, names, 3));
 }
 
-bool compile_machine(Diag *d, const CompileOptions *o, TargetInfo *t, LowerTarget *l) {
-    if (!target_select(d, o->target, o->cpu, t)) return false;
-    *l = lower_target(t, o);
-    return state_type(d, o, &l->state_dt);
+/* Numbers of the caller, or of a file, or of the cost model; --chunk goes before all. */
+static bool choose_tuning(Diag *d, const char *model, const CompileOptions *o, Compiled *c) {
+    LowerTarget *l = &c->lower;
+    l->tuning = o->tuning ? *o->tuning : tuning_default(l);
+    if (model && !o->tuning &&
+        !tune_file_choose(d, model, o->tuning_file, &c->target, &l->tuning, &c->tuning_from))
+        return false;
+    if (o->chunk) l->tuning.chunk = o->chunk;
+    l->chunk = l->tuning.chunk;
+    return true;
+}
+
+bool compile_machine(Diag *d, const char *model, const CompileOptions *o, Compiled *c) {
+    *c = (Compiled){0};
+    if (!target_select(d, o->target, o->cpu, &c->target)) return false;
+    c->lower = lower_target(&c->target, o);
+    return state_type(d, o, &c->lower.state_dt) && choose_tuning(d, model, o, c);
+}
+
+static void say_tuning(Arena *a, const Compiled *c) {
+    Tuning cost_model = tuning_default(&c->lower);
+    const char *changes = tune_changes(a, &c->lower.tuning, &cost_model);
+    fprintf(stderr, "%s: its numbers are used: %s (--tuning=none leaves it out)\n", c->tuning_from,
+            *changes ? changes : "those of the cost model");
 }
 
 /* The module's attribute `math`, which the pass choose-math reads. */
@@ -58,8 +76,8 @@ static bool set_math(Diag *d, Model *m, const CompileOptions *o, const TargetInf
 }
 
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
-    *c = (Compiled){0};
-    if (!compile_machine(d, o, &c->target, &c->lower)) return false;
+    if (!compile_machine(d, m->path, o, c)) return false;
+    if (c->tuning_from && !o->quiet) say_tuning(d->arena, c);
     if (!set_math(d, m, o, &c->target)) return false;
     if (!compile_passes(d, m, &o->passes)) return false;
     if (o->passes.stop_after) return true;
@@ -139,8 +157,8 @@ static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Com
     const Lowered *l = &c->lowered;
     const Attr *kind = attr_find(m->module->attrs, "kind"), *text = attr_find(m->module->attrs, "text");
     bool tokens = !kind || strcmp(kind->s, "features");
-    ArtifactSpec s = {
-        .write_weights = packer_write, .weights_user = packer, .weights_in_file = o->weights_in_file};
+    ArtifactSpec s = {.write_weights = packer_write, .weights_user = packer};
+    s.weights_in_file = o->weights_in_file, s.weights_file = o->weights_file;
     s.info = (btc_info){
         .name = o->name ? o->name : m->module->name,
         .target = c->target.target->name,

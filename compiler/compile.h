@@ -23,22 +23,27 @@ typedef struct CompileOptions {
     bool threads;     /* OpenMP */
     bool weights_in_file;
     bool quiet;
-    const char *state;    /* how states lie in memory: "f32", "bf16", "f16"; NULL: f32 */
-    const Tuning *tuning; /* NULL: the cost model's (ir/lower/tuning.h) */
-    bool profile;         /* stages note their times: ir/lower/profile.h */
+    const char *state;        /* how states lie in memory: "f32", "bf16", "f16"; NULL: f32 */
+    const char *tuning_file;  /* --tuning: a file, "none", or NULL: the one beside the model, if any */
+    const Tuning *tuning;     /* these numbers and no file; NULL: as tuning_file says */
+    const char *weights_file; /* with weights_in_file: its name (NULL: <output>.weights). One that is there
+                                 already is used: it must hold this checkpoint in this layout (pack_layout) */
+    bool profile;             /* stages note their times: ir/lower/profile.h */
     PassOptions passes;
 } CompileOptions;
 
 typedef struct Compiled {
     TargetInfo target;
     LowerTarget lower;
+    const char *tuning_from; /* the file that lower.tuning came from; NULL: the cost model, or options */
     Lowered lowered;
 } Compiled;
 
 /* The pipeline on the model's module, as far as o->passes says. */
 bool compile_passes(Diag *d, Model *m, const PassOptions *o);
-/* The machine that the options choose, and how code is made for it. */
-bool compile_machine(Diag *d, const CompileOptions *o, TargetInfo *t, LowerTarget *l);
+/* The machine that the options choose, and how code is made for it: c's target, lower and tuning_from. model:
+ * its path, beside which a tuning file may lie, or NULL: no such file is looked for. */
+bool compile_machine(Diag *d, const char *model, const CompileOptions *o, Compiled *c);
 /* Passes and lowering: everything before machine code. */
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c);
 /* The whole way to o->output. */

@@ -64,8 +64,10 @@ typedef struct Report {
     const char *name, *target, *cpu;
     const char *state_type; /* of the numbers in states */
     int lanes, chunk_tokens, max_batch;
-    double past;         /* tokens before those that are counted; negative: as the ops assume */
-    ReportBlock *blocks; /* the first is main */
+    Tuning tuning, cost_model; /* numbers in use, and what the cost model says */
+    const char *tuning_from;   /* the tuning file, or NULL */
+    double past;               /* tokens before those that are counted; negative: as the ops assume */
+    ReportBlock *blocks;       /* the first is main */
     int nblocks, blocks_cap;
     ReportRun *runs;
     int nruns, runs_cap;

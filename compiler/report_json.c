@@ -93,6 +93,18 @@ static cJSON *total_json(const Report *r) {
     return o;
 }
 
+static cJSON *tuning_json(const Report *r) {
+    cJSON *o = cJSON_CreateObject();
+    Tuning used = r->tuning;
+    if (r->tuning_from)
+        cJSON_AddStringToObject(o, "file", r->tuning_from);
+    else
+        cJSON_AddNullToObject(o, "file");
+    cJSON *numbers = cJSON_AddObjectToObject(o, "numbers");
+    for (int i = 0; i < TUNING_COUNT; i++) add_number(numbers, TUNING_FIELDS[i].name, *tuning_at(&used, i));
+    return o;
+}
+
 char *report_json(Arena *a, const Report *r) {
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "name", r->name);
@@ -101,6 +113,7 @@ char *report_json(Arena *a, const Report *r) {
     cJSON_AddStringToObject(root, "state_type", r->state_type);
     add_number(root, "lanes", r->lanes);
     add_number(root, "chunk", r->chunk_tokens);
+    cJSON_AddItemToObject(root, "tuning", tuning_json(r));
     cJSON *blocks = cJSON_AddArrayToObject(root, "blocks");
     for (int i = 1; i < r->nblocks; i++) cJSON_AddItemToArray(blocks, block_json(r, i));
     cJSON_AddItemToObject(root, "main", block_json(r, 0));

@@ -125,6 +125,17 @@ static void add_roofline(Text *t, Arena *a, const Report *r) {
     text_add(t, "  Every byte is taken to come from memory; a model that fits into a cache may be faster.\n");
 }
 
+static void add_tuning(Text *t, const Report *r) {
+    Tuning used = r->tuning, model = r->cost_model;
+    text_add(t, "\nsizes of tiles and blocks (btc list tuning tells what they are), from %s\n",
+             r->tuning_from ? r->tuning_from : "the cost model");
+    for (int i = 0; i < TUNING_COUNT; i++) {
+        int v = *tuning_at(&used, i), guess = *tuning_at(&model, i);
+        text_add(t, "  %-18s%10d", TUNING_FIELDS[i].name, v);
+        text_add(t, v != guess ? "   cost model: %d\n" : "\n", guess);
+    }
+}
+
 char *report_text(Arena *a, const Report *r) {
     Text t = text_new(a);
     text_add(&t, "%s: %lld layer%s, %s parameters\n", r->name, (long long)r->layers,
@@ -137,6 +148,7 @@ char *report_text(Arena *a, const Report *r) {
     add_block(&t, a, r, 0);
     add_memory(&t, a, r);
     add_work(&t, a, r);
+    add_tuning(&t, r);
     add_roofline(&t, a, r);
     return t.s;
 }

@@ -194,13 +194,12 @@ typedef struct Reading {
 } Reading;
 
 static bool reading_begin(Session *s, Reading *r) {
-    TargetInfo t;
-    LowerTarget l;
-    if (!compile_machine(s->d, &s->o.compile, &t, &l)) return false;
+    Compiled c;
+    if (!compile_machine(s->d, s->model.path, &s->o.compile, &c)) return false;
     *r = (Reading){model_env(&s->model), interp_state_new(s->a, s->model.module), INT64_MAX};
     r->env.stored = true;
-    if (l.state_dt != DT_F32) r->most = l.chunk;
-    interp_state_precision(r->state, l.state_dt);
+    if (c.lower.state_dt != DT_F32) r->most = c.lower.chunk;
+    interp_state_precision(r->state, c.lower.state_dt);
     return true;
 }
 

@@ -16,7 +16,7 @@ bool library_load(Session *s, const char *path) {
     btc_query_fn *query;
     *(void **)&query = dlsym(s->library, "btc_query");
     s->api = query ? query(BTC_ABI_VERSION) : NULL;
-    if (!s->api || s->api->open(&s->handle, NULL, 0) != BTC_OK)
+    if (!s->api || s->api->open(&s->handle, s->o.compile.weights_file, 0) != BTC_OK)
         return diag_error(s->d, here(s), "the compiled model cannot be opened");
     return true;
 }

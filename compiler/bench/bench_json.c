@@ -76,6 +76,8 @@ char *bench_json(Arena *a, const Bench *b) {
     add_number(model, "chunk", (double)info->chunk);
     add_number(model, "weight_bytes", (double)info->weights_bytes);
     add_number(model, "state_bytes", (double)info->state_bytes);
+    if (b->subject->compiled && b->subject->compiled->tuning_from)
+        cJSON_AddStringToObject(model, "tuning", b->subject->compiled->tuning_from);
     cJSON_AddStringToObject(machine, "cpu", b->machine);
     cJSON_AddStringToObject(machine, "vectors", b->vectors);
     cJSON *limits = cJSON_AddArrayToObject(machine, "limits");

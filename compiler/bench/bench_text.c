@@ -80,6 +80,8 @@ char *bench_text(Arena *a, const Bench *b) {
              info->layers == 1 ? "" : "s", units_count(a, (double)info->parameters),
              units_bytes(a, (double)info->weights_bytes));
     text_add(&t, "for %s, %s; chunks of %lld tokens\n", info->target, info->cpu, (long long)info->chunk);
+    if (b->subject->compiled && b->subject->compiled->tuning_from)
+        text_add(&t, "tuned by %s\n", b->subject->compiled->tuning_from);
     text_add(&t, "on %s; %s\n", b->machine, b->vectors);
     text_add(&t, "Medians of %d repetitions [least-most]. Decoding: %d tokens behind the prompt of %d.\n",
              b->o.repeat, b->o.tokens, b->o.prompts.v[0]);

@@ -34,6 +34,13 @@ void progress_note(Progress *p, const char *note) {
     show(p, note);
 }
 
+void progress_line(const Progress *p, const char *line) {
+    if (p->shown) fputs("\r\033[K", stderr);
+    puts(line);
+    fflush(stdout);
+    show(p, NULL);
+}
+
 void progress_end(Progress *p) {
     if (p->shown) fputs("\r\033[K", stderr);
     p->shown = false;

@@ -15,6 +15,8 @@ Progress progress_new(const char *what, int all);
 void progress_step(Progress *p);
 /* Words for what is done now, at the end of the line until the next step. */
 void progress_note(Progress *p, const char *note);
+/* A line on stdout, where the bar stands. */
+void progress_line(const Progress *p, const char *line);
 void progress_end(Progress *p); /* clears the line */
 
 #endif

@@ -5,8 +5,6 @@
 
 #include "limits.h"
 
-static const double MIN_SECONDS = 0.2;
-
 static Loc here(const Runner *r) {
     return (Loc){.file = r->s->path};
 }
@@ -49,7 +47,7 @@ static bool prefill(Runner *r, char *state, int threads, int64_t tokens) {
 bool runner_open(Runner *r, Subject *s, int64_t prompt, int64_t longest, int64_t tokens, int batch,
                  int threads) {
     const btc_info *info = s->api->info;
-    *r = (Runner){.s = s, .prompt = prompt, .tokens = tokens, .batch = batch};
+    *r = (Runner){.s = s, .prompt = prompt, .tokens = tokens, .batch = batch, .least_seconds = 0.2};
     int64_t most = longest > prompt + tokens ? longest : prompt + tokens;
     if (info->context && most > info->context)
         return diag_error(s->d, here(r), "takes %lld tokens at most, and %lld were asked for",
@@ -77,7 +75,7 @@ void runner_close(Runner *r) {
 
 bool runner_prefill(Runner *r, int threads, int64_t tokens, double *seconds, int64_t *runs) {
     double start = limits_now(), spent = 0;
-    for (*runs = 0; *runs == 0 || spent < MIN_SECONDS; ++*runs) {
+    for (*runs = 0; *runs == 0 || spent < r->least_seconds; ++*runs) {
         if (!prefill(r, r->states[0], threads, tokens)) return false;
         spent = limits_now() - start;
     }
@@ -88,7 +86,7 @@ bool runner_prefill(Runner *r, int threads, int64_t tokens, double *seconds, int
 bool runner_steps(Runner *r, int threads, int batch, double *seconds, int64_t *runs) {
     const btc_api *api = r->s->api;
     double spent = 0;
-    for (*runs = 0; spent < MIN_SECONDS || *runs == 0; *runs += r->tokens) {
+    for (*runs = 0; spent < r->least_seconds || *runs == 0; *runs += r->tokens) {
         for (int i = 0; i < batch; i++)
             if (!status_ok(r, api->fork(r->s->model, r->states[i], r->states[r->batch]), "fork"))
                 return false;

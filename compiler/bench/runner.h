@@ -13,7 +13,8 @@ typedef struct Runner {
     int batch;
     void *input; /* rows: the longest prompt, or all steps of the largest batch */
     float *output;
-    int64_t row; /* bytes of a row of input */
+    int64_t row;          /* bytes of a row of input */
+    double least_seconds; /* of a timed run; a fifth of a second, unless the caller changes it */
 } Runner;
 
 /* longest: tokens of the longest prefill. Runs everything once, so that weights are in memory. */
@@ -21,7 +22,7 @@ bool runner_open(Runner *r, Subject *s, int64_t prompt, int64_t longest, int64_t
                  int threads);
 void runner_close(Runner *r); /* also after a failed open */
 
-/* Seconds of one prefill, and of one step of the batch: the mean of as many as fill a fifth of a second.
+/* Seconds of one prefill, and of one step of the batch: the mean of as many as fill least_seconds.
  * *runs: how many there were. false: the message is filed. */
 bool runner_prefill(Runner *r, int threads, int64_t tokens, double *seconds, int64_t *runs);
 bool runner_steps(Runner *r, int threads, int batch, double *seconds, int64_t *runs);

@@ -122,6 +122,8 @@ int shared_options(Args *a, Option *out) {
         {"distill-filters", "ORDER",
          "replace long filters by ORDER states a channel, and say how near they come",
          &a->compile.passes.distill_filters, OPT_INT, 2},
+        {"tuning", "FILE|none", "numbers from btc tune (default: the file beside the model, if any)",
+         &a->compile.tuning_file, OPT_STR, 0},
         {"print-after", "PASS", "print the IR after a pass, or after all", &a->compile.passes.print_after,
          OPT_STR, 0},
         {"stop-after", "PASS", "stop behind a pass (with --emit=ir)", &a->compile.passes.stop_after, OPT_STR,

@@ -4,12 +4,13 @@
 #include "commands.h"
 #include "import/import.h"
 
-static const char USAGE[] = "btc list ops|passes|targets|importers|commands: what this btc knows\n"
+static const char USAGE[] = "btc list ops|passes|targets|importers|tuning|commands: what this btc knows\n"
                             "\n"
                             "  ops         by family: signature, meaning, forms for chunks of tokens\n"
                             "  passes      in the order of the pipeline\n"
                             "  targets     machines and their models (--target, --cpu, --gpu)\n"
                             "  importers   architectures that checkpoints may have\n"
+                            "  tuning      numbers that btc tune looks for, with their ranges\n"
                             "  commands    of btc\n";
 
 /* ---- columns ---- */
@@ -102,6 +103,17 @@ static void list_importers(Arena *a) {
     }
 }
 
+static void list_tuning(Arena *a) {
+    enum { DOC = 36 };
+    for (int i = 0; i < TUNING_COUNT; i++) {
+        const TuningField *f = &TUNING_FIELDS[i];
+        const char *mark = f->effect == TUNING_CUTS ? " (*)" : "";
+        go_to(printf("  %-16s%5d to %d", f->name, f->least, f->most), DOC);
+        print_wrapped(DOC, arena_printf(a, "%s%s", f->doc, mark));
+    }
+    printf("\n(*) it decides where long sums are cut: results differ in their last bits\n");
+}
+
 static void list_commands(Arena *a) {
     (void)a;
     for (int i = 0; i < COMMAND_COUNT; i++) printf("  %-18s%s\n", COMMANDS[i]->name, COMMANDS[i]->doc);
@@ -111,9 +123,9 @@ static const struct List {
     const char *word;
     void (*print)(Arena *a);
 } LISTS[] = {
-    {"ops", list_ops},           {"passes", list_passes},
-    {"targets", list_targets},   {"importers", list_importers},
-    {"commands", list_commands},
+    {"ops", list_ops},         {"passes", list_passes},
+    {"targets", list_targets}, {"importers", list_importers},
+    {"tuning", list_tuning},   {"commands", list_commands},
 };
 
 static int run(int argc, char **argv) {
@@ -129,12 +141,13 @@ static int run(int argc, char **argv) {
         if (word && !strcmp(word, words[i])) LISTS[i].print(a), status = 0;
     }
     if (!word)
-        diag_error(&d, (Loc){0}, "list what? ops, passes, targets, importers or commands");
+        diag_error(&d, (Loc){0}, "list what? ops, passes, targets, importers, tuning or commands");
     else if (status)
-        diag_error(&d, (Loc){0}, "cannot list \"%s\"%s; lists are: ops, passes, targets, importers, commands",
-                   word, diag_did_you_mean(a, word, words, N));
+        diag_error(&d, (Loc){0},
+                   "cannot list \"%s\"%s; lists are: ops, passes, targets, importers, tuning, commands", word,
+                   diag_did_you_mean(a, word, words, N));
     arena_free(a);
     return status;
 }
 
-const Command command_list = {"list", "ops, passes, targets, importers or commands", run};
+const Command command_list = {"list", "ops, passes, targets, importers, tuning or commands", run};

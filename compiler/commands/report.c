@@ -43,6 +43,7 @@ static bool report(Diag *d, Arena *arena, Args *a, const char *bandwidth, const 
         return diag_error(d, (Loc){0}, "which model? give a description, a folder or a weights file");
     Model m = {0};
     Report r;
+    a->compile.quiet = true;
     bool ok =
         model_open(d, arena, a->input, &a->model, &m) && report_make(d, &m, &a->compile, &machine, past, &r);
     if (ok) {
@@ -58,7 +59,7 @@ static int run(int argc, char **argv) {
     const char *bandwidth = NULL, *peak = NULL;
     int threads = 1, past = -1;
     bool json = false;
-    Option options[32];
+    Option options[40];
     int n = shared_options(&a, options);
     const Option own[] = {
         {"bandwidth", "GB/s", "of memory, for all threads together (default 20 for each)", &bandwidth,

@@ -86,10 +86,9 @@ static VerifyOptions interpreted(const VerifyOptions *compiled) {
 /* A number between two of a narrow type may be rounded up by one and down by the other, who computed it a
  * little differently; that is one unit of the last place, and two such may meet. */
 static bool read_rounding(Run *r) {
-    TargetInfo t;
-    LowerTarget l;
-    if (!compile_machine(r->d, &r->o.compile, &t, &l)) return false;
-    r->rounding = l.state_dt == DT_BF16 ? 0x1p-6 : l.state_dt == DT_F16 ? 0x1p-9 : 0;
+    Compiled c;
+    if (!compile_machine(r->d, NULL, &r->o.compile, &c)) return false;
+    r->rounding = c.lower.state_dt == DT_BF16 ? 0x1p-6 : c.lower.state_dt == DT_F16 ? 0x1p-9 : 0;
     return true;
 }
 
@@ -206,7 +205,7 @@ static int run(int argc, char **argv) {
     Args a = {0};
     Run r = {.o = {.form = "chunk", .threads = 1}};
     const char *input = NULL, *expect = NULL, *write = NULL, *tolerance = NULL;
-    Option options[32];
+    Option options[40];
     int n = shared_options(&a, options);
     options[n++] = (Option){"input", "FILE", "safetensors with input_ids or input", &input, OPT_STR, 0};
     options[n++] = (Option){"expect", "FILE", "safetensors with what should come out", &expect, OPT_STR, 0};

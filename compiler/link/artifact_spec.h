@@ -18,7 +18,8 @@ typedef struct ArtifactSpec {
     const char *step, *chunk;       /* hidden symbols of the objects; NULL: btc_entry_step, btc_entry_chunk */
     ArtifactWeights *write_weights; /* NULL only when info.weights_bytes is 0 */
     void *weights_user;
-    bool weights_in_file; /* --weights=file */
+    bool weights_in_file;     /* --weights=file */
+    const char *weights_file; /* then its name, and one that is there is kept; NULL: <output>.weights */
 } ArtifactSpec;
 
 /* Checks what the runtime relies on (alignments, sizes, slots and fills inside the block): our own bugs. */

@@ -201,8 +201,11 @@ static bool link_in_folder(Link *l) {
     if (!link_inputs(l)) return false;
     const ArtifactSpec *spec = l->job->spec;
     if (!spec->weights_in_file || spec->info.weights_bytes == 0) return finish(l, NULL);
+    const char *file = spec->weights_file;
+    if (file && file_exists(file)) return finish(l, NULL);
     OutFile side;
-    if (!out_open(l->d, l->a, arena_printf(l->a, "%s.weights", l->job->output), &side)) return false;
+    if (!file) file = arena_printf(l->a, "%s.weights", l->job->output);
+    if (!out_open(l->d, l->a, file, &side)) return false;
     if (artifact_weights_file(spec, &side) && finish(l, &side)) return true;
     out_abandon(&side); /* after a commit there is nothing left to abandon */
     return false;

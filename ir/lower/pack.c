@@ -144,3 +144,14 @@ const PackItem *pack_item(PackList *l, Op *leaf, PackKind kind) {
     ARENA_PUSH(l->arena, l->items, l->n, l->cap, it);
     return &l->items[l->n - 1];
 }
+
+void pack_layout(Text *t, const PackList *l) {
+    text_add(t, "%s %d %d\n", l->block, l->target->panel, l->target->lanes);
+    for (int i = 0; i < l->n; i++) {
+        const PackItem *it = &l->items[i];
+        int64_t index;
+        const char *key = leaf_key(it->leaf, &index);
+        text_add(t, "%s %lld %s %d %s %lld %lld\n", key, (long long)index, attr_str(it->leaf, "func", ""),
+                 (int)it->kind, storage_name(it->storage), (long long)it->offset, (long long)it->bytes);
+    }
+}

@@ -43,4 +43,8 @@ int64_t pack_pieces(PackKind kind, Type t, const LowerTarget *target);
 void pack_write(PackKind kind, const PackSource *src, Storage s, const LowerTarget *target, int64_t first,
                 int64_t n, void *out);
 
+/* Adds all that the packed bytes of a block depend on besides the checkpoint: the same text, the same bytes.
+ * What pack_write comes to look at belongs in here, too. */
+void pack_layout(Text *t, const PackList *l);
+
 #endif

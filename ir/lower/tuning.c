@@ -1,6 +1,8 @@
 /* The table of numbers, and the cost model that chooses them. */
 #include "tuning.h"
 
+#include <string.h>
+
 #include "../lower.h"
 
 const TuningField TUNING_FIELDS[] = {
@@ -17,6 +19,12 @@ int *tuning_at(Tuning *t, int field) {
 #undef TUNE
     };
     return numbers[field];
+}
+
+int tuning_find(const char *name) {
+    int i = TUNING_COUNT - 1;
+    while (i >= 0 && strcmp(TUNING_FIELDS[i].name, name)) i--;
+    return i;
 }
 
 /* A tile of r rows and c vectors keeps `sums` times r*c sums in registers, beside c weights, one x and one to

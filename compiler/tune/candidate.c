@@ -1,0 +1,128 @@
+#include "tune/candidate.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tune/tune_file.h"
+
+enum { USUAL_PROMPT = 256 };
+static const double LEAST_SECONDS = 0.05; /* of a timed run: many short ones in turn see the same machine */
+
+bool workshop_open(Workshop *w) {
+    const char *base = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    w->compile.max_batch = w->batch > DEFAULT_BATCH ? w->batch : DEFAULT_BATCH;
+    w->compile.quiet = w->compile.weights_in_file = true;
+    return link_folder_open(w->d, w->a, arena_printf(w->a, "%s/btc-tune", base), &w->folder);
+}
+
+void workshop_close(Workshop *w) {
+    link_folder_remove(&w->folder);
+}
+
+static const char *weights_file(Arena *a, const Workshop *w, uint64_t layout) {
+    return arena_printf(a, "%s/%016llx.weights", w->folder.path, (unsigned long long)layout);
+}
+
+void workshop_forget(Workshop *w, uint64_t layout) {
+    unlink(weights_file(w->a, w, layout));
+}
+
+/* ---- looking ---- */
+
+static uint64_t hash(uint64_t h, const char *text) {
+    for (; *text; text++) h = (h ^ (unsigned char)*text) * 0x100000001b3u;
+    return h;
+}
+
+/* Functions are named after their form; one that is of neither counts for both. */
+static void hash_code(Arena *a, const Compiled *c, Look *out) {
+    const Lowered *l = &c->lowered;
+    out->code[RUN_DECODE] = out->code[RUN_PREFILL] = 0xcbf29ce484222325u;
+    for (const Func *f = l->loops->first; f; f = f->next) {
+        const char *text = ir_print_func(a, f);
+        bool step = strstr(f->name, "_step"), chunk = strstr(f->name, "_chunk");
+        if (step || !chunk) out->code[RUN_DECODE] = hash(out->code[RUN_DECODE], text);
+        if (chunk || !step) out->code[RUN_PREFILL] = hash(out->code[RUN_PREFILL], text);
+    }
+    const char *size = arena_printf(a, "%d", c->lower.chunk);
+    out->code[RUN_PREFILL] = hash(out->code[RUN_PREFILL], size);
+}
+
+static void hash_layout(Arena *a, const Lowered *l, Look *out) {
+    Text t = text_new(a);
+    for (int i = 0; i < l->npacks; i++) pack_layout(&t, l->packs[i]);
+    for (int i = 0; i < l->ninstances; i++)
+        text_add(&t, "%s %s %lld\n", l->instances[i].block, l->instances[i].prefix,
+                 (long long)l->instances[i].weights);
+    out->layout = hash(0xcbf29ce484222325u, t.n ? t.s : "");
+}
+
+/* What a model says about itself is said once; later only when it leads to an error. */
+static Diag diag_for(const Workshop *w, Arena *a) {
+    return diag_new(a, w->looked ? NULL : w->d->out);
+}
+
+static bool pass_on(Workshop *w, const Diag *d, bool ok) {
+    if (!ok && !d->out && d->log.n && w->d->out) fputs(d->log.s, w->d->out);
+    w->d->errors += d->errors;
+    return ok;
+}
+
+/* Lowers with the numbers. The caller closes *m and frees its arena. */
+static bool lower_with(Workshop *w, const Tuning *numbers, Diag *d, Model *m, Compiled *c) {
+    CompileOptions o = w->compile;
+    o.tuning = numbers;
+    return model_open(d, d->arena, w->path, &w->model, m) && compile_lower(d, m, &o, c);
+}
+
+bool candidate_look(Workshop *w, const Tuning *numbers, Look *out) {
+    Arena *a = arena_new();
+    Diag d = diag_for(w, a);
+    Model m = {0};
+    Compiled c;
+    bool ok = pass_on(w, &d, lower_with(w, numbers, &d, &m, &c));
+    if (ok) hash_code(a, &c, out), hash_layout(a, &c.lowered, out);
+    w->looked |= ok;
+    model_close(&m);
+    arena_free(a);
+    return ok;
+}
+
+bool workshop_numbers(Workshop *w, Tuning *cost_model, TargetInfo *target) {
+    Compiled c;
+    if (!compile_machine(w->d, NULL, &w->compile, &c)) return false;
+    *cost_model = c.lower.tuning, *target = c.target;
+    return true;
+}
+
+/* ---- making ---- */
+
+static bool open_runner(Workshop *w, Candidate *c) {
+    int64_t prompt = w->prompt ? w->prompt : USUAL_PROMPT, context = c->subject.api->info->context;
+    if (!w->prompt && context && prompt > context - w->tokens)
+        prompt = context > w->tokens ? context - w->tokens : 1;
+    if (!runner_open(&c->runner, &c->subject, prompt, prompt, w->tokens, w->batch, w->threads)) return false;
+    c->runner.least_seconds = LEAST_SECONDS;
+    return true;
+}
+
+Candidate *candidate_open(Workshop *w, const Tuning *numbers, const Look *look) {
+    Arena *a = arena_new();
+    Candidate *c = ARENA_NEW(a, Candidate);
+    *c = (Candidate){.a = a, .numbers = *numbers, .look = *look};
+    c->d = diag_for(w, a);
+    CompileOptions o = w->compile;
+    o.tuning = &c->numbers, o.weights_file = weights_file(a, w, look->layout);
+    bool ok = subject_open(&c->subject, &c->d, a, w->path, &o, &w->model) && open_runner(w, c);
+    if (pass_on(w, &c->d, ok)) return c;
+    candidate_close(c);
+    return NULL;
+}
+
+void candidate_close(Candidate *c) {
+    if (!c) return;
+    runner_close(&c->runner);
+    subject_close(&c->subject);
+    arena_free(c->a);
+}
