@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { LINE = 64, AHEAD = 1024, PATTERNS = 4, VECTORS_TEXT = 64 };
+enum { LINE = 64, AHEAD = 1024, PATTERNS = 7, VECTORS_TEXT = 64 };
 
 typedef struct Kernels {
     float (*read[PATTERNS])(const char *p, size_t n);

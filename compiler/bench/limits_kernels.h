@@ -32,7 +32,10 @@ ATTRIBUTE static inline NAME(vec) NAME(line)(const char *p) {
         for (int s = 1; s < (streams); s++) acc[0] += acc[s];                                                \
         return acc[0][0];                                                                                    \
     }
+READ(1, 0)
 READ(1, 1)
+READ(2, 0)
+READ(4, 0)
 READ(4, 1)
 READ(8, 0)
 READ(8, 1)
@@ -49,7 +52,11 @@ ATTRIBUTE static float NAME(chains)(long turns) {
 }
 
 static const Kernels NAME(kernels) = {
-    {NAME(read1_1), NAME(read4_1), NAME(read8_0), NAME(read8_1)}, NAME(chains), BYTES, CHAINS, FUSED};
+    {NAME(read1_0), NAME(read1_1), NAME(read2_0), NAME(read4_0), NAME(read4_1), NAME(read8_0), NAME(read8_1)},
+    NAME(chains),
+    BYTES,
+    CHAINS,
+    FUSED};
 
 #undef READ
 #undef NAME

@@ -42,11 +42,12 @@ static void choose_tile(const LowerTarget *t, int sums, int *rows, int *columns)
         }
 }
 
-/* One row: each panel is a stream of its own for the hardware's prefetcher, which knows a few at a time. */
+/* One row: each panel is a stream of its own for the hardware's prefetcher, which follows long streams well
+ * by itself. Two keep it and the multiply-adds busy; asking ahead in software takes away the buffers that its
+ * misses need, and makes fast kernels slower, the more the fewer bits a weight has. */
 static int choose_streams(const LowerTarget *t) {
-    int panel = t->panel / t->lanes, n = 4;
-    while (n > 1 && n * panel * 2 > t->vregs - 4) n /= 2;
-    return n;
+    int panel = t->panel / t->lanes;
+    return 2 * 2 * panel <= t->vregs - 4 ? 2 : 1;
 }
 
 Tuning tuning_default(const LowerTarget *t) {
@@ -54,9 +55,8 @@ Tuning tuning_default(const LowerTarget *t) {
         .chunk = 128,
         .tile_unroll = 2,
         .streams = choose_streams(t),
-        .stream_bytes = 128,    /* lines come in pairs */
-        .prefetch_bytes = 1024, /* about the latency of memory times a core's share of its bandwidth, in each
-                                   of four streams */
+        .stream_bytes = 128, /* lines come in pairs */
+        .prefetch_bytes = 0,
         .inner_rows = 4,
         .inner_columns = t->vregs < 32 ? 2 : 4,
         .scan_tokens = t->lanes > 16 ? t->lanes : 16,
