@@ -139,19 +139,6 @@ static int64_t count_parameters(const Model *m) {
     return n;
 }
 
-/* The shortest limit of any op: a cache without a window, a long filter. */
-static int64_t longest_sequence(const Model *m) {
-    int64_t limit = 0;
-    for (Func *f = m->module->first; f; f = f->next)
-        OPS_OF (f->body, op) {
-            int64_t n = 0;
-            if (op->def == OP_TABLE[OP_conv_long]) n = op->in[1]->type.dim[1];
-            if (op->def == OP_TABLE[OP_attend] && !attr_int(op, "window", 0)) n = attr_int(op, "context", 0);
-            if (n && (!limit || n < limit)) limit = n;
-        }
-    return limit;
-}
-
 static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Compiled *c, Packer *packer) {
     const Func *f = main_of(m);
     const Lowered *l = &c->lowered;
@@ -169,7 +156,7 @@ static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Com
         .output_width = type_count(f->results[0]->type),
         .chunk = c->lower.chunk,
         .max_batch = c->lower.max_rows_step,
-        .context = longest_sequence(m),
+        .context = model_longest(m),
         .state_bytes = (BTC_STATE_HEADER + l->state_bytes + 63) / 64 * 64,
         .work_shared = l->shared_bytes,
         .work_thread = l->private_bytes,

@@ -1,9 +1,10 @@
 /* The fingerprint of a model, over every byte of its checkpoint: in pieces that CPUs share, put together in
- * order. */
+ * order; and over how its numbers are stored. */
 #include <string.h>
 
 #include "base/work.h"
 #include "model.h"
+#include "quantize/calibration.h"
 
 enum { PIECE = 4 << 20 };
 
@@ -39,6 +40,18 @@ static void hash_part(void *user, int64_t i) {
     weights_release(&h->m->weights, p->tensor->data + p->at, n);
 }
 
+/* How the numbers lie and are rounded: weights of one size may still be of another kind. */
+static uint64_t mix_storage(uint64_t sum, const Model *m) {
+    for (const Func *f = m->module->first; f; f = f->next)
+        OPS_OF (f->body, op) {
+            const char *storage = op->def == OP_TABLE[OP_weight] ? attr_str(op, "storage", "") : "";
+            sum = mix(sum, storage, strlen(storage));
+        }
+    const WeightSet *c = m->calibration ? &m->calibration->tensors : NULL;
+    for (int i = 0; c && i < c->n; i++) sum = mix(sum, c->tensors[i].data, c->tensors[i].bytes);
+    return sum;
+}
+
 uint64_t model_fingerprint(const Model *m) {
     Arena *a = arena_new();
     Hashing h = {.m = m};
@@ -54,6 +67,7 @@ uint64_t model_fingerprint(const Model *m) {
         sum = mix(sum, t->name, strlen(t->name));
         sum = mix(sum, t->dim, sizeof *t->dim * (size_t)t->rank);
     }
+    sum = mix_storage(sum, m);
     for (int i = 0; i < h.n; i++) sum = mix(sum, &h.parts[i].hash, sizeof h.parts[i].hash);
     arena_free(a);
     return sum;

@@ -4,6 +4,7 @@
 
 #include "desc/desc.h"
 #include "import/import.h"
+#include "quantize/calibration.h"
 #include "storage.h"
 
 static bool has_suffix(const char *s, const char *suffix) {
@@ -41,12 +42,27 @@ bool model_open(Diag *d, Arena *a, const char *path, const ModelOptions *o, Mode
     if (!(is_description ? open_description(d, m) : open_checkpoint(d, m, o))) return false;
     m->module = desc_load(d, a, m->description_name, m->description, m->description_size, &m->weights);
     if (!m->module || !desc_check_weights(d, a, m->module, &m->weights)) return false;
-    return storage_assign(d, m, o);
+    return storage_assign(d, m, o) && (!o->calibration || calibration_open(d, m, o->calibration));
 }
 
 void model_close(Model *m) {
     if (m->weights_open) weights_close(&m->weights);
+    if (m->calibration) weights_close(&m->calibration->tensors);
+    m->calibration = NULL;
     m->weights_open = false;
+}
+
+/* The shortest limit of any op: a cache without a window, a long filter. */
+int64_t model_longest(const Model *m) {
+    int64_t limit = 0;
+    for (Func *f = m->module->first; f; f = f->next)
+        OPS_OF (f->body, op) {
+            int64_t n = 0;
+            if (op->def == OP_TABLE[OP_conv_long]) n = op->in[1]->type.dim[1];
+            if (op->def == OP_TABLE[OP_attend] && !attr_int(op, "window", 0)) n = attr_int(op, "context", 0);
+            if (n && (!limit || n < limit)) limit = n;
+        }
+    return limit;
 }
 
 static bool env_weight(void *user, Diag *d, Loc loc, const char *name, Type type, double *data) {
@@ -60,8 +76,12 @@ static bool env_weight(void *user, Diag *d, Loc loc, const char *name, Type type
     return true;
 }
 
+static const float *env_importance(void *user, const char *name) {
+    return calibration_importance(user, name);
+}
+
 Env model_env(Model *m) {
-    return (Env){.user = m, .weight = env_weight};
+    return (Env){.user = m, .weight = env_weight, .importance = env_importance};
 }
 
 static bool add_weight(void *user, Diag *d, const char *name, Type type, const float *data) {

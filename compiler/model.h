@@ -7,11 +7,12 @@
 #include "weights/weights.h"
 
 typedef struct ModelOptions {
-    const char *arch;       /* --arch, or NULL */
-    const char *dtype;      /* --dtype: storage of matrices, or NULL: as in the checkpoint */
-    const char *quant;      /* --quant: of matrices, or NULL: as the description says */
-    int64_t context;        /* --context, or 0 */
-    const char *weights_as; /* btc import: how the description names the checkpoint; NULL: by its path */
+    const char *arch;        /* --arch, or NULL */
+    const char *dtype;       /* --dtype: storage of matrices, or NULL: as in the checkpoint */
+    const char *quant;       /* --quant: of matrices, or NULL: as the description says */
+    const char *calibration; /* --calibration: a file of `btc quantize`, or NULL */
+    int64_t context;         /* --context, or 0 */
+    const char *weights_as;  /* btc import: how the description names the checkpoint; NULL: by its path */
 } ModelOptions;
 
 typedef struct Model {
@@ -23,6 +24,7 @@ typedef struct Model {
     Module *module;
     WeightSet weights;
     bool weights_open;
+    struct Calibration *calibration; /* how scales weigh errors, or NULL: all alike */
 } Model;
 
 bool model_open(Diag *d, Arena *a, const char *path, const ModelOptions *o, Model *out);
@@ -32,6 +34,8 @@ void model_close(Model *m);
 Env model_env(Model *m);
 /* The same for passes, which may add computed ones. */
 PassWeights model_pass_weights(Model *m);
+/* The longest sequence that the model can read; 0: any. */
+int64_t model_longest(const Model *m);
 /* 64 bits that change when any byte of the checkpoint or of the description changes. */
 uint64_t model_fingerprint(const Model *m);
 

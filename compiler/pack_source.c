@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "desc/desc.h"
+#include "quantize/calibration.h"
 
 /* A reshape, or a slice along the first axis, of a weight is the weight's own bytes. NULL: it is something
  * else. */
@@ -35,8 +36,23 @@ static bool find_tensors(Diag *d, Model *m, Source *s) {
         if (!t) return diag_error(d, s->leaf->loc, "the checkpoint has no tensor \"%s\"", one);
         s->tensors[k] =
             (PackSource){.type = stacked ? without_first_axis(type) : type, .dt = t->dt, .data = t->data};
+        if (s->item->storage.quant) s->tensors[k].importance = calibration_importance(m, one);
     }
     return true;
+}
+
+static int64_t inputs_of(PackKind kind, Type t) {
+    return t.dim[t.rank - (kind == PACK_PANELS_IO ? 2 : 1)];
+}
+
+static int64_t matrices_of(Type t) {
+    return type_count(t) / (t.dim[t.rank - 1] * t.dim[t.rank - 2]);
+}
+
+/* The matrix of the leaf with which the value begins. */
+static int64_t first_matrix(const Source *s) {
+    Type t = s->leaf->out[0]->type;
+    return s->start / (t.dim[t.rank - 1] * t.dim[t.rank - 2]);
 }
 
 /* Whether the layout of a stack is that of its tensors, one behind the other. */
@@ -63,6 +79,7 @@ bool source_find(Diag *d, Model *m, const PackItem *item, const char *prefix, co
     if (s->count == 1) {
         PackSource *one = &s->tensors[0];
         one->data = (const char *)one->data + s->start * (int64_t)dtype_size(one->dt);
+        if (one->importance) one->importance += first_matrix(s) * inputs_of(s->item->kind, one->type);
         one->type = s->value->type;
     }
     return true;
@@ -78,6 +95,13 @@ static void join_tensors(Arena *a, const Source *s, PackSource *out) {
     for (int64_t k = 0; k < s->count; k++)
         dtype_convert(dt, all + k * each * size, s->tensors[k].dt, s->tensors[k].data, each);
     *out = (PackSource){.type = s->value->type, .dt = dt, .data = all + s->start * size};
+    if (!s->tensors[0].importance) return;
+    Type one = s->tensors[0].type;
+    int64_t inputs = inputs_of(s->item->kind, one), row = inputs * matrices_of(one);
+    float *importance = ARENA_ARRAY(a, float, s->count *row);
+    for (int64_t k = 0; k < s->count; k++)
+        memcpy(importance + k * row, s->tensors[k].importance, sizeof *importance * (size_t)row);
+    out->importance = importance + first_matrix(s) * inputs;
 }
 
 bool source_gather(Diag *d, Arena *a, const Model *m, const Source *s, PackSource *out) {

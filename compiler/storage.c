@@ -3,7 +3,7 @@
  *
  * By itself --quant leaves alone what is small and sensitive: matrices of low rank (gates of decays and the
  * like), routers, block-diagonal gates; and all that is no matrix (norms, convolutions, recurrences). A rule
- * of the description can still ask for any matrix. */
+ * of the description can still ask for any matrix. --quant=none takes no matrix, whatever the rules say. */
 #include "storage.h"
 
 #include <fnmatch.h>
@@ -48,6 +48,7 @@ static void read_rules(Assign *a) {
 
 const Value *storage_matrix(const Op *op) {
     if (op->def->pattern != PAT_CONTRACT && op->def->pattern != PAT_GATHER) return NULL;
+    if (!op->out[0]->type.seq) return NULL; /* of constants: computed before packing */
     for (int i = 0; i < op->nin; i++) {
         const Value *v = op->in[i];
         if (v && v->def && v->def->def == OP_TABLE[OP_weight] && v->type.rank >= 2) return v;
@@ -119,10 +120,12 @@ static const char *own_type(const Assign *a, const char *name) {
 /* The storage of one weight under its full name, or NULL: a message is filed. */
 static const char *decide(Assign *a, const Func *f, const Value *v, const Uses *u, const char *name) {
     const char *own = own_type(a, name);
+    bool none = a->o->quant && !strcmp(a->o->quant, "none");
     Rule *r = rule_for(a, name, u);
     Storage s;
     if (r) {
         storage_parse(r->format, &s);
+        if (s.quant && none) return own;
         if (!s.quant || may_be_quantised(u)) return r->format;
         diag_error(a->d, rule_loc(a, r),
                    "%s is not only the matrix of a product or a table: it cannot be %s, only "
@@ -130,9 +133,8 @@ static const char *decide(Assign *a, const Func *f, const Value *v, const Uses *
                    name, r->format);
         return NULL;
     }
-    bool quant = a->o->quant && strcmp(a->o->quant, "none");
     bool in_main = !strcmp(f->name, "main");
-    return quant && may_be_quantised(u) && is_worthwhile(v, u, in_main) ? a->o->quant : own;
+    return a->o->quant && !none && may_be_quantised(u) && is_worthwhile(v, u, in_main) ? a->o->quant : own;
 }
 
 /* All calls of a block share its code, so they have to agree. */

@@ -163,55 +163,56 @@ static bool stack_range(const char *name, const char **open, const char **close,
     return end == *close && *lo >= 0 && *hi > *lo;
 }
 
-/* Rounds to the op's storage. Blocks lie along the inputs of a matrix: the last axis, or the one before it.
- */
-static void round_stored(Arena *tmp, const Op *op, const Tensor *t) {
+/* Rounds t, whose numbers are at data, to the op's storage. Blocks lie along the inputs of a matrix: the last
+ * axis, or the one before it. importance: a row for each matrix, or NULL. */
+static void round_stored(Arena *tmp, const Op *op, Type t, const float *importance, double *data) {
     Storage s;
-    int64_t n = type_count(t->type), cols = t->type.rank ? t->type.dim[t->type.rank - 1] : 1;
+    int64_t n = type_count(t), cols = t.rank ? t.dim[t.rank - 1] : 1,
+            rows = t.rank > 1 ? t.dim[t.rank - 2] : 1;
     if (!storage_parse(attr_str(op, "storage", "f32"), &s)) return;
     if (!s.quant) {
         double number;
         for (int64_t i = 0; i < n; i++) {
-            dtype_store(s.dt, &number, 0, t->data[i]);
-            t->data[i] = dtype_load(s.dt, &number, 0);
+            dtype_store(s.dt, &number, 0, data[i]);
+            data[i] = dtype_load(s.dt, &number, 0);
         }
         return;
     }
     bool across = attr_int(op, "inputs", -1) == -2;
-    int64_t k = across ? t->type.dim[t->type.rank - 2] : cols, stride = across ? cols : 1;
+    int64_t k = across ? rows : cols, outputs = across ? cols : rows, stride = across ? cols : 1;
     double *row = ARENA_ARRAY(tmp, double, k);
     for (int64_t r = 0; r < n / k; r++) {
-        double *from = t->data + (across ? r / cols * cols * k + r % cols : r * k);
+        double *from = data + (across ? r / cols * cols * k + r % cols : r * k);
         for (int64_t i = 0; i < k; i++) row[i] = from[i * stride];
-        quant_round(s.quant, row, k);
+        quant_round(s.quant, row, k, importance ? importance + r / outputs * k : NULL);
         for (int64_t i = 0; i < k; i++) from[i * stride] = row[i];
     }
 }
 
-static bool read_weight(Diag *d, Arena *tmp, const Env *env, const Op *op, const char *prefix, Tensor *out) {
+static bool read_tensor(Diag *d, Arena *tmp, const Env *env, const Op *op, const char *name, Type t,
+                        double *data) {
+    if (!env->weight(env->user, d, op->loc, name, t, data)) return false;
+    if (env->stored)
+        round_stored(tmp, op, t, env->importance ? env->importance(env->user, name) : NULL, data);
+    return true;
+}
+
+static bool eval_weight(Diag *d, Arena *tmp, const Env *env, const Op *op, const char *prefix, Tensor *out) {
     const char *name = attr_str(op, "name", "");
     const char *full = *name == '/' ? name + 1 : arena_printf(tmp, "%s%s", prefix, name);
     if (!env || !env->weight) return diag_error(d, op->loc, "weight %s: there are no weights", full);
     const char *open, *close;
     long lo, hi;
     Type t = op->out[0]->type;
-    if (!stack_range(full, &open, &close, &lo, &hi))
-        return env->weight(env->user, d, op->loc, full, t, out->data);
+    if (!stack_range(full, &open, &close, &lo, &hi)) return read_tensor(d, tmp, env, op, full, t, out->data);
     if (t.rank < 1 || t.dim[0] != hi - lo)
         return diag_error(d, op->loc, "weight %s: stacks %ld tensors, the shape is %s", full, hi - lo,
                           type_text(tmp, t));
     Type one = type_tensor(t.dt, false, t.rank - 1, t.dim + 1);
     for (long i = lo; i < hi; i++) {
         const char *each = arena_printf(tmp, "%.*s%ld%s", (int)(open - full), full, i, close + 1);
-        if (!env->weight(env->user, d, op->loc, each, one, out->data + (i - lo) * type_count(one)))
-            return false;
+        if (!read_tensor(d, tmp, env, op, each, one, out->data + (i - lo) * type_count(one))) return false;
     }
-    return true;
-}
-
-static bool eval_weight(Diag *d, Arena *tmp, const Env *env, const Op *op, const char *prefix, Tensor *out) {
-    if (!read_weight(d, tmp, env, op, prefix, out)) return false;
-    if (env->stored) round_stored(tmp, op, out);
     return true;
 }
 
@@ -246,7 +247,9 @@ static bool eval_op(Run *run, Arena *a, Arena *scratch, const Op *op, const char
                  .out = out,
                  .rows = run->rows,
                  .pos = run->s ? run->s->pos : 0,
-                 .scratch = scratch};
+                 .scratch = scratch,
+                 .env = run->env,
+                 .prefix = prefix};
     op->def->eval(&c);
     return !c.error || diag_error(run->d, op->loc, "%s: %s", op->def->name, c.error);
 }

@@ -53,6 +53,8 @@ typedef struct EvalCtx {
     int64_t rows; /* T */
     int64_t pos;  /* position of the first row in its sequence */
     Arena *scratch;
+    const struct Env *env; /* of the run, or NULL */
+    const char *prefix;    /* of weight names in this call */
     const char *error; /* set by eval when the values (not the shapes) are wrong, e.g. an id out of range */
 } EvalCtx;
 
@@ -188,6 +190,14 @@ typedef struct Env {
     /* Fills data (count elements) of the tensor `name`; false: message filed. */
     bool (*weight)(void *user, Diag *d, Loc loc, const char *name, Type type, double *data);
     bool stored; /* weights are taken as the artefact stores them: rounded to their attribute `storage` */
+    /* What quantising the tensor `name` weighs errors with (quant_block): a row of its inputs for each matrix
+     * that it holds. NULL, or gives NULL: all alike. */
+    const float *(*importance)(void *user, const char *name);
+    /* Called by products of tokens with every vector x[n] that they multiply by a matrix of the op `weight`,
+     * in a call with this prefix; matrix: its number in the operand. Or NULL. */
+    void (*multiplied)(void *multiplied_user, const Op *weight, const char *prefix, int64_t matrix,
+                       const double *x, int64_t n);
+    void *multiplied_user;
 } Env;
 /* One sequence's state for a whole module: slots of main and of every call in it, in order of execution. */
 typedef struct InterpState InterpState;

@@ -108,6 +108,8 @@ int shared_options(Args *a, Option *out) {
         {"quant", "q8|q6|q4|none",
          "matrices in blocks of 32 numbers of few bits (default: as the description says)", &a->model.quant,
          OPT_STR, 0},
+        {"calibration", "FILE", "scales that fit what `btc quantize --calibrate` saw (docs/quantization.md)",
+         &a->model.calibration, OPT_STR, 0},
         {"math", "f32|bf16|int8",
          "arithmetic of products (default: f32; int8 for quantised weights where the CPU "
          "has dot products of bytes)",

@@ -1,5 +1,5 @@
 /* btc drift MODEL: may states lie in 16 bits? */
-#include "../drift.h"
+#include "../compare.h"
 
 #include <string.h>
 
@@ -21,20 +21,24 @@ static const char USAGE[] =
     "  btc drift examples/scripture/model.json --text=examples/scripture/heldout.txt\n"
     "  btc drift mamba/ --state=f16 --tokens=500,2000 --form=chunk\n";
 
-static void add_point(Text *t, const Drift *f, const DriftPoint *p, int length, const char *state) {
+typedef struct DriftOptions {
+    const char *states[2]; /* to compare with f32 */
+    int nstates;
+    CompareOptions run;
+} DriftOptions;
+
+static void add_point(Text *t, const Comparison *f, const ComparePoint *p, int length, const char *state) {
     text_add(t, "  %8d  %-6s%10.2e", length, state, p->error);
     if (f->tokens) text_add(t, "%12.2e%9.1f %%", p->divergence, 100 * p->agreement);
     if (f->text) text_add(t, "   %.4f -> %.4f", p->bits[0], p->bits[1]);
     text_add(t, "\n");
 }
 
-static const char *drift_text(Arena *a, const Drift *f, const DriftOptions *o) {
+static const char *drift_text(Arena *a, const Comparison *f, const DriftOptions *o) {
     Text t = text_new(a);
     text_add(&t, "%s, %s, %s; means over the last %d tokens\n", f->name,
-             o->text     ? o->text
-             : f->tokens ? "random ids"
-                         : "random features",
-             o->steps ? "token by token" : "in chunks", o->stretch);
+             tokens_name(&o->run.source, f->tokens), o->run.steps ? "token by token" : "in chunks",
+             o->run.stretch);
     text_add(&t, "state of one sequence: f32 %lld bytes", (long long)f->state_bytes[0]);
     for (int i = 0; i < o->nstates; i++)
         text_add(&t, ", %s %lld bytes", o->states[i], (long long)f->state_bytes[i + 1]);
@@ -47,19 +51,19 @@ static const char *drift_text(Arena *a, const Drift *f, const DriftOptions *o) {
     return t.s;
 }
 
-static const char *drift_json(Arena *a, const Drift *f, const DriftOptions *o) {
+static const char *drift_json(Arena *a, const Comparison *f, const DriftOptions *o) {
     cJSON *root = cJSON_CreateObject(), *points = cJSON_AddArrayToObject(root, "points");
     cJSON_AddStringToObject(root, "model", f->name);
-    cJSON_AddStringToObject(root, "form", o->steps ? "step" : "chunk");
-    if (o->text) cJSON_AddStringToObject(root, "text", o->text);
-    cJSON_AddNumberToObject(root, "mean_over", o->stretch);
+    cJSON_AddStringToObject(root, "form", o->run.steps ? "step" : "chunk");
+    if (f->text) cJSON_AddStringToObject(root, "text", tokens_name(&o->run.source, f->tokens));
+    cJSON_AddNumberToObject(root, "mean_over", o->run.stretch);
     cJSON *bytes = cJSON_AddObjectToObject(root, "state_bytes");
     cJSON_AddNumberToObject(bytes, "f32", (double)f->state_bytes[0]);
     for (int i = 0; i < o->nstates; i++)
         cJSON_AddNumberToObject(bytes, o->states[i], (double)f->state_bytes[i + 1]);
     for (int n = 0; n < f->nlengths * o->nstates; n++) {
         int k = n / o->nstates, i = n % o->nstates;
-        const DriftPoint *p = &f->points[i][k];
+        const ComparePoint *p = &f->points[i][k];
         cJSON *x = cJSON_CreateObject();
         cJSON_AddItemToArray(points, x);
         cJSON_AddNumberToObject(x, "tokens", f->lengths[k]);
@@ -89,23 +93,36 @@ static bool check(Diag *d, const Args *a, const char *tokens, const char *form, 
     if (a->compile.state) o->states[0] = a->compile.state, o->nstates = 1;
     if (strcmp(form, "step") && strcmp(form, "chunk"))
         return diag_error(d, (Loc){0}, "--form=%s: must be step or chunk", form);
-    o->steps = !strcmp(form, "step");
-    return parse_ints(d, "tokens", tokens, DRIFT_MOST, o->lengths, &o->nlengths);
+    o->run.steps = !strcmp(form, "step");
+    return parse_ints(d, "tokens", tokens, COMPARE_LENGTHS, o->run.lengths, &o->run.nlengths);
+}
+
+/* f32 states, then the narrow ones. */
+static void choose_variants(const Args *a, DriftOptions *o) {
+    for (int i = 0; i <= o->nstates; i++) {
+        Variant *v = &o->run.variants[o->run.nvariants++];
+        *v = (Variant){a->compile, a->model};
+        v->compile.state = i ? o->states[i - 1] : "f32";
+    }
 }
 
 static int run(int argc, char **argv) {
     Args a = {0};
-    DriftOptions o = {.states = {"bf16", "f16"}, .nstates = 2, .stretch = 512, .threads = 1};
+    DriftOptions o = {
+        .states = {"bf16", "f16"}, .nstates = 2, .run = {.what = "drift", .stretch = 512, .threads = 1}};
     const char *tokens = NULL, *form = "step", *json = NULL;
     Option options[40];
     int n = drop_option(options, shared_options(&a, options), "batch");
     const Option own[] = {
         {"tokens", "N,..", "lengths after which to look (default 1000,8000,32000)", &tokens, OPT_STR, 0},
-        {"text", "FILE", "bytes to read, for models of bytes (default: random tokens)", &o.text, OPT_STR, 0},
-        {"last", "N", "tokens before a length over which the means are taken (default 512)", &o.stretch,
+        {"text", "FILE", "bytes to read, for models of bytes (default: random tokens)", &o.run.source.text,
+         OPT_STR, 0},
+        {"input", "IDS.safetensors", "ids or features to read, as btc verify takes them", &o.run.source.input,
+         OPT_STR, 0},
+        {"last", "N", "tokens before a length over which the means are taken (default 512)", &o.run.stretch,
          OPT_INT, 1},
         {"form", "FORM", "step (default): token by token; chunk: as a prompt", &form, OPT_STR, 0},
-        {"threads", "N", "threads (default 1)", &o.threads, OPT_INT, 1},
+        {"threads", "N", "threads (default 1)", &o.run.threads, OPT_INT, 1},
         {"json", "FILE", "write the figures, for programs", &json, OPT_STR, 0},
         {0},
     };
@@ -114,12 +131,11 @@ static int run(int argc, char **argv) {
     if (status >= 0) return status;
     Arena *arena = arena_new();
     Diag d = diag_new(arena, stderr);
-    Drift f;
-    o.asked = tokens != NULL;
+    Comparison f;
+    o.run.asked = tokens != NULL;
     bool ok = check(&d, &a, tokens ? tokens : "1000,8000,32000", form, &o);
-    a.compile.max_batch = 1;
-    o.compile = a.compile, o.model = a.model;
-    ok = ok && drift_run(&d, arena, a.input, &o, &f);
+    choose_variants(&a, &o);
+    ok = ok && compare_run(&d, arena, a.input, &o.run, &f);
     if (ok) {
         const char *text = drift_text(arena, &f, &o);
         ok = write_text(&d, arena, NULL, text, strlen(text));

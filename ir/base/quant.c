@@ -94,17 +94,43 @@ static float choose_scale(const QuantFormat *f, const float *x, const float *w) 
     return best;
 }
 
+/* Codes of x under a scale (f16 bits); the weighted sum of squares of what they are off. */
+static float take_codes(const QuantFormat *f, const float *x, const float *w, uint16_t scale,
+                        uint8_t codes[QUANT_BLOCK]) {
+    float d = half_to_float(scale), inverse = d != 0 ? 1 / d : 0, off[LANES] = {0};
+    for (int i = 0; i < QUANT_BLOCK; i++) {
+        float q = nearest(clamped(f, x[i] * inverse)), e = q * d - x[i];
+        codes[i] = (uint8_t)((int)q + f->zero);
+        off[i % LANES] += w[i] * e * e;
+    }
+    return total(off);
+}
+
+/* A fit holds for the codes that it began with; the codes of the fitted scale in f16 may be others. So with
+ * importance the scale has to prove itself, and is refitted as long as that helps, against the one without.
+ */
+static uint16_t choose_among(const QuantFormat *f, const float *x, const float *w, const float *ones) {
+    uint8_t codes[QUANT_BLOCK];
+    uint16_t best = float_to_half(choose_scale(f, x, ones));
+    float least = take_codes(f, x, w, best, codes), scale = choose_scale(f, x, w), unused;
+    for (int i = 0; i < 4 && scale != 0; i++) {
+        uint16_t half = float_to_half(scale);
+        float off = take_codes(f, x, w, half, codes);
+        if (off < least) least = off, best = half;
+        scale = fitted(f, x, w, 1 / scale, &unused);
+    }
+    return best;
+}
+
 uint16_t quant_block(const QuantFormat *f, const float *x, int n, const float *importance,
                      uint8_t codes[QUANT_BLOCK]) {
-    float whole[QUANT_BLOCK] = {0}, weight[QUANT_BLOCK];
-    for (int i = 0; i < QUANT_BLOCK; i++) weight[i] = i < n && importance ? importance[i] : 1;
+    float whole[QUANT_BLOCK] = {0}, weight[QUANT_BLOCK], ones[QUANT_BLOCK];
+    for (int i = 0; i < QUANT_BLOCK; i++) weight[i] = i < n && importance ? importance[i] : 1, ones[i] = 1;
     memcpy(whole, x, sizeof *x * (size_t)n);
-    uint16_t scale = float_to_half(choose_scale(f, whole, weight));
-    float d = half_to_float(scale), inverse = d != 0 ? 1 / d : 0;
-    for (int i = 0; i < QUANT_BLOCK; i++) {
-        float q = nearest(clamped(f, whole[i] * inverse));
-        codes[i] = (uint8_t)((int)q + f->zero);
-    }
+    bool searched = importance && f->bits < 8;
+    uint16_t scale =
+        searched ? choose_among(f, whole, weight, ones) : float_to_half(choose_scale(f, whole, ones));
+    take_codes(f, whole, weight, scale, codes);
     return scale;
 }
 
@@ -112,13 +138,13 @@ double quant_value(const QuantFormat *f, uint16_t scale, uint8_t code) {
     return dtype_load(DT_F16, &scale, 0) * (code - f->zero);
 }
 
-void quant_round(const QuantFormat *f, double *x, int64_t n) {
+void quant_round(const QuantFormat *f, double *x, int64_t n, const float *importance) {
     for (int64_t at = 0; at < n; at += QUANT_BLOCK) {
         int m = n - at < QUANT_BLOCK ? (int)(n - at) : QUANT_BLOCK;
         float block[QUANT_BLOCK];
         uint8_t codes[QUANT_BLOCK];
         for (int i = 0; i < m; i++) block[i] = (float)x[at + i];
-        uint16_t scale = quant_block(f, block, m, NULL, codes);
+        uint16_t scale = quant_block(f, block, m, importance ? importance + at : NULL, codes);
         for (int i = 0; i < m; i++) x[at + i] = quant_value(f, scale, codes[i]);
     }
 }

@@ -27,13 +27,14 @@ const char *storage_name(Storage s);
 double storage_bits(Storage s); /* per number, scales included */
 
 /* Codes of x[0..n), n <= 32, the rest of the block with the code of 0, and its scale as f16 bits: the scale
- * that makes the sum of importance * error^2 smallest among some candidates (importance: n weights, or NULL
- * for ones). x must be finite and not beyond quant_limit in magnitude. Deterministic on every machine. */
+ * that makes the sum of importance * error^2 smallest among some candidates (importance: n positive
+ * weights, or NULL for ones). x must be finite and not beyond quant_limit in magnitude. Deterministic on
+ * every machine. */
 uint16_t quant_block(const QuantFormat *f, const float *x, int n, const float *importance,
                      uint8_t codes[QUANT_BLOCK]);
 double quant_value(const QuantFormat *f, uint16_t scale, uint8_t code);
 double quant_limit(const QuantFormat *f);
-/* x[0..n) becomes what quantising makes of it, block by block. */
-void quant_round(const QuantFormat *f, double *x, int64_t n);
+/* x[0..n) becomes what quantising makes of it, block by block; importance: n weights, or NULL. */
+void quant_round(const QuantFormat *f, double *x, int64_t n, const float *importance);
 
 #endif

@@ -81,7 +81,7 @@ static void write_panels(const PackSource *src, Storage s, Matrices m, bool by_r
                          .data = src->data,
                          .stride = m.cols,
                          .by_rows = by_rows,
-                         .importance = src->importance};
+                         .importance = src->importance ? src->importance + p / each * inputs : NULL};
         v.start = p / each * m.rows * m.cols + (by_rows ? from * m.cols : from);
         panel_write(&v, s, count, inputs, width, out);
     }

@@ -34,7 +34,7 @@ typedef struct PackSource {
     Type type;
     DType dt;                /* of data */
     const void *data;        /* row-major */
-    const float *importance; /* of the inputs of a matrix, or NULL: see quant_block */
+    const float *importance; /* of the inputs, a row for each matrix; or NULL: see quant_block */
 } PackSource;
 /* A packed tensor is a row of pieces of one size, each written without the others, in any order and by any
  * thread: panels, rows of a table, matrices that are transposed; else one piece is all of it. */

@@ -13,8 +13,12 @@ static const AttrDef product_attrs[] = {
     {0},
 };
 
-/* x[0..n) as the op's arithmetic takes it in, rounded as lower/rows.c does, in f32. */
-static const double *as_multiplied(EvalCtx *c, int weight, const double *x, int64_t n) {
+/* x[0..n), for matrix number `matrix` of operand `weight`, as the op's arithmetic takes it in: rounded as
+ * lower/rows.c does, in f32. */
+static const double *as_multiplied(EvalCtx *c, int weight, int64_t matrix, const double *x, int64_t n) {
+    const Env *env = c->env;
+    if (env && env->multiplied && c->op->out[0]->type.seq && c->op->in[weight]->def)
+        env->multiplied(env->multiplied_user, c->op->in[weight]->def, c->prefix, matrix, x, n);
     Math math = math_of(c->op, c->op->in[weight]);
     if (math == MATH_F32) return x;
     double *y = arena_alloc(c->scratch, sizeof *y * (size_t)n);
@@ -40,7 +44,7 @@ static void eval_linear(EvalCtx *c) {
     int64_t n = c->in[0].rows * (i > 0 ? type_count(c->in[0].type) / i : 0);
     const double *w = c->in[1].data, *b = c->in[2].data;
     for (int64_t v = 0; v < n; v++) {
-        const double *x = as_multiplied(c, 1, c->in[0].data + v * i, i);
+        const double *x = as_multiplied(c, 1, 0, c->in[0].data + v * i, i);
         for (int64_t r = 0; r < o; r++) {
             double sum = b ? b[r] : 0;
             for (int64_t k = 0; k < i; k++) sum += w[r * i + k] * x[k];
@@ -99,7 +103,7 @@ static void eval_blocks(EvalCtx *c) {
     const double *w = c->in[1].data, *bias = c->in[2].data;
     for (int64_t t = 0; t < c->in[0].rows; t++)
         for (int64_t b = 0; b < n; b++) {
-            const double *x = as_multiplied(c, 1, c->in[0].data + (t * n + b) * ni, ni);
+            const double *x = as_multiplied(c, 1, b, c->in[0].data + (t * n + b) * ni, ni);
             for (int64_t o = 0; o < no; o++) {
                 double sum = bias ? bias[b * no + o] : 0;
                 for (int64_t i = 0; i < ni; i++) sum += x[i] * w[(b * ni + i) * no + o];
@@ -165,7 +169,8 @@ static void eval_experts(EvalCtx *c) {
                 c->error = "an expert index is out of range";
                 return;
             }
-            const double *x = as_multiplied(c, 2, c->in[0].data + (one_x ? t : t * k + j) * ni, ni);
+            const double *x =
+                as_multiplied(c, 2, (int64_t)expert, c->in[0].data + (one_x ? t : t * k + j) * ni, ni);
             const double *w = c->in[2].data + (int64_t)expert * no * ni;
             for (int64_t o = 0; o < no; o++) {
                 double sum = 0;

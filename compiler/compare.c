@@ -1,5 +1,5 @@
-/* Running a model with several kinds of states side by side, and comparing what comes out. */
-#include "drift.h"
+/* Running variants of a model side by side, and comparing what comes out. */
+#include "compare.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 enum { ROWS = 128 }; /* tokens between two looks; in chunks, a multiple of the chunk */
 
-/* The model with one kind of states. */
+/* One variant, compiled. */
 typedef struct Runner {
     Session session;
     bool opened;
@@ -20,15 +20,15 @@ typedef struct Runner {
 
 typedef struct Run {
     Diag *d;
-    const DriftOptions *o;
-    Drift *drift;
-    Runner runner[3]; /* the first has f32 states */
+    const CompareOptions *o;
+    Comparison *to;
+    Runner runner[COMPARE_MOST];
     int n;
     const btc_info *info; /* of the first */
     int64_t rows, row_bytes;
-    char *input;            /* [last length + 1 rows] */
+    Tokens input;           /* one row more than the last length: the next token of the last */
     double *p, *q;          /* [width]: distributions */
-    double square, against; /* sums for DriftPoint.error */
+    double square, against; /* sums for ComparePoint.error */
 } Run;
 
 /* ---- opening ---- */
@@ -37,10 +37,10 @@ static void *block(size_t n) {
     return aligned_alloc(64, (n + 63) / 64 * 64);
 }
 
-static bool open_runner(Run *r, Arena *a, const char *path, const char *state) {
+static bool open_runner(Run *r, Arena *a, const char *path, const Variant *o) {
     Runner *x = &r->runner[r->n++];
     VerifyOptions v = {.form = "chunk", .threads = r->o->threads};
-    v.compile = r->o->compile, v.model = r->o->model, v.compile.state = state;
+    v.compile = o->compile, v.model = o->model, v.compile.max_batch = 1;
     x->opened = true;
     if (!session_open(&x->session, r->d, a, path, &v, TAPS_NONE) || !session_compile(&x->session))
         return false;
@@ -50,7 +50,8 @@ static bool open_runner(Run *r, Arena *a, const char *path, const char *state) {
                           "exposes values (\"expose\"): it can be checked, not compared");
     x->state = block((size_t)api->info->state_bytes), x->work = block(api->work_bytes(r->o->threads));
     if (!x->state || !x->work) return diag_error(r->d, (Loc){0}, "no memory for a sequence");
-    r->drift->state_bytes[r->n - 1] = api->info->state_bytes;
+    r->to->state_bytes[r->n - 1] = api->info->state_bytes;
+    r->to->weights_bytes[r->n - 1] = api->info->weights_bytes;
     return api->init(&x->session.handle, x->state) == BTC_OK;
 }
 
@@ -64,7 +65,7 @@ static void close_runners(Run *r) {
 
 /* The lengths that the model can reach: ours are cut to its context, the user's must fit. */
 static bool choose_lengths(Run *r) {
-    Drift *f = r->drift;
+    Comparison *f = r->to;
     int64_t most = r->info->context ? r->info->context : INT32_MAX;
     for (int i = 0; i < r->o->nlengths; i++) {
         int n = r->o->lengths[i];
@@ -82,45 +83,17 @@ static bool choose_lengths(Run *r) {
     return true;
 }
 
-static double next_random(uint64_t *s) {
-    *s = *s * 6364136223846793005u + 1442695040888963407u;
-    return (double)(*s >> 11) / 9007199254740992.0;
-}
-
-/* One row more than the last length: the next token of the last. */
-static bool make_input(Run *r, Arena *a) {
-    int64_t n = r->drift->lengths[r->drift->nlengths - 1] + 1, width = r->row_bytes / 4;
-    r->input = arena_alloc(a, (size_t)(n * r->row_bytes));
-    int32_t *ids = (int32_t *)(void *)r->input;
-    float *features = (float *)(void *)r->input;
-    uint64_t seed = 1;
-    if (!r->o->text) {
-        for (int64_t i = 0; i < n * width; i++)
-            if (r->drift->tokens)
-                ids[i] = (int32_t)(next_random(&seed) * (double)r->info->vocab);
-            else
-                features[i] = (float)(2 * next_random(&seed) - 1);
-        return true;
-    }
-    Loc at = {.file = r->o->text};
-    if (r->info->text != BTC_TEXT_BYTES)
-        return diag_error(r->d, at,
-                          "the tokens of this model are no bytes of text; leave --text out for random ones");
-    size_t size;
-    const char *text = file_read_text(r->d, a, r->o->text, &size);
-    if (!text) return false;
-    if ((int64_t)size < n)
-        return diag_error(r->d, at,
-                          "holds %zu bytes, %lld are needed; give a longer text or shorter --tokens", size,
-                          (long long)n);
-    for (int64_t i = 0; i < n; i++) ids[i] = (unsigned char)text[i];
-    return true;
+static bool read_input(Run *r, Arena *a) {
+    Comparison *f = r->to;
+    int64_t n = f->lengths[f->nlengths - 1] + 1;
+    return tokens_read(r->d, a, r->runner[0].session.model.module, &r->o->source, n, n, &r->input);
 }
 
 static bool prepare(Run *r, Arena *a) {
     const btc_info *i = r->info = r->runner[0].session.api->info;
-    Drift *f = r->drift;
-    f->name = arena_strdup(a, i->name), f->tokens = i->kind == BTC_TOKENS, f->text = r->o->text != NULL;
+    Comparison *f = r->to;
+    f->name = arena_strdup(a, i->name), f->tokens = i->kind == BTC_TOKENS,
+    f->text = r->o->source.text || r->o->source.input;
     r->row_bytes = f->tokens ? 4 : 4 * i->input_width;
     r->rows = r->o->steps ? ROWS : (ROWS + i->chunk - 1) / i->chunk * i->chunk;
     r->p = ARENA_ARRAY(a, double, i->output_width), r->q = ARENA_ARRAY(a, double, i->output_width);
@@ -129,7 +102,7 @@ static bool prepare(Run *r, Arena *a) {
         if (!r->runner[k].out)
             return diag_error(r->d, (Loc){0}, "no memory for %lld outputs", (long long)r->rows);
     }
-    return choose_lengths(r) && make_input(r, a);
+    return choose_lengths(r) && read_input(r, a);
 }
 
 /* ---- comparing ---- */
@@ -150,39 +123,39 @@ static int64_t likeliest(const double *p, int64_t n) {
 }
 
 /* Adds token `at`, row `row` of the outputs, to the sums of a point. */
-static void add_token(Run *r, const Runner *narrow, int64_t at, int64_t row, DriftPoint *to) {
+static void add_token(Run *r, const Runner *other, int64_t at, int64_t row, ComparePoint *to) {
     int64_t n = r->info->output_width;
-    const float *x = r->runner[0].out + row * n, *y = narrow->out + row * n;
+    const float *x = r->runner[0].out + row * n, *y = other->out + row * n;
     for (int64_t i = 0; i < n; i++) {
         double e = (double)y[i] - (double)x[i];
         r->square += e * e, r->against += (double)x[i] * (double)x[i];
     }
-    if (!r->drift->tokens) return;
+    if (!r->to->tokens) return;
     softmax(r->p, x, n), softmax(r->q, y, n);
     for (int64_t i = 0; i < n; i++)
         if (r->p[i] > 0) to->divergence += r->p[i] * log2(r->p[i] / fmax(r->q[i], 1e-300));
     to->agreement += likeliest(r->p, n) == likeliest(r->q, n);
     int32_t next;
-    memcpy(&next, r->input + (at + 1) * 4, 4);
+    memcpy(&next, (int32_t *)r->input.data + at + 1, 4);
     to->bits[0] -= log2(fmax(r->p[next], 1e-300)), to->bits[1] -= log2(fmax(r->q[next], 1e-300));
 }
 
 /* Rows [at, at+n) of the outputs belong to the stretch before length number k as far as they reach into it.
  */
-static void add_rows(Run *r, int64_t at, int64_t n, int k, double sums[2][2]) {
-    int64_t end = r->drift->lengths[k], begin = end > r->o->stretch ? end - r->o->stretch : 0;
+static void add_rows(Run *r, int64_t at, int64_t n, int k, double sums[COMPARE_MOST][2]) {
+    int64_t end = r->to->lengths[k], begin = end > r->o->stretch ? end - r->o->stretch : 0;
     for (int s = 1; s < r->n; s++) {
         r->square = r->against = 0;
         for (int64_t t = at > begin ? at : begin; t < at + n; t++)
-            add_token(r, &r->runner[s], t, t - at, &r->drift->points[s - 1][k]);
+            add_token(r, &r->runner[s], t, t - at, &r->to->points[s - 1][k]);
         sums[s - 1][0] += r->square, sums[s - 1][1] += r->against;
     }
 }
 
-static void end_point(Run *r, int k, double sums[2][2]) {
-    int64_t end = r->drift->lengths[k], n = end > r->o->stretch ? r->o->stretch : end;
+static void end_point(Run *r, int k, double sums[COMPARE_MOST][2]) {
+    int64_t end = r->to->lengths[k], n = end > r->o->stretch ? r->o->stretch : end;
     for (int s = 0; s + 1 < r->n; s++) {
-        DriftPoint *p = &r->drift->points[s][k];
+        ComparePoint *p = &r->to->points[s][k];
         p->error = sqrt(sums[s][0] / sums[s][1]);
         p->divergence /= (double)n, p->agreement /= (double)n, p->bits[0] /= (double)n,
             p->bits[1] /= (double)n;
@@ -194,7 +167,7 @@ static void end_point(Run *r, int k, double sums[2][2]) {
 
 static bool go(Run *r, Runner *x, int64_t at, int64_t n) {
     const Session *s = &x->session;
-    const char *in = r->input + at * r->row_bytes;
+    const char *in = (const char *)r->input.data + at * r->row_bytes;
     btc_status st = BTC_OK;
     if (!r->o->steps) st = s->api->prefill_all(&s->handle, x->state, x->work, r->o->threads, in, n, x->out);
     for (int64_t t = 0; r->o->steps && t < n && st == BTC_OK; t++)
@@ -205,10 +178,10 @@ static bool go(Run *r, Runner *x, int64_t at, int64_t n) {
 
 /* A piece of rows at a time, cut at the lengths, which are therefore ends of chunks, too. */
 static bool run_all(Run *r) {
-    const Drift *f = r->drift;
+    const Comparison *f = r->to;
     int64_t last = f->lengths[f->nlengths - 1], at = 0;
-    double sums[2][2] = {0};
-    Progress bar = progress_new("drift", (int)((last + r->rows - 1) / r->rows) + f->nlengths - 1);
+    double sums[COMPARE_MOST][2] = {0};
+    Progress bar = progress_new(r->o->what, (int)((last + r->rows - 1) / r->rows) + f->nlengths - 1);
     bool ok = true;
     for (int k = 0; k < f->nlengths && ok; k++) {
         while (at < f->lengths[k] && ok) {
@@ -224,11 +197,11 @@ static bool run_all(Run *r) {
     return ok;
 }
 
-bool drift_run(Diag *d, Arena *a, const char *path, const DriftOptions *o, Drift *out) {
-    *out = (Drift){0};
-    Run r = {.d = d, .o = o, .drift = out};
-    bool ok = open_runner(&r, a, path, "f32");
-    for (int i = 0; i < o->nstates && ok; i++) ok = open_runner(&r, a, path, o->states[i]);
+bool compare_run(Diag *d, Arena *a, const char *path, const CompareOptions *o, Comparison *out) {
+    *out = (Comparison){0};
+    Run r = {.d = d, .o = o, .to = out};
+    bool ok = true;
+    for (int i = 0; i < o->nvariants && ok; i++) ok = open_runner(&r, a, path, &o->variants[i]);
     ok = ok && prepare(&r, a) && run_all(&r);
     close_runners(&r);
     return ok;

@@ -1,0 +1,114 @@
+/* See costs.h. */
+#include "costs.h"
+
+#include <string.h>
+
+#include "base/work.h"
+#include "calibration.h"
+
+enum { MOST_READ = 512 }; /* by the interpreter, which is slow: inputs of products are sampled from these */
+
+/* ---- matrices ---- */
+
+typedef struct Piece {
+    int matrix, format;
+} Piece;
+
+typedef struct Measure {
+    Costs *costs;
+    Model models[COSTS_MOST]; /* opened for each format */
+    int nmodels;
+    Piece *pieces;
+    int n, cap;
+} Measure;
+
+static void measure_piece(void *user, int64_t i) {
+    const Measure *w = user;
+    Piece p = w->pieces[i];
+    MatrixCost *to = &w->costs->matrices[p.format][p.matrix];
+    const Collected *c = &w->costs->collected;
+    const float *importance = calibration_importance(&w->models[p.format], c->matrices.items[p.matrix].name);
+    to->plain = matrix_error(c, p.matrix, to->storage.quant, NULL);
+    to->calibrated = importance ? matrix_error(c, p.matrix, to->storage.quant, importance) : to->plain;
+}
+
+static bool open_format(Diag *d, Arena *a, const char *path, Measure *w, int format) {
+    Costs *c = w->costs;
+    ModelOptions o = c->options->model;
+    o.quant = c->options->formats[format];
+    w->nmodels++;
+    if (!model_open(d, a, path, &o, &w->models[format])) return false;
+    MatrixList l = matrices_of_model(&w->models[format]);
+    MatrixCost *to = c->matrices[format] = ARENA_ARRAY(a, MatrixCost, l.n);
+    for (int i = 0; i < l.n; i++) {
+        to[i] = (MatrixCost){.storage = l.items[i].storage, .measured = l.items[i].storage.quant != NULL};
+        Piece p = {i, format};
+        if (to[i].measured) ARENA_PUSH(a, w->pieces, w->n, w->cap, p);
+    }
+    return true;
+}
+
+static bool measure_matrices(Diag *d, Arena *a, const char *path, Costs *c) {
+    Measure w = {.costs = c};
+    bool ok = true;
+    for (int i = 0; i < c->options->nformats && ok; i++) ok = open_format(d, a, path, &w, i);
+    if (ok) work_share(w.n, measure_piece, &w);
+    for (int i = 0; i < w.nmodels; i++) model_close(&w.models[i]);
+    return ok;
+}
+
+/* ---- the whole model ---- */
+
+/* Bits of a number of a matrix, in the mean; format -1: unquantised. */
+static double mean_bits(const Costs *c, int format) {
+    double bits = 0, numbers = 0;
+    for (int i = 0; i < c->collected.matrices.n; i++) {
+        const Matrix *m = &c->collected.matrices.items[i];
+        double n = (double)type_count(m->type);
+        bits += n * storage_bits(format < 0 ? m->storage : c->matrices[format][i].storage), numbers += n;
+    }
+    return numbers > 0 ? bits / numbers : 0;
+}
+
+static void add_model(Costs *c, CompareOptions *v, int format, bool calibrated) {
+    const CostsOptions *o = c->options;
+    const char *name = format < 0 ? NULL : o->formats[format];
+    Variant *x = &v->variants[v->nvariants++];
+    *x = (Variant){o->compile, o->model};
+    x->model.quant = name ? name : "none";
+    if (!calibrated) x->model.calibration = NULL;
+    if (!name) x->compile.math = "f32";
+    x->compile.passes.distill_quietly = format >= 0;
+    c->models[c->nmodels++] =
+        (ModelCost){.format = name, .calibrated = calibrated, .bits = mean_bits(c, format)};
+}
+
+static bool measure_models(Diag *d, Arena *a, const char *path, Costs *c) {
+    const CostsOptions *o = c->options;
+    CompareOptions v = {.what = "comparing", .lengths = {o->tokens}, .nlengths = 1, .asked = o->asked};
+    v.stretch = o->tokens, v.source = o->source, v.threads = o->threads;
+    add_model(c, &v, -1, false);
+    for (int i = 0; i < o->nformats; i++) {
+        add_model(c, &v, i, false);
+        if (c->calibrated) add_model(c, &v, i, true);
+    }
+    if (!compare_run(d, a, path, &v, &c->comparison)) return false;
+    for (int i = 0; i < c->nmodels; i++) {
+        c->models[i].weights_bytes = c->comparison.weights_bytes[i];
+        if (i) c->models[i].point = c->comparison.points[i - 1][0];
+    }
+    c->models[0].point.bits[1] = c->models[1].point.bits[0];
+    return true;
+}
+
+bool costs_measure(Diag *d, Arena *a, const char *path, const CostsOptions *o, Costs *out) {
+    *out = (Costs){.options = o, .calibrated = o->model.calibration != NULL};
+    int read = o->tokens < MOST_READ ? o->tokens : MOST_READ;
+    CollectOptions c = {o->model, o->compile.passes, o->source, read, read};
+    return collect_inputs(d, a, path, &c, &out->collected) && measure_matrices(d, a, path, out) &&
+           measure_models(d, a, path, out);
+}
+
+void costs_close(Costs *c) {
+    collected_close(&c->collected);
+}
