@@ -17,8 +17,13 @@ static int64_t vocab_of(const Module *m) {
     return t ? t->i : 0;
 }
 
-static bool random_rows(const Module *m, Tokens *t) {
+static void make_room(Arena *a, Tokens *t) {
+    t->data = arena_alloc(a, (size_t)(t->n * t->width * 4));
+}
+
+static bool random_rows(Arena *a, const Module *m, Tokens *t) {
     uint64_t seed = 1;
+    make_room(a, t);
     int32_t *ids = t->data;
     float *features = t->data;
     for (int64_t i = 0; i < t->n * t->width; i++)
@@ -46,6 +51,7 @@ static bool text_rows(Diag *d, Arena *a, const Module *m, const char *file, int6
     const char *text = file_read_text(d, a, file, &size);
     if (!text || !enough(d, file, "bytes", (int64_t)size, least)) return false;
     if ((int64_t)size < t->n) t->n = (int64_t)size;
+    make_room(a, t);
     for (int64_t i = 0; i < t->n; i++) ((int32_t *)t->data)[i] = (unsigned char)text[i];
     return true;
 }
@@ -69,6 +75,7 @@ static bool file_rows(Diag *d, Arena *a, const Module *m, const WeightSet *w, in
                           raw_tensor_type(a, from));
     if (!enough(d, w->name, "tokens", from->dim[1], least)) return false;
     if (from->dim[1] < t->n) t->n = from->dim[1];
+    make_room(a, t);
     for (int64_t i = 0; i < t->n * t->width; i++) {
         if (t->ids && !id_fits(d, m, from, i)) return false;
         double x = dtype_load(from->dt, from->data, i);
@@ -85,10 +92,9 @@ bool tokens_read(Diag *d, Arena *a, const Module *m, const TokenSource *s, int64
     Type p = ir_func_find(m, "main")->params[0]->type;
     *out = (Tokens){.ids = p.dt == DT_I32, .n = most};
     out->width = out->ids ? 1 : type_count(p);
-    out->data = arena_alloc(a, (size_t)(most * out->width * 4));
     if (s->text && s->input) return diag_error(d, (Loc){0}, "--text and --input: one of them");
     if (s->text) return text_rows(d, a, m, s->text, least, out);
-    if (!s->input) return random_rows(m, out);
+    if (!s->input) return random_rows(a, m, out);
     WeightSet w;
     bool ok = weights_open(d, a, s->input, &w) && file_rows(d, a, m, &w, least, out);
     weights_close(&w);

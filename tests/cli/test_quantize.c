@@ -150,6 +150,12 @@ static void check_use(const char *name, const char *rules) {
     if (!CHECK(file_map(&d, with, &a)) || !CHECK(file_map(&d, without, &b))) return;
     CHECK(a.size == b.size && memcmp(a.data, b.data, a.size) != 0);
     file_unmap(&a), file_unmap(&b);
+    /* states and files of weights belong to one of them only */
+    CHECK(run("'%s' -o '%s' --quant=q4 --name=m --calibration='%s'", m, at("with.h"), c).status == 0);
+    CHECK(run("'%s' -o '%s' --quant=q4 --name=m", m, at("without.h")).status == 0);
+    const char *x = strstr(read_text(at("with.h")), "M_FINGERPRINT"),
+               *y = strstr(read_text(at("without.h")), "M_FINGERPRINT");
+    CHECK(x && y && strncmp(x, y, strcspn(x, "\n")) != 0);
 }
 
 static void refuse_calibration(const char *file, const char *message) {
