@@ -136,12 +136,12 @@ static void one_row(const Product *p) {
 
 /* ---- many rows: tiles ---- */
 
-/* All rows times n panels at w: tiles of spec.rows rows, the rest two by two and singly. */
+/* All rows times n panels at w: tiles of spec.rows rows, the rest in smaller ones. */
 static void all_rows(const Product *p, KernelSpec spec, Value *w, Value *w_stride, const Piece *k) {
     LB *b = &p->l->b;
     int most = spec.rows;
     Value *at = lb_i64(b, 0);
-    for (int rows = most; rows; rows = rows > 2 ? 2 : rows - 1) {
+    for (int rows = most; rows; rows = rows > 4 ? 4 : rows / 2) {
         spec.rows = rows;
         Value *end =
             lb_add(b, at, lb_mul(b, lb_div(b, lb_sub(b, p->rows, at), lb_i64(b, rows)), lb_i64(b, rows)));
