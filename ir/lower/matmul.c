@@ -1,6 +1,7 @@
 /* See matmul.h. With one row, a product walks several streams of weights at once, each through a part of this
- * thread's share from its beginning to its end, so that memory is read in long runs. With many rows, some
- * panels at a time are multiplied with all rows, in pieces of K that stay in the cache. */
+ * thread's share from its beginning to its end, so that memory is read in long runs. A step of several
+ * sequences does the same with tiles. In a chunk, some panels at a time are multiplied with all rows, in
+ * pieces of K that stay in the cache. */
 #include "matmul.h"
 
 #include "rows.h"
@@ -163,17 +164,23 @@ typedef struct Unpacked { /* weights as f32 in scratch, when that is what kernel
     int64_t group_size, panel_size;
 } Unpacked;
 
-/* Groups [from, from + n) of `panels` panels from number `panel`. */
-static void some_groups(const Product *p, KernelSpec spec, const Unpacked *u, Value *panel, const Piece *k) {
+/* The panels of a tile: the number of the first, and how far the next is. */
+typedef struct Span {
+    Value *first, *apart;
+} Span;
+
+/* Groups [from, from + n) of spec.panels panels. */
+static void some_groups(const Product *p, KernelSpec spec, const Unpacked *u, Span at, const Piece *k) {
     Lower *l = p->l;
     LB *b = &l->b;
-    Value *w = lb_offset(b, panel_at(p, panel), lb_muli(b, k->from, p->group_size));
+    Value *w = lb_offset(b, panel_at(p, at.first), lb_muli(b, k->from, p->group_size));
+    Value *apart = lb_muli(b, at.apart, p->panel_size);
     if (!u->at) {
-        all_rows(p, spec, w, lb_i64(b, p->panel_size), k);
+        all_rows(p, spec, w, apart, k);
         return;
     }
     for (int i = 0; i < spec.panels; i++) {
-        Value *args[] = {lb_offseti(b, w, i * p->panel_size), lb_i64(b, k->groups),
+        Value *args[] = {i ? lb_offset(b, w, lb_muli(b, apart, i)) : w, lb_i64(b, k->groups),
                          lb_offseti(b, u->at, i * u->panel_size)};
         lb_invoke(b, kernel_unpack(l, p->m->storage), args, 3);
     }
@@ -184,19 +191,19 @@ static void some_groups(const Product *p, KernelSpec spec, const Unpacked *u, Va
     all_rows(p, f32, u->at, lb_i64(b, u->panel_size), &numbers);
 }
 
-/* `spec.panels` panels from number `panel` on, over all of K, and what becomes of the sums. */
-static void some_panels(const Product *p, KernelSpec spec, const Unpacked *u, int64_t at_once, Value *panel,
+/* spec.panels panels over all of K, and what becomes of the sums. */
+static void some_panels(const Product *p, KernelSpec spec, const Unpacked *u, int64_t at_once, Span at,
                         int64_t active) {
     LB *b = &p->l->b;
     int64_t pieces = p->groups / at_once, rest = p->groups % at_once;
     if (pieces > 0)
         KFOR (b, from, lb_i64(b, 0), lb_i64(b, pieces * at_once), at_once) {
             Piece k = {from, at_once, from};
-            some_groups(p, spec, u, panel, &k);
+            some_groups(p, spec, u, at, &k);
         }
     Piece k = {lb_i64(b, pieces * at_once), rest, lb_i64(b, pieces)};
-    if (rest || !pieces) some_groups(p, spec, u, panel, &k);
-    write_sums(p, panel, lb_i64(b, 1), spec.panels, active);
+    if (rest || !pieces) some_groups(p, spec, u, at, &k);
+    write_sums(p, at.first, at.apart, spec.panels, active);
 }
 
 static void many_rows(const Product *p) {
@@ -210,16 +217,19 @@ static void many_rows(const Product *p) {
     if (m->storage.quant && m->math == MATH_F32) u.group_size = 4 * l->t->panel * panel_group(m->storage);
     int64_t at_once = groups_at_once(p, spec.panels, u.group_size ? u.group_size : p->group_size);
     if (u.group_size) u.panel_size = at_once * u.group_size, u.at = lw_scratch(l, spec.panels * u.panel_size);
-    Value *end = active ? lw_min_i64(l, p->hi, lb_i64(b, full)) : p->hi, *g = lb_i64(b, spec.panels);
-    Value *tiled = lb_add(b, p->lo, lb_mul(b, lb_div(b, lb_sub(b, end, p->lo), g), g));
+    Value *end = active ? lw_min_i64(l, p->hi, lb_i64(b, full)) : p->hi, *next = lb_i64(b, 1);
+    Value *part = lb_div(b, lb_sub(b, end, p->lo), lb_i64(b, spec.panels));
+    Value *tiled = lb_add(b, p->lo, lb_muli(b, part, spec.panels));
+    bool streams = l->form == FORM_STEP;
     if (full >= spec.panels)
-        KFOR (b, panel, p->lo, tiled, spec.panels) some_panels(p, spec, &u, at_once, panel, l->t->panel);
+        KFOR (b, panel, p->lo, streams ? lb_add(b, p->lo, part) : tiled, streams ? 1 : spec.panels)
+            some_panels(p, spec, &u, at_once, (Span){panel, streams ? part : next}, l->t->panel);
     if (spec.panels > 1 && full)
         KFOR (b, panel, full >= spec.panels ? tiled : p->lo, end, 1)
-            some_panels(p, one, &u, at_once, panel, l->t->panel);
+            some_panels(p, one, &u, at_once, (Span){panel, next}, l->t->panel);
     if (!active) return;
     lb_if_begin(b, lb_cmp(b, "gt", p->hi, lb_i64(b, full)));
-    some_panels(p, one, &u, at_once, lb_i64(b, full), active);
+    some_panels(p, one, &u, at_once, (Span){lb_i64(b, full), next}, active);
     lb_if_end(b);
 }
 
