@@ -46,14 +46,20 @@ static void read_rules(Assign *a) {
     }
 }
 
-const Value *storage_matrix(const Op *op) {
-    if (op->def->pattern != PAT_CONTRACT && op->def->pattern != PAT_GATHER) return NULL;
-    if (!op->out[0]->type.seq) return NULL; /* of constants: computed before packing */
+/* Which operand of a product or look-up is its matrix, or -1. */
+static int matrix_operand(const Op *op) {
+    if (op->def->pattern != PAT_CONTRACT && op->def->pattern != PAT_GATHER) return -1;
+    if (!op->out[0]->type.seq) return -1; /* of constants: computed before packing */
     for (int i = 0; i < op->nin; i++) {
         const Value *v = op->in[i];
-        if (v && v->def && v->def->def == OP_TABLE[OP_weight] && v->type.rank >= 2) return v;
+        if (v && v->def && !v->type.seq && v->type.rank >= 2) return i;
     }
-    return NULL;
+    return -1;
+}
+
+const Value *storage_matrix(const Op *op) {
+    int i = matrix_operand(op);
+    return i >= 0 && op->in[i]->def->def == OP_TABLE[OP_weight] ? op->in[i] : NULL;
 }
 
 /* What a weight is used as. */
@@ -75,6 +81,21 @@ static Uses uses_of(const Func *f, const Value *v) {
                 u.product = op;
         }
     return u;
+}
+
+/* Whether v, or what only moves its elements, is what a product or look-up takes as its matrix: what is
+ * packed in its own type. All else is packed in f32. */
+static bool becomes_matrix(const Func *f, const Value *v) {
+    OPS_OF (f->body, op)
+        for (int i = 0; i < op->nin; i++) {
+            if (op->in[i] != v) continue;
+            const OpDef *def = op->def;
+            if (i == matrix_operand(op)) return true;
+            bool moves =
+                def->pattern == PAT_VIEW || def == OP_TABLE[OP_transpose] || def == OP_TABLE[OP_concat];
+            if (moves && becomes_matrix(f, op->out[0])) return true;
+        }
+    return false;
 }
 
 static bool may_be_quantised(const Uses *u) {
@@ -119,7 +140,7 @@ static const char *own_type(const Assign *a, const char *name) {
 
 /* The storage of one weight under its full name, or NULL: a message is filed. */
 static const char *decide(Assign *a, const Func *f, const Value *v, const Uses *u, const char *name) {
-    const char *own = own_type(a, name);
+    const char *own = becomes_matrix(f, v) ? own_type(a, name) : "f32";
     bool none = a->o->quant && !strcmp(a->o->quant, "none");
     Rule *r = rule_for(a, name, u);
     Storage s;

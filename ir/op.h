@@ -127,10 +127,11 @@ struct OpDef {
     void (*commit)(Lower *l, Op *op);
     /* How slot `slot` lies in a state block: how many elements (NULL: row-major, the logical shape), and the
      * way back to the logical order for whoever looks into a state (needed when number or order differ).
-     * The type of an element is LowerTarget.state_dt for all; `physical` is widened already. */
+     * The type of an element is LowerTarget.state_dt for all; `physical` is widened already. position: tokens
+     * so far. */
     int64_t (*state_elements)(const Op *op, int slot, const LowerTarget *t);
-    void (*state_unpack)(const Op *op, int slot, const LowerTarget *t, const float *physical,
-                         double *logical);
+    void (*state_unpack)(const Op *op, int slot, const LowerTarget *t, int64_t position,
+                         const float *physical, double *logical);
     const OpForm *forms; /* alternatives for FORM_CHUNK, best first; ends with a NULL name */
     double tolerance;    /* of compiled f32 against eval, relative to the largest output; 0: 1e-5 */
 };

@@ -152,8 +152,11 @@ static bool compare_all(Run *r, const TensorList *got, const WeightSet *expect, 
             continue;
         const RawTensor *g = tensor_find(got, want->name);
         if (!g) {
-            printf("  OFF  %-24s the model gives no such tensor\n", want->name);
-            r->bad++;
+            /* a pass may cut a state in pieces or give it another owner; the interpreter knows the whole */
+            bool moved = !expect && !strncmp(want->name, "state.", 6);
+            printf("  %-4s %-24s %s\n", moved ? "--" : "OFF", want->name,
+                   moved ? "compiled code keeps it in another form" : "the model gives no such tensor");
+            r->bad += !moved;
         } else if (!compare(r, g, want) && sscanf(want->name, "hidden.%d", &block) == 1) {
             if (first < 0 || block < first) first = block;
         }

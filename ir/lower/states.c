@@ -3,6 +3,8 @@
 #include "btc_call.h"
 #include "module.h"
 
+#include <string.h>
+
 /* ---- cells ---- */
 
 LwCells lw_cells_from(Lower *l, LwCells c, Value *element) {
@@ -98,5 +100,7 @@ void state_slot_read(Arena *a, const Instance *inst, int k, const LowerTarget *t
         else
             wide[i] = (float)x;
     }
-    if (!as_is) op->def->state_unpack(op, slot, t, wide, out);
+    int64_t position;
+    memcpy(&position, &((const btc_state_header *)block)->position, sizeof position);
+    if (!as_is) op->def->state_unpack(op, slot, t, position, wide, out);
 }

@@ -382,9 +382,9 @@ int64_t attend_state_elements(const Op *op, int slot, const LowerTarget *t) {
 }
 
 /* To k[context,g,d] and v[context,g,p]. */
-void attend_state_unpack(const Op *op, int slot, const LowerTarget *t, const float *physical,
-                         double *logical) {
-    (void)t;
+void attend_state_unpack(const Op *op, int slot, const LowerTarget *t, int64_t position,
+                         const float *physical, double *logical) {
+    (void)t, (void)position;
     Type ty = op->in[slot ? 2 : 1]->type;
     int64_t context = attr_int(op, "context", 0), g = ty.dim[0], d = ty.dim[1];
     int64_t slots = slot ? context : round_up(context, PANEL);

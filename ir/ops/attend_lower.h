@@ -8,7 +8,7 @@ void attend_lower(Lower *l, Op *op);
 void attend_commit(Lower *l, Op *op);
 void attend_access(const Op *op, Form form, Access *a);
 int64_t attend_state_elements(const Op *op, int slot, const LowerTarget *t);
-void attend_state_unpack(const Op *op, int slot, const LowerTarget *t, const float *physical,
-                         double *logical);
+void attend_state_unpack(const Op *op, int slot, const LowerTarget *t, int64_t position,
+                         const float *physical, double *logical);
 
 #endif

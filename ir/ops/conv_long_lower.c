@@ -364,11 +364,12 @@ int64_t conv_long_state_elements(const Op *op, int slot, const LowerTarget *t) {
     return (h.dim[0] + t->lanes - 1) / t->lanes * t->lanes * h.dim[1];
 }
 
-/* To s[l,c]. */
-void conv_long_state_unpack(const Op *op, int slot, const LowerTarget *t, const float *physical,
-                            double *logical) {
+/* To s[l,c]. Beyond the position lie sums for the future, not inputs. */
+void conv_long_state_unpack(const Op *op, int slot, const LowerTarget *t, int64_t position,
+                            const float *physical, double *logical) {
     (void)slot;
     int64_t c = op->in[1]->type.dim[0], len = op->in[1]->type.dim[1], w = t->lanes;
     for (int64_t p = 0; p < len; p++)
-        for (int64_t i = 0; i < c; i++) logical[p * c + i] = physical[(i / w * len + p) * w + i % w];
+        for (int64_t i = 0; i < c; i++)
+            logical[p * c + i] = p < position ? physical[(i / w * len + p) * w + i % w] : 0;
 }

@@ -6,7 +6,7 @@
 
 void conv_long_lower(Lower *l, Op *op);
 int64_t conv_long_state_elements(const Op *op, int slot, const LowerTarget *t);
-void conv_long_state_unpack(const Op *op, int slot, const LowerTarget *t, const float *physical,
-                            double *logical);
+void conv_long_state_unpack(const Op *op, int slot, const LowerTarget *t, int64_t position,
+                            const float *physical, double *logical);
 
 #endif

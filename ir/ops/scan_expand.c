@@ -141,9 +141,9 @@ static int64_t state_elements(const Op *op, int slot, const LowerTarget *t) {
     return panels_elements(t, op->in[2]->type.dim[0], op->in[2]->type.dim[1]);
 }
 
-static void unpack_state(const Op *op, int slot, const LowerTarget *t, const float *physical,
-                         double *logical) {
-    (void)slot;
+static void unpack_state(const Op *op, int slot, const LowerTarget *t, int64_t position,
+                         const float *physical, double *logical) {
+    (void)slot, (void)position;
     panels_unpack(t, op->in[2]->type.dim[0], op->in[2]->type.dim[1], physical, logical);
 }
 

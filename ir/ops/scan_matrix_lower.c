@@ -24,9 +24,9 @@ void scan_matrix_access(const Op *op, Form form, Access *a) {
     a->all[IN_Q] = a->all[IN_K] = s.g != s.h;
 }
 
-void scan_matrix_state_unpack(const Op *op, int slot, const LowerTarget *t, const float *physical,
-                              double *logical) {
-    (void)slot, (void)t;
+void scan_matrix_state_unpack(const Op *op, int slot, const LowerTarget *t, int64_t position,
+                              const float *physical, double *logical) {
+    (void)slot, (void)t, (void)position;
     MatrixShape s = scan_matrix_shape(op);
     for (int64_t h = 0; h < s.h; h++)
         for (int64_t p = 0; p < s.p; p++)

@@ -23,8 +23,8 @@ Mat scan_matrix_operand(Lower *l, Op *op, int in, Value *u, Value *row);
 Value *scan_matrix_direct(Lower *l, Op *op, Value *u, Mat q, Mat k, Value *row);
 
 /* [h][n][p] -> [h,p,n] */
-void scan_matrix_state_unpack(const Op *op, int slot, const LowerTarget *t, const float *physical,
-                              double *logical);
+void scan_matrix_state_unpack(const Op *op, int slot, const LowerTarget *t, int64_t position,
+                              const float *physical, double *logical);
 void scan_matrix_access(const Op *op, Form form, Access *a);
 void scan_matrix_recurrent(Lower *l, Op *op);
 const char *scan_matrix_refuse_chunked(const Op *op, Form form, Arena *a);
