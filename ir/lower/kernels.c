@@ -303,20 +303,21 @@ const char *kernel_unpack(Lower *l, Storage w) {
     return name;
 }
 
-/* A step has few rows, and its weights come from memory: all rows at once, so that each weight is taken apart
- * once, as many columns as then fit. */
-static KernelSpec step_tile(const Lower *l, Storage w, Math math) {
-    int v = l->t->panel / l->t->lanes, sums = math == MATH_INT8 ? 2 : 1, rows = MAX_ROWS, panels = 1;
-    while (rows > 1 && sums * rows * v + v + 2 > l->t->vregs) rows /= 2;
-    while (panels < 2 && sums * rows * 2 * panels * v + 2 * panels * v + 2 <= l->t->vregs) panels *= 2;
-    return (KernelSpec){.w = w, .math = math, .rows = rows, .panels = panels};
+/* A step has few rows, and its weights come from memory. In integers all rows at once, so that each weight is
+ * taken apart once, with as many columns as then fit; f32 and bf16 are bound by multiply-adds here, too, and
+ * the tile that suits a chunk is the best. */
+static KernelSpec step_tile(const Lower *l, Storage w) {
+    int v = l->t->panel / l->t->lanes, rows = MAX_ROWS, panels = 1;
+    while (rows > 1 && 2 * rows * v + v + 2 > l->t->vregs) rows /= 2;
+    while (panels < 2 && 2 * rows * 2 * panels * v + 2 * panels * v + 2 <= l->t->vregs) panels *= 2;
+    return (KernelSpec){.w = w, .math = MATH_INT8, .rows = rows, .panels = panels};
 }
 
 KernelSpec kernel_tile(const Lower *l, Storage w, Math math) {
     const Tuning *u = &l->t->tuning;
-    if (l->form == FORM_STEP) return step_tile(l, w, math);
     int v = l->t->panel / l->t->lanes;
     bool ints = math == MATH_INT8;
+    if (ints && l->form == FORM_STEP) return step_tile(l, w);
     int rows = ints ? u->dot_rows : u->tile_rows, cols = ints ? u->dot_columns : u->tile_columns;
     return (KernelSpec){.w = w, .math = math, .rows = rows, .panels = cols < v ? 1 : cols / v};
 }
