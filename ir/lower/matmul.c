@@ -142,7 +142,7 @@ static void all_rows(const Product *p, KernelSpec spec, Value *w, Value *w_strid
     LB *b = &p->l->b;
     int most = spec.rows;
     Value *at = lb_i64(b, 0);
-    for (int rows = most; rows; rows = rows > 4 ? 4 : rows / 2) {
+    for (int rows = most; rows; rows = rows > 4 ? 4 : rows > 2 ? 2 : rows - 1) {
         spec.rows = rows;
         Value *end =
             lb_add(b, at, lb_mul(b, lb_div(b, lb_sub(b, p->rows, at), lb_i64(b, rows)), lb_i64(b, rows)));
