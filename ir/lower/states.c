@@ -100,7 +100,7 @@ void state_slot_read(Arena *a, const Instance *inst, int k, const LowerTarget *t
         else
             wide[i] = (float)x;
     }
-    int64_t position;
-    memcpy(&position, &((const btc_state_header *)block)->position, sizeof position);
-    if (!as_is) op->def->state_unpack(op, slot, t, position, wide, out);
+    btc_state_header header; /* copied: a block may lie at any address */
+    memcpy(&header, block, sizeof header);
+    if (!as_is) op->def->state_unpack(op, slot, t, header.position, wide, out);
 }
