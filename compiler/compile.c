@@ -99,11 +99,19 @@ static int64_t module_int(const Model *m, const char *name, int64_t otherwise) {
     return t->kind == AT_INT || t->kind == AT_BOOL ? t->i : otherwise;
 }
 
-static void fill_slots(const Model *m, const Compiled *c, btc_info *info) {
+/* The four bytes that a slot repeats before the first token. */
+static uint32_t start_word(DType dt, double x) {
+    uint32_t word = 0;
+    for (int i = 0; i < 4 / (int)dtype_size(dt); i++) dtype_store(dt, &word, i, x);
+    return word;
+}
+
+static void fill_slots(const Model *m, const Compiled *c, ArtifactSpec *spec) {
     Arena *a = m->arena;
     const Lowered *l = &c->lowered;
     btc_slot *slots = NULL;
-    int n = 0, cap = 0;
+    btc_fill *fills = NULL;
+    int n = 0, cap = 0, nfills = 0, fills_cap = 0;
     for (int i = 0; i < l->ninstances; i++) {
         const Instance *inst = &l->instances[i];
         const FuncPlan *p = inst->plan;
@@ -118,9 +126,13 @@ static void fill_slots(const Model *m, const Compiled *c, btc_info *info) {
             slot.bytes = end - p->state_offset[k];
             for (int r = 0; r < s->type.rank; r++) slot.dims[r] = s->type.dim[r];
             ARENA_PUSH(a, slots, n, cap, slot);
+            uint32_t word = start_word(c->lower.state_dt, s->init);
+            btc_fill fill = {.offset = slot.offset, .bytes = slot.bytes, .weights = -1, .word = word};
+            if (word) ARENA_PUSH(a, fills, nfills, fills_cap, fill);
         }
     }
-    info->slots = slots, info->slot_count = n;
+    spec->info.slots = slots, spec->info.slot_count = n;
+    spec->fills = fills, spec->fill_count = nfills;
 }
 
 static void fill_taps(const Model *m, const Lowered *l, btc_info *info) {
@@ -168,7 +180,7 @@ static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Com
         .fingerprint = model_fingerprint(m) + (uint64_t)c->lower.lanes + ((uint64_t)c->lower.state_dt << 32),
         .weights_bytes = l->weight_bytes,
     };
-    fill_slots(m, c, &s.info);
+    fill_slots(m, c, &s);
     fill_taps(m, l, &s.info);
     return s;
 }

@@ -108,7 +108,8 @@ struct OpDef {
      * dimensions, the same in all places; `?` marks an optional operand; a number is that size. NULL: no
      * operands and results as given (the op has its own infer). */
     const char *sig;
-    /* State slots: "h[e] = 0; s[w-1,c] = 0" (dimension arithmetic with + - * over bound names and attrs). */
+    /* State slots: "h[e] = 0; s[w-1,c] = start" (dimension arithmetic with + - * over bound names and attrs;
+     * the value at the start is a number or an attr). */
     const char *state;
     const AttrDef *attrs; /* ends with a NULL name */
     unsigned flags;

@@ -334,6 +334,15 @@ static bool result_type(Match *m, const SigTensor *t, DType dt, Type *out) {
     return check_size(m, *out, arena_printf(m->tmp, "result %s", t->name));
 }
 
+/* What a slot starts with: `= number` or `= attr`, an attribute of the op. */
+static double initial(const Op *op, const char *p) {
+    if (*p != '=') return 0;
+    p = skip_blanks(p + 1);
+    for (const AttrDef *a = op->def->attrs; a && a->name; a++)
+        if (!strncmp(p, a->name, strlen(a->name))) return attr_float(op, a->name, a->otherwise);
+    return strtod(p, NULL);
+}
+
 static bool state_types(Match *m, StateDef *out, int *n) {
     *n = 0;
     for (const char *p = m->op->def->state; p && *p;) {
@@ -344,8 +353,7 @@ static bool state_types(Match *m, StateDef *out, int *n) {
         s->name = t.name;
         if (!result_type(m, &t, dt, &s->type)) return false;
         s->type.seq = false;
-        char *end = NULL;
-        s->init = *p == '=' ? strtod(p + 1, &end) : 0;
+        s->init = initial(m->op, p);
         p = strchr(p, ';');
         if (p) p++;
     }
@@ -417,7 +425,7 @@ bool signature_states(Diag *d, Func *f, const Op *op, StateDef *out, int *n) {
         SigTensor t = {0};
         DType dt;
         const char *rest = read_tensor(a, skip_blanks(p), &t, &dt);
-        out[(*n)++] = (StateDef){.name = t.name, .init = *rest == '=' ? strtod(rest + 1, NULL) : 0};
+        out[(*n)++] = (StateDef){.name = t.name, .init = initial(op, rest)};
     }
     return true;
 }

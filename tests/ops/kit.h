@@ -225,6 +225,7 @@ static inline bool one_of(const char *word, const char *words) {
 
 static inline Domain domain_of(const Kit *k, const OpDef *def, const char *operand) {
     if (def == &op_scan_diag && one_of(operand, " a ")) return GATE;
+    if (def == &op_scan_max && one_of(operand, " a ")) return DECAY;
     if (def == &op_scan_expand && one_of(operand, " dt ")) return POSITIVE;
     if (def == &op_scan_expand && one_of(operand, " A ")) return NEGATIVE;
     if (def == &op_scan_modal && one_of(operand, " re ")) return FADING;
@@ -263,6 +264,7 @@ static inline void mend_attrs(Kit *k, const OpDef *def, Attr *list) {
         if (!strcmp(t->name, "dims")) t->i = dims[rng_int(&k->r, 0, 3)];
         if (!strcmp(t->name, "theta")) t->f = 500;
         if (!strcmp(t->name, "eps")) t->f = 1e-5;
+        if (!strcmp(t->name, "start")) t->f = rng_float(&k->r, -2, 2);
         if (!strcmp(t->name, "min_decay")) t->f = k->min_decay = rng_float(&k->r, -4, -0.05);
         if (def == &op_weight && !strcmp(t->name, "name")) t->s = arena_printf(k->a, "leaf%d", k->nweights);
     }
