@@ -3,13 +3,18 @@
 #include "common.h"
 #include "tile.h"
 
+bool scan_channels_before(const Op *op) {
+    return !strcmp(attr_str(op, "read", "after"), "before");
+}
+
 void scan_channels_access(const Op *op, Form form, Access *a) {
     (void)op;
     *a = (Access){.split = SPLIT_FLAT, .multiple = 16, .rows = form == FORM_STEP};
 }
 
-static void lower_by_rows(Lower *l, Op *op, ScanNext next, bool before) {
+static void lower_by_rows(Lower *l, Op *op, ScanNext next) {
     int64_t e = type_count(op->out[0]->type);
+    bool before = scan_channels_before(op);
     LwHeld held = lw_hold(l, op, 0, e);
     Value *lo, *hi;
     lw_range(l, e, &lo, &hi);
@@ -28,9 +33,10 @@ static void lower_by_rows(Lower *l, Op *op, ScanNext next, bool before) {
 
 /* On a GPU the state of a vector of channels stays in registers over all tokens. A CPU gains nothing by that:
  * its cache hands the state out as fast as the operands come, and whole rows are what it prefetches. */
-static void lower_by_channels(Lower *l, Op *op, ScanNext next, bool before) {
+static void lower_by_channels(Lower *l, Op *op, ScanNext next) {
     LB *b = &l->b;
     int64_t e = type_count(op->out[0]->type);
+    bool before = scan_channels_before(op);
     Value *lo, *hi;
     LwCells state = lw_state(l, op, 0, l->row_lo);
     lw_range(l, e, &lo, &hi);
@@ -46,9 +52,9 @@ static void lower_by_channels(Lower *l, Op *op, ScanNext next, bool before) {
     }
 }
 
-void scan_channels_lower(Lower *l, Op *op, ScanNext next, bool before) {
+void scan_channels_lower(Lower *l, Op *op, ScanNext next) {
     if (l->t->warp && l->form == FORM_CHUNK)
-        lower_by_channels(l, op, next, before);
+        lower_by_channels(l, op, next);
     else
-        lower_by_rows(l, op, next, before);
+        lower_by_rows(l, op, next);
 }

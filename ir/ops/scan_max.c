@@ -3,15 +3,11 @@
 #include "common.h"
 #include "scan_channels.h"
 
-static bool reads_before(const Op *op) {
-    return !strcmp(attr_str(op, "read", "after"), "before");
-}
-
 static void eval_scan_max(EvalCtx *c) {
     int64_t e = last_dim(c->in[0].type);
     const double *a = c->in[0].data, *b = c->in[1].data;
     double *m = state_begin(&c->in[2], &c->out[1]); /* [e] */
-    bool before = reads_before(c->op);
+    bool before = scan_channels_before(c->op);
     for (int64_t t = 0; t < c->rows; t++)
         for (int64_t i = 0; i < e; i++) {
             double new = fmax(a[t * e + i] + m[i], b[t * e + i]);
@@ -30,7 +26,7 @@ static Value *next(Lower *l, Op *op, const Ix *ix, Value *m) {
 }
 
 static void lower_scan_max(Lower *l, Op *op) {
-    scan_channels_lower(l, op, next, reads_before(op));
+    scan_channels_lower(l, op, next);
 }
 
 static const AttrDef attrs[] = {
