@@ -144,25 +144,48 @@ Outputs session_outputs(Session *s, const Batch *b, TensorList *list) {
 
 /* ---- states ---- */
 
-static double *state_tensor(Session *s, TensorList *list, const char *name, Type t, int64_t B, int64_t row) {
-    int64_t dim[RAW_MAX_RANK] = {B};
-    for (int r = 0; r < t.rank; r++) dim[1 + r] = t.dim[r];
+/* Whether the description says that the original keeps it with its last two axes exchanged. */
+static bool is_transposed(const Session *s, const char *slot) {
+    const Attr *list = attr_find(s->model.module->attrs, "transposed");
+    size_t n = strlen(slot);
+    for (const char *p = list ? list->s : ""; *p; p += strcspn(p, " "), p += *p == ' ')
+        if (strcspn(p, " ") == n && !strncmp(p, slot, n)) return true;
+    return false;
+}
+
+static void transpose(double *to, const double *from, int64_t matrices, int64_t rows, int64_t cols) {
+    for (int64_t m = 0; m < matrices; m++, to += rows * cols, from += rows * cols)
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t j = 0; j < cols; j++) to[j * rows + i] = from[i * cols + j];
+}
+
+/* call: the number of the block's call; -1: a state of main. */
+static void state_add(Session *s, TensorList *list, int64_t call, const State *st, int64_t B, int64_t row,
+                      const double *data) {
+    const char *name = call < 0 ? arena_printf(s->a, "state.%s", st->name)
+                                : arena_printf(s->a, "state.%lld.%s", (long long)call, st->name);
+    int64_t n = type_count(st->type), dim[RAW_MAX_RANK] = {B}, *last = dim + st->type.rank;
+    for (int r = 0; r < st->type.rank; r++) dim[1 + r] = st->type.dim[r];
+    bool turn = st->type.rank >= 2 && is_transposed(s, st->name);
+    int64_t rows = turn ? last[-1] : 1, cols = *last;
+    if (turn) last[-1] = cols, *last = rows;
     const RawTensor *old = tensor_find(list, name);
-    double *data = old ? (double *)(uintptr_t)old->data : tensor_add(s->a, list, name, 1 + t.rank, dim);
-    return data + row * type_count(t);
+    double *to = old ? (double *)(uintptr_t)old->data : tensor_add(s->a, list, name, 1 + st->type.rank, dim);
+    if (turn)
+        transpose(to + row * n, data, n / (rows * cols), rows, cols);
+    else
+        memcpy(to + row * n, data, sizeof *data * (size_t)n);
 }
 
 void session_interpreted_states(Session *s, const InterpState *st, int64_t B, int64_t row, TensorList *list) {
     OPS_OF (main_of(s)->body, op) {
         if (op->def->pattern != PAT_CALL) continue;
         const Func *g = ir_func_find(s->model.module, attr_str(op, "func", ""));
-        const char *path = arena_printf(s->a, "%lld", (long long)attr_int(op, "index", 0));
+        int64_t call = attr_int(op, "index", 0);
+        const char *path = arena_printf(s->a, "%lld", (long long)call);
         for (int k = 0; k < g->nstates; k++) {
             const Tensor *t = interp_state_slot(st, path, g->states[k].name);
-            if (!t) continue;
-            const char *name = arena_printf(s->a, "state.%s.%s", path, g->states[k].name);
-            memcpy(state_tensor(s, list, name, t->type, B, row), t->data,
-                   sizeof(double) * (size_t)type_count(t->type));
+            if (t) state_add(s, list, call, &g->states[k], B, row, t->data);
         }
     }
 }
@@ -173,12 +196,9 @@ void session_states(Session *s, const char *block, int64_t B, int64_t row, Tenso
         const Instance *inst = &l->instances[i];
         const Func *f = inst->plan->f;
         for (int k = 0; k < f->nstates; k++) {
-            const State *st = &f->states[k];
-            const char *name = inst->index < 0
-                                   ? arena_printf(s->a, "state.%s", st->name)
-                                   : arena_printf(s->a, "state.%lld.%s", (long long)inst->index, st->name);
-            double *to = state_tensor(s, list, name, st->type, B, row);
-            state_slot_read(s->a, inst, k, &s->compiled.lower, block, to);
+            double *data = ARENA_ARRAY(s->a, double, type_count(f->states[k].type));
+            state_slot_read(s->a, inst, k, &s->compiled.lower, block, data);
+            state_add(s, list, inst->index, &f->states[k], B, row, data);
         }
     }
 }

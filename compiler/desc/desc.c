@@ -244,6 +244,27 @@ static void read_output(Reader *r, Scope *s) {
     }
 }
 
+static bool is_matrix_state(const Module *m, const char *name) {
+    for (const Func *f = m->first; f; f = f->next)
+        for (int k = 0; k < f->nstates; k++)
+            if (f->states[k].type.rank >= 2 && !strcmp(f->states[k].name, name)) return true;
+    return false;
+}
+
+/* States that are shown with their last two axes exchanged. */
+static void read_transposed(Reader *r) {
+    const cJSON *list = json_get(r->json.root, "transposed");
+    int n;
+    const char **names = list ? read_names(r, list, "transposed", &n) : NULL;
+    Text t = text_new(r->arena);
+    for (int i = 0; names && i < n; i++) {
+        if (!is_matrix_state(r->module, names[i]))
+            json_error(&r->json, list, "transposed", "no op keeps a matrix as its state \"%s\"", names[i]);
+        text_add(&t, "%s%s", i ? " " : "", names[i]);
+    }
+    if (t.n) set_attr(r, (Attr){.name = "transposed", .kind = AT_STR, .s = t.s});
+}
+
 /* "dir/My-model.v2.json" -> "My_model_v2" */
 static const char *name_from_file(Arena *a, const char *file) {
     const char *base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
@@ -255,9 +276,9 @@ static const char *name_from_file(Arena *a, const char *file) {
     return json_is_name(name) ? name : arena_printf(a, "m_%s", name);
 }
 
-static const char *const TOP_KEYS[] = {"$schema", "btc",    "name",   "dims",  "weights", "input",
-                                       "context", "text",   "bos",    "eos",   "blocks",  "model",
-                                       "output",  "expose", "ignore", "quant", NULL};
+static const char *const TOP_KEYS[] = {"$schema", "btc",    "name",   "dims",  "weights",    "input",
+                                       "context", "text",   "bos",    "eos",   "blocks",     "model",
+                                       "output",  "expose", "ignore", "quant", "transposed", NULL};
 
 static void read_module(Reader *r) {
     const cJSON *name = json_get(r->json.root, "name");
@@ -276,6 +297,7 @@ static void read_module(Reader *r) {
     read_block_heads(r);
     read_model(r, &s);
     read_output(r, &s);
+    read_transposed(r);
 }
 
 static bool parse(Diag *d, Arena *a, const char *file, const char *text, size_t size, Json *out) {

@@ -11,7 +11,7 @@
  * The module: `main` takes `tokens` (i32[T]) or `input` (f32[T,W]) and has one result, "logits" or "output";
  * one function per block that a layer uses; one `call` per layer. Module attributes: kind ("lm", "features"),
  * vocab or width, context, text, bos, eos (one id: an integer; several: a list), ignore (patterns, separated
- * by blanks), and expose.<name> = the name of a value of main. */
+ * by blanks), transposed (names of states, likewise), and expose.<name> = the name of a value of main. */
 #ifndef BTC_DESC_H
 #define BTC_DESC_H
 

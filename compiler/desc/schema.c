@@ -282,6 +282,9 @@ static void top_properties(cJSON *p) {
     cJSON_AddItemToObject(p, "output", described(ref("name"), "a value of `model`: one row per token"));
     cJSON_AddItemToObject(p, "expose",
                           map_of(typed("string", NULL), "further values of `model`, for btc verify"));
+    cJSON_AddItemToObject(
+        p, "transposed",
+        described(ref("names"), "states that btc verify shows with their last two axes exchanged"));
     cJSON *storage = typed("string", NULL);
     cJSON_AddItemToObject(storage, "enum", word_list("f32|bf16|f16|q8|q6|q4"));
     cJSON *quant = map_of(

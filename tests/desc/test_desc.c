@@ -62,6 +62,9 @@ static const struct {
      "output: must be one row of numbers per token"},
     {HEAD "'model':[" EMBED "," LAST "],'output':'logits','expose':{'f':'hh'}}",
      "expose.f: unknown value \"hh\""},
+    {HEAD "'model':[" EMBED ",{'out':'x','op':'shift','x':'x','state':'p'}," LAST
+          "],'output':'logits','transposed':['p']}",
+     "transposed: no op keeps a matrix as its state \"p\""},
     /* statements */
     {WITH("{'out':'y','op':'linaer','x':'x','w':'@w[4,4]'}"),
      "model[1].op: unknown op \"linaer\" (did you mean \"linear\"?)"},
