@@ -30,10 +30,13 @@ def btc(*arguments):
 def descriptions():
     """name -> description: imported, of the examples, of the documents."""
     found = {}
+    examples = glob.glob("examples/scripture/model.json") + glob.glob("examples/descriptions/*.json")
+    described = {os.path.basename(path) for path in examples}
     for case in sorted(glob.glob(CASES + "/*/case.json")):
         folder = os.path.dirname(case)
-        found[os.path.basename(folder)] = json.loads(btc("import", folder))
-    for path in glob.glob("examples/*/model.json"):
+        if os.path.basename(folder) + ".json" not in described:
+            found[os.path.basename(folder)] = json.loads(btc("import", folder))
+    for path in examples:
         with open(path, encoding="utf-8") as file:
             found[path] = json.load(file)
     with open("docs/description.md", encoding="utf-8") as file:

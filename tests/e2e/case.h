@@ -13,6 +13,7 @@
 
 #include "check.h"
 #include "session.h"
+#include "tools/described.h"
 
 /* Cases that must be there and pass, whatever else lies in the folder. */
 static const char *const CASES_OF_OURS[] = {
@@ -35,6 +36,12 @@ static const char *const CASES_OF_OURS[] = {
     "hyena-order3",
     "hf-recurrent-gemma",
     "rwkv7",
+    "rwkv4",
+    "rwkv5",
+    "rwkv6",
+    "retnet-fla",
+    "gated-deltanet",
+    "hf-xlstm",
     NULL,
 };
 
@@ -43,7 +50,8 @@ typedef struct Case {
     Diag diag;
     const char *name;   /* of the folder */
     const char *folder; /* its path */
-    const char *same;   /* the same weights in another file, or NULL */
+    const char *model;  /* what is compiled: the folder, or the description that the case is run through */
+    const char *same;   /* the same weights in another file, where the checkpoint is imported; else NULL */
     WeightSet expect;
     const RawTensor *input, *prompt, *ids; /* prompt, ids: NULL where there is nothing to decode */
     cJSON *json;
@@ -67,15 +75,17 @@ static inline bool case_is_imported(const char *folder) {
     return ok;
 }
 
-/* The names of the cases to run in `root`: ours, and others that btc can read; ends with NULL. */
+/* The names of the cases to run in `root`: ours, and others that btc can read; ends with NULL. With
+ * BTC_CASE=NAME in the environment that one alone. */
 static inline const char **case_list(Arena *a, const char *root) {
     struct dirent **all;
+    const char *only = getenv("BTC_CASE");
     int n = scandir(root, &all, NULL, alphasort), count = 0;
     const char **names = ARENA_ARRAY(a, const char *, n > 0 ? n + 1 : 1);
     for (int i = 0; i < n; i++) {
         const char *name = arena_strdup(a, all[i]->d_name), *folder = arena_printf(a, "%s/%s", root, name);
         free(all[i]);
-        if (!file_exists(arena_printf(a, "%s/case.json", folder))) continue;
+        if (!file_exists(arena_printf(a, "%s/case.json", folder)) || (only && strcmp(only, name))) continue;
         if (case_is_ours(name) || case_is_imported(folder))
             names[count++] = name;
         else
@@ -83,7 +93,7 @@ static inline const char **case_list(Arena *a, const char *root) {
     }
     if (n >= 0) free(all);
     for (int i = 0; CASES_OF_OURS[i]; i++) {
-        bool found = false;
+        bool found = only && strcmp(only, CASES_OF_OURS[i]);
         for (int k = 0; k < count; k++) found |= !strcmp(names[k], CASES_OF_OURS[i]);
         if (!CHECK(found)) fprintf(stderr, "    no case %s in %s\n", CASES_OF_OURS[i], root);
     }
@@ -94,6 +104,8 @@ static inline bool case_open(Case *c, const char *root, const char *name) {
     *c = (Case){.arena = arena_new(), .name = name};
     c->diag = diag_new(c->arena, stderr);
     c->folder = arena_printf(c->arena, "%s/%s", root, name);
+    const char *description = described(c->arena, name);
+    c->model = description ? description : c->folder;
     const char *file = arena_printf(c->arena, "%s/case.json", c->folder);
     const char *text = file_read_text(&c->diag, c->arena, file, NULL);
     c->json = text ? cJSON_Parse(text) : NULL;
@@ -101,7 +113,8 @@ static inline bool case_open(Case *c, const char *root, const char *name) {
     if (!CHECK(c->json != NULL) || !CHECK(weights_open(&c->diag, c->arena, expected, &c->expect)))
         return false;
     const cJSON *same = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(c->json, "same_weights"), 0);
-    if (cJSON_IsString(same)) c->same = arena_printf(c->arena, "%s/%s", c->folder, same->valuestring);
+    if (cJSON_IsString(same) && !description)
+        c->same = arena_printf(c->arena, "%s/%s", c->folder, same->valuestring);
     c->input = weights_find(&c->expect, "input_ids");
     if (!c->input) c->input = weights_find(&c->expect, "input");
     c->prompt = weights_find(&c->expect, "greedy.prompt");

@@ -25,12 +25,12 @@ static void test_case(const char *root, const char *name, const char *cpu, int t
     double started = case_seconds();
     printf("%s%s%s: largest error as a share of its tolerance\n", name, cpu ? " for " : "", cpu ? cpu : "");
     if (case_open(&c, root, name)) {
-        if (CHECK(session_open(&s, &c.diag, c.arena, c.folder, &o, TAPS_HIDDEN))) {
+        if (CHECK(session_open(&s, &c.diag, c.arena, c.model, &o, TAPS_HIDDEN))) {
             run(&c, &s, "chunk");
             run(&c, &s, "step");
         }
         session_close(&s);
-        if (greedy && CHECK(session_open(&s, &c.diag, c.arena, c.folder, &o, TAPS_NONE)))
+        if (greedy && CHECK(session_open(&s, &c.diag, c.arena, c.model, &o, TAPS_NONE)))
             case_greedy(&c, &s, "chunk", threads);
         if (greedy) session_close(&s);
     }

@@ -45,11 +45,11 @@ static void test_case(const char *root, const char *name) {
     double started = case_seconds();
     printf("%s: largest error as a share of its tolerance\n", name);
     if (case_open(&c, root, name)) {
-        test_interpreter(&c, c.folder);
-        test_compiled(&c, c.folder, 1, TAPS_HIDDEN, 1, 1);
-        test_compiled(&c, c.folder, 7, TAPS_HIDDEN, 2, 1);
-        test_compiled(&c, c.folder, 64, TAPS_HIDDEN, 1, 2);
-        test_compiled(&c, c.folder, 16, TAPS_NONE, 2, 2);
+        test_interpreter(&c, c.model);
+        test_compiled(&c, c.model, 1, TAPS_HIDDEN, 1, 1);
+        test_compiled(&c, c.model, 7, TAPS_HIDDEN, 2, 1);
+        test_compiled(&c, c.model, 64, TAPS_HIDDEN, 1, 2);
+        test_compiled(&c, c.model, 16, TAPS_NONE, 2, 2);
         if (c.same) {
             printf("  %s:\n", strrchr(c.same, '/') + 1);
             test_interpreter(&c, c.same);

@@ -45,7 +45,7 @@ static void test_form(Case *c, Session *s, const char *form) {
     TensorList got = {0}, want = {0};
     o.form = "interpret", o.compile.target = NULL;
     if (!strcmp(form, "step")) o.compile.chunk = 1;
-    bool ok = CHECK(session_open(&oracle, &c->diag, c->arena, c->folder, &o, TAPS_HIDDEN) &&
+    bool ok = CHECK(session_open(&oracle, &c->diag, c->arena, c->model, &o, TAPS_HIDDEN) &&
                     session_run(&oracle, form, 1, c->input, &want));
     session_close(&oracle);
     if (!ok || !CHECK(session_run(s, form, 1, c->input, &got))) return;
@@ -59,7 +59,7 @@ static void test_forms(Case *c, const char *state, const char *target) {
     VerifyOptions o = {.form = "chunk", .threads = 1, .compile = {.chunk = CHUNK, .state = state}};
     Session s;
     o.compile.target = target;
-    if (CHECK(session_open(&s, &c->diag, c->arena, c->folder, &o, TAPS_HIDDEN))) {
+    if (CHECK(session_open(&s, &c->diag, c->arena, c->model, &o, TAPS_HIDDEN))) {
         test_form(c, &s, "chunk");
         test_form(c, &s, "step");
     }
@@ -77,7 +77,7 @@ typedef struct Made {
 static bool make(Case *c, const char *state, Made *m) {
     ModelOptions mo = {0};
     CompileOptions o = {.chunk = CHUNK, .state = state};
-    bool ok = model_open(&c->diag, c->arena, c->folder, &mo, &m->model) &&
+    bool ok = model_open(&c->diag, c->arena, c->model, &mo, &m->model) &&
               loaded_open(&c->diag, c->arena, &m->model, o, &m->l);
     m->state = ok ? new_state(c->arena, &m->l) : NULL;
     return CHECK(m->state != NULL);

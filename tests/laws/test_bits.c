@@ -10,6 +10,7 @@
 
 #include "tools/check.h"
 #include "tools/compiled.h"
+#include "tools/described.h"
 
 enum { TOKENS = 49, SEQUENCES = 8, THREADS = 3 };
 static const double TOLERANCE = 1e-4;
@@ -361,6 +362,7 @@ static bool has_bf16_dots(void) {
 int main(int argc, char **argv) {
     const char *folder = argc > 1 ? argv[1] : "tests/conformance", *only = getenv("BTC_CASE");
     struct dirent **entry;
+    Arena *a = arena_new();
     int n = scandir(folder, &entry, NULL, by_name), cases = 0;
     static const Way few[] = {{.chunk = 8, .quant = "q8", .math = "int8"},
                               {.chunk = 8, .quant = "q4", .math = "int8"},
@@ -371,11 +373,12 @@ int main(int argc, char **argv) {
         snprintf(path, sizeof path, "%s/%s/model.safetensors", folder, name);
         if (*name == '.' || access(path, R_OK) || (only && strcmp(only, name))) continue;
         snprintf(path, sizeof path, "%s/%s", folder, name);
-        bool config = true;
         char file[4200];
         snprintf(file, sizeof file, "%s/config.json", path);
-        config = access(file, R_OK) == 0;
-        snprintf(file, sizeof file, "%s%s", path, config ? "" : "/model.safetensors");
+        bool config = access(file, R_OK) == 0;
+        const char *description = described(a, name);
+        snprintf(file, sizeof file, "%s%s", description ? description : path,
+                 description || config ? "" : "/model.safetensors");
         test_model(file, name, (Way){.chunk = 16});
         if (cases % 2)
             test_model(
@@ -388,6 +391,7 @@ int main(int argc, char **argv) {
             test_model(file, name, (Way){.chunk = 16, .distilled = 12});
         cases++;
     }
+    arena_free(a);
     CHECK(cases > 0);
     return check_report("bits");
 }
