@@ -148,8 +148,8 @@ void emit_store(Emit *e, const Op *op) {
 void emit_prefetch(Emit *e, const Op *op) {
     if (e->t->target->vectors == TARGET_WARP) return; /* other warps hide the wait */
     Place a = access_of(e, op, 0);
-    enum { READ = 0, ALL_CACHES = 3, DATA = 1 };
-    LLVMValueRef args[4] = {a.at, LLVMConstInt(e->i32, READ, 0), LLVMConstInt(e->i32, ALL_CACHES, 0),
+    enum { READ = 0, SECOND_CACHE = 2, DATA = 1 };
+    LLVMValueRef args[4] = {a.at, LLVMConstInt(e->i32, READ, 0), LLVMConstInt(e->i32, SECOND_CACHE, 0),
                             LLVMConstInt(e->i32, DATA, 0)};
     emit_intrinsic(e, "llvm.prefetch", &e->ptr, 1, args, 4);
 }

@@ -191,9 +191,17 @@ static void int8_dots(Kernel *k, Value *group, Value *at) {
 
 /* ---- the loop over groups ---- */
 
+/* Whether a kernel computes longer than it reads: several rows, or f32 made of few bits. */
+static bool computes_more(const KernelSpec *s) {
+    return s->rows > 1 || (s->w.quant && s->math == MATH_F32);
+}
+
+/* Asks for weights that come from memory, into the second cache: the buffers of the first one are for what is
+ * read now. */
 static void ask_ahead(Kernel *k, Value *at, int64_t bytes) {
     LB *b = &k->b;
-    int64_t ahead = k->t->tuning.prefetch_bytes;
+    const Tuning *u = &k->t->tuning;
+    int64_t ahead = computes_more(&k->s) ? u->busy_prefetch_bytes : u->prefetch_bytes;
     if (!k->s.streams || !ahead || k->t->warp) return;
     for (int p = 0; p < k->s.panels; p++)
         for (int64_t line = 0; line < bytes; line += 64)
@@ -291,33 +299,38 @@ static void store_input(Kernel *k, const Vectors *w, Value *input) {
 }
 
 const char *kernel_unpack(Lower *l, Storage w) {
-    const char *name = arena_printf(l->arena, "unpack_%s", storage_name(w));
+    bool streams = l->form == FORM_STEP;
+    const char *name = arena_printf(l->arena, "unpack_%s%s", storage_name(w), streams ? "_streams" : "");
     if (ir_func_find(l->b.f->module, name)) return name;
-    Kernel k = kernel_begin(l, (KernelSpec){.w = w, .rows = 1, .panels = 1}, name);
+    Kernel k = kernel_begin(l, (KernelSpec){.w = w, .rows = 1, .panels = 1, .streams = streams}, name);
     LB *b = &k.b;
     k.wp[0] = ir_param_add(b->f, "w", type_ptr());
     k.groups = ir_param_add(b->f, "groups", type_scalar(DT_I64, 0));
     k.sums = ir_param_add(b->f, "out", type_ptr());
-    KFOR (b, g, lb_i64(b, 0), k.groups, 1)
-        f32_group(&k, g, lb_muli(b, g, panel_group_bytes(w, l->t->panel)), store_input);
+    int64_t bytes = panel_group_bytes(w, l->t->panel);
+    KFOR (b, g, lb_i64(b, 0), k.groups, 1) {
+        Value *at = lb_muli(b, g, bytes);
+        ask_ahead(&k, at, bytes);
+        f32_group(&k, g, at, store_input);
+    }
     return name;
 }
 
-/* A step has few rows, and its weights come from memory. In integers all rows at once, so that each weight is
- * taken apart once, with as many columns as then fit; f32 and bf16 are bound by multiply-adds here, too, and
- * the tile that suits a chunk is the best. */
-static KernelSpec step_tile(const Lower *l, Storage w) {
+/* A step has few rows, and its weights come from memory: all rows at once, so that each weight is read and
+ * taken apart once, with as many panels as then fit beside the sums. */
+static void step_tile(const Lower *l, int sums, KernelSpec *s) {
     int v = l->t->panel / l->t->lanes, rows = MAX_ROWS, panels = 1;
-    while (rows > 1 && 2 * rows * v + v + 2 > l->t->vregs) rows /= 2;
-    while (panels < 2 && 2 * rows * 2 * panels * v + 2 * panels * v + 2 <= l->t->vregs) panels *= 2;
-    return (KernelSpec){.w = w, .math = MATH_INT8, .rows = rows, .panels = panels};
+    while (rows > 1 && sums * rows * v + v + 2 > l->t->vregs) rows /= 2;
+    while (panels < 4 && (sums * rows + 1) * (panels + 1) * v + 2 <= l->t->vregs) panels++;
+    s->rows = rows, s->panels = panels, s->streams = true;
 }
 
 KernelSpec kernel_tile(const Lower *l, Storage w, Math math) {
     const Tuning *u = &l->t->tuning;
     int v = l->t->panel / l->t->lanes;
     bool ints = math == MATH_INT8;
-    if (ints && l->form == FORM_STEP) return step_tile(l, w);
     int rows = ints ? u->dot_rows : u->tile_rows, cols = ints ? u->dot_columns : u->tile_columns;
-    return (KernelSpec){.w = w, .math = math, .rows = rows, .panels = cols < v ? 1 : cols / v};
+    KernelSpec s = {.w = w, .math = math, .rows = rows, .panels = cols < v ? 1 : cols / v};
+    if (l->form == FORM_STEP) step_tile(l, ints ? 2 : 1, &s);
+    return s;
 }

@@ -187,7 +187,7 @@ static void some_groups(const Product *p, KernelSpec spec, const Unpacked *u, Sp
     Piece numbers = *k;
     numbers.groups *= panel_group(p->m->storage);
     KernelSpec f32 = kernel_tile(l, (Storage){DT_F32, NULL}, MATH_F32);
-    f32.panels = spec.panels;
+    f32.panels = spec.panels, f32.streams = false; /* scratch is near */
     all_rows(p, f32, u->at, lb_i64(b, u->panel_size), &numbers);
 }
 

@@ -43,8 +43,8 @@ static void choose_tile(const LowerTarget *t, int sums, int *rows, int *columns)
 }
 
 /* One row: each panel is a stream of its own for the hardware's prefetcher, which follows long streams well
- * by itself. Two keep it and the multiply-adds busy; asking ahead in software takes away the buffers that its
- * misses need, and makes fast kernels slower, the more the fewer bits a weight has. */
+ * by itself. Two keep it and the multiply-adds busy; asking ahead in software makes kernels slower that wait
+ * for memory anyway, the more the fewer bits a weight has. Those that compute longer hide the wait by it. */
 static int choose_streams(const LowerTarget *t) {
     int panel = t->panel / t->lanes;
     return 2 * 2 * panel <= t->vregs - 4 ? 2 : 1;
@@ -57,6 +57,7 @@ Tuning tuning_default(const LowerTarget *t) {
         .streams = choose_streams(t),
         .stream_bytes = 128, /* lines come in pairs */
         .prefetch_bytes = 0,
+        .busy_prefetch_bytes = 8192,
         .inner_rows = 4,
         .inner_columns = t->vregs < 32 ? 2 : 4,
         .scan_tokens = t->lanes > 16 ? t->lanes : 16,

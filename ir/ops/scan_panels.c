@@ -1,12 +1,16 @@
 #include "scan_panels.h"
 
+enum { NO_BLOCKS = 1 << 30 };
+
 Value *panels_first(Lower *l, Value *i, int64_t n) {
     LB *b = &l->b;
     Value *in_panel = lb_and(b, i, lb_i64(b, l->t->panel - 1));
     return lb_add(b, lb_muli(b, lb_sub(b, i, in_panel), n), in_panel);
 }
 
+/* A step visits each sequence's states once: the longer the stretch, the better memory is read ahead. */
 int64_t panels_block(const Lower *l, int64_t bytes_per_channel) {
+    if (l->form == FORM_STEP) return NO_BLOCKS;
     int64_t n = l->t->l1 / 2 / bytes_per_channel, panel = l->t->panel;
     return n < panel ? panel : n / panel * panel;
 }
