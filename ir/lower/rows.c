@@ -3,6 +3,8 @@
  * begins. */
 #include "rows.h"
 
+#include <string.h>
+
 Value *rows_entry(Lower *l, const Matmul *m, Value *r) {
     LB *b = &l->b;
     return lb_cast(b, lb_load(b, DT_I32, 0, m->list, lb_add(b, m->first, r), 0), DT_I64);
@@ -42,6 +44,15 @@ static void copy_row(Lower *l, const Matmul *m, Value *from, Value *to, DType dt
     }
 }
 
+/* The nearest whole number, ties to even, of small ones: in the sum with 1.5 * 2^23 it takes the lowest bits.
+ * A conversion would have to say what becomes of large numbers. */
+static Value *nearest(LB *b, Value *x) {
+    const float shift = 12582912;
+    int32_t bits;
+    memcpy(&bits, &shift, sizeof bits);
+    return lb_sub(b, lb_bits(b, lb_add(b, x, lb_f32(b, shift)), DT_I32), lb_i32(b, bits));
+}
+
 /* One block whose vectors are v[0..n). */
 static void quantise(Lower *l, const Matmul *m, Value **v, int n, Value *bytes, Value *scales) {
     LB *b = &l->b;
@@ -51,7 +62,7 @@ static void quantise(Lower *l, const Matmul *m, Value **v, int n, Value *bytes, 
     Value *some = lb_cmp(b, "gt", most, lb_f32(b, 0)), *steps = lb_f32(b, 127);
     Value *inverse = lb_select(b, some, lb_div(b, steps, most), lb_f32(b, 0)), *sum = NULL;
     for (int i = 0; i < n; i++) {
-        Value *q = lb_cast(b, lb_round(b, lb_mul(b, v[i], inverse)), DT_I32);
+        Value *q = nearest(b, lb_mul(b, v[i], inverse));
         lb_store(b, DT_I8, bytes, lb_i64(b, (int64_t)i * b->lanes), q,
                  QUANT_BLOCK < b->lanes ? QUANT_BLOCK : 0);
         sum = sum ? lb_add(b, sum, q) : q;

@@ -28,16 +28,16 @@ int tuning_find(const char *name) {
 }
 
 /* A tile of r rows and c vectors keeps `sums` times r*c sums in registers, beside c weights, one x and one to
- * spare, and makes r*c multiply-adds from r + c loads: the best is the one with the most multiply-adds a
- * load. Columns come in whole panels. */
-static void choose_tile(const LowerTarget *t, int sums, int *rows, int *columns) {
+ * spare, and makes r*c multiply-adds from r loads of x and c of weights, which cost `weight` loads each: the
+ * best is the one with the most multiply-adds a load. Columns come in whole panels. */
+static void choose_tile(const LowerTarget *t, int sums, double weight, int *rows, int *columns) {
     enum { MAX_ROWS = 6, MAX_COLUMNS = 4 };
     int panel = t->panel / t->lanes;
     double best = 0;
     *rows = 1, *columns = panel;
     for (int c = panel; c <= (panel > MAX_COLUMNS ? panel : MAX_COLUMNS); c *= 2)
         for (int r = 1; r <= MAX_ROWS && sums * r * c + c + 2 <= t->vregs; r++) {
-            double ratio = (double)(r * c) / (r + c);
+            double ratio = r * c / (r + weight * c);
             if (ratio > best) best = ratio, *rows = r, *columns = c;
         }
 }
@@ -62,8 +62,8 @@ Tuning tuning_default(const LowerTarget *t) {
         .inner_columns = t->vregs < 32 ? 2 : 4,
         .scan_tokens = t->lanes > 16 ? t->lanes : 16,
     };
-    choose_tile(t, 1, &out.tile_rows, &out.tile_columns);
-    /* integers: each sum has an i32 of the block beside it */
-    choose_tile(t, 2, &out.dot_rows, &out.dot_columns);
+    choose_tile(t, 1, 1, &out.tile_rows, &out.tile_columns);
+    /* integers: each sum has an i32 of the block beside it, and weights are taken apart and scaled */
+    choose_tile(t, 2, 2, &out.dot_rows, &out.dot_columns);
     return out;
 }
