@@ -165,6 +165,11 @@ static Value *score_of(const Attend *a, Value *dot) {
     return lb_mul(b, t, lb_f32(b, a->softcap));
 }
 
+/* A step reads the cache from memory; a chunk meets each block of it many times. */
+static int64_t ahead(const Attend *a, const Keys *k) {
+    return k->cached && !by_rows(a) ? a->l->t->tuning.busy_prefetch_bytes : 0;
+}
+
 /* Scores of the keys [from, end), from a multiple of PANEL, whole panels; their maxima go into max. */
 static void block_scores(const Attend *a, const Keys *k, Value *from, Value *end, Value **max) {
     LB *b = a->b;
@@ -173,6 +178,7 @@ static void block_scores(const Attend *a, const Keys *k, Value *from, Value *end
         Mat panel = mat_of(l, lw_cells_from(l, k->k, lb_muli(b, s, a->d)), PANEL);
         TILES_OF (l, c, PANEL, b->lanes, a->tile) {
             Tile t = tile_new(l, a->n, c.count, c.tail);
+            t.ahead = ahead(a, k);
             tile_madd(l, &t, a->q, a->zero, panel, c.at, a->zero, lb_i64(b, a->d));
             for (int j = 0; j < c.count; j++) {
                 Value *key = lb_addi(b, lb_add(b, s, c.at), (int64_t)j * b->lanes);
@@ -222,6 +228,7 @@ static void block_values(const Attend *a, const Keys *k, Value *from, Value *cou
         Tile t = tile_new(l, a->n, c.count, c.tail);
         tile_load(l, &t, acc, a->zero, c.at);
         tile_scale(l, &t, a->factor, a->zero);
+        t.ahead = ahead(a, k);
         tile_madd(l, &t, weights, a->zero, v, c.at, a->zero, count);
         tile_store(l, &t, acc, a->zero, c.at);
     }
@@ -288,8 +295,9 @@ static void attend_tile(Attend *a, int n, Value *row, Value *head, Value *kv) {
     a->n = n, a->row = row, a->head = head, a->first = by_rows(a) ? row : a->zero;
     a->q = mat_fixed(l, lb_offset(b, q, lb_muli(b, head, a->d * 4)),
                      by_rows(a) ? lw_row_stride(l, a->op->in[0]) : a->d);
+    int most = by_rows(a) ? 4 : TILE_MAX; /* a step reads values from memory: whole rows */
     a->tile = l->t->vregs / 2 / n < 1 ? 1 : l->t->vregs / 2 / n;
-    if (a->tile > 4) a->tile = 4;
+    if (a->tile > most) a->tile = most;
     for (int i = 0; i < n; i++) {
         a->max[i] = lb_var(b, lb_f32(b, MASKED));
         a->sum[i] = lb_var(b, lb_f32(b, 0));

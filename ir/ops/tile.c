@@ -135,10 +135,21 @@ Tile tile_new(Lower *l, int r, int c, int tail) {
     return t;
 }
 
+static void ask_ahead(Lower *l, const Tile *t, Mat y, Value *k, Value *j0) {
+    LB *b = &l->b;
+    enum { LINE = 64 };
+    int64_t size = (int64_t)dtype_size(y.m.dt);
+    if (!t->ahead || l->t->warp) return;
+    Value *at = lb_offset(b, y.m.p, lb_muli(b, mat_at(l, y, k, j0), size));
+    for (int64_t i = 0; i < t->c * b->lanes * size; i += LINE)
+        lb_prefetch(b, at, lb_i64(b, t->ahead + i), DT_U8);
+}
+
 void tile_madd(Lower *l, Tile *t, Mat x, Value *i0, Mat y, Value *j0, Value *k0, Value *k1) {
     LB *b = &l->b;
     Value *yv[TILE_MAX];
     KFOR (b, k, k0, k1, 1) {
+        ask_ahead(l, t, y, k, j0);
         for (int j = 0; j < t->c; j++)
             yv[j] = mat_load(l, y, k, lb_addi(b, j0, (int64_t)j * b->lanes), tile_lanes(t->c, t->tail, j));
         for (int i = 0; i < t->r; i++) {

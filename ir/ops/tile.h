@@ -57,6 +57,7 @@ void mat_store(Lower *l, Mat m, Value *i, Value *j, Value *v, int n);
 typedef struct Tile {
     int r, c, tail;
     Value *acc[TILE_MAX][TILE_MAX]; /* variables */
+    int64_t ahead;                  /* bytes: how far before its use tile_madd asks for y; 0: it does not */
 } Tile;
 Tile tile_new(Lower *l, int r, int c, int tail); /* zeros */
 /* += sum over k in [k0, k1) of x[i0 + r, k] * y[k, j0 + c*lanes ..] */
