@@ -17,7 +17,9 @@ static const char USAGE[] =
     "  btc bench mamba/ --prompt=512,2048 --threads=1,2 --batch=1,8 --json=mamba.json\n"
     "  btc bench mamba/ --profile\n";
 
-static bool check_options(Diag *d, const Args *a, const BenchOptions *o, const char *chart) {
+/* compiling: the rows [n] that say how to compile. */
+static bool check_options(Diag *d, const Args *a, const Option *compiling, int ncompiling,
+                          const BenchOptions *o, const char *chart) {
     size_t n = a->input ? strlen(a->input) : 0;
     bool library = n > 3 && !strcmp(a->input + n - 3, ".so");
     const char *needs = o->profile ? "profile" : chart ? "chart" : NULL;
@@ -27,6 +29,11 @@ static bool check_options(Diag *d, const Args *a, const BenchOptions *o, const c
     if (library && needs)
         return diag_error(d, (Loc){.file = a->input},
                           "--%s needs the model itself: a library does not tell its stages", needs);
+    for (int i = 0; i < ncompiling && library; i++)
+        if (option_given(&compiling[i]))
+            return diag_error(d, (Loc){.file = a->input},
+                              "--%s says how to compile, and a library is compiled: give the model itself",
+                              compiling[i].name);
     if (o->repeat > BENCH_MAX_REPEAT)
         return diag_error(d, (Loc){0}, "--repeat=%d: at most %d", o->repeat, BENCH_MAX_REPEAT);
     return true;
@@ -36,6 +43,7 @@ static bool bench(Diag *d, Arena *arena, Args *a, const BenchOptions *o, const c
                   const char *chart) {
     Subject s = {0};
     Bench b;
+    a->compile.max_batch = DEFAULT_BATCH;
     for (int i = 0; i < o->batches.n; i++)
         if (o->batches.v[i] > a->compile.max_batch) a->compile.max_batch = o->batches.v[i];
     a->compile.profile = o->profile;
@@ -72,11 +80,10 @@ static int run(int argc, char **argv) {
     if (status >= 0) return status;
     Arena *arena = arena_new();
     Diag d = diag_new(arena, stderr);
-    a.compile.max_batch = DEFAULT_BATCH;
     bool ok = parse_ints(&d, "prompt", prompts, BENCH_MAX, o.prompts.v, &o.prompts.n) &&
               parse_ints(&d, "threads", threads, BENCH_MAX, o.threads.v, &o.threads.n) &&
               parse_ints(&d, "batch", batches, BENCH_MAX, o.batches.v, &o.batches.n) &&
-              check_options(&d, &a, &o, chart) && bench(&d, arena, &a, &o, json, chart);
+              check_options(&d, &a, options, n, &o, chart) && bench(&d, arena, &a, &o, json, chart);
     arena_free(arena);
     return ok ? 0 : 1;
 }

@@ -139,6 +139,11 @@ int shared_options(Args *a, Option *out) {
     return n;
 }
 
+bool option_given(const Option *o) {
+    if (o->kind == OPT_STR) return *(const char **)o->to != NULL;
+    return o->kind == OPT_INT ? *(int *)o->to != 0 : *(bool *)o->to == (o->kind == OPT_ON);
+}
+
 int drop_option(Option *rows, int n, const char *name) {
     int kept = 0;
     for (int i = 0; i < n; i++)

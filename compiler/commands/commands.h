@@ -39,6 +39,8 @@ int parse_options(int argc, char **argv, const char *usage, const Option *option
 int shared_options(Args *a, Option *out);
 /* Takes the row of that name out of rows[n]; returns how many are left. */
 int drop_option(Option *rows, int n, const char *name);
+/* Whether a value was given for the row of an option without a default. */
+bool option_given(const Option *o);
 /* "1,2,8" into out[n], at most `room` numbers from 1 on. Errors name the option. */
 bool parse_ints(Diag *d, const char *option, const char *text, int room, int *out, int *n);
 /* Text from column `at`, where the cursor is, broken at blanks, and a line's end. */

@@ -48,6 +48,7 @@ def arguments():
     p.add_argument("--patience", default=60.0, type=float, metavar="SECONDS",
                    help="a figure that has taken longer is not repeated more than --least (default 60)")
     p.add_argument("--no-peer", dest="peer", action="store_false", help="without llama.cpp")
+    p.add_argument("--fast", action="store_true", help="leave out the exact arithmetic of quantised weights")
     p.add_argument("--no-ubatch", dest="ubatch", action="store_false",
                    help="do not look for a better n_ubatch of llama.cpp than 512")
     p.add_argument("--prepare", action="store_true", help="make the files that are needed, and measure nothing")
@@ -68,7 +69,7 @@ def choose(parser, text, known):
 def groups(o, variants):
     """Variants of the same bits together, so that they share llama.cpp's runs."""
     for weights in o.weights:
-        group = [v for v in variants if v.weights == weights and v.known]
+        group = [v for v in variants if v.weights == weights and v.known and (v.fast or not o.fast)]
         if group:
             yield group
 
@@ -97,7 +98,7 @@ def measure_shapes(o, store, limits, variants):
                 if not o.prepare:
                     speed.measure(o, store, limits, shape, group)
             if "batch-8" in o.rows and not o.prepare:
-                sequences.together(o, store, shape, group[:1])
+                sequences.together(o, store, shape, [v for v in group if v.fast])
             if group[0] is variants[0] and not o.prepare:
                 measure_others(o, store, shape, group[0])
             if not o.keep and not o.prepare:

@@ -24,7 +24,9 @@ def usage(command):
 
 
 def start(o, results, shape, variant):
-    """From starting the program to its end, with one token in and its logits written to memory."""
+    """From starting the program to its end, with one token in and its logits written to memory. The program lies in
+    the page cache as the compiler left it: read from a disk, it may lie there in smaller pages."""
+    (models.folder(shape) / variant.name).unlink(missing_ok=True)
     program = models.artefact(shape, variant, "")
     for threads in o.threads:
         seconds = []

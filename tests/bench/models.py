@@ -14,6 +14,7 @@ class Variant:
         self.weights, self.math, self.options = weights, math, list(options)
         self.name = f"{weights}-{math}"
         self.known = btc_knows(self.options)
+        self.fast = weights == "bf16" or math != "f32"  # not the exact arithmetic of quantised weights
 
 
 def variants():

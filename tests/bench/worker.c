@@ -8,7 +8,10 @@
 #include "limits.h"
 #include "protocol.h"
 
-enum { MAX_STATES = 64 };
+enum {
+    MAX_STATES = 64,
+    PIECE = 4096
+}; /* PIECE: tokens of a prompt at once; prompts that are timed are shorter */
 
 typedef struct Engine {
     const btc_api *api;
@@ -61,15 +64,19 @@ static void *state(Engine *e, int k) {
     return e->states[k] ? e->states[k] : (e->states[k] = memory((size_t)e->api->info->state_bytes));
 }
 
+/* In pieces: a token's own id needs no memory that grows with the prompt. */
 static double advance(Engine *e, int threads, int k, int64_t n) {
-    int32_t *ids = memory((size_t)n * 4);
-    for (int64_t i = 0; i < n; i++) ids[i] = token_at(e->positions[k] + i, e->api->info->vocab);
+    static int32_t ids[PIECE];
+    double seconds = 0;
     use_threads(e, threads);
-    double start = now();
-    check(e, e->api->prefill(&e->model, state(e, k), e->work, threads, ids, n, e->output));
-    double seconds = now() - start;
-    e->positions[k] += n;
-    free(ids);
+    for (int64_t left = n; left > 0; left -= PIECE) {
+        int64_t piece = left < PIECE ? left : PIECE;
+        for (int64_t i = 0; i < piece; i++) ids[i] = token_at(e->positions[k] + i, e->api->info->vocab);
+        double start = now();
+        check(e, e->api->prefill(&e->model, state(e, k), e->work, threads, ids, piece, e->output));
+        seconds += now() - start;
+        e->positions[k] += piece;
+    }
     return seconds;
 }
 
