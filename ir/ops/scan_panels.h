@@ -8,7 +8,8 @@
 
 /* Index of number 0 of the vector of channels from i; number k is k * panel further. */
 Value *panels_first(Lower *l, Value *i, int64_t n);
-/* How many channels are taken at a time: in a chunk half of the nearest cache, a multiple of the panel; in a step all. */
+/* How many channels are taken at a time: in a chunk half of the nearest cache, a multiple of the panel; in a
+ * step all. */
 int64_t panels_block(const Lower *l, int64_t bytes_per_channel);
 /* lw_hold_begin of the channels [from, to), from a multiple of the panel, to too or the end. */
 void panels_hold(LwHeld *h, Value *from, Value *to, int64_t n);

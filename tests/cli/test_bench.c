@@ -137,7 +137,8 @@ static void check_library(void) {
     cJSON_ArrayForEach(x, get(o, "runs")) check_run(x, 1, false);
     cJSON_Delete(o);
     CHECK_FAILS(run("bench '%s' --profile", so), 1, "--profile needs the model itself");
-    CHECK_FAILS(run("bench '%s' --quant=q8", so), 1, "--quant says how to compile, and a library is compiled");
+    CHECK_FAILS(run("bench '%s' --quant=q8", so), 1,
+                "--quant says how to compile, and a library is compiled");
     CHECK_FAILS(run("bench '%s' --batch=4 --repeat=1", so), 1, "was compiled for 2 sequences in a step");
     write_file(at("no.so"), "not a library");
     CHECK_FAILS(run("bench '%s'", at("no.so")), 1, "cannot be loaded");
