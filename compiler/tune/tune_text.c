@@ -23,12 +23,12 @@ static const char *gain(Arena *a, const Verdict *v, RunKind k) {
     return arena_printf(a, "%s %+6.1f %%", KINDS[k], 100 * (v->ratio[k] - 1));
 }
 
-/* Columns: the move 48, decode 18, prefill 19, and what becomes of it. */
+/* Columns: the move 55, decode 18, prefill 19, and what becomes of it. */
 const char *tune_line(Arena *a, const TuneMove *m, const Verdict *v) {
     const char *end = v->faster ? "kept" : v->slower ? "slower" : "no clear gain";
     const char *bits =
         v->same_bits ? "" : arena_printf(a, "; outputs differ by %.1e of the largest", v->difference);
-    return arena_printf(a, "  %-46s%-18s%-19s%s%s", tune_move_text(a, m), gain(a, v, RUN_DECODE),
+    return arena_printf(a, "  %-52s %-18s%-19s%s%s", tune_move_text(a, m), gain(a, v, RUN_DECODE),
                         gain(a, v, RUN_PREFILL), end, v->faster ? bits : "");
 }
 
