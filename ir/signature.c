@@ -338,8 +338,9 @@ static bool result_type(Match *m, const SigTensor *t, DType dt, Type *out) {
 static double initial(const Op *op, const char *p) {
     if (*p != '=') return 0;
     p = skip_blanks(p + 1);
+    size_t n = strcspn(p, " ;");
     for (const AttrDef *a = op->def->attrs; a && a->name; a++)
-        if (!strncmp(p, a->name, strlen(a->name))) return attr_float(op, a->name, a->otherwise);
+        if (strlen(a->name) == n && !strncmp(p, a->name, n)) return attr_float(op, a->name, a->otherwise);
     return strtod(p, NULL);
 }
 
