@@ -75,17 +75,15 @@ static int run(int argc, char **argv) {
         {"chart", "FILE.svg", "draw it", &chart, OPT_STR, 0},
         {0},
     };
-    memcpy(options + n, own, sizeof own);
-    int status = parse_options(argc, argv, USAGE, options, &a.input);
+    Diag d;
+    int status = command_begin(argc, argv, USAGE, options, n, own, &a.input, &d);
     if (status >= 0) return status;
-    Arena *arena = arena_new();
-    Diag d = diag_new(arena, stderr);
+    Arena *arena = d.arena;
     bool ok = parse_ints(&d, "prompt", prompts, BENCH_MAX, o.prompts.v, &o.prompts.n) &&
               parse_ints(&d, "threads", threads, BENCH_MAX, o.threads.v, &o.threads.n) &&
               parse_ints(&d, "batch", batches, BENCH_MAX, o.batches.v, &o.batches.n) &&
               check_options(&d, &a, options, n, &o, chart) && bench(&d, arena, &a, &o, json, chart);
-    arena_free(arena);
-    return ok ? 0 : 1;
+    return command_end(&d, ok);
 }
 
 const Command command_bench = {"bench", "how fast a model is here, against the limits of this machine", run};

@@ -139,6 +139,20 @@ int shared_options(Args *a, Option *out) {
     return n;
 }
 
+int command_begin(int argc, char **argv, const char *usage, Option *rows, int n, const Option *own,
+                  const char **input, Diag *d) {
+    for (; own->name; own++) rows[n++] = *own;
+    rows[n] = (Option){0};
+    int status = parse_options(argc, argv, usage, rows, input);
+    if (status < 0) *d = diag_new(arena_new(), stderr);
+    return status;
+}
+
+int command_end(Diag *d, bool ok) {
+    arena_free(d->arena);
+    return ok ? 0 : 1;
+}
+
 bool option_given(const Option *o) {
     if (o->kind == OPT_STR) return *(const char **)o->to != NULL;
     return o->kind == OPT_INT ? *(int *)o->to != 0 : *(bool *)o->to == (o->kind == OPT_ON);

@@ -39,6 +39,12 @@ int parse_options(int argc, char **argv, const char *usage, const Option *option
 int shared_options(Args *a, Option *out);
 /* Takes the row of that name out of rows[n]; returns how many are left. */
 int drop_option(Option *rows, int n, const char *name);
+/* The beginning of a command: the rows `own` (ending with a NULL name) come behind rows[n], argv is parsed by
+ * all of them, and d gets an arena of its own and messages on stderr. Returns as parse_options. */
+int command_begin(int argc, char **argv, const char *usage, Option *rows, int n, const Option *own,
+                  const char **input, Diag *d);
+/* The end: frees the arena of d; the exit status. */
+int command_end(Diag *d, bool ok);
 /* Whether a value was given for the row of an option without a default. */
 bool option_given(const Option *o);
 /* "1,2,8" into out[n], at most `room` numbers from 1 on. Errors name the option. */

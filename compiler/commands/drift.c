@@ -126,11 +126,10 @@ static int run(int argc, char **argv) {
         {"json", "FILE", "write the figures, for programs", &json, OPT_STR, 0},
         {0},
     };
-    memcpy(options + n, own, sizeof own);
-    int status = parse_options(argc, argv, USAGE, options, &a.input);
+    Diag d;
+    int status = command_begin(argc, argv, USAGE, options, n, own, &a.input, &d);
     if (status >= 0) return status;
-    Arena *arena = arena_new();
-    Diag d = diag_new(arena, stderr);
+    Arena *arena = d.arena;
     Comparison f;
     o.run.asked = tokens != NULL;
     bool ok = check(&d, &a, tokens ? tokens : "1000,8000,32000", form, &o);
@@ -142,8 +141,7 @@ static int run(int argc, char **argv) {
         if (ok && json)
             text = drift_json(arena, &f, &o), ok = write_text(&d, arena, json, text, strlen(text));
     }
-    arena_free(arena);
-    return ok ? 0 : 1;
+    return command_end(&d, ok);
 }
 
 const Command command_drift = {"drift", "what states in 16 bits cost, over many tokens", run};

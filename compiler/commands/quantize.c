@@ -127,17 +127,15 @@ static int run(int argc, char **argv) {
         {"o", "FILE", "where the calibration goes", &w.output, OPT_STR, 0},
         {0},
     };
-    memcpy(options + n, own, sizeof own);
-    int status = parse_options(argc, argv, USAGE, options, &a.input);
+    Diag d;
+    int status = command_begin(argc, argv, USAGE, options, n, own, &a.input, &d);
     if (status >= 0) return status;
-    Arena *arena = arena_new();
-    Diag d = diag_new(arena, stderr);
+    Arena *arena = d.arena;
     w.o.asked = w.tokens > 0, w.o.tokens = w.tokens ? w.tokens : TOKENS;
     w.o.compile = a.compile, w.o.model = a.model;
     bool ok = check(&d, arena, &a, &w) && host_only(&d, &a) &&
               (w.report ? report(&d, arena, a.input, &w) : calibrate(&d, arena, a.input, &w));
-    arena_free(arena);
-    return ok ? 0 : 1;
+    return command_end(&d, ok);
 }
 
 const Command command_quantize = {"quantize", "what weights in few bits cost, and calibrating them", run};

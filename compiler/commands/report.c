@@ -73,14 +73,12 @@ static int run(int argc, char **argv) {
         {"o", "FILE", "where to (default: stdout)", &a.compile.output, OPT_STR, 0},
         {0},
     };
-    memcpy(options + n, own, sizeof own);
-    int status = parse_options(argc, argv, USAGE, options, &a.input);
+    Diag d;
+    int status = command_begin(argc, argv, USAGE, options, n, own, &a.input, &d);
     if (status >= 0) return status;
-    Arena *arena = arena_new();
-    Diag d = diag_new(arena, stderr);
+    Arena *arena = d.arena;
     bool ok = report(&d, arena, &a, bandwidth, peak, threads, past, json);
-    arena_free(arena);
-    return ok ? 0 : 1;
+    return command_end(&d, ok);
 }
 
 const Command command_report = {"report", "what a model costs: work, bytes, memory, forms, barriers", run};

@@ -140,14 +140,12 @@ static int run(int argc, char **argv) {
         {"batch", "N", "sequences that decode together (default 1)", &t.batch, OPT_INT, 1},
         {0},
     };
-    memcpy(options + n, own, sizeof own);
-    int status = parse_options(argc, argv, USAGE, options, &a.input);
+    Diag d;
+    int status = command_begin(argc, argv, USAGE, options, n, own, &a.input, &d);
     if (status >= 0) return status;
-    Arena *arena = arena_new();
-    Diag d = diag_new(arena, stderr);
+    Arena *arena = d.arena;
     bool ok = run_tune(&d, arena, &a, &t);
-    arena_free(arena);
-    return ok ? 0 : 1;
+    return command_end(&d, ok);
 }
 
 const Command command_tune = {"tune", "measures what makes a model fastest here, and remembers it", run};
