@@ -7,6 +7,7 @@
 #include "lower/kernels.h"
 #include "packer.h"
 #include "passes/passes.h"
+#include "squeeze.h"
 #include "tune/tune_file.h"
 
 static LowerTarget lower_target(const TargetInfo *t, const CompileOptions *o) {
@@ -75,13 +76,33 @@ static bool set_math(Diag *d, Model *m, const CompileOptions *o, const TargetInf
     return true;
 }
 
+static bool check_squeeze(Diag *d, const CompileOptions *o, const TargetInfo *t) {
+    static const char *const words[] = {"yes", "no"};
+    bool yes = o->squeeze && !strcmp(o->squeeze, "yes");
+    if (o->squeeze && !yes && strcmp(o->squeeze, "no"))
+        return diag_error(d, (Loc){0}, "--squeeze=%s: must be yes or no%s", o->squeeze,
+                          diag_did_you_mean(d->arena, o->squeeze, words, 2));
+    return !yes || t->byte_tables ||
+           diag_error(d, (Loc){0},
+                      "--squeeze=yes: %s cannot look up bytes of a vector in a table; leave it out", t->cpu);
+}
+
+/* What can be squeezed is known by the panels that lowering asks for, so it asks twice. */
+static bool lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
+    if (!lower_module(d, m->module, &c->lower, &c->lowered)) return false;
+    if (!c->target.byte_tables || (o->squeeze && !strcmp(o->squeeze, "no"))) return true;
+    int changed;
+    if (!squeeze_weights(d, m, &c->lower, &c->lowered, &changed)) return false;
+    return !changed || lower_module(d, m->module, &c->lower, &c->lowered);
+}
+
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
     if (!compile_machine(d, m->path, o, c)) return false;
     if (c->tuning_from && !o->quiet) say_tuning(d->arena, c);
-    if (!set_math(d, m, o, &c->target)) return false;
+    if (!set_math(d, m, o, &c->target) || !check_squeeze(d, o, &c->target)) return false;
     if (!compile_passes(d, m, &o->passes)) return false;
     if (o->passes.stop_after) return true;
-    if (!lower_module(d, m->module, &c->lower, &c->lowered)) return false;
+    if (!lower(d, m, o, c)) return false;
     for (Func *f = c->lowered.loops->first; f; f = f->next) expand_math(f);
     return true;
 }

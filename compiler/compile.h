@@ -23,6 +23,7 @@ typedef struct CompileOptions {
     bool threads;     /* OpenMP */
     bool weights_in_file;
     bool quiet;
+    const char *squeeze;      /* --squeeze: "yes" or "no"; NULL: where the machine can (squeeze.h) */
     const char *state;        /* how states lie in memory: "f32", "bf16", "f16"; NULL: f32 */
     const char *tuning_file;  /* --tuning: a file, "none", or NULL: the one beside the model, if any */
     const Tuning *tuning;     /* these numbers and no file; NULL: as tuning_file says */

@@ -186,6 +186,28 @@ static Cell dot2_lane(const Machine *m, Cell acc, Cell x, Cell y) {
     return sum;
 }
 
+/* Byte j of the four lanes that lane l belongs to. */
+static uint32_t byte_beside(const Cell *x, int l, int j) {
+    return (uint8_t)((uint64_t)x[l / 4 * 4 + j / 4].i >> (8 * (j % 4)));
+}
+
+static Cell from_bytes(const uint32_t byte[4]) {
+    return (Cell){.i = (int32_t)(byte[0] | byte[1] << 8 | byte[2] << 16 | byte[3] << 24)};
+}
+
+static Cell lookup_lane(const Cell *x, const Cell *table, int l) {
+    uint32_t byte[4];
+    for (int j = 0; j < 4; j++) byte[j] = byte_beside(table, l, (int)(byte_beside(x, l, l % 4 * 4 + j) & 15));
+    return from_bytes(byte);
+}
+
+/* from: the byte of the four lanes that comes first. */
+static Cell zip_lane(const Cell *x, const Cell *y, int l, int from) {
+    uint32_t byte[4];
+    for (int j = 0; j < 4; j++) byte[j] = byte_beside(j % 2 ? y : x, l, from + l % 4 * 2 + j / 2);
+    return from_bytes(byte);
+}
+
 /* -1, 0, 1, or 2 when a NaN makes them unordered. */
 static int order(DType dt, Cell x, Cell y) {
     if (dt == DT_F32) return x.f < y.f ? -1 : x.f > y.f ? 1 : x.f == y.f ? 0 : 2;
@@ -372,6 +394,13 @@ static bool run_lanes(const Machine *m, const Op *op) {
             break;
         case OP_loop_dot2:
             out[l] = dot2_lane(m, x[l], y[l], z[l]);
+            break;
+        case OP_loop_lookup:
+            out[l] = lookup_lane(x, y, l);
+            break;
+        case OP_loop_zip_low:
+        case OP_loop_zip_high:
+            out[l] = zip_lane(x, y, l, op->mark == OP_loop_zip_low ? 0 : 8);
             break;
         case OP_loop_cmp:
             out[l].i = holds(attr_str(op, "pred", ""), order(from, x[l], y[l]));

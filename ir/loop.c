@@ -96,6 +96,15 @@ Value *lb_dot2(LB *b, Value *acc, Value *x, Value *y) {
     return dot(b, OP_loop_dot2, acc, x, y);
 }
 
+#define X(name)                                                                                              \
+    Value *lb_##name(LB *b, Value *x, Value *y) {                                                            \
+        return binary(b, OP_loop_##name, x, y);                                                              \
+    }
+X(lookup)
+X(zip_low)
+X(zip_high)
+#undef X
+
 Value *lb_cmp(LB *b, const char *pred, Value *x, Value *y) {
     Value *in[2] = {x, y};
     level_lanes(b, in, 2);

@@ -54,6 +54,10 @@ Value *lb_fma(LB *b, Value *x, Value *y, Value *z); /* x*y + z */
  * two bf16 each (the target must have `bf16_dots`, or it is slow). */
 Value *lb_dot4(LB *b, Value *acc, Value *x, Value *y);
 Value *lb_dot2(LB *b, Value *acc, Value *x, Value *y);
+/* Bytes within every four lanes (128 bits) of i32 vectors, which must have a multiple of four lanes. */
+Value *lb_lookup(LB *b, Value *x, Value *table);
+Value *lb_zip_low(LB *b, Value *x, Value *y);
+Value *lb_zip_high(LB *b, Value *x, Value *y);
 Value *lb_cmp(LB *b, const char *pred, Value *x, Value *y); /* lt le eq ne gt ge */
 Value *lb_select(LB *b, Value *cond, Value *x, Value *y);
 Value *lb_cast(LB *b, Value *x, DType to);

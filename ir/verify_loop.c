@@ -86,6 +86,14 @@ static bool check_dot(const Check *c, DType acc) {
            fail(c, "takes a sum and two packed i32 of as many lanes");
 }
 
+static bool check_bytes(const Check *c) {
+    if (!counts(c, 2, 1)) return false;
+    Type t = c->op->out[0]->type;
+    return (t.dt == DT_I32 && t.lanes && t.lanes % 4 == 0 && type_equal(c->op->in[0]->type, t) &&
+            type_equal(c->op->in[1]->type, t)) ||
+           fail(c, "takes two i32 vectors of a multiple of four lanes");
+}
+
 static bool check_cmp(const Check *c) {
     if (!counts(c, 2, 1) || !word_is(c, "pred", "lt|le|eq|ne|gt|ge")) return false;
     Type x = c->op->in[0]->type, t = c->op->out[0]->type;
@@ -228,6 +236,10 @@ static bool check_op(const Check *c) {
         return check_dot(c, DT_I32);
     case OP_loop_dot2:
         return check_dot(c, DT_F32);
+    case OP_loop_lookup:
+    case OP_loop_zip_low:
+    case OP_loop_zip_high:
+        return check_bytes(c);
     case OP_loop_neg:
     case OP_loop_abs:
         return check_arith(c, 1, true, true, false);

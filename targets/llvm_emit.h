@@ -48,6 +48,9 @@ LLVMValueRef emit_fma(Emit *e, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z);
 /* ---- llvm_dot.c ---- */
 LLVMValueRef emit_dot(Emit *e, const Op *op); /* dot4, dot2 */
 
+/* ---- llvm_bytes.c ---- */
+LLVMValueRef emit_bytes(Emit *e, const Op *op); /* lookup, zip.low, zip.high */
+
 /* ---- llvm_memory.c ---- */
 LLVMValueRef emit_load(Emit *e, const Op *op);
 void emit_store(Emit *e, const Op *op);
@@ -64,6 +67,7 @@ LLVMValueRef emit_narrow_f16(Emit *e, LLVMValueRef floats);
 LLVMValueRef warp_lane(Emit *e);
 void warp_sync(Emit *e);
 LLVMValueRef warp_reduce(Emit *e, const char *kind, LLVMValueRef x);
+LLVMValueRef warp_from(Emit *e, LLVMValueRef x, LLVMValueRef lane); /* x of another lane, f32 or i32 */
 /* Loads or stores in the lanes below n only; elem is what lies in memory. */
 LLVMValueRef warp_load_first(Emit *e, LLVMTypeRef elem, LLVMValueRef at, int n);
 void warp_store_first(Emit *e, LLVMValueRef v, LLVMValueRef at, int n);

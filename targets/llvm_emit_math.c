@@ -195,6 +195,10 @@ LLVMValueRef emit_math(Emit *e, const Op *op) {
     case OP_loop_dot4:
     case OP_loop_dot2:
         return emit_dot(e, op);
+    case OP_loop_lookup:
+    case OP_loop_zip_low:
+    case OP_loop_zip_high:
+        return emit_bytes(e, op);
     case OP_loop_scale:
         return scale(e, emit_value(op->in[0]), emit_value(op->in[1]));
     case OP_loop_neg:

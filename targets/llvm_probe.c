@@ -74,9 +74,23 @@ static void build(Probe *p, const TargetInfo *t) {
     x[1] = LLVMBuildMul(p->b, x[0], LLVMBuildSExt(p->b, load(p, bytes, ptr), ints, ""), "");
     end(p, intrinsic(p, "llvm.vector.reduce.add", ints, &x[1], 1), ptr);
 
+    ptr = begin(p, "g", t);
+    LLVMValueRef mask[64];
+    for (unsigned i = 0; i < 64; i++)
+        mask[i] = LLVMConstInt(LLVMInt32TypeInContext(p->cx), i / 16 * 16 + 7 * i % 16, 0);
+    x[0] = load(p, bytes, ptr);
+    end(p, LLVMBuildShuffleVector(p->b, x[0], LLVMGetPoison(bytes), LLVMConstVector(mask, 64), ""), ptr);
+
     ptr = begin(p, "f", t);
     end(p, LLVMBuildFPTrunc(p->b, load(p, v16, ptr), LLVMVectorType(LLVMBFloatTypeInContext(p->cx), 16), ""),
         ptr);
+}
+
+/* Whether bytes are looked up in whole vectors: pshufb of the widest registers. */
+static bool looks_up_bytes(const char *text, int lanes) {
+    const char *line = strstr(text, "pshufb");
+    const char *wide = line && lanes > 4 ? strstr(line, lanes == 16 ? "zmm" : "ymm") : line;
+    return wide && wide - line <= (ptrdiff_t)strcspn(line, "\n");
 }
 
 static void read_answers(TargetInfo *t, const char *text) {
@@ -86,6 +100,7 @@ static void read_answers(TargetInfo *t, const char *text) {
     t->masks = strstr(text, "zmm") != NULL;
     t->lanes = strstr(text, "zmm") ? 16 : strstr(text, "ymm") ? 8 : 4;
     t->byte_dots = t->mixed_dots = t->lanes >= 8 && strstr(text, "vpdpbusd");
+    t->byte_tables = t->target == &target_aarch64 || looks_up_bytes(text, t->lanes);
     t->bf16_dots = t->masks && strstr(text, "vcvtneps2bf16");
     t->registers = t->target == &target_x86_64 && !t->masks ? 16 : 32;
 }

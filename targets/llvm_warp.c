@@ -2,6 +2,7 @@
  * threads, so branches on scalars keep the warp together. */
 #include "llvm_emit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { WARP = 32 };
@@ -21,21 +22,26 @@ void warp_sync(Emit *e) {
     emit_intrinsic(e, "llvm.nvvm.bar.warp.sync", NULL, 0, &all, 1);
 }
 
-static LLVMValueRef shuffle(Emit *e, LLVMValueRef x, int distance) {
+/* x of the lane that `mode` ("bfly", "idx") and `which` say. */
+static LLVMValueRef shuffle(Emit *e, const char *mode, LLVMValueRef x, LLVMValueRef which) {
     LLVMTypeRef t = LLVMTypeOf(x);
-    if (t != e->f32 && t != e->i32) BTC_BUG("reduce of 64-bit numbers on a warp");
-    LLVMValueRef args[4] = {LLVMConstInt(e->i32, 0xffffffffu, 0), x,
-                            LLVMConstInt(e->i32, (unsigned long long)distance, 0),
+    if (t != e->f32 && t != e->i32) BTC_BUG("64-bit numbers do not travel through a warp");
+    LLVMValueRef args[4] = {LLVMConstInt(e->i32, 0xffffffffu, 0), x, which,
                             LLVMConstInt(e->i32, WARP - 1, 0)};
-    const char *name = t == e->f32 ? "llvm.nvvm.shfl.sync.bfly.f32" : "llvm.nvvm.shfl.sync.bfly.i32";
+    char name[64];
+    snprintf(name, sizeof name, "llvm.nvvm.shfl.sync.%s.%s", mode, t == e->f32 ? "f32" : "i32");
     return emit_intrinsic(e, name, NULL, 0, args, 4);
+}
+
+LLVMValueRef warp_from(Emit *e, LLVMValueRef x, LLVMValueRef lane) {
+    return shuffle(e, "idx", x, lane);
 }
 
 /* A butterfly: after the step of distance n, lane l holds what the tree of halves has in lane l mod n. The
  * lower lane's number stands first, as in the tree, so NaN and -0 come out alike in all lanes. */
 LLVMValueRef warp_reduce(Emit *e, const char *kind, LLVMValueRef x) {
     for (int n = WARP / 2; n; n /= 2) {
-        LLVMValueRef other = shuffle(e, x, n);
+        LLVMValueRef other = shuffle(e, "bfly", x, LLVMConstInt(e->i32, (unsigned long long)n, 0));
         LLVMValueRef bit =
             LLVMBuildAnd(e->b, warp_lane(e), LLVMConstInt(e->i32, (unsigned long long)n, 0), "");
         LLVMValueRef upper = LLVMBuildICmp(e->b, LLVMIntNE, bit, LLVMConstInt(e->i32, 0, 0), "");

@@ -49,6 +49,7 @@ typedef struct TargetInfo {
     bool byte_dots;       /* four products of bytes and their sum are one instruction */
     bool mixed_dots;      /* of unsigned with signed bytes (else of signed bytes only) */
     bool bf16_dots;       /* two products of bf16 and their sum are one instruction */
+    bool byte_tables;     /* looking up each byte of a vector in a table of 16 is one instruction */
     bool masks;           /* part of a vector can be loaded and stored by a mask */
 } TargetInfo;
 

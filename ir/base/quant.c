@@ -15,16 +15,18 @@ const int QUANT_COUNT = sizeof QUANT_FORMATS / sizeof *QUANT_FORMATS;
 
 bool storage_parse(const char *text, Storage *out) {
     for (int i = 0; i < QUANT_COUNT; i++)
-        if (!strcmp(text, QUANT_FORMATS[i].name)) return *out = (Storage){DT_U8, &QUANT_FORMATS[i]}, true;
-    *out = (Storage){0};
-    return dtype_parse(text, &out->dt);
+        if (!strcmp(text, QUANT_FORMATS[i].name))
+            return *out = (Storage){.dt = DT_U8, .quant = &QUANT_FORMATS[i]}, true;
+    *out = (Storage){.dt = DT_BF16, .squeezed = !strcmp(text, "bf12")};
+    return out->squeezed || dtype_parse(text, &out->dt);
 }
 
 const char *storage_name(Storage s) {
-    return s.quant ? s.quant->name : dtype_name(s.dt);
+    return s.quant ? s.quant->name : s.squeezed ? "bf12" : dtype_name(s.dt);
 }
 
 double storage_bits(Storage s) {
+    if (s.squeezed) return 12;
     return s.quant ? s.quant->bits + 16.0 / QUANT_BLOCK : 8.0 * (double)dtype_size(s.dt);
 }
 

@@ -21,8 +21,9 @@ extern const int QUANT_COUNT;
 typedef struct Storage {
     DType dt;
     const QuantFormat *quant; /* or NULL */
+    bool squeezed;            /* bf16 that takes 12 bits in panels, without loss: lower/squeeze.h */
 } Storage;
-bool storage_parse(const char *text, Storage *out); /* "f32", "bf16", "f16", "q8", .. */
+bool storage_parse(const char *text, Storage *out); /* "f32", "bf16", "f16", "bf12", "q8", .. */
 const char *storage_name(Storage s);
 double storage_bits(Storage s); /* per number, scales included */
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "squeeze.h"
+
 enum { MAX_ROWS = 8, MAX_VECTORS = 64 };
 
 static const char *const MATHS[] = {"f32", "bf16", "int8"};
@@ -34,8 +36,9 @@ typedef struct Kernel {
     const LowerTarget *t;
     KernelSpec s;
     int vectors; /* of a panel */
-    Value *x, *scales, *x_stride, *w, *w_stride, *groups, *sums, *more;
+    Value *x, *scales, *x_stride, *w, *w_stride, *from, *groups, *sums, *more;
     Value *xp[MAX_ROWS], *sp[MAX_ROWS], *wp[MAX_VECTORS];
+    Value *table[MAX_VECTORS];          /* of squeezed panels */
     Value *acc[MAX_ROWS * MAX_VECTORS]; /* variables */
 } Kernel;
 
@@ -97,25 +100,25 @@ static void multiply(Kernel *k, const Vectors *w, Value *i) {
     }
 }
 
-/* What is done with vectors of weights in f32: products, or storing them. */
+/* What is done with vectors of weights, f32 or pairs of bf16: products, or storing them. */
 typedef void Use(Kernel *k, const Vectors *w, Value *input);
 
-static void plain_group(Kernel *k, Value *group, Value *at, Use *use) {
+static void plain_group(Kernel *k, Value *group, Value *at) {
     Vectors w;
     for (int c = 0; c < columns(k); c++) w.v[c] = load_weights(k, k->s.w.dt, c, at, 0);
-    use(k, &w, group);
+    multiply(k, &w, group);
 }
 
-static void bf16_group(Kernel *k, Value *group, Value *at, Use *use) {
+/* acc += x[r][2 pair] * lower half + x[r][2 pair + 1] * upper half */
+static void multiply_pair(Kernel *k, const Vectors *w, Value *pair) {
     LB *b = &k->b;
-    Vectors pair, w;
-    Value *i = lb_muli(b, group, 2);
-    for (int c = 0; c < columns(k); c++) pair.v[c] = load_weights(k, DT_I32, c, at, 0);
-    for (int c = 0; c < columns(k); c++) w.v[c] = lb_bits(b, lb_shl(b, pair.v[c], lb_i32(b, 16)), DT_F32);
-    use(k, &w, i);
+    Vectors half;
+    Value *i = lb_muli(b, pair, 2);
+    for (int c = 0; c < columns(k); c++) half.v[c] = lb_bits(b, lb_shl(b, w->v[c], lb_i32(b, 16)), DT_F32);
+    multiply(k, &half, i);
     for (int c = 0; c < columns(k); c++)
-        w.v[c] = lb_bits(b, lb_and(b, pair.v[c], lb_i32(b, (int32_t)0xffff0000)), DT_F32);
-    use(k, &w, lb_addi(b, i, 1));
+        half.v[c] = lb_bits(b, lb_and(b, w->v[c], lb_i32(b, (int32_t)0xffff0000)), DT_F32);
+    multiply(k, &half, lb_addi(b, i, 1));
 }
 
 /* (code - zero) * scale as code * scale - zero * scale: all of it exact. */
@@ -139,24 +142,42 @@ static void quantised_group(Kernel *k, Value *group, Value *at, Use *use) {
     }
 }
 
-static void f32_group(Kernel *k, Value *group, Value *at, Use *use) {
-    if (k->s.w.quant)
-        quantised_group(k, group, at, use);
-    else if (panel_group(k->s.w) == 2)
-        bf16_group(k, group, at, use);
-    else
-        plain_group(k, group, at, use);
+/* Of a half of a squeezed group, four inputs: the pairs of inputs 2j and 2j + 1 of vector c are in
+ * pairs[j].v[c]. */
+static void squeezed_half(Kernel *k, Value *at, int half, Vectors pairs[2]) {
+    LB *b = &k->b;
+    int64_t row = 4 * k->t->panel;
+    for (int c = 0; c < columns(k); c++) {
+        Value *codes = load_weights(k, DT_I32, c, at, 2 * row),
+              *low = load_weights(k, DT_I32, c, at, half * row);
+        Value *high = lb_lookup(b, half ? lb_shr(b, codes, lb_i32(b, 4)) : codes, k->table[c]);
+        pairs[0].v[c] = lb_zip_low(b, low, high), pairs[1].v[c] = lb_zip_high(b, low, high);
+    }
 }
 
-static void bf16_dots(Kernel *k, Value *group, Value *at) {
+/* What is done with the pairs of a group, which are numbers `pair` and on among the pairs of all inputs. */
+static void pairs_group(Kernel *k, Value *group, Value *at, Use *use) {
     LB *b = &k->b;
-    Vectors w;
-    for (int c = 0; c < columns(k); c++) w.v[c] = load_weights(k, DT_I32, c, at, 0);
+    Vectors pairs[2];
+    if (!k->s.w.squeezed) {
+        for (int c = 0; c < columns(k); c++) pairs[0].v[c] = load_weights(k, DT_I32, c, at, 0);
+        use(k, &pairs[0], group);
+        return;
+    }
+    for (int i = 0; i < SQUEEZE_GROUP / 2; i++) {
+        if (i % 2 == 0) squeezed_half(k, at, i / 2, pairs);
+        use(k, &pairs[i % 2], lb_addi(b, lb_muli(b, group, SQUEEZE_GROUP / 2), i));
+    }
+}
+
+/* pair: the number of the pair of inputs. */
+static void dot_pair(Kernel *k, const Vectors *w, Value *pair) {
+    LB *b = &k->b;
     for (int r = 0; r < k->s.rows; r++) {
-        Value *x = lb_splat(b, lb_load(b, DT_I32, 0, k->xp[r], group, 0));
+        Value *x = lb_splat(b, lb_load(b, DT_I32, 0, k->xp[r], pair, 0));
         for (int c = 0; c < columns(k); c++) {
             Value *acc = k->acc[r * columns(k) + c];
-            lb_set(b, acc, lb_dot2(b, lb_get(b, acc), w.v[c], x));
+            lb_set(b, acc, lb_dot2(b, lb_get(b, acc), w->v[c], x));
         }
     }
 }
@@ -212,9 +233,13 @@ static void one_group(Kernel *k, Value *group, Value *at) {
     if (k->s.math == MATH_INT8)
         int8_dots(k, group, at);
     else if (k->s.math == MATH_BF16)
-        bf16_dots(k, group, at);
+        pairs_group(k, group, at, dot_pair);
+    else if (k->s.w.quant)
+        quantised_group(k, group, at, multiply);
+    else if (k->s.w.dt == DT_BF16)
+        pairs_group(k, group, at, multiply_pair);
     else
-        f32_group(k, group, at, multiply);
+        plain_group(k, group, at);
 }
 
 /* Groups in a turn of the loop. */
@@ -226,33 +251,48 @@ static int unroll_of(const Kernel *k) {
     return n < 1 ? 1 : n;
 }
 
+/* Offset in its panel of group g, counted from k->from. */
+static Value *group_at(Kernel *k, Value *g) {
+    LB *b = &k->b;
+    Value *at = lb_muli(b, lb_add(b, k->from, g), panel_group_bytes(k->s.w, k->t->panel));
+    return lb_addi(b, at, panel_head(k->s.w, k->t->panel));
+}
+
 static void all_groups(Kernel *k) {
     LB *b = &k->b;
     int n = unroll_of(k);
     int64_t bytes = panel_group_bytes(k->s.w, k->t->panel);
     Value *main = n > 1 ? lb_mul(b, lb_div(b, k->groups, lb_i64(b, n)), lb_i64(b, n)) : k->groups;
     KFOR (b, g, lb_i64(b, 0), main, n) {
-        Value *at = lb_muli(b, g, bytes);
+        Value *at = group_at(k, g);
         ask_ahead(k, at, n * bytes);
         for (int u = 0; u < n; u++) one_group(k, lb_addi(b, g, u), lb_addi(b, at, u * bytes));
     }
     if (n == 1) return;
-    KFOR (b, g, main, k->groups, 1) one_group(k, g, lb_muli(b, g, bytes));
+    KFOR (b, g, main, k->groups, 1) one_group(k, g, group_at(k, g));
 }
 
 /* ---- functions ---- */
 
-static Kernel kernel_begin(Lower *l, KernelSpec s, const char *name) {
-    Kernel k = {.t = l->t, .s = s, .vectors = l->t->panel / l->t->lanes};
+LB kernel_function(Lower *l, const char *name) {
     Func *f = ir_func_new(l->b.f->module, name, LEVEL_LOOP);
     attr_set(l->arena, &f->attrs, (Attr){.name = "helper", .kind = AT_BOOL, .i = 1});
-    k.b = lb_new(f, l->t->lanes);
-    k.b.loc = l->b.loc;
-    return k;
+    LB b = lb_new(f, l->t->lanes);
+    b.loc = l->b.loc;
+    return b;
+}
+
+static Kernel kernel_begin(Lower *l, KernelSpec s, const char *name) {
+    return (Kernel){.b = kernel_function(l, name), .t = l->t, .s = s, .vectors = l->t->panel / l->t->lanes};
 }
 
 static Value *stepped(LB *b, Value *p, Value *stride, int n) {
     return n ? lb_offset(b, p, lb_muli(b, stride, n)) : p;
+}
+
+static void load_tables(Kernel *k) {
+    for (int c = 0; c < columns(k) && k->s.w.squeezed; c++)
+        k->table[c] = load_weights(k, DT_I32, c, lb_i64(&k->b, 0), 0);
 }
 
 static void open_pointers(Kernel *k) {
@@ -262,13 +302,14 @@ static void open_pointers(Kernel *k) {
     k->x = ir_param_add(f, "x", type_ptr()), k->scales = ir_param_add(f, "scales", type_ptr());
     k->x_stride = ir_param_add(f, "x_stride", i64);
     k->w = ir_param_add(f, "w", type_ptr()), k->w_stride = ir_param_add(f, "w_stride", i64);
-    k->groups = ir_param_add(f, "groups", i64);
+    k->from = ir_param_add(f, "from", i64), k->groups = ir_param_add(f, "groups", i64);
     k->sums = ir_param_add(f, "sums", type_ptr()), k->more = ir_param_add(f, "more", i64);
     for (int r = 0; r < k->s.rows; r++) {
         k->xp[r] = stepped(b, k->x, k->x_stride, r);
         k->sp[r] = stepped(b, k->scales, k->x_stride, r);
     }
     for (int p = 0; p < k->s.panels; p++) k->wp[p] = stepped(b, k->w, k->w_stride, p);
+    load_tables(k);
 }
 
 const char *kernel_of(Lower *l, KernelSpec s) {
@@ -298,20 +339,36 @@ static void store_input(Kernel *k, const Vectors *w, Value *input) {
         lb_store(b, DT_F32, k->sums, lb_addi(b, at, (int64_t)c * b->lanes), w->v[c], 0);
 }
 
+static void store_pair(Kernel *k, const Vectors *w, Value *pair) {
+    LB *b = &k->b;
+    Value *at = lb_muli(b, pair, k->t->panel);
+    for (int c = 0; c < columns(k); c++)
+        lb_store(b, DT_I32, k->sums, lb_addi(b, at, (int64_t)c * b->lanes), w->v[c], 0);
+}
+
+Storage kernel_unpacked(Storage w) {
+    return (Storage){.dt = w.squeezed ? DT_BF16 : DT_F32};
+}
+
 const char *kernel_unpack(Lower *l, Storage w) {
     bool streams = l->form == FORM_STEP;
     const char *name = arena_printf(l->arena, "unpack_%s%s", storage_name(w), streams ? "_streams" : "");
     if (ir_func_find(l->b.f->module, name)) return name;
     Kernel k = kernel_begin(l, (KernelSpec){.w = w, .rows = 1, .panels = 1, .streams = streams}, name);
     LB *b = &k.b;
+    Type i64 = type_scalar(DT_I64, 0);
     k.wp[0] = ir_param_add(b->f, "w", type_ptr());
-    k.groups = ir_param_add(b->f, "groups", type_scalar(DT_I64, 0));
+    k.from = ir_param_add(b->f, "from", i64), k.groups = ir_param_add(b->f, "groups", i64);
     k.sums = ir_param_add(b->f, "out", type_ptr());
+    load_tables(&k);
     int64_t bytes = panel_group_bytes(w, l->t->panel);
     KFOR (b, g, lb_i64(b, 0), k.groups, 1) {
-        Value *at = lb_muli(b, g, bytes);
+        Value *at = group_at(&k, g);
         ask_ahead(&k, at, bytes);
-        f32_group(&k, g, at, store_input);
+        if (w.quant)
+            quantised_group(&k, g, at, store_input);
+        else
+            pairs_group(&k, g, at, store_pair);
     }
     return name;
 }
@@ -320,8 +377,9 @@ const char *kernel_unpack(Lower *l, Storage w) {
  * taken apart once, with as many panels as then fit beside the sums. */
 static void step_tile(const Lower *l, int sums, KernelSpec *s) {
     int v = l->t->panel / l->t->lanes, rows = MAX_ROWS, panels = 1;
+    int taken = s->w.squeezed ? 4 : 1; /* by a vector of weights: a table, and pairs */
     while (rows > 1 && sums * rows * v + v + 2 > l->t->vregs) rows /= 2;
-    while (panels < 4 && (sums * rows + 1) * (panels + 1) * v + 2 <= l->t->vregs) panels++;
+    while (panels < 4 && (sums * rows + taken) * (panels + 1) * v + 2 <= l->t->vregs) panels++;
     s->rows = rows, s->panels = panels, s->streams = true;
 }
 

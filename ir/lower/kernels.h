@@ -1,10 +1,11 @@
 /* The kernels of matrix products: small loop functions that all products of a module share, one for each way
  * of weights, arithmetic and tile that is asked for.
  *
- *     kernel(x, scales, x_stride, w, w_stride, groups, sums, more)
+ *     kernel(x, scales, x_stride, w, w_stride, from, groups, sums, more)
  *
- * computes sums[r][p][c] (+)= sum over `groups` groups of inputs of x[r] times panel p, where rows of x are
- * x_stride bytes apart and panels (ir/lower/panel.h) w_stride bytes; sums are f32, [rows][panels][width],
+ * computes sums[r][p][c] (+)= sum over `groups` groups of inputs of x[r] times those of panel p that begin
+ * with group `from`, where rows of x are x_stride bytes apart and panels (ir/lower/panel.h) w_stride bytes;
+ * sums are f32, [rows][panels][width],
  * read first when `more` is not 0. Each sum is one chain over the inputs in order, whatever the tile and
  * wherever the chain is interrupted, so results have the same bits.
  *
@@ -36,8 +37,13 @@ typedef struct KernelSpec {
 /* Name of the kernel in l's module; written at the first call. */
 const char *kernel_of(Lower *l, KernelSpec spec);
 
-/* unpack(w, groups, out): one panel as f32, [k][width]. */
+/* unpack(w, from, groups, out): those groups of the panel at w as a panel of kernel_unpacked(w): quantised
+ * weights in f32, squeezed ones in bf16, both exactly. */
 const char *kernel_unpack(Lower *l, Storage w);
+Storage kernel_unpacked(Storage w);
+
+/* Begins a function that all stages of l's module may call; not yet there. */
+LB kernel_function(Lower *l, const char *name);
 
 /* The largest tile that stays in registers. */
 KernelSpec kernel_tile(const Lower *l, Storage w, Math math);

@@ -4,7 +4,9 @@
  * pieces of K that stay in the cache. */
 #include "matmul.h"
 
+#include "amend.h"
 #include "rows.h"
+#include "squeeze.h"
 #include "stage.h"
 
 typedef struct Product {
@@ -83,19 +85,42 @@ typedef struct Piece { /* of K */
     Value *more; /* i64: whether sums go on */
 } Piece;
 
-/* `rows` rows from row r, n panels at w, w_stride apart. */
-static void multiply(const Product *p, KernelSpec spec, Value *r, Value *w, Value *w_stride, const Piece *k) {
+/* Panels as kernels take them: the first, how far the next is, and the group to begin with. */
+typedef struct Panels {
+    Value *at, *apart, *from;
+} Panels;
+
+/* spec.rows rows from row r, spec.panels panels. */
+static void multiply(const Product *p, KernelSpec spec, Value *r, Panels w, const Piece *k) {
     Lower *l = p->l;
     LB *b = &l->b;
     Value *x = rows_at(l, &p->x, r, k->from), *scales = rows_scales(l, &p->x, r, k->from);
     Value *sums = lb_offset(b, p->sums, lb_muli(b, r, 4 * spec.panels * (int64_t)l->t->panel));
-    Value *args[] = {x, scales, p->x.stride, w, w_stride, lb_i64(b, k->groups), sums, k->more};
-    lb_invoke(b, kernel_of(l, spec), args, 8);
+    Value *args[] = {x, scales, p->x.stride, w.at, w.apart, w.from, lb_i64(b, k->groups), sums, k->more};
+    lb_invoke(b, kernel_of(l, spec), args, 9);
 }
 
 static Value *panel_at(const Product *p, Value *panel) {
     LB *b = &p->l->b;
     return lb_offset(b, p->m->w, lb_muli(b, panel, p->panel_size));
+}
+
+/* What the list of a squeezed panel adds to the sums, [rows][n][width], that its kernels made of it. */
+static void amend_panel(const Product *p, Value *panel, Value *sums, int n) {
+    Lower *l = p->l;
+    LB *b = &l->b;
+    int64_t width = l->t->panel;
+    if (!p->m->storage.squeezed) return;
+    Value *list = lb_offseti(b, panel_at(p, panel), p->panel_size - squeeze_list_bytes(p->m->K, width));
+    Value *args[] = {list, p->x.p, p->x.stride, p->rows, sums, lb_i64(b, 4 * n * width)};
+    lb_invoke(b, amend_sums(l, p->m->math == MATH_BF16 ? DT_BF16 : DT_F32), args, 6);
+}
+
+static void amend_all_sums(const Product *p, Value *first, Value *step, int n) {
+    LB *b = &p->l->b;
+    for (int i = 0; i < n; i++)
+        amend_panel(p, lb_add(b, first, lb_muli(b, step, i)), lb_offseti(b, p->sums, 4 * i * p->l->t->panel),
+                    n);
 }
 
 static Piece whole(const Product *p) {
@@ -113,7 +138,9 @@ static Value *streams(const Product *p, int n, Value *lo, Value *hi) {
     Value *part = lb_div(b, lb_sub(b, hi, lo), lb_i64(b, n));
     Piece k = whole(p);
     KFOR (b, i, lo, lb_add(b, lo, part), 1) {
-        multiply(p, spec, lb_i64(b, 0), panel_at(p, i), lb_muli(b, part, p->panel_size), &k);
+        Panels w = {panel_at(p, i), lb_muli(b, part, p->panel_size), k.from};
+        multiply(p, spec, lb_i64(b, 0), w, &k);
+        amend_all_sums(p, i, part, n);
         write_sums(p, i, part, n, l->t->panel);
     }
     return lb_add(b, lo, lb_muli(b, part, n));
@@ -130,15 +157,16 @@ static void one_row(const Product *p) {
     Piece k = whole(p);
     lb_if_begin(b, lb_cmp(b, "gt", p->hi, lb_i64(b, full)));
     KernelSpec spec = {p->m->storage, p->m->math, 1, 1, true};
-    multiply(p, spec, lb_i64(b, 0), panel_at(p, lb_i64(b, full)), lb_i64(b, 0), &k);
+    multiply(p, spec, lb_i64(b, 0), (Panels){panel_at(p, lb_i64(b, full)), k.from, k.from}, &k);
+    amend_all_sums(p, lb_i64(b, full), lb_i64(b, 0), 1);
     write_sums(p, lb_i64(b, full), lb_i64(b, 0), 1, active);
     lb_if_end(b);
 }
 
 /* ---- many rows: tiles ---- */
 
-/* All rows times n panels at w: tiles of spec.rows rows, the rest in smaller ones. */
-static void all_rows(const Product *p, KernelSpec spec, Value *w, Value *w_stride, const Piece *k) {
+/* All rows times spec.panels panels: tiles of spec.rows rows, the rest in smaller ones. */
+static void all_rows(const Product *p, KernelSpec spec, Panels w, const Piece *k) {
     LB *b = &p->l->b;
     int most = spec.rows;
     Value *at = lb_i64(b, 0);
@@ -146,7 +174,7 @@ static void all_rows(const Product *p, KernelSpec spec, Value *w, Value *w_strid
         spec.rows = rows;
         Value *end =
             lb_add(b, at, lb_mul(b, lb_div(b, lb_sub(b, p->rows, at), lb_i64(b, rows)), lb_i64(b, rows)));
-        KFOR (b, r, at, end, rows) multiply(p, spec, r, w, w_stride, k);
+        KFOR (b, r, at, end, rows) multiply(p, spec, r, w, k);
         at = end;
     }
 }
@@ -159,36 +187,58 @@ static int64_t groups_at_once(const Product *p, int panels, int64_t group_size) 
     return (p->groups + pieces - 1) / pieces;
 }
 
-typedef struct Unpacked { /* weights as f32 in scratch, when that is what kernels read */
-    Value *at;            /* NULL: they read the panels */
-    int64_t group_size, panel_size;
+/* Weights in scratch as kernels of plain panels read them, where those are faster than taking apart what is
+ * packed in every tile: quantised and squeezed ones. */
+typedef struct Unpacked {
+    Storage as;         /* kernel_unpacked */
+    int64_t group_size; /* bytes of one of the weights' groups; 0: they are read as they are packed */
+    Value *at;
+    int64_t panel_size;
 } Unpacked;
+
+/* A step reads each weight once: squeezed ones need no unpacking there. */
+static Unpacked unpacked_as(const Product *p) {
+    const Matmul *m = p->m;
+    Unpacked u = {.as = kernel_unpacked(m->storage)};
+    bool apart = m->storage.quant ? m->math == MATH_F32 : m->storage.squeezed && p->l->form == FORM_CHUNK;
+    if (apart) u.group_size = (int64_t)dtype_size(u.as.dt) * p->l->t->panel * panel_group(m->storage);
+    return u;
+}
 
 /* The panels of a tile: the number of the first, and how far the next is. */
 typedef struct Span {
     Value *first, *apart;
 } Span;
 
+/* The piece's groups of one panel into scratch. */
+static void unpack(const Product *p, Value *panel, Value *out, const Piece *k) {
+    Lower *l = p->l;
+    LB *b = &l->b;
+    Storage s = p->m->storage;
+    Value *w = panel_at(p, panel), *args[] = {w, k->from, lb_i64(b, k->groups), out};
+    lb_invoke(b, kernel_unpack(l, s), args, 4);
+    if (!s.squeezed) return;
+    args[0] = lb_offseti(b, w, p->panel_size - squeeze_list_bytes(p->m->K, l->t->panel));
+    args[1] = lb_muli(b, k->from, SQUEEZE_GROUP), args[2] = lb_i64(b, k->groups * SQUEEZE_GROUP);
+    lb_invoke(b, amend_unpacked(l), args, 4);
+}
+
 /* Groups [from, from + n) of spec.panels panels. */
 static void some_groups(const Product *p, KernelSpec spec, const Unpacked *u, Span at, const Piece *k) {
     Lower *l = p->l;
     LB *b = &l->b;
-    Value *w = lb_offset(b, panel_at(p, at.first), lb_muli(b, k->from, p->group_size));
-    Value *apart = lb_muli(b, at.apart, p->panel_size);
-    if (!u->at) {
-        all_rows(p, spec, w, apart, k);
+    if (!u->group_size) {
+        Panels w = {panel_at(p, at.first), lb_muli(b, at.apart, p->panel_size), k->from};
+        all_rows(p, spec, w, k);
         return;
     }
-    for (int i = 0; i < spec.panels; i++) {
-        Value *args[] = {i ? lb_offset(b, w, lb_muli(b, apart, i)) : w, lb_i64(b, k->groups),
-                         lb_offseti(b, u->at, i * u->panel_size)};
-        lb_invoke(b, kernel_unpack(l, p->m->storage), args, 3);
-    }
+    for (int i = 0; i < spec.panels; i++)
+        unpack(p, lb_add(b, at.first, lb_muli(b, at.apart, i)), lb_offseti(b, u->at, i * u->panel_size), k);
     Piece numbers = *k;
-    numbers.groups *= panel_group(p->m->storage);
-    KernelSpec f32 = kernel_tile(l, (Storage){DT_F32, NULL}, MATH_F32);
-    f32.panels = spec.panels, f32.streams = false; /* scratch is near */
-    all_rows(p, f32, u->at, lb_i64(b, u->panel_size), &numbers);
+    numbers.groups *= panel_group(p->m->storage) / panel_group(u->as);
+    KernelSpec near = kernel_tile(l, u->as, p->m->math);
+    near.panels = spec.panels, near.streams = false; /* scratch is near */
+    all_rows(p, near, (Panels){u->at, lb_i64(b, u->panel_size), lb_i64(b, 0)}, &numbers);
 }
 
 /* spec.panels panels over all of K, and what becomes of the sums. */
@@ -203,6 +253,7 @@ static void some_panels(const Product *p, KernelSpec spec, const Unpacked *u, in
         }
     Piece k = {lb_i64(b, pieces * at_once), rest, lb_i64(b, pieces)};
     if (rest || !pieces) some_groups(p, spec, u, at, &k);
+    if (!u->group_size) amend_all_sums(p, at.first, at.apart, spec.panels);
     write_sums(p, at.first, at.apart, spec.panels, active);
 }
 
@@ -213,8 +264,7 @@ static void many_rows(const Product *p) {
     KernelSpec spec = kernel_tile(l, m->storage, m->math), one = spec;
     one.panels = 1;
     int64_t full = m->N / l->t->panel, active = m->N % l->t->panel;
-    Unpacked u = {0};
-    if (m->storage.quant && m->math == MATH_F32) u.group_size = 4 * l->t->panel * panel_group(m->storage);
+    Unpacked u = unpacked_as(p);
     int64_t at_once = groups_at_once(p, spec.panels, u.group_size ? u.group_size : p->group_size);
     if (u.group_size) u.panel_size = at_once * u.group_size, u.at = lw_scratch(l, spec.panels * u.panel_size);
     Value *end = active ? lw_min_i64(l, p->hi, lb_i64(b, full)) : p->hi, *next = lb_i64(b, 1);

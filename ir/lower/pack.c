@@ -6,6 +6,7 @@
 
 #include "pack_fft.h"
 #include "pack_move.h"
+#include "squeeze.h"
 
 static int64_t round_up(int64_t x, int64_t to) {
     return (x + to - 1) / to * to;
@@ -69,22 +70,49 @@ int64_t pack_pieces(PackKind kind, Type t, const LowerTarget *target) {
     return 0;
 }
 
-/* n panels from panel `first`, counted over all matrices. by_rows: the rows of a matrix are outputs
- * (PACK_PANELS), else its columns are. */
-static void write_panels(const PackSource *src, Storage s, Matrices m, bool by_rows, int64_t width,
-                         int64_t first, int64_t n, char *out) {
-    int64_t outputs = by_rows ? m.rows : m.cols, inputs = by_rows ? m.cols : m.rows;
-    int64_t each = round_up(outputs, width) / width, bytes = panel_bytes(s, inputs, width);
-    for (int64_t p = first; p < first + n; p++, out += bytes) {
-        int64_t from = p % each * width, count = outputs - from < width ? outputs - from : width;
-        PanelSource v = {.dt = src->dt,
-                         .data = src->data,
-                         .stride = m.cols,
-                         .by_rows = by_rows,
-                         .importance = src->importance ? src->importance + p / each * inputs : NULL};
-        v.start = p / each * m.rows * m.cols + (by_rows ? from * m.cols : from);
-        panel_write(&v, s, count, inputs, width, out);
+/* Panels of matrices: their rows are outputs (PACK_PANELS), else their columns are. */
+typedef struct Panels {
+    const PackSource *src;
+    Matrices m;
+    bool by_rows;
+    int64_t outputs, inputs, width;
+} Panels;
+
+static Panels panels_of(PackKind kind, const PackSource *src, const LowerTarget *target) {
+    Panels p = {.src = src, .m = matrices(src->type), .width = target->panel};
+    p.by_rows = kind != PACK_PANELS_IO;
+    p.outputs = p.by_rows ? p.m.rows : p.m.cols, p.inputs = p.by_rows ? p.m.cols : p.m.rows;
+    return p;
+}
+
+/* Panel number `panel`, counted over all matrices; *count: the outputs in it. */
+static PanelSource panel_source(const Panels *p, int64_t panel, int64_t *count) {
+    int64_t each = round_up(p->outputs, p->width) / p->width, from = panel % each * p->width;
+    const PackSource *src = p->src;
+    *count = p->outputs - from < p->width ? p->outputs - from : p->width;
+    PanelSource v = {.dt = src->dt, .data = src->data, .stride = p->m.cols, .by_rows = p->by_rows};
+    if (src->importance) v.importance = src->importance + panel / each * p->inputs;
+    v.start = panel / each * p->m.rows * p->m.cols + (p->by_rows ? from * p->m.cols : from);
+    return v;
+}
+
+static void write_panels(const Panels *p, Storage s, int64_t first, int64_t n, char *out) {
+    int64_t bytes = panel_bytes(s, p->inputs, p->width), count;
+    for (int64_t i = first; i < first + n; i++, out += bytes) {
+        PanelSource v = panel_source(p, i, &count);
+        panel_write(&v, s, count, p->inputs, p->width, out);
     }
+}
+
+bool pack_squeezes(PackKind kind, const PackSource *src, const LowerTarget *target, int64_t first,
+                   int64_t n) {
+    Panels p = panels_of(kind, src, target);
+    bool fits = true;
+    for (int64_t i = first, count; i < first + n && fits; i++) {
+        PanelSource v = panel_source(&p, i, &count);
+        fits = squeeze_fits(&v, count, p.inputs, p.width);
+    }
+    return fits;
 }
 
 static void write_fft(const PackSource *s, Matrices m, const LowerTarget *target, void *out) {
@@ -114,9 +142,11 @@ void pack_write(PackKind kind, const PackSource *src, Storage s, const LowerTarg
         break;
     case PACK_PANELS:
     case PACK_PANELS_F32:
-    case PACK_PANELS_IO:
-        write_panels(src, s, m, kind != PACK_PANELS_IO, target->panel, first, n, out);
+    case PACK_PANELS_IO: {
+        Panels p = panels_of(kind, src, target);
+        write_panels(&p, s, first, n, out);
         break;
+    }
     case PACK_FFT:
         write_fft(src, m, target, out);
         break;
@@ -138,7 +168,8 @@ const PackItem *pack_item(PackList *l, Op *leaf, PackKind kind) {
             return it;
     }
     bool stored = kind == PACK_PANELS || kind == PACK_PANELS_IO || kind == PACK_TABLE;
-    Storage s = stored ? pack_storage(leaf, l->target) : (Storage){DT_F32, NULL};
+    Storage s = stored ? pack_storage(leaf, l->target) : (Storage){.dt = DT_F32};
+    if (kind == PACK_TABLE) s.squeezed = false; /* only panels are */
     PackItem it = {leaf, kind, s, l->bytes, pack_bytes(kind, leaf->out[0]->type, s, l->target)};
     l->bytes += round_up(it.bytes, 64);
     ARENA_PUSH(l->arena, l->items, l->n, l->cap, it);

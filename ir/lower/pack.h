@@ -43,6 +43,9 @@ int64_t pack_pieces(PackKind kind, Type t, const LowerTarget *target);
 void pack_write(PackKind kind, const PackSource *src, Storage s, const LowerTarget *target, int64_t first,
                 int64_t n, void *out);
 
+/* Whether those pieces, panels of bf16 (PACK_PANELS or PACK_PANELS_IO), can be squeezed (squeeze.h). */
+bool pack_squeezes(PackKind kind, const PackSource *src, const LowerTarget *target, int64_t first, int64_t n);
+
 /* Adds all that the packed bytes of a block depend on besides the checkpoint: the same text, the same bytes.
  * What pack_write comes to look at belongs in here, too. */
 void pack_layout(Text *t, const PackList *l);

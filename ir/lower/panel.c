@@ -4,19 +4,25 @@
 #include <string.h>
 
 #include "pack_move.h"
+#include "squeeze.h"
 
 int panel_group(Storage s) {
-    return s.quant ? QUANT_BLOCK : s.dt == DT_BF16 ? 2 : 1;
+    return s.quant ? QUANT_BLOCK : s.squeezed ? SQUEEZE_GROUP : s.dt == DT_BF16 ? 2 : 1;
 }
 
 int64_t panel_group_bytes(Storage s, int64_t width) {
     if (s.quant) return width * (s.quant->bits * QUANT_BLOCK / 8 + 2);
+    if (s.squeezed) return squeeze_group_bytes(width);
     return width * panel_group(s) * (int64_t)dtype_size(s.dt);
 }
 
+int64_t panel_head(Storage s, int64_t width) {
+    return s.squeezed ? squeeze_table_bytes(width) : 0;
+}
+
 int64_t panel_bytes(Storage s, int64_t k, int64_t width) {
-    int64_t group = panel_group(s);
-    return (k + group - 1) / group * panel_group_bytes(s, width);
+    int64_t group = panel_group(s), groups = (k + group - 1) / group * panel_group_bytes(s, width);
+    return panel_head(s, width) + groups + (s.squeezed ? squeeze_list_bytes(k, width) : 0);
 }
 
 /* ---- quantised ---- */
@@ -48,7 +54,7 @@ static void read_inputs(const PanelSource *s, int64_t c, int64_t i, int64_t n, f
 
 static void write_quantised(const PanelSource *s, const QuantFormat *f, int64_t outputs, int64_t k,
                             int64_t width, uint8_t *out) {
-    int64_t size = panel_group_bytes((Storage){DT_U8, f}, width);
+    int64_t size = panel_group_bytes((Storage){.dt = DT_U8, .quant = f}, width);
     float x[QUANT_BLOCK] = {0};
     uint8_t codes[QUANT_BLOCK];
     for (int64_t i = 0; i < k; i += QUANT_BLOCK, out += size)
@@ -65,6 +71,8 @@ void panel_write(const PanelSource *src, Storage s, int64_t outputs, int64_t k, 
     PackMove m = {src->dt, s.dt, src->data, src->start, src->stride, width, panel_group(s)};
     if (s.quant)
         write_quantised(src, s.quant, outputs, k, width, out);
+    else if (s.squeezed)
+        squeeze_write(src, outputs, k, width, out);
     else if (src->by_rows)
         pack_move_transposed(&m, outputs, k, out);
     else

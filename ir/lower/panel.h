@@ -3,17 +3,19 @@
  * 32 bits of a lane, which one instruction takes in: f32, f16   [k][width] bf16       [k/2][width][2] a pair;
  * an odd k is followed by a zero q8         [k/32] of { 8 x [width][4] codes; [width] f16 scales } q4 [k/32]
  * of { 4 x [width][4] bytes: group g in the low half, g + 4 in the high half; scales } q6         as q4 for
- * the low four bits, then 2 x [width][4] with the upper two bits of group g (g + 4) at bit 2g; scales A
- * matrix is its panels one after the other, the last one padded with zeros. */
+ * the low four bits, then 2 x [width][4] with the upper two bits of group g (g + 4) at bit 2g; scales bf12
+ * see squeeze.h A matrix is its panels one after the other, the last one padded with zeros. */
 #ifndef BTC_PANEL_H
 #define BTC_PANEL_H
 
 #include "base/quant.h"
 
-/* Inputs that are read together: 1, 2, or a block of QUANT_BLOCK. */
+/* Inputs that are read together: 1, 2, 8, or a block of QUANT_BLOCK. */
 int panel_group(Storage s);
 /* Bytes of one group over `width` outputs. */
 int64_t panel_group_bytes(Storage s, int64_t width);
+/* Bytes of a panel before its first group. */
+int64_t panel_head(Storage s, int64_t width);
 /* Bytes of a panel with k inputs. */
 int64_t panel_bytes(Storage s, int64_t k, int64_t width);
 

@@ -52,7 +52,7 @@ static int choose_streams(const LowerTarget *t) {
 
 Tuning tuning_default(const LowerTarget *t) {
     Tuning out = {
-        .chunk = 128,
+        .chunk = 256,
         .tile_unroll = 2,
         .streams = choose_streams(t),
         .stream_bytes = 128, /* lines come in pairs */

@@ -47,7 +47,7 @@ static void lower_embed_panels(Lower *l, Op *op) {
         Value *number = lb_div(b, id, lb_i64(b, width)), *lane = lb_rem(b, id, lb_i64(b, width));
         Value *panel = lb_offset(b, table, lb_muli(b, number, panel_bytes(s, d, width)));
         lw_range(l, d, &lo, &hi);
-        KFOR (b, i, lo, hi, 1) lb_store(b, DT_F32, row_of, i, panel_read1(b, s, width, panel, lane, i), 0);
+        panel_read(b, s, d, width, panel, lane, lo, hi, row_of);
         LW_EACH (l, row, ix) lw_write(l, op->out[0], &ix, lb_load(b, DT_F32, b->lanes, row_of, ix.i, ix.n));
     }
 }

@@ -78,6 +78,13 @@ DEF(dot4, "dot4", NULL, 0, "Four products of unsigned with signed bytes, added t
 DEF(dot2, "dot2", NULL, 0,
     "Two products of bf16 numbers, the upper ones first, added with one rounding each; denormals count as 0.",
     "fma(lo(x), lo(y), fma(hi(x), hi(y), acc))")
+DEF(lookup, "lookup", NULL, 0,
+    "Each byte becomes the byte of the table, of the same four lanes, whose number its low four bits are.",
+    "out[16g + j] = table[16g + x[16g + j] % 16], bytes")
+DEF(zip_low, "zip.low", NULL, 0, "Bytes of two vectors by turns, of the first half of every four lanes.",
+    "out[16g + 2j] = x[16g + j], out[16g + 2j + 1] = y[16g + j], bytes, j < 8")
+DEF(zip_high, "zip.high", NULL, 0, "Bytes of two vectors by turns, of the second half of every four lanes.",
+    "out[16g + 2j] = x[16g + 8 + j], out[16g + 2j + 1] = y[16g + 8 + j], bytes, j < 8")
 DEF(neg, "neg", NULL, 0, "Negation; flips the sign bit of a float.", "-x")
 DEF(abs, "abs", NULL, 0, "Absolute value.", "|x|")
 DEF(sqrt, "sqrt", NULL, 0, "Square root, correctly rounded.", "sqrt(x)")

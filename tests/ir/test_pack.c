@@ -1,5 +1,6 @@
 /* Packing: every layout against its one-line definition, element by element, from every type into every type,
  * and in pieces cut anywhere; dtype_convert against the single elements. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "check.h"
@@ -76,7 +77,7 @@ static void check_layout(PackKind kind, Type type, DType from, DType to) {
     static char in[MOST * 8], out[MOST * 8], again[MOST * 8];
     LowerTarget t = {.panel = PANEL, .lanes = LANES};
     PackSource s = {.type = type, .dt = from, .data = in + 2}; /* tensors in files need not be aligned */
-    Storage stored = {to, NULL};
+    Storage stored = {.dt = to};
     int group = kind == PACK_PANELS || kind == PACK_PANELS_IO ? panel_group(stored) : 1;
     int64_t n = type_count(type), bytes = pack_bytes(kind, type, stored, &t),
             count = bytes / (int64_t)dtype_size(to);
@@ -116,8 +117,90 @@ static void check_layouts(void) {
                 for (int d = 0; d < NTO; d++) check_layout(kinds[k], types[t], FROM[f], TO[d]);
 }
 
+/* ---- squeezed panels ---- */
+
+/* Numbers of like size; one in `rare` is anything: 0, denormal, infinite, no number at all. */
+static double mostly_alike(int rare) {
+    static const double odd[] = {0.0,       -0.0,     0x1p-130,  -0x1.8p-20, 0x1p-3,
+                                 0x1.4p100, INFINITY, -INFINITY, NAN};
+    double v = number();
+    if (seed % (uint64_t)rare == 0) return odd[seed / (uint64_t)rare % (sizeof odd / sizeof *odd)];
+    while (fabs(v) < 0x1p-6 || fabs(v) > 1) v = number();
+    return v;
+}
+
+/* What lower/squeeze.h says that input i of output c of the panel is. */
+static float read_squeezed(const uint8_t *panel, int64_t k, int64_t c, int64_t i) {
+    const uint8_t *group = panel + 4 * PANEL + i / 8 * 12 * PANEL;
+    const uint8_t *list = panel + 4 * PANEL + (k + 7) / 8 * 12 * PANEL;
+    int64_t j = i % 8, at = c / 4 * 16 + j % 4 / 2 * 8 + c % 4 * 2 + j % 2;
+    int code = group[8 * PANEL + at] >> (j < 4 ? 0 : 4) & 15, count;
+    uint16_t bits = (uint16_t)(panel[code] << 8 | group[j / 4 * 4 * PANEL + at]);
+    float x = (float)dtype_load(DT_BF16, &bits, 0);
+    memcpy(&count, list, 4);
+    for (int e = 0; e < count; e++) {
+        int32_t where;
+        float add;
+        memcpy(&where, list + 8 + 8 * e, 4);
+        memcpy(&add, list + 12 + 8 * e, 4);
+        if (where == i * PANEL + c) x += add;
+    }
+    return x;
+}
+
+static void check_squeezed(PackKind kind, Type type, DType from, int rare) {
+    static char in[MOST * 8], out[MOST * 8], again[MOST * 8];
+    LowerTarget t = {.panel = PANEL, .lanes = LANES};
+    PackSource s = {.type = type, .dt = from, .data = in + 2};
+    Storage stored = {.dt = DT_BF16, .squeezed = true};
+    int64_t n = type_count(type), pieces = pack_pieces(kind, type, &t),
+            bytes = pack_bytes(kind, type, stored, &t);
+    int64_t rows = type.dim[type.rank - 2], cols = type.dim[type.rank - 1], wrong = 0;
+    int64_t outputs = kind == PACK_PANELS ? rows : cols, k = kind == PACK_PANELS ? cols : rows;
+    int64_t each = (outputs + PANEL - 1) / PANEL;
+    for (int64_t i = 0; i < n; i++) dtype_store(from, in + 2, i, mostly_alike(rare));
+    if (!CHECK(pack_squeezes(kind, &s, &t, 0, pieces))) return;
+    pack_write(kind, &s, stored, &t, 0, pieces, out);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t matrix = i / (rows * cols), r = i / cols % rows, q = i % cols;
+        int64_t c = kind == PACK_PANELS ? r : q, input = kind == PACK_PANELS ? q : r;
+        const char *panel = out + (matrix * each + c / PANEL) * (bytes / pieces);
+        uint16_t want, got;
+        dtype_store(DT_BF16, &want, 0, dtype_load(from, in + 2, i));
+        dtype_store(DT_BF16, &got, 0, (double)read_squeezed((const uint8_t *)panel, k, c % PANEL, input));
+        double x = dtype_load(DT_BF16, &want, 0);
+        bool same = x != x ? dtype_load(DT_BF16, &got, 0) != x : got == want;
+        wrong += !(same || (x == 0 && dtype_load(DT_BF16, &got, 0) == 0)); /* -0 is as good as 0 */
+    }
+    CHECK(wrong == 0);
+    pack_in_runs(kind, &s, stored, &t, 2, again);
+    CHECK(!memcmp(out, again, (size_t)bytes));
+}
+
+static void check_squeezing(void) {
+    static const Type types[] = {
+        {.dt = DT_F32, .rank = 2, .dim = {1, 1}},
+        {.dt = DT_F32, .rank = 2, .dim = {48, 130}},
+        {.dt = DT_F32, .rank = 2, .dim = {37, 1000}},
+        {.dt = DT_F32, .rank = 3, .dim = {3, 17, 70}},
+    };
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++)
+        for (int f = 0; f < NFROM; f++)
+            for (int kind = 0; kind < 2; kind++)
+                check_squeezed(kind ? PACK_PANELS_IO : PACK_PANELS, types[t], FROM[f], 700);
+    /* numbers of all sizes */
+    static char in[4096 * 2];
+    LowerTarget t = {.panel = PANEL, .lanes = LANES};
+    PackSource s = {.type = {.dt = DT_F32, .rank = 2, .dim = {64, 64}}, .dt = DT_BF16, .data = in};
+    for (int64_t i = 0; i < 4096; i++) dtype_store(DT_BF16, in, i, ldexp(1, (int)(i % 200) - 100));
+    CHECK(!pack_squeezes(PACK_PANELS, &s, &t, 0, 4));
+    memset(in, 0, sizeof in);
+    CHECK(pack_squeezes(PACK_PANELS, &s, &t, 0, 4));
+}
+
 int main(void) {
     check_convert();
+    check_squeezing();
     check_layouts();
     return check_report("pack");
 }

@@ -68,7 +68,8 @@ int main(void) {
         {"x86-64-v3", DT_BF16, 24, 2, 7, "bf16", NULL}, {"x86-64-v2", DT_F16, 5, 2, 8, "f16", NULL},
         {"x86-64-v2", DT_F32, 1, 2, 9, "bf16", NULL},   {NULL, DT_F32, 16, 6, 5, NULL, "q8"},
         {NULL, DT_BF16, 9, 4, 6, NULL, "q4"},           {"x86-64-v3", DT_F32, 24, 3, 7, NULL, "q6"},
-        {"x86-64-v2", DT_F32, 1, 3, 8, NULL, "q4"},
+        {"x86-64-v2", DT_F32, 1, 3, 8, NULL, "q4"},     {NULL, DT_F32, 16, 6, 5, NULL, "bf12"},
+        {"x86-64-v3", DT_BF16, 9, 4, 6, NULL, "bf12"},  {"x86-64-v2", DT_F16, 24, 3, 7, NULL, "bf12"},
     };
     for (size_t k = 0; k < sizeof variants / sizeof *variants; k++) {
         bool ok;

@@ -246,6 +246,18 @@ static void case_dots(CaseArgs *c) {
     }
 }
 
+/* Bytes of all values, as indices and in tables. */
+static void case_bytes(CaseArgs *c) {
+    LB *b = c->b;
+    for (int k = 0; k < 4; k++) {
+        Value *x = get_as(c, DT_I32, 0, k, 0), *y = get_as(c, DT_I32, 1, (k + 1) % 4, 0);
+        put(c, lb_lookup(b, x, y));
+        put(c, lb_zip_low(b, x, y));
+        put(c, lb_zip_high(b, x, y));
+        put(c, lb_lookup(b, lb_splat(b, lb_i32(b, 0x0f1c0203)), x));
+    }
+}
+
 static void math_case(CaseArgs *c, UnaryFn *f) {
     for (int k = 0; k < 8; k++) put(c, f(c->b, get(c, k / 4, k % 4)));
     put(c, f(c->b, lb_load(c->b, DT_F32, 0, c->in[0], lb_i64(c->b, 5), 0)));
@@ -284,6 +296,7 @@ static const struct {
     {"clock", case_clock},
     {"scale", case_scale},
     {"dots", case_dots},
+    {"bytes", case_bytes},
     {"exp", case_exp},
     {"exp2", case_exp2},
     {"log", case_log},

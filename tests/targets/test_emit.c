@@ -82,6 +82,12 @@ static void test_names(Arena *a) {
     CHECK(target_select(&d, "x86_64", "x86-64-v4", &t) && t.lanes == 16 && t.registers == 32 && t.masks);
     CHECK(target_select(&d, "x86_64", "x86-64", &t) && t.lanes == 4 && !t.fma && !t.f16 && !t.rounds);
     CHECK(target_select(&d, "aarch64", "neoverse-n1", &t) && t.lanes == 4 && t.registers == 32 && t.fma);
+    static const char *const with_tables[] = {"x86-64-v2", "x86-64-v3", "x86-64-v4", "znver4",
+                                              "skylake-avx512"};
+    for (size_t i = 0; i < sizeof with_tables / sizeof *with_tables; i++)
+        CHECK(target_select(&d, "x86_64", with_tables[i], &t) && t.byte_tables);
+    CHECK(target_select(&d, "x86_64", "x86-64", &t) && !t.byte_tables);
+    CHECK(target_select(&d, "aarch64", "generic", &t) && t.byte_tables);
     CHECK(target_select(&d, "nvptx64", NULL, &t) && t.lanes == 32 && !strcmp(t.cpu, "sm_80"));
 }
 

@@ -1,0 +1,44 @@
+/* bf16 in 12 bits, without loss. The exponents of a panel's numbers lie near one another: of 8 bits, all but
+ * the last one take few values. So a number becomes its low byte (last bit of the exponent, mantissa) and a
+ * code of 4 bits, which stands for the high byte (sign, upper bits of the exponent) in a table of the panel:
+ * 8 values of 7 bits, the most frequent ones, with both signs. What no code can say, very small numbers and
+ * zeros for the most part, is listed behind the panel: the number to add to what stands in its place.
+ *
+ *     table   16 bytes, again and again over the width of a row of i32: one vector load
+ *     groups  of 8 inputs, { 2 x [width / 4][2][4][2] low bytes; as many codes }: low bytes of inputs 0 .. 3,
+ *             then 4 .. 7; within 128 bits four outputs' inputs 0, 1, then their inputs 2, 3. The codes of a
+ *             byte of the first are in the low half of the byte at its place, those of the second in the high
+ *             half. Codes become high bytes by one lookup; bytes by turns are then pairs of bf16, as panels
+ *             of bf16 have them.
+ *     list    { i32 count; padding to 8; count x { i32 input * width + output; f32 to add } }, room for
+ *             squeeze_room entries
+ *
+ * After Zhang et al. 2025, "70% Size, 100% Accuracy" (DFloat11), which codes exponents with Huffman's tree; a
+ * fixed length needs no search for where the next number begins. */
+#ifndef BTC_SQUEEZE_H
+#define BTC_SQUEEZE_H
+
+#include "panel.h"
+
+enum { SQUEEZE_GROUP = 8, SQUEEZE_ENTRY = 8, SQUEEZE_LIST_HEAD = 8 };
+
+static inline int64_t squeeze_table_bytes(int64_t width) {
+    return 4 * width;
+}
+static inline int64_t squeeze_group_bytes(int64_t width) {
+    return 12 * width;
+}
+/* Entries of a list: one number in 1024, and some. */
+static inline int64_t squeeze_room(int64_t k, int64_t width) {
+    return k * width / 1024 + 8;
+}
+static inline int64_t squeeze_list_bytes(int64_t k, int64_t width) {
+    return (SQUEEZE_LIST_HEAD + squeeze_room(k, width) * SQUEEZE_ENTRY + 63) / 64 * 64;
+}
+
+/* Whether the list of the panel (see panel_write) has room for what it must hold. */
+bool squeeze_fits(const PanelSource *src, int64_t outputs, int64_t k, int64_t width);
+/* Writes it; it must fit. */
+void squeeze_write(const PanelSource *src, int64_t outputs, int64_t k, int64_t width, void *out);
+
+#endif

@@ -1,0 +1,99 @@
+/* Bytes within each 128 bits of a vector: by the machine's instruction where it has one, else spelt out. */
+#include "llvm_emit.h"
+
+static LLVMValueRef int_op(Emit *e, LLVMOpcode op, LLVMValueRef x, int64_t c) {
+    return LLVMBuildBinOp(e->b, op, x, emit_const_int(e, LLVMTypeOf(x), c), "");
+}
+
+static LLVMValueRef index_list(Emit *e, const int *from, int n) {
+    LLVMValueRef mask[256];
+    for (int i = 0; i < n; i++) mask[i] = LLVMConstInt(e->i32, (unsigned long long)from[i], 0);
+    return LLVMConstVector(mask, (unsigned)n);
+}
+
+static LLVMValueRef shuffled(Emit *e, LLVMValueRef x, LLVMValueRef y, const int *from, int n) {
+    return LLVMBuildShuffleVector(e->b, x, y, index_list(e, from, n), "");
+}
+
+/* ---- registers: x, y are vectors of n bytes ---- */
+
+static LLVMValueRef zip(Emit *e, LLVMValueRef x, LLVMValueRef y, int n, int first) {
+    int from[256];
+    for (int i = 0; i < n; i++) from[i] = i / 16 * 16 + first + i % 16 / 2 + (i % 2 ? n : 0);
+    return shuffled(e, x, y, from, n);
+}
+
+/* Byte by byte of the table: sixteen comparisons. */
+static LLVMValueRef lookup_by_choice(Emit *e, LLVMValueRef x, LLVMValueRef table, int n) {
+    LLVMValueRef out = LLVMConstNull(LLVMTypeOf(x));
+    for (int j = 0; j < 16; j++) {
+        int from[256];
+        for (int i = 0; i < n; i++) from[i] = i / 16 * 16 + j;
+        LLVMValueRef hit = LLVMBuildICmp(e->b, LLVMIntEQ, x, emit_const_int(e, LLVMTypeOf(x), j), "");
+        out = LLVMBuildSelect(e->b, hit, shuffled(e, table, table, from, n), out, "");
+    }
+    return out;
+}
+
+static LLVMValueRef lookup(Emit *e, LLVMValueRef x, LLVMValueRef table, int n) {
+    x = int_op(e, LLVMAnd, x, 15);
+    LLVMValueRef args[2] = {table, x};
+    if (!e->t->byte_tables || (n != 16 && n != 4 * e->t->lanes)) return lookup_by_choice(e, x, table, n);
+    if (e->t->target == &target_x86_64)
+        return emit_intrinsic(e,
+                              n == 64   ? "llvm.x86.avx512.pshuf.b.512"
+                              : n == 32 ? "llvm.x86.avx2.pshuf.b"
+                                        : "llvm.x86.ssse3.pshuf.b.128",
+                              NULL, 0, args, 2);
+    LLVMTypeRef over = LLVMTypeOf(x);
+    return emit_intrinsic(e, "llvm.aarch64.neon.tbl1", &over, 1, args, 2);
+}
+
+/* ---- a warp: four lanes are four threads, x and y i32 ---- */
+
+static LLVMValueRef beside(Emit *e, LLVMValueRef x, LLVMValueRef which) {
+    return warp_from(e, x, LLVMBuildAdd(e->b, int_op(e, LLVMAnd, warp_lane(e), ~3), which, ""));
+}
+
+static LLVMValueRef warp_zip(Emit *e, LLVMValueRef x, LLVMValueRef y, int first) {
+    LLVMValueRef lane = int_op(e, LLVMAnd, warp_lane(e), 3);
+    LLVMValueRef word = int_op(e, LLVMAdd, int_op(e, LLVMLShr, lane, 1), first / 4);
+    LLVMValueRef shift = int_op(e, LLVMShl, int_op(e, LLVMAnd, lane, 1), 4);
+    LLVMValueRef out = LLVMConstInt(e->i32, 0, 0), from[2] = {beside(e, x, word), beside(e, y, word)};
+    for (int j = 0; j < 4; j++) {
+        LLVMValueRef half = LLVMBuildLShr(e->b, from[j % 2], shift, "");
+        LLVMValueRef byte = int_op(e, LLVMAnd, int_op(e, LLVMLShr, half, j / 2 * 8), 255);
+        out = LLVMBuildOr(e->b, out, int_op(e, LLVMShl, byte, 8 * j), "");
+    }
+    return out;
+}
+
+static LLVMValueRef warp_lookup(Emit *e, LLVMValueRef x, LLVMValueRef table) {
+    LLVMValueRef words[4], out = LLVMConstInt(e->i32, 0, 0);
+    for (int j = 0; j < 4; j++) words[j] = beside(e, table, LLVMConstInt(e->i32, (unsigned long long)j, 0));
+    for (int j = 0; j < 4; j++) {
+        LLVMValueRef at = int_op(e, LLVMAnd, int_op(e, LLVMLShr, x, 8 * j), 15), word = words[0];
+        for (int k = 1; k < 4; k++) {
+            LLVMValueRef later = LLVMBuildICmp(e->b, LLVMIntUGE, at, emit_const_int(e, e->i32, 4 * k), "");
+            word = LLVMBuildSelect(e->b, later, words[k], word, "");
+        }
+        LLVMValueRef shift = int_op(e, LLVMShl, int_op(e, LLVMAnd, at, 3), 3);
+        LLVMValueRef byte = int_op(e, LLVMAnd, LLVMBuildLShr(e->b, word, shift, ""), 255);
+        out = LLVMBuildOr(e->b, out, int_op(e, LLVMShl, byte, 8 * j), "");
+    }
+    return out;
+}
+
+LLVMValueRef emit_bytes(Emit *e, const Op *op) {
+    LLVMValueRef x = emit_value(op->in[0]), y = emit_value(op->in[1]);
+    OpId id = loop_op_id(op->def);
+    int first = id == OP_loop_zip_low ? 0 : 8;
+    LLVMTypeRef type = LLVMTypeOf(x);
+    if (LLVMGetTypeKind(type) != LLVMVectorTypeKind)
+        return id == OP_loop_lookup ? warp_lookup(e, x, y) : warp_zip(e, x, y, first);
+    int n = 4 * (int)LLVMGetVectorSize(type);
+    LLVMTypeRef bytes = LLVMVectorType(e->i8, (unsigned)n);
+    x = LLVMBuildBitCast(e->b, x, bytes, ""), y = LLVMBuildBitCast(e->b, y, bytes, "");
+    return LLVMBuildBitCast(e->b, id == OP_loop_lookup ? lookup(e, x, y, n) : zip(e, x, y, n, first), type,
+                            "");
+}
