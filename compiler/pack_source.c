@@ -115,3 +115,9 @@ bool source_gather(Diag *d, Arena *a, const Model *m, const Source *s, PackSourc
     *out = (PackSource){.type = s->value->type, .dt = DT_F64, .data = t.data};
     return true;
 }
+
+void source_release(const Model *m, const PackSource *tensor, int64_t pieces, int64_t first, int64_t n) {
+    int64_t size = type_count(tensor->type) * (int64_t)dtype_size(tensor->dt), each = size / pieces;
+    const char *from = (const char *)tensor->data + each * first;
+    weights_release(&m->weights, from, (size_t)(first + n == pieces ? size - each * first : each * n));
+}

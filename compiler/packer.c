@@ -112,12 +112,10 @@ static void pack_run(const Packing *k, const Item *i, int64_t first, int64_t n, 
     int64_t each = i->pieces / s->count, bytes = (i->end - i->at) / i->pieces;
     for (int64_t end = first + n; first < end; first += n, out += n * bytes) {
         const PackSource *t = &s->tensors[first / each];
-        int64_t from = first % each, size = type_count(t->type) * (int64_t)dtype_size(t->dt);
+        int64_t from = first % each;
         n = each - from < end - first ? each - from : end - first;
         pack_write(it->kind, t, it->storage, k->p->target, from, n, out);
-        int64_t read = size / each * from;
-        weights_release(&k->p->model->weights, (const char *)t->data + read,
-                        (size_t)(from + n == each ? size - read : size / each * n));
+        source_release(k->p->model, t, each, from, n);
     }
 }
 

@@ -72,8 +72,10 @@ static void look_at(void *user, int64_t i) {
         if (!look_at_gathered(s, p)) s->failed = true;
         return;
     }
-    if (!pack_squeezes(p->of->item->kind, &p->source->tensors[p->tensor], s->t, p->first, p->n))
-        p->of->no = true;
+    const PackSource *tensor = &p->source->tensors[p->tensor];
+    PackKind kind = p->of->item->kind;
+    if (!pack_squeezes(kind, tensor, s->t, p->first, p->n)) p->of->no = true;
+    source_release(s->m, tensor, pack_pieces(kind, tensor->type, s->t), p->first, p->n);
 }
 
 static bool same_leaf(const Op *x, const Op *y) {
