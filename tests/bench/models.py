@@ -1,5 +1,6 @@
 """The files that rows need: checkpoints, compiled models, GGUF files. Made when missing, in OUT/models/SHAPE/."""
 import json
+import multiprocessing
 import shutil
 
 import peer_model
@@ -29,6 +30,15 @@ def variants():
 PEER_TYPES = {"bf16": "bf16", "q8": "q8_0", "q4": "q4_0"}
 
 
+def apart(make, *arguments):
+    """Calls it in a process of its own: the memory that it takes would count as that of every program started later."""
+    p = multiprocessing.get_context("fork").Process(target=make, args=arguments)
+    p.start()
+    p.join()
+    if p.exitcode != 0:
+        raise SystemExit(f"{make.__module__}.{make.__name__} failed")
+
+
 def folder(shape):
     return OUT / "models" / shape
 
@@ -37,7 +47,7 @@ def checkpoint(shape):
     path = folder(shape) / "checkpoint"
     if not (path / "model.safetensors").exists():
         say(f"  writing {shape}")
-        shapes.write(shape, path)
+        apart(shapes.write, shape, path)
     return path
 
 
@@ -86,7 +96,7 @@ def peer_file(shape, weights):
         return path
     if not whole.exists():
         say(f"  converting {shape} for llama.cpp")
-        peer_model.convert(checkpoint(shape), shapes.ALL[shape].peer, whole)
+        apart(peer_model.convert, checkpoint(shape), shapes.ALL[shape].peer, whole)
     if path != whole:
         say(f"  quantising {shape} to {kind}")
         run(PEER, "quantize", whole, path, kind)
