@@ -29,17 +29,12 @@ static int preference(const Op *op, PackKind kind) {
     return panels || kind == PACK_TABLE ? 0 : 1;
 }
 
-static bool same_leaf(const Op *x, const Op *y) {
-    return x->def == y->def && !strcmp(attr_str(x, "name", ""), attr_str(y, "name", "")) &&
-           attr_int(x, "index", -1) == attr_int(y, "index", -1);
-}
-
 /* Bytes of the operand as packed; numbers inside the code have none. */
 static double packed_bytes(const PackList *packs, const Op *op, const Value *v) {
     const PackItem *best = NULL;
     for (int i = 0; v->def && i < packs->n; i++) {
         const PackItem *it = &packs->items[i];
-        if (!same_leaf(it->leaf, v->def)) continue;
+        if (!pack_same_leaf(it->leaf, v->def)) continue;
         if (!best || preference(op, it->kind) > preference(op, best->kind)) best = it;
     }
     return best ? (double)best->bytes : 0;
@@ -183,7 +178,7 @@ static double count_parameters(const Func *f) {
         bool again = false;
         OPS_OF (f->body, other) {
             if (other == op) break;
-            again |= other->def == op->def && same_leaf(op, other);
+            again |= other->def == op->def && pack_same_leaf(op, other);
         }
         if (op->def == OP_TABLE[OP_weight] && !again) n += op->def->cost(op, 1).params;
     }

@@ -78,17 +78,12 @@ static void look_at(void *user, int64_t i) {
     source_release(s->m, tensor, pack_pieces(kind, tensor->type, s->t), p->first, p->n);
 }
 
-static bool same_leaf(const Op *x, const Op *y) {
-    return x->def == y->def && !strcmp(attr_str(x, "name", ""), attr_str(y, "name", "")) &&
-           attr_int(x, "index", -1) == attr_int(y, "index", -1);
-}
-
 /* The leaf in both forms of the block. */
 static void mark(Squeeze *s, const char *block, const Op *leaf) {
     for (Func *f = s->m->module->first; f; f = f->next) {
         if (strcmp(form_base_name(s->m->arena, f), block)) continue;
         OPS_OF (f->body, op)
-            if (same_leaf(op, leaf)) op_set_str(f, op, "storage", "bf12");
+            if (pack_same_leaf(op, leaf)) op_set_str(f, op, "storage", "bf12");
     }
 }
 

@@ -1,10 +1,6 @@
 /* Bytes within each 128 bits of a vector: by the machine's instruction where it has one, else spelt out. */
 #include "llvm_emit.h"
 
-static LLVMValueRef int_op(Emit *e, LLVMOpcode op, LLVMValueRef x, int64_t c) {
-    return LLVMBuildBinOp(e->b, op, x, emit_const_int(e, LLVMTypeOf(x), c), "");
-}
-
 static LLVMValueRef index_list(Emit *e, const int *from, int n) {
     LLVMValueRef mask[256];
     for (int i = 0; i < n; i++) mask[i] = LLVMConstInt(e->i32, (unsigned long long)from[i], 0);
@@ -36,7 +32,7 @@ static LLVMValueRef lookup_by_choice(Emit *e, LLVMValueRef x, LLVMValueRef table
 }
 
 static LLVMValueRef lookup(Emit *e, LLVMValueRef x, LLVMValueRef table, int n) {
-    x = int_op(e, LLVMAnd, x, 15);
+    x = emit_int_op(e, LLVMAnd, x, 15);
     LLVMValueRef args[2] = {table, x};
     if (!e->t->byte_tables || (n != 16 && n != 4 * e->t->lanes)) return lookup_by_choice(e, x, table, n);
     if (e->t->target == &target_x86_64)
@@ -52,18 +48,18 @@ static LLVMValueRef lookup(Emit *e, LLVMValueRef x, LLVMValueRef table, int n) {
 /* ---- a warp: four lanes are four threads, x and y i32 ---- */
 
 static LLVMValueRef beside(Emit *e, LLVMValueRef x, LLVMValueRef which) {
-    return warp_from(e, x, LLVMBuildAdd(e->b, int_op(e, LLVMAnd, warp_lane(e), ~3), which, ""));
+    return warp_from(e, x, LLVMBuildAdd(e->b, emit_int_op(e, LLVMAnd, warp_lane(e), ~3), which, ""));
 }
 
 static LLVMValueRef warp_zip(Emit *e, LLVMValueRef x, LLVMValueRef y, int first) {
-    LLVMValueRef lane = int_op(e, LLVMAnd, warp_lane(e), 3);
-    LLVMValueRef word = int_op(e, LLVMAdd, int_op(e, LLVMLShr, lane, 1), first / 4);
-    LLVMValueRef shift = int_op(e, LLVMShl, int_op(e, LLVMAnd, lane, 1), 4);
+    LLVMValueRef lane = emit_int_op(e, LLVMAnd, warp_lane(e), 3);
+    LLVMValueRef word = emit_int_op(e, LLVMAdd, emit_int_op(e, LLVMLShr, lane, 1), first / 4);
+    LLVMValueRef shift = emit_int_op(e, LLVMShl, emit_int_op(e, LLVMAnd, lane, 1), 4);
     LLVMValueRef out = LLVMConstInt(e->i32, 0, 0), from[2] = {beside(e, x, word), beside(e, y, word)};
     for (int j = 0; j < 4; j++) {
         LLVMValueRef half = LLVMBuildLShr(e->b, from[j % 2], shift, "");
-        LLVMValueRef byte = int_op(e, LLVMAnd, int_op(e, LLVMLShr, half, j / 2 * 8), 255);
-        out = LLVMBuildOr(e->b, out, int_op(e, LLVMShl, byte, 8 * j), "");
+        LLVMValueRef byte = emit_int_op(e, LLVMAnd, emit_int_op(e, LLVMLShr, half, j / 2 * 8), 255);
+        out = LLVMBuildOr(e->b, out, emit_int_op(e, LLVMShl, byte, 8 * j), "");
     }
     return out;
 }
@@ -72,14 +68,14 @@ static LLVMValueRef warp_lookup(Emit *e, LLVMValueRef x, LLVMValueRef table) {
     LLVMValueRef words[4], out = LLVMConstInt(e->i32, 0, 0);
     for (int j = 0; j < 4; j++) words[j] = beside(e, table, LLVMConstInt(e->i32, (unsigned long long)j, 0));
     for (int j = 0; j < 4; j++) {
-        LLVMValueRef at = int_op(e, LLVMAnd, int_op(e, LLVMLShr, x, 8 * j), 15), word = words[0];
+        LLVMValueRef at = emit_int_op(e, LLVMAnd, emit_int_op(e, LLVMLShr, x, 8 * j), 15), word = words[0];
         for (int k = 1; k < 4; k++) {
             LLVMValueRef later = LLVMBuildICmp(e->b, LLVMIntUGE, at, emit_const_int(e, e->i32, 4 * k), "");
             word = LLVMBuildSelect(e->b, later, words[k], word, "");
         }
-        LLVMValueRef shift = int_op(e, LLVMShl, int_op(e, LLVMAnd, at, 3), 3);
-        LLVMValueRef byte = int_op(e, LLVMAnd, LLVMBuildLShr(e->b, word, shift, ""), 255);
-        out = LLVMBuildOr(e->b, out, int_op(e, LLVMShl, byte, 8 * j), "");
+        LLVMValueRef shift = emit_int_op(e, LLVMShl, emit_int_op(e, LLVMAnd, at, 3), 3);
+        LLVMValueRef byte = emit_int_op(e, LLVMAnd, LLVMBuildLShr(e->b, word, shift, ""), 255);
+        out = LLVMBuildOr(e->b, out, emit_int_op(e, LLVMShl, byte, 8 * j), "");
     }
     return out;
 }

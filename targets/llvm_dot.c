@@ -9,10 +9,6 @@ typedef struct Dot {
     LLVMValueRef acc, x, y;
 } Dot;
 
-static LLVMValueRef int_op(Emit *e, LLVMOpcode op, LLVMValueRef x, int64_t c) {
-    return LLVMBuildBinOp(e->b, op, x, emit_const_int(e, LLVMTypeOf(x), c), "");
-}
-
 static int lanes_of(LLVMValueRef v) {
     LLVMTypeRef t = LLVMTypeOf(v);
     return LLVMGetTypeKind(t) == LLVMVectorTypeKind ? (int)LLVMGetVectorSize(t) : 0;
@@ -31,8 +27,8 @@ static LLVMValueRef as(Emit *e, LLVMValueRef v, LLVMTypeRef t) {
 /* Lane by lane in i32. */
 static LLVMValueRef dot4_by_shifts(Emit *e, Dot d) {
     for (int j = 0; j < 4; j++) {
-        LLVMValueRef x = int_op(e, LLVMAnd, int_op(e, LLVMLShr, d.x, 8 * j), 255);
-        LLVMValueRef y = int_op(e, LLVMAShr, int_op(e, LLVMShl, d.y, 24 - 8 * j), 24);
+        LLVMValueRef x = emit_int_op(e, LLVMAnd, emit_int_op(e, LLVMLShr, d.x, 8 * j), 255);
+        LLVMValueRef y = emit_int_op(e, LLVMAShr, emit_int_op(e, LLVMShl, d.y, 24 - 8 * j), 24);
         d.acc = LLVMBuildAdd(e->b, d.acc, LLVMBuildMul(e->b, x, y, ""), "");
     }
     return d.acc;
@@ -45,8 +41,9 @@ static LLVMValueRef dot4_by_pairs(Emit *e, Dot d, int lanes) {
                                     : "llvm.x86.sse2.pmadd.wd";
     LLVMTypeRef i16s = vector(e->i16, 2 * lanes);
     LLVMValueRef x = as(e, d.x, i16s), y = as(e, d.y, i16s);
-    LLVMValueRef even[2] = {int_op(e, LLVMAnd, x, 255), int_op(e, LLVMAShr, int_op(e, LLVMShl, y, 8), 8)};
-    LLVMValueRef odd[2] = {int_op(e, LLVMLShr, x, 8), int_op(e, LLVMAShr, y, 8)};
+    LLVMValueRef even[2] = {emit_int_op(e, LLVMAnd, x, 255),
+                            emit_int_op(e, LLVMAShr, emit_int_op(e, LLVMShl, y, 8), 8)};
+    LLVMValueRef odd[2] = {emit_int_op(e, LLVMLShr, x, 8), emit_int_op(e, LLVMAShr, y, 8)};
     LLVMValueRef sum = LLVMBuildAdd(e->b, emit_intrinsic(e, name, NULL, 0, even, 2),
                                     emit_intrinsic(e, name, NULL, 0, odd, 2), "");
     return LLVMBuildAdd(e->b, d.acc, sum, "");
@@ -60,7 +57,7 @@ static LLVMValueRef dot4_arm(Emit *e, Dot d) {
     if (e->t->mixed_dots) return emit_intrinsic(e, "llvm.aarch64.neon.usdot", over, 2, args, 3);
     LLVMValueRef back[3] = {args[0], emit_const_int(e, bytes, 64), args[2]};
     for (int i = 0; i < 2; i++) back[0] = emit_intrinsic(e, "llvm.aarch64.neon.sdot", over, 2, back, 3);
-    args[0] = back[0], args[1] = int_op(e, LLVMXor, args[1], 128);
+    args[0] = back[0], args[1] = emit_int_op(e, LLVMXor, args[1], 128);
     return emit_intrinsic(e, "llvm.aarch64.neon.sdot", over, 2, args, 3);
 }
 
@@ -81,14 +78,15 @@ static LLVMValueRef dot4(Emit *e, Dot d) {
 /* A denormal becomes a zero of its sign. */
 static LLVMValueRef flushed(Emit *e, LLVMValueRef x) {
     LLVMTypeRef t = LLVMTypeOf(x), ints = emit_like(e, e->i32, t);
-    LLVMValueRef bits = as(e, x, ints), mag = int_op(e, LLVMAnd, bits, 0x7fffffff);
+    LLVMValueRef bits = as(e, x, ints), mag = emit_int_op(e, LLVMAnd, bits, 0x7fffffff);
     LLVMValueRef tiny = LLVMBuildICmp(e->b, LLVMIntULT, mag, emit_const_int(e, ints, 0x800000), "");
-    LLVMValueRef zero = as(e, int_op(e, LLVMAnd, bits, (int64_t)0x80000000), t);
+    LLVMValueRef zero = as(e, emit_int_op(e, LLVMAnd, bits, (int64_t)0x80000000), t);
     return LLVMBuildSelect(e->b, tiny, zero, x, "");
 }
 
 static LLVMValueRef half(Emit *e, LLVMValueRef pair, LLVMTypeRef floats, int j) {
-    LLVMValueRef bits = j ? int_op(e, LLVMAnd, pair, (int64_t)0xffff0000) : int_op(e, LLVMShl, pair, 16);
+    LLVMValueRef bits =
+        j ? emit_int_op(e, LLVMAnd, pair, (int64_t)0xffff0000) : emit_int_op(e, LLVMShl, pair, 16);
     return flushed(e, as(e, bits, floats));
 }
 

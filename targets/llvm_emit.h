@@ -43,6 +43,7 @@ LLVMBasicBlockRef emit_block(Emit *e, const char *name);
 LLVMValueRef emit_math(Emit *e, const Op *op);
 LLVMValueRef emit_combine(Emit *e, const char *kind, LLVMValueRef x, LLVMValueRef y); /* of reduce */
 
+LLVMValueRef emit_int_op(Emit *e, LLVMOpcode op, LLVMValueRef x, int64_t c); /* with a constant */
 LLVMValueRef emit_fma(Emit *e, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z);
 
 /* ---- llvm_dot.c ---- */

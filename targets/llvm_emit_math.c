@@ -53,6 +53,10 @@ static LLVMValueRef binary(Emit *e, OpId id, bool flt, LLVMValueRef x, LLVMValue
     }
 }
 
+LLVMValueRef emit_int_op(Emit *e, LLVMOpcode op, LLVMValueRef x, int64_t c) {
+    return LLVMBuildBinOp(e->b, op, x, emit_const_int(e, LLVMTypeOf(x), c), "");
+}
+
 LLVMValueRef emit_fma(Emit *e, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z) {
     LLVMValueRef in[3] = {x, y, z};
     LLVMTypeRef t = LLVMTypeOf(x);

@@ -109,7 +109,7 @@ int shared_options(Args *a, Option *out) {
          "matrices in blocks of 32 numbers of few bits (default: as the description says)", &a->model.quant,
          OPT_STR, 0},
         {"squeeze", "yes|no",
-         "bf16 matrices in 12 bits a number, without loss (default yes; docs/performance.md)",
+         "bf16 matrices in 12 bits a number, without loss (default yes; docs/quantization.md)",
          &a->compile.squeeze, OPT_STR, 0},
         {"calibration", "FILE", "scales that fit what `btc quantize --calibrate` saw (docs/quantization.md)",
          &a->model.calibration, OPT_STR, 0},

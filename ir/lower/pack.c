@@ -158,15 +158,15 @@ static const char *leaf_key(const Op *op, int64_t *index) {
     return attr_str(op, "name", "");
 }
 
+bool pack_same_leaf(const Op *x, const Op *y) {
+    int64_t i, k;
+    const char *a = leaf_key(x, &i), *b = leaf_key(y, &k);
+    return x->def == y->def && i == k && !strcmp(a, b);
+}
+
 const PackItem *pack_item(PackList *l, Op *leaf, PackKind kind) {
-    int64_t index, other;
-    const char *key = leaf_key(leaf, &index);
-    for (int i = 0; i < l->n; i++) {
-        const PackItem *it = &l->items[i];
-        if (it->kind == kind && it->leaf->def == leaf->def && !strcmp(leaf_key(it->leaf, &other), key) &&
-            other == index)
-            return it;
-    }
+    for (int i = 0; i < l->n; i++)
+        if (l->items[i].kind == kind && pack_same_leaf(l->items[i].leaf, leaf)) return &l->items[i];
     bool stored = kind == PACK_PANELS || kind == PACK_PANELS_IO || kind == PACK_TABLE;
     Storage s = stored ? pack_storage(leaf, l->target) : (Storage){.dt = DT_F32};
     if (kind == PACK_TABLE) s.squeezed = false; /* only panels are */

@@ -22,8 +22,9 @@ struct PackList {
     int64_t bytes;
 };
 
-/* The item for this leaf and kind, added if new. Leaves of different forms are the same if they name the same
- * weight. */
+/* Whether two leaves, maybe of different forms, name the same weight. */
+bool pack_same_leaf(const Op *x, const Op *y);
+/* The item for this leaf and kind, added if new. */
 const PackItem *pack_item(PackList *l, Op *leaf, PackKind kind);
 /* How panels and tables of this leaf store numbers; what other kinds hold is f32. */
 Storage pack_storage(const Op *leaf, const LowerTarget *target);
