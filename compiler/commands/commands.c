@@ -106,7 +106,7 @@ int shared_options(Args *a, Option *out) {
         {"state", "f32|bf16|f16", "numbers in states (default f32; docs/state-precision.md)",
          &a->compile.state, OPT_STR, 0},
         {"quant", "q8|q6|q4|none",
-         "matrices in blocks of 32 numbers of few bits (default: as the description says)", &a->model.quant,
+         "matrices in blocks of numbers of few bits (default: as the description says)", &a->model.quant,
          OPT_STR, 0},
         {"squeeze", "yes|no",
          "bf16 matrices in 12 bits a number, without loss (default yes; docs/quantization.md)",

@@ -19,7 +19,7 @@ static bool run(PassCtx *cx, Module *m) {
             if (!wants(op)) continue;
             op_set_str(f, op, "math", math->s);
             bool fits = false;
-            for (int i = 0; i < op->nin; i++) fits |= op->in[i] && math_of(op, op->in[i]) != MATH_F32;
+            for (int i = 0; i < op->nin; i++) fits |= op->in[i] && math_of(op, op->in[i], NULL) != MATH_F32;
             op_set_str(f, op, "math", fits ? math->s : "f32");
             cx->changed += fits;
         }

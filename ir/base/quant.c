@@ -1,15 +1,16 @@
-/* See quant.h. Formats of few bits choose the scale by search: for each candidate the best scale for the
- * codes that it gives is a least-squares fit (sum of w x q over sum of w q q), and the fit that explains most
- * wins. */
+/* See quant.h. Formats of few bits choose the scale of a part by search: for each candidate the best scale
+ * for the codes that it gives is a least-squares fit (sum of w x q over sum of w q q), and the fit that
+ * explains most wins. With factors, the part of the largest scale gets the largest factor, and the others one
+ * near what their own scale asks for, whichever errs least. */
 #include "quant.h"
 
 #include <math.h>
 #include <string.h>
 
 const QuantFormat QUANT_FORMATS[] = {
-    {"q8", 8, 128, 1},
-    {"q6", 6, 32, 0},
-    {"q4", 4, 8, 0},
+    {"q8", 8, 128, 1, QUANT_MOST, false},
+    {"q6", 6, 32, 0, QUANT_PART, false},
+    {"q4", 4, 8, 0, QUANT_MOST, true},
 };
 const int QUANT_COUNT = sizeof QUANT_FORMATS / sizeof *QUANT_FORMATS;
 
@@ -27,11 +28,12 @@ const char *storage_name(Storage s) {
 
 double storage_bits(Storage s) {
     if (s.squeezed) return 12;
-    return s.quant ? s.quant->bits + 16.0 / QUANT_BLOCK : 8.0 * (double)dtype_size(s.dt);
+    if (!s.quant) return 8.0 * (double)dtype_size(s.dt);
+    return s.quant->bits + 16.0 / s.quant->block + (s.quant->factors ? 4.0 / QUANT_PART : 0);
 }
 
 double quant_limit(const QuantFormat *f) {
-    return 65504.0 * (f->zero - f->least);
+    return 65504.0 * (f->zero - f->least) * (f->factors ? QUANT_FACTOR : 1);
 }
 
 static float half_to_float(uint16_t h) {
@@ -44,30 +46,71 @@ static uint16_t float_to_half(float x) {
     return h;
 }
 
+/* ---- vectors ---- */
+
+/* Sums run in two vectors of four lanes, in the same order on every machine. */
+typedef float Four __attribute__((vector_size(16)));
+typedef int32_t FourBits __attribute__((vector_size(16)));
+enum { LANES = 8 };
+
+static inline Four load_four(const float *x) {
+    Four v;
+    memcpy(&v, x, sizeof v);
+    return v;
+}
+
+static inline float total(const Four v[2]) {
+    Four s = v[0] + v[1];
+    return (s[0] + s[2]) + (s[1] + s[3]);
+}
+
 /* To nearest even, for |x| < 2^22: what does not fit behind the point is rounded off. */
-static inline float nearest(float x) {
+static inline Four nearest(Four x) {
     return (x + 0x1.8p23f) - 0x1.8p23f;
 }
 
-static inline float clamped(const QuantFormat *f, float q) {
-    float lo = (float)(f->least - f->zero), hi = (float)((1 << f->bits) - 1 - f->zero);
-    return q < lo ? lo : q > hi ? hi : q;
+static inline Four select_four(FourBits mask, Four yes, Four no) {
+    return (Four)((mask & (FourBits)yes) | (~mask & (FourBits)no));
 }
 
-enum { LANES = 8 }; /* sums run in as many strands, which C compilers make vectors of */
+/* What a format can say, as codes - zero. */
+typedef struct Range {
+    float lo, hi;
+} Range;
 
-static float total(const float *v) {
-    return ((v[0] + v[4]) + (v[1] + v[5])) + ((v[2] + v[6]) + (v[3] + v[7]));
+static Range range_of(const QuantFormat *f) {
+    return (Range){(float)(f->least - f->zero), (float)((1 << f->bits) - 1 - f->zero)};
 }
+
+static inline Four clamped(Range r, Four q) {
+    Four lo = r.lo + (Four){0}, hi = r.hi + (Four){0};
+    q = select_four(q < lo, lo, q);
+    return select_four(q > hi, hi, q);
+}
+
+/* Code - zero of x / scale. */
+static inline Four code_of(Range r, Four x, float inverse) {
+    return nearest(clamped(r, x * inverse));
+}
+
+/* ---- scales ---- */
+
+/* Numbers that are quantised under one scale, a multiple of LANES, and their weights. */
+typedef struct Run {
+    const float *x, *w;
+    int n;
+} Run;
 
 /* The least-squares scale for the codes that dividing by 1/inverse gives; *gain: how much of the weighted sum
- * of squares it explains. x and w are whole blocks. */
-static float fitted(const QuantFormat *f, const float *x, const float *w, float inverse, float *gain) {
-    float xq[LANES] = {0}, qq[LANES] = {0};
-    for (int i = 0; i < QUANT_BLOCK; i += LANES)
-        for (int j = 0; j < LANES; j++) {
-            float q = clamped(f, nearest(x[i + j] * inverse)), wq = w[i + j] * q;
-            xq[j] += wq * x[i + j];
+ * of squares it explains. */
+static float fitted(const QuantFormat *f, Run r, float inverse, float *gain) {
+    Four xq[2] = {{0}}, qq[2] = {{0}};
+    Range range = range_of(f);
+    for (int i = 0; i < r.n; i += LANES)
+        for (int j = 0; j < 2; j++) {
+            Four x = load_four(r.x + i + 4 * j), q = code_of(range, x, inverse);
+            Four wq = load_four(r.w + i + 4 * j) * q;
+            xq[j] += wq * x;
             qq[j] += wq * q;
         }
     float a = total(xq), b = total(qq);
@@ -76,77 +119,134 @@ static float fitted(const QuantFormat *f, const float *x, const float *w, float 
 }
 
 /* The number farthest from 0, with its sign. */
-static float farthest(const float *x) {
+static float farthest(Run r) {
     float far = 0;
-    for (int i = 0; i < QUANT_BLOCK; i++) far = fabsf(x[i]) > fabsf(far) ? x[i] : far;
+    for (int i = 0; i < r.n; i++) far = fabsf(r.x[i]) > fabsf(far) ? r.x[i] : far;
     return far;
 }
 
-static float choose_scale(const QuantFormat *f, const float *x, const float *w) {
-    float far = farthest(x), most = (float)(f->zero - f->least);
+static float choose_scale(const QuantFormat *f, Run r) {
+    float far = farthest(r), most = (float)(f->zero - f->least);
     if (far == 0) return 0;
     if (f->bits >= 8) return fabsf(far) / most;
     /* the farthest gets the lowest code, or less, or a little more than there is */
     float best = -far / most, best_gain = -1;
     for (int step = -4; step <= 8; step++) {
         float gain, inverse = -(most - 0.15f * (float)step * most / 8) / far;
-        float scale = fitted(f, x, w, inverse, &gain);
+        float scale = fitted(f, r, inverse, &gain);
         if (gain > best_gain) best_gain = gain, best = scale;
     }
     return best;
 }
 
-/* Codes of x under a scale (f16 bits); the weighted sum of squares of what they are off. */
-static float take_codes(const QuantFormat *f, const float *x, const float *w, uint16_t scale,
-                        uint8_t codes[QUANT_BLOCK]) {
-    float d = half_to_float(scale), inverse = d != 0 ? 1 / d : 0, off[LANES] = {0};
-    for (int i = 0; i < QUANT_BLOCK; i++) {
-        float q = nearest(clamped(f, x[i] * inverse)), e = q * d - x[i];
-        codes[i] = (uint8_t)((int)q + f->zero);
-        off[i % LANES] += w[i] * e * e;
-    }
+/* The weighted sum of squares of what codes under a scale are off. */
+static float error_under(const QuantFormat *f, Run r, float d) {
+    Four off[2] = {{0}};
+    Range range = range_of(f);
+    float inverse = d != 0 ? 1 / d : 0;
+    for (int i = 0; i < r.n; i += LANES)
+        for (int j = 0; j < 2; j++) {
+            Four x = load_four(r.x + i + 4 * j), e = code_of(range, x, inverse) * d - x;
+            off[j] += load_four(r.w + i + 4 * j) * e * e;
+        }
     return total(off);
+}
+
+static void take_codes(const QuantFormat *f, Run r, float d, uint8_t *codes) {
+    Range range = range_of(f);
+    float inverse = d != 0 ? 1 / d : 0;
+    for (int i = 0; i < r.n; i += 4) {
+        Four q = code_of(range, load_four(r.x + i), inverse);
+        for (int j = 0; j < 4; j++) codes[i + j] = (uint8_t)((int)q[j] + f->zero);
+    }
 }
 
 /* A fit holds for the codes that it began with; the codes of the fitted scale in f16 may be others. So with
  * importance the scale has to prove itself, and is refitted as long as that helps, against the one without.
  */
-static uint16_t choose_among(const QuantFormat *f, const float *x, const float *w, const float *ones) {
-    uint8_t codes[QUANT_BLOCK];
-    uint16_t best = float_to_half(choose_scale(f, x, ones));
-    float least = take_codes(f, x, w, best, codes), scale = choose_scale(f, x, w), unused;
+static uint16_t choose_among(const QuantFormat *f, Run r, Run plain) {
+    uint16_t best = float_to_half(choose_scale(f, plain));
+    float least = error_under(f, r, half_to_float(best)), scale = choose_scale(f, r), unused;
     for (int i = 0; i < 4 && scale != 0; i++) {
         uint16_t half = float_to_half(scale);
-        float off = take_codes(f, x, w, half, codes);
+        float off = error_under(f, r, half_to_float(half));
         if (off < least) least = off, best = half;
-        scale = fitted(f, x, w, 1 / scale, &unused);
+        scale = fitted(f, r, 1 / scale, &unused);
     }
     return best;
 }
 
-uint16_t quant_block(const QuantFormat *f, const float *x, int n, const float *importance,
-                     uint8_t codes[QUANT_BLOCK]) {
-    float whole[QUANT_BLOCK] = {0}, weight[QUANT_BLOCK], ones[QUANT_BLOCK];
-    for (int i = 0; i < QUANT_BLOCK; i++) weight[i] = i < n && importance ? importance[i] : 1, ones[i] = 1;
-    memcpy(whole, x, sizeof *x * (size_t)n);
-    bool searched = importance && f->bits < 8;
-    uint16_t scale =
-        searched ? choose_among(f, whole, weight, ones) : float_to_half(choose_scale(f, whole, ones));
-    take_codes(f, whole, weight, scale, codes);
-    return scale;
+/* ---- factors ---- */
+
+static Run part_of(Run r, int part) {
+    return (Run){r.x + part * QUANT_PART, r.w + part * QUANT_PART, QUANT_PART};
 }
 
-double quant_value(const QuantFormat *f, uint16_t scale, uint8_t code) {
-    return dtype_load(DT_F16, &scale, 0) * (code - f->zero);
+/* The factor of a part that errs least with `unit` as scale, of the two beside `wanted`; adds its error to
+ * *off. */
+static int8_t choose_factor(const QuantFormat *f, Run r, float unit, float wanted, float *off) {
+    float least = INFINITY;
+    int8_t best = 0;
+    for (int i = 0; i < 2; i++) {
+        float at = i ? ceilf(wanted) : floorf(wanted);
+        at = at < -QUANT_FACTOR ? -QUANT_FACTOR : at > QUANT_FACTOR - 1 ? QUANT_FACTOR - 1 : at;
+        float error = error_under(f, r, unit * at);
+        if (error < least) least = error, best = (int8_t)at;
+    }
+    *off += least;
+    return best;
+}
+
+/* The block with the scales that the run `by` chooses for its parts; how much it is off, as r weighs it. */
+static float factored(const QuantFormat *f, Run r, Run by, QuantBlock *out) {
+    static const float sizes[] = {1, 0.95f, 1.07f};
+    float wanted[QUANT_PARTS], far = 0, least = INFINITY;
+    for (int p = 0; p < QUANT_PARTS; p++) {
+        wanted[p] = choose_scale(f, part_of(by, p));
+        if (fabsf(wanted[p]) > fabsf(far)) far = wanted[p];
+    }
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        QuantBlock b = {.scale = float_to_half(-far * sizes[i] / QUANT_FACTOR)};
+        float unit = half_to_float(b.scale), off = 0;
+        for (int p = 0; p < QUANT_PARTS; p++)
+            b.factor[p] = choose_factor(f, part_of(r, p), unit, unit != 0 ? wanted[p] / unit : 0, &off);
+        if (off < least) least = off, *out = b;
+    }
+    for (int p = 0; p < QUANT_PARTS; p++)
+        take_codes(f, part_of(r, p), half_to_float(out->scale) * out->factor[p], out->code + p * QUANT_PART);
+    return least;
+}
+
+/* ---- blocks ---- */
+
+void quant_block(const QuantFormat *f, const float *x, int n, const float *importance, QuantBlock *out) {
+    float whole[QUANT_MOST] = {0}, weight[QUANT_MOST], ones[QUANT_MOST];
+    for (int i = 0; i < f->block; i++) weight[i] = i < n && importance ? importance[i] : 1, ones[i] = 1;
+    memcpy(whole, x, sizeof *x * (size_t)n);
+    bool searched = importance && f->bits < 8;
+    Run r = {whole, weight, f->block}, plain = {whole, ones, f->block};
+    if (f->factors) {
+        QuantBlock other;
+        float off = factored(f, r, plain, out);
+        if (searched && factored(f, r, r, &other) < off) *out = other;
+        return;
+    }
+    out->scale = searched ? choose_among(f, r, plain) : float_to_half(choose_scale(f, plain));
+    for (int p = 0; p < QUANT_PARTS; p++) out->factor[p] = 1;
+    take_codes(f, r, half_to_float(out->scale), out->code);
+}
+
+double quant_value(const QuantFormat *f, const QuantBlock *b, int i) {
+    return dtype_load(DT_F16, &b->scale, 0) * b->factor[i / QUANT_PART] * (b->code[i] - f->zero);
 }
 
 void quant_round(const QuantFormat *f, double *x, int64_t n, const float *importance) {
-    for (int64_t at = 0; at < n; at += QUANT_BLOCK) {
-        int m = n - at < QUANT_BLOCK ? (int)(n - at) : QUANT_BLOCK;
-        float block[QUANT_BLOCK];
-        uint8_t codes[QUANT_BLOCK];
-        for (int i = 0; i < m; i++) block[i] = (float)x[at + i];
-        uint16_t scale = quant_block(f, block, m, importance ? importance + at : NULL, codes);
-        for (int i = 0; i < m; i++) x[at + i] = quant_value(f, scale, codes[i]);
+    for (int64_t at = 0; at < n; at += f->block) {
+        int m = n - at < f->block ? (int)(n - at) : f->block;
+        float numbers[QUANT_MOST];
+        QuantBlock b;
+        for (int i = 0; i < m; i++) numbers[i] = (float)x[at + i];
+        quant_block(f, numbers, m, importance ? importance + at : NULL, &b);
+        for (int i = 0; i < m; i++) x[at + i] = quant_value(f, &b, i);
     }
 }

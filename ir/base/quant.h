@@ -1,18 +1,21 @@
-/* Weights in few bits: blocks of 32 numbers along the inputs of a matrix, each block with one f16 scale.
- * A number is scale * (code - zero), with codes of `bits` bits; scale and code - zero fit together in an f32
- * without rounding, so "the quantised weight" is an exact number. The same bits per weight as GGUF's Q8_0,
- * Q6 and Q4_0 blocks: 8.5, 6.5 and 4.5. */
+/* Weights in few bits: blocks of numbers along the inputs of a matrix, each with one f16 scale. A number is
+ * scale * (code - zero), with codes of `bits` bits; or, where a block has factors, scale * factor * (code -
+ * zero) with a factor of -8 .. 7 for each part of 32 numbers, which is a block's own scale in 4 bits instead
+ * of 16. Scale and the rest fit together in an f32 without rounding, so "the quantised weight" is an exact
+ * number; factor and code - zero fit in a byte, so a block is one sum of products of bytes either way. */
 #ifndef BTC_BASE_QUANT_H
 #define BTC_BASE_QUANT_H
 
 #include "dtype.h"
 
-enum { QUANT_BLOCK = 32 };
+enum { QUANT_PART = 32, QUANT_PARTS = 4, QUANT_MOST = QUANT_PART * QUANT_PARTS, QUANT_FACTOR = 8 };
 
 typedef struct QuantFormat {
     const char *name; /* "q8" */
     int bits, zero;
-    int least; /* smallest code in use */
+    int least;    /* smallest code in use */
+    int block;    /* numbers that share a scale: QUANT_PART, or QUANT_MOST */
+    bool factors; /* each part has one, -QUANT_FACTOR .. QUANT_FACTOR - 1 */
 } QuantFormat;
 extern const QuantFormat QUANT_FORMATS[];
 extern const int QUANT_COUNT;
@@ -27,13 +30,17 @@ bool storage_parse(const char *text, Storage *out); /* "f32", "bf16", "f16", "bf
 const char *storage_name(Storage s);
 double storage_bits(Storage s); /* per number, scales included */
 
-/* Codes of x[0..n), n <= 32, the rest of the block with the code of 0, and its scale as f16 bits: the scale
- * that makes the sum of importance * error^2 smallest among some candidates (importance: n positive
- * weights, or NULL for ones). x must be finite and not beyond quant_limit in magnitude. Deterministic on
- * every machine. */
-uint16_t quant_block(const QuantFormat *f, const float *x, int n, const float *importance,
-                     uint8_t codes[QUANT_BLOCK]);
-double quant_value(const QuantFormat *f, uint16_t scale, uint8_t code);
+typedef struct QuantBlock {
+    uint16_t scale;             /* f16 bits */
+    int8_t factor[QUANT_PARTS]; /* 1 where the format has none */
+    uint8_t code[QUANT_MOST];
+} QuantBlock;
+
+/* x[0..n), n <= block, the rest of the block with the code of 0: the scale, and factors, that make the sum of
+ * importance * error^2 smallest among some candidates (importance: n positive weights, or NULL for ones). x
+ * must be finite and not beyond quant_limit in magnitude. Deterministic on every machine. */
+void quant_block(const QuantFormat *f, const float *x, int n, const float *importance, QuantBlock *out);
+double quant_value(const QuantFormat *f, const QuantBlock *b, int i);
 double quant_limit(const QuantFormat *f);
 /* x[0..n) becomes what quantising makes of it, block by block; importance: n weights, or NULL. */
 void quant_round(const QuantFormat *f, double *x, int64_t n, const float *importance);

@@ -19,13 +19,14 @@ const char *math_name(Math m) {
     return MATHS[m];
 }
 
-Math math_of(const Op *op, const Value *w) {
+Math math_of(const Op *op, const Value *w, Storage *stored) {
     Math math = MATH_F32;
     Storage s;
     const Op *leaf = w->def;
     while (leaf && leaf->def == OP_TABLE[OP_reshape]) leaf = leaf->in[0]->def;
     if (!leaf || !math_parse(attr_str(op, "math", "f32"), &math)) return MATH_F32;
     if (!storage_parse(attr_str(leaf, "storage", "f32"), &s)) return MATH_F32;
+    if (stored) *stored = s;
     bool fits = math == MATH_INT8 ? s.quant != NULL : math == MATH_BF16 && !s.quant && s.dt == DT_BF16;
     return fits ? math : MATH_F32;
 }
@@ -36,17 +37,18 @@ typedef struct Kernel {
     const LowerTarget *t;
     KernelSpec s;
     int vectors; /* of a panel */
-    Value *x, *scales, *x_stride, *w, *w_stride, *from, *groups, *sums, *more;
+    Value *x, *scales, *x_stride, *w, *w_stride, *from, *parts, *sums, *more;
     Value *xp[MAX_ROWS], *sp[MAX_ROWS], *wp[MAX_VECTORS];
-    Value *table[MAX_VECTORS];          /* of squeezed panels */
-    Value *acc[MAX_ROWS * MAX_VECTORS]; /* variables */
+    Value *table[MAX_VECTORS];           /* of squeezed panels */
+    Value *acc[MAX_ROWS * MAX_VECTORS];  /* variables */
+    Value *ints[MAX_ROWS * MAX_VECTORS]; /* variables: sums of a block of bytes */
 } Kernel;
 
 static int columns(const Kernel *k) {
     return k->s.panels * k->vectors;
 }
 
-/* Byte i of panel p's group `at` (its offset), as a vector of dt. */
+/* Byte i behind offset `at` of vector c's panel, as a vector of dt. */
 static Value *load_weights(Kernel *k, DType dt, int c, Value *at, int64_t i) {
     LB *b = &k->b;
     int64_t within = c % k->vectors * b->lanes * (int64_t)dtype_size(dt);
@@ -60,7 +62,7 @@ static Value *mask(LB *b, Value *x, int bits) {
     return lb_and(b, x, lb_i32(b, (1 << bits) - 1));
 }
 
-/* Four codes of inputs 4g .. 4g+3 of a block, packed: vector c. `at`: offset of the block; g is known. */
+/* Four codes of inputs 4g .. 4g+3 of a part, packed: vector c. `at`: offset of the part; g is known. */
 static Value *codes(Kernel *k, int c, Value *at, int g) {
     LB *b = &k->b;
     const QuantFormat *f = k->s.w.quant;
@@ -77,16 +79,61 @@ static Value *codes(Kernel *k, int c, Value *at, int g) {
     return lb_or(b, x, lb_and(b, up, lb_i32(b, 0x30303030)));
 }
 
-static Value *scale(Kernel *k, int c, Value *at) {
-    int64_t end = panel_group_bytes(k->s.w, k->t->panel) - 2 * k->t->panel;
-    return load_weights(k, DT_F16, c, at, end);
-}
-
-/* ---- one group of inputs ---- */
-
 typedef struct Vectors {
     Value *v[MAX_VECTORS];
 } Vectors;
+
+static void load_scales(Kernel *k, Value *group, Vectors *d) {
+    for (int c = 0; c < columns(k); c++) d->v[c] = load_weights(k, DT_F16, c, group, 0);
+}
+
+/* Factors of part u (known) of the block at offset `group`, -8 .. 7. */
+static void load_factors(Kernel *k, Value *group, int u, Vectors *f) {
+    LB *b = &k->b;
+    int64_t row = (2 + u / 2) * k->t->panel;
+    for (int c = 0; c < columns(k); c++) {
+        Value *both = load_weights(k, DT_U8, c, group, row);
+        f->v[c] =
+            lb_sub(b, u % 2 ? lb_shr(b, both, lb_i32(b, 4)) : mask(b, both, 4), lb_i32(b, QUANT_FACTOR));
+    }
+}
+
+/* Where a kernel is within a block. */
+typedef struct Part {
+    Value *group; /* offset of the block */
+    int u;        /* of its parts, known */
+    Value *at;    /* offset of the part */
+    Value *input; /* number of its first input */
+} Part;
+
+/* Four bytes for each of the inputs 4g .. 4g+3 of a part, kernel_zero standing for 0. With factors, each byte
+ * is factor * code + (128 - 8 * factor), from 0 to 255, so one product of 32 bits makes all four. */
+typedef struct Bytes {
+    Vectors factor, base;
+} Bytes;
+
+static void begin_bytes(Kernel *k, const Part *p, Bytes *y) {
+    LB *b = &k->b;
+    if (!k->s.w.quant->factors) return;
+    load_factors(k, p->group, p->u, &y->factor);
+    for (int c = 0; c < columns(k); c++) {
+        Value *eights = lb_mul(b, y->factor.v[c], lb_i32(b, 0x08080808));
+        y->base.v[c] = lb_sub(b, lb_i32(b, (int32_t)0x80808080), eights);
+    }
+}
+
+static Value *four_bytes(Kernel *k, const Part *p, const Bytes *y, int c, int g) {
+    LB *b = &k->b;
+    Value *four = codes(k, c, p->at, g);
+    if (!k->s.w.quant->factors) return four;
+    return lb_add(b, lb_mul(b, four, y->factor.v[c]), y->base.v[c]);
+}
+
+int kernel_zero(Storage w) {
+    return w.quant->factors ? 128 : w.quant->zero;
+}
+
+/* ---- one part of the inputs ---- */
 
 /* acc += x[r][i] * w, i: the number of an f32 input */
 static void multiply(Kernel *k, const Vectors *w, Value *i) {
@@ -122,22 +169,23 @@ static void multiply_pair(Kernel *k, const Vectors *w, Value *pair) {
 }
 
 /* (code - zero) * scale as code * scale - zero * scale: all of it exact. */
-static void quantised_group(Kernel *k, Value *group, Value *at, Use *use) {
+static void quantised_part(Kernel *k, const Part *p, const Vectors *scales, Use *use) {
     LB *b = &k->b;
-    Vectors d, low, four, w;
+    Vectors d = *scales, low, four, w;
+    if (k->s.w.quant->factors) load_factors(k, p->group, p->u, &four);
     for (int c = 0; c < columns(k); c++) {
-        d.v[c] = scale(k, c, at);
+        if (k->s.w.quant->factors) d.v[c] = lb_mul(b, d.v[c], lb_cast(b, four.v[c], DT_F32));
         low.v[c] = lb_mul(b, d.v[c], lb_f32(b, -k->s.w.quant->zero));
     }
-    for (int g = 0; g < QUANT_BLOCK / 4; g++) {
-        for (int c = 0; c < columns(k); c++) four.v[c] = codes(k, c, at, g);
+    for (int g = 0; g < QUANT_PART / 4; g++) {
+        for (int c = 0; c < columns(k); c++) four.v[c] = codes(k, c, p->at, g);
         for (int j = 0; j < 4; j++) {
             for (int c = 0; c < columns(k); c++) {
                 Value *u = j ? lb_shr(b, four.v[c], lb_i32(b, 8 * j)) : four.v[c];
                 if (j < 3) u = mask(b, u, 8);
                 w.v[c] = lb_fma(b, lb_cast(b, u, DT_F32), d.v[c], low.v[c]);
             }
-            use(k, &w, lb_addi(b, lb_muli(b, group, QUANT_BLOCK), 4 * g + j));
+            use(k, &w, lb_addi(b, p->input, 4 * g + j));
         }
     }
 }
@@ -182,35 +230,46 @@ static void dot_pair(Kernel *k, const Vectors *w, Value *pair) {
     }
 }
 
-/* Sums of a block in integers, from -zero * sum(x) on: so codes count as code - zero. */
-static void int8_dots(Kernel *k, Value *group, Value *at) {
+/* Sums of a block in integers begin with -zero * sum(x): so bytes count as byte - zero. */
+static void begin_ints(Kernel *k, Value *group) {
     LB *b = &k->b;
-    int cols = columns(k);
-    Value *sum[MAX_ROWS * MAX_VECTORS];
     for (int r = 0; r < k->s.rows; r++) {
         Value *first = lb_splat(b, lb_load(b, DT_I32, 0, k->sp[r], lb_addi(b, lb_muli(b, group, 2), 1), 0));
-        for (int c = 0; c < cols; c++) sum[r * cols + c] = first;
+        for (int c = 0; c < columns(k); c++) lb_set(b, k->ints[r * columns(k) + c], first);
     }
-    for (int g = 0; g < QUANT_BLOCK / 4; g++) {
+}
+
+static void dot_part(Kernel *k, const Part *p) {
+    LB *b = &k->b;
+    int cols = columns(k);
+    Bytes y;
+    begin_bytes(k, p, &y);
+    for (int g = 0; g < QUANT_PART / 4; g++) {
         Vectors w;
-        for (int c = 0; c < cols; c++) w.v[c] = codes(k, c, at, g);
+        for (int c = 0; c < cols; c++) w.v[c] = four_bytes(k, p, &y, c, g);
         for (int r = 0; r < k->s.rows; r++) {
-            Value *i = lb_addi(b, lb_muli(b, group, QUANT_BLOCK / 4), g);
-            Value *x = lb_splat(b, lb_load(b, DT_I32, 0, k->xp[r], i, 0));
-            for (int c = 0; c < cols; c++) sum[r * cols + c] = lb_dot4(b, sum[r * cols + c], w.v[c], x);
-        }
-    }
-    for (int c = 0; c < cols; c++) {
-        Value *d = scale(k, c, at);
-        for (int r = 0; r < k->s.rows; r++) {
-            Value *dx = lb_splat(b, lb_load(b, DT_F32, 0, k->sp[r], lb_muli(b, group, 2), 0));
-            Value *y = lb_mul(b, lb_cast(b, sum[r * cols + c], DT_F32), d), *acc = k->acc[r * cols + c];
-            lb_set(b, acc, lb_fma(b, y, dx, lb_get(b, acc)));
+            Value *at = lb_offset(b, k->xp[r], p->input);
+            Value *x = lb_splat(b, lb_load(b, DT_I32, 0, at, lb_i64(b, g), 0));
+            for (int c = 0; c < cols; c++) {
+                Value *sum = k->ints[r * cols + c];
+                lb_set(b, sum, lb_dot4(b, lb_get(b, sum), w.v[c], x));
+            }
         }
     }
 }
 
-/* ---- the loop over groups ---- */
+static void end_ints(Kernel *k, Value *group, const Vectors *scales) {
+    LB *b = &k->b;
+    int cols = columns(k);
+    for (int c = 0; c < cols; c++)
+        for (int r = 0; r < k->s.rows; r++) {
+            Value *dx = lb_splat(b, lb_load(b, DT_F32, 0, k->sp[r], lb_muli(b, group, 2), 0));
+            Value *y = lb_mul(b, lb_cast(b, lb_get(b, k->ints[r * cols + c]), DT_F32), scales->v[c]);
+            lb_set(b, k->acc[r * cols + c], lb_fma(b, y, dx, lb_get(b, k->acc[r * cols + c])));
+        }
+}
+
+/* ---- loops over groups ---- */
 
 /* Whether a kernel computes longer than it reads: several rows, or f32 made of few bits. */
 static bool computes_more(const KernelSpec *s) {
@@ -230,12 +289,8 @@ static void ask_ahead(Kernel *k, Value *at, int64_t bytes) {
 }
 
 static void one_group(Kernel *k, Value *group, Value *at) {
-    if (k->s.math == MATH_INT8)
-        int8_dots(k, group, at);
-    else if (k->s.math == MATH_BF16)
+    if (k->s.math == MATH_BF16)
         pairs_group(k, group, at, dot_pair);
-    else if (k->s.w.quant)
-        quantised_group(k, group, at, multiply);
     else if (k->s.w.dt == DT_BF16)
         pairs_group(k, group, at, multiply_pair);
     else
@@ -245,7 +300,6 @@ static void one_group(Kernel *k, Value *group, Value *at) {
 /* Groups in a turn of the loop. */
 static int unroll_of(const Kernel *k) {
     int64_t bytes = panel_group_bytes(k->s.w, k->t->panel);
-    if (k->s.w.quant) return 1;
     int n = k->s.streams ? (int)(k->t->tuning.stream_bytes / bytes)
                          : k->t->tuning.tile_unroll / panel_group(k->s.w);
     return n < 1 ? 1 : n;
@@ -258,18 +312,69 @@ static Value *group_at(Kernel *k, Value *g) {
     return lb_addi(b, at, panel_head(k->s.w, k->t->panel));
 }
 
-static void all_groups(Kernel *k) {
+/* Groups of one part. */
+static void plain_groups(Kernel *k) {
     LB *b = &k->b;
     int n = unroll_of(k);
     int64_t bytes = panel_group_bytes(k->s.w, k->t->panel);
-    Value *main = n > 1 ? lb_mul(b, lb_div(b, k->groups, lb_i64(b, n)), lb_i64(b, n)) : k->groups;
+    Value *main = n > 1 ? lb_mul(b, lb_div(b, k->parts, lb_i64(b, n)), lb_i64(b, n)) : k->parts;
     KFOR (b, g, lb_i64(b, 0), main, n) {
         Value *at = group_at(k, g);
         ask_ahead(k, at, n * bytes);
         for (int u = 0; u < n; u++) one_group(k, lb_addi(b, g, u), lb_addi(b, at, u * bytes));
     }
     if (n == 1) return;
-    KFOR (b, g, main, k->groups, 1) one_group(k, g, group_at(k, g));
+    KFOR (b, g, main, k->parts, 1) one_group(k, g, group_at(k, g));
+}
+
+/* What is done with a part of a block. */
+typedef void PartUse(Kernel *k, const Part *p, const Vectors *scales);
+
+/* The parts of block g, all of them or the first `left` (an i64 above 0; else NULL). */
+static void block_parts(Kernel *k, Value *g, Value *left, const Vectors *scales, PartUse *use) {
+    LB *b = &k->b;
+    int parts = k->s.w.quant->block / QUANT_PART;
+    int64_t bytes = panel_part_bytes(k->s.w, k->t->panel);
+    Value *group = group_at(k, g), *input = lb_muli(b, g, k->s.w.quant->block);
+    for (int u = 0; u < (left ? parts - 1 : parts); u++) {
+        int64_t behind = panel_scales_bytes(k->s.w, k->t->panel) + u * bytes;
+        Part p = {group, u, lb_addi(b, group, behind), lb_addi(b, input, u * QUANT_PART)};
+        if (left && u) lb_if_begin(b, lb_cmp(b, "gt", left, lb_i64(b, u)));
+        ask_ahead(k, u ? p.at : group, u ? bytes : behind + bytes);
+        use(k, &p, scales);
+        if (left && u) lb_if_end(b);
+    }
+}
+
+static void dot_use(Kernel *k, const Part *p, const Vectors *scales) {
+    (void)scales;
+    dot_part(k, p);
+}
+
+static void multiply_use(Kernel *k, const Part *p, const Vectors *scales) {
+    quantised_part(k, p, scales, multiply);
+}
+
+static void one_block(Kernel *k, Value *g, Value *left) {
+    Vectors scales;
+    bool ints = k->s.math == MATH_INT8;
+    load_scales(k, group_at(k, g), &scales);
+    if (ints) begin_ints(k, g);
+    block_parts(k, g, left, &scales, ints ? dot_use : multiply_use);
+    if (ints) end_ints(k, g, &scales);
+}
+
+/* All blocks of k->parts; `each` writes what is done with one, of which `left` parts are there. */
+static void blocks(Kernel *k, void each(Kernel *k, Value *g, Value *left)) {
+    LB *b = &k->b;
+    int parts = k->s.w.quant->block / QUANT_PART;
+    Value *whole = lb_div(b, k->parts, lb_i64(b, parts));
+    KFOR (b, g, lb_i64(b, 0), whole, 1) each(k, g, NULL);
+    if (parts == 1) return;
+    Value *left = lb_rem(b, k->parts, lb_i64(b, parts));
+    lb_if_begin(b, lb_cmp(b, "gt", left, lb_i64(b, 0)));
+    each(k, whole, left);
+    lb_if_end(b);
 }
 
 /* ---- functions ---- */
@@ -302,7 +407,7 @@ static void open_pointers(Kernel *k) {
     k->x = ir_param_add(f, "x", type_ptr()), k->scales = ir_param_add(f, "scales", type_ptr());
     k->x_stride = ir_param_add(f, "x_stride", i64);
     k->w = ir_param_add(f, "w", type_ptr()), k->w_stride = ir_param_add(f, "w_stride", i64);
-    k->from = ir_param_add(f, "from", i64), k->groups = ir_param_add(f, "groups", i64);
+    k->from = ir_param_add(f, "from", i64), k->parts = ir_param_add(f, "parts", i64);
     k->sums = ir_param_add(f, "sums", type_ptr()), k->more = ir_param_add(f, "more", i64);
     for (int r = 0; r < k->s.rows; r++) {
         k->xp[r] = stepped(b, k->x, k->x_stride, r);
@@ -322,11 +427,15 @@ const char *kernel_of(Lower *l, KernelSpec s) {
     int n = s.rows * columns(&k);
     if (s.rows > MAX_ROWS || columns(&k) > MAX_VECTORS) BTC_BUG("kernel %s is too large", name);
     for (int i = 0; i < n; i++) k.acc[i] = lb_var(b, lb_splat(b, lb_f32(b, 0)));
+    for (int i = 0; i < n && s.math == MATH_INT8; i++) k.ints[i] = lb_var(b, lb_splat(b, lb_i32(b, 0)));
     lb_if_begin(b, lb_cmp(b, "ne", k.more, lb_i64(b, 0)));
     for (int i = 0; i < n; i++)
         lb_set(b, k.acc[i], lb_load(b, DT_F32, b->lanes, k.sums, lb_i64(b, (int64_t)i * b->lanes), 0));
     lb_if_end(b);
-    all_groups(&k);
+    if (s.w.quant)
+        blocks(&k, one_block);
+    else
+        plain_groups(&k);
     for (int i = 0; i < n; i++)
         lb_store(b, DT_F32, k.sums, lb_i64(b, (int64_t)i * b->lanes), lb_get(b, k.acc[i]), 0);
     return name;
@@ -346,29 +455,76 @@ static void store_pair(Kernel *k, const Vectors *w, Value *pair) {
         lb_store(b, DT_I32, k->sums, lb_addi(b, at, (int64_t)c * b->lanes), w->v[c], 0);
 }
 
-Storage kernel_unpacked(Storage w) {
-    return (Storage){.dt = w.squeezed ? DT_BF16 : DT_F32};
+static void store_use(Kernel *k, const Part *p, const Vectors *scales) {
+    quantised_part(k, p, scales, store_input);
 }
 
-const char *kernel_unpack(Lower *l, Storage w) {
+static void unpack_block(Kernel *k, Value *g, Value *left) {
+    Vectors scales;
+    load_scales(k, group_at(k, g), &scales);
+    block_parts(k, g, left, &scales, store_use);
+}
+
+/* ---- bytes of weights with factors, as a format of 8 bits without ---- */
+
+static Value *bytes_at(Kernel *k, Value *g, int64_t behind) {
+    LB *b = &k->b;
+    Storage as = kernel_unpacked(k->s.w, MATH_INT8);
+    return lb_offset(b, k->sums, lb_addi(b, lb_muli(b, g, panel_group_bytes(as, k->t->panel)), behind));
+}
+
+static void bytes_use(Kernel *k, const Part *p, const Vectors *scales) {
+    LB *b = &k->b;
+    Storage as = kernel_unpacked(k->s.w, MATH_INT8);
+    int64_t behind = panel_scales_bytes(as, k->t->panel) + p->u * panel_part_bytes(as, k->t->panel);
+    Value *to = bytes_at(k, lb_div(b, p->input, lb_i64(b, k->s.w.quant->block)), behind);
+    Bytes y;
+    (void)scales;
+    begin_bytes(k, p, &y);
+    for (int g = 0; g < QUANT_PART / 4; g++)
+        for (int c = 0; c < columns(k); c++)
+            lb_store(b, DT_I32, to, lb_i64(b, (int64_t)g * k->t->panel + (int64_t)c * b->lanes),
+                     four_bytes(k, p, &y, c, g), 0);
+}
+
+static void bytes_block(Kernel *k, Value *g, Value *left) {
+    LB *b = &k->b;
+    Vectors scales;
+    load_scales(k, group_at(k, g), &scales);
+    for (int c = 0; c < columns(k); c++)
+        lb_store(b, DT_F16, bytes_at(k, g, 0), lb_i64(b, (int64_t)c * b->lanes), scales.v[c], 0);
+    block_parts(k, g, left, &scales, bytes_use);
+}
+
+/* ---- unpacking ---- */
+
+Storage kernel_unpacked(Storage w, Math math) {
+    Storage s = {.dt = w.squeezed ? DT_BF16 : DT_F32};
+    if (math == MATH_INT8 && w.quant && (!storage_parse("q8", &s) || s.quant->block != w.quant->block))
+        BTC_BUG("%s has no bytes", w.quant->name);
+    return s;
+}
+
+const char *kernel_unpack(Lower *l, Storage w, Math math) {
     bool streams = l->form == FORM_STEP;
-    const char *name = arena_printf(l->arena, "unpack_%s%s", storage_name(w), streams ? "_streams" : "");
+    const char *name =
+        arena_printf(l->arena, "unpack_%s_%s%s", storage_name(w), math_name(math), streams ? "_streams" : "");
     if (ir_func_find(l->b.f->module, name)) return name;
-    Kernel k = kernel_begin(l, (KernelSpec){.w = w, .rows = 1, .panels = 1, .streams = streams}, name);
+    Kernel k = kernel_begin(l, (KernelSpec){w, math, .rows = 1, .panels = 1, .streams = streams}, name);
     LB *b = &k.b;
     Type i64 = type_scalar(DT_I64, 0);
     k.wp[0] = ir_param_add(b->f, "w", type_ptr());
-    k.from = ir_param_add(b->f, "from", i64), k.groups = ir_param_add(b->f, "groups", i64);
+    k.from = ir_param_add(b->f, "from", i64), k.parts = ir_param_add(b->f, "parts", i64);
     k.sums = ir_param_add(b->f, "out", type_ptr());
     load_tables(&k);
-    int64_t bytes = panel_group_bytes(w, l->t->panel);
-    KFOR (b, g, lb_i64(b, 0), k.groups, 1) {
+    if (w.quant) {
+        blocks(&k, math == MATH_INT8 ? bytes_block : unpack_block);
+        return name;
+    }
+    KFOR (b, g, lb_i64(b, 0), k.parts, 1) {
         Value *at = group_at(&k, g);
-        ask_ahead(&k, at, bytes);
-        if (w.quant)
-            quantised_group(&k, g, at, store_input);
-        else
-            pairs_group(&k, g, at, store_pair);
+        ask_ahead(&k, at, panel_group_bytes(w, l->t->panel));
+        pairs_group(&k, g, at, store_pair);
     }
     return name;
 }

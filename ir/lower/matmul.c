@@ -13,9 +13,10 @@ typedef struct Product {
     Lower *l;
     const Matmul *m;
     XRows x;
-    Value *rows;        /* how many */
-    Value *lo, *hi;     /* panels */
-    int64_t groups;     /* of inputs */
+    Value *rows;    /* how many */
+    Value *lo, *hi; /* panels */
+    int64_t parts;  /* of inputs, and how many make a group */
+    int64_t group_parts;
     int64_t group_size; /* bytes of a group of one panel */
     int64_t panel_size;
     Value *sums; /* scratch */
@@ -23,7 +24,7 @@ typedef struct Product {
 
 void matmul_weights(Lower *l, const Op *op, Value *w, PackKind kind, Matmul *m) {
     m->w = lw_weight(l, w, kind, &m->storage);
-    m->math = math_of(op, w);
+    m->math = math_of(op, w, NULL);
 }
 
 /* ---- handing sums on ---- */
@@ -81,7 +82,7 @@ static void write_sums(const Product *p, Value *first, Value *step, int n, int64
 
 typedef struct Piece { /* of K */
     Value *from;       /* first group */
-    int64_t groups;
+    int64_t parts;
     Value *more; /* i64: whether sums go on */
 } Piece;
 
@@ -96,7 +97,7 @@ static void multiply(const Product *p, KernelSpec spec, Value *r, Panels w, cons
     LB *b = &l->b;
     Value *x = rows_at(l, &p->x, r, k->from), *scales = rows_scales(l, &p->x, r, k->from);
     Value *sums = lb_offset(b, p->sums, lb_muli(b, r, 4 * spec.panels * (int64_t)l->t->panel));
-    Value *args[] = {x, scales, p->x.stride, w.at, w.apart, w.from, lb_i64(b, k->groups), sums, k->more};
+    Value *args[] = {x, scales, p->x.stride, w.at, w.apart, w.from, lb_i64(b, k->parts), sums, k->more};
     lb_invoke(b, kernel_of(l, spec), args, 9);
 }
 
@@ -125,7 +126,7 @@ static void amend_all_sums(const Product *p, Value *first, Value *step, int n) {
 
 static Piece whole(const Product *p) {
     LB *b = &p->l->b;
-    return (Piece){lb_i64(b, 0), p->groups, lb_i64(b, 0)};
+    return (Piece){lb_i64(b, 0), p->parts, lb_i64(b, 0)};
 }
 
 /* ---- one row: streams ---- */
@@ -183,12 +184,12 @@ static void all_rows(const Product *p, KernelSpec spec, Panels w, const Piece *k
 static int64_t groups_at_once(const Product *p, int panels, int64_t group_size) {
     int64_t most = p->l->t->l2 / 4 / (group_size * panels);
     if (most < 1) most = 1;
-    int64_t pieces = (p->groups + most - 1) / most;
-    return (p->groups + pieces - 1) / pieces;
+    int64_t groups = (p->parts + p->group_parts - 1) / p->group_parts, pieces = (groups + most - 1) / most;
+    return (groups + pieces - 1) / pieces;
 }
 
 /* Weights in scratch as kernels of plain panels read them, where those are faster than taking apart what is
- * packed in every tile: quantised and squeezed ones. */
+ * packed in every tile. */
 typedef struct Unpacked {
     Storage as;         /* kernel_unpacked */
     int64_t group_size; /* bytes of one of the weights' groups; 0: they are read as they are packed */
@@ -196,13 +197,15 @@ typedef struct Unpacked {
     int64_t panel_size;
 } Unpacked;
 
-/* A step reads each weight once: squeezed ones need no unpacking there. */
+/* A step reads each weight once: unless all of them are widened, there is no unpacking. */
 static Unpacked unpacked_as(const Product *p) {
     const Matmul *m = p->m;
-    Unpacked u = {.as = kernel_unpacked(m->storage)};
-    bool apart = m->storage.quant ? m->math == MATH_F32 : m->storage.squeezed && p->l->form == FORM_CHUNK;
-    if (apart) u.group_size = (int64_t)dtype_size(u.as.dt) * p->l->t->panel * panel_group(m->storage);
-    return u;
+    bool often = m->storage.squeezed || (m->storage.quant && m->storage.quant->factors);
+    bool widened = m->storage.quant && m->math == MATH_F32;
+    if (!widened && !(often && p->l->form == FORM_CHUNK)) return (Unpacked){0};
+    Storage as = kernel_unpacked(m->storage, m->math);
+    int64_t groups = panel_group(m->storage) / panel_group(as); /* of them, in one of the weights' */
+    return (Unpacked){.as = as, .group_size = groups * panel_group_bytes(as, p->l->t->panel)};
 }
 
 /* The panels of a tile: the number of the first, and how far the next is. */
@@ -215,11 +218,11 @@ static void unpack(const Product *p, Value *panel, Value *out, const Piece *k) {
     Lower *l = p->l;
     LB *b = &l->b;
     Storage s = p->m->storage;
-    Value *w = panel_at(p, panel), *args[] = {w, k->from, lb_i64(b, k->groups), out};
-    lb_invoke(b, kernel_unpack(l, s), args, 4);
+    Value *w = panel_at(p, panel), *args[] = {w, k->from, lb_i64(b, k->parts), out};
+    lb_invoke(b, kernel_unpack(l, s, p->m->math), args, 4);
     if (!s.squeezed) return;
     args[0] = lb_offseti(b, w, p->panel_size - squeeze_list_bytes(p->m->K, l->t->panel));
-    args[1] = lb_muli(b, k->from, SQUEEZE_GROUP), args[2] = lb_i64(b, k->groups * SQUEEZE_GROUP);
+    args[1] = lb_muli(b, k->from, SQUEEZE_GROUP), args[2] = lb_i64(b, k->parts * SQUEEZE_GROUP);
     lb_invoke(b, amend_unpacked(l), args, 4);
 }
 
@@ -235,7 +238,7 @@ static void some_groups(const Product *p, KernelSpec spec, const Unpacked *u, Sp
     for (int i = 0; i < spec.panels; i++)
         unpack(p, lb_add(b, at.first, lb_muli(b, at.apart, i)), lb_offseti(b, u->at, i * u->panel_size), k);
     Piece numbers = *k;
-    numbers.groups *= panel_group(p->m->storage) / panel_group(u->as);
+    numbers.parts *= panel_part(p->m->storage) / panel_part(u->as);
     KernelSpec near = kernel_tile(l, u->as, p->m->math);
     near.panels = spec.panels, near.streams = false; /* scratch is near */
     all_rows(p, near, (Panels){u->at, lb_i64(b, u->panel_size), lb_i64(b, 0)}, &numbers);
@@ -245,10 +248,10 @@ static void some_groups(const Product *p, KernelSpec spec, const Unpacked *u, Sp
 static void some_panels(const Product *p, KernelSpec spec, const Unpacked *u, int64_t at_once, Span at,
                         int64_t active) {
     LB *b = &p->l->b;
-    int64_t pieces = p->groups / at_once, rest = p->groups % at_once;
+    int64_t each = at_once * p->group_parts, pieces = p->parts / each, rest = p->parts % each;
     if (pieces > 0)
         KFOR (b, from, lb_i64(b, 0), lb_i64(b, pieces * at_once), at_once) {
-            Piece k = {from, at_once, from};
+            Piece k = {from, each, from};
             some_groups(p, spec, u, at, &k);
         }
     Piece k = {lb_i64(b, pieces * at_once), rest, lb_i64(b, pieces)};
@@ -292,12 +295,12 @@ static Value *to_panels(Lower *l, Value *channels, bool up) {
 
 void matmul_rows(Lower *l, const Matmul *m, Value *lo, Value *hi) {
     LB *b = &l->b;
-    int64_t used = l->scratch_used, group = panel_group(m->storage);
+    int64_t used = l->scratch_used, part = panel_part(m->storage);
     int64_t most = l->form == FORM_STEP ? l->t->max_rows_step : l->t->chunk;
     if (m->list) most *= m->O;
     Product p = {.l = l, .m = m, .lo = to_panels(l, lo, false), .hi = to_panels(l, hi, true)};
     p.rows = m->list ? m->count : lb_sub(b, l->row_hi, l->row_lo);
-    p.groups = (m->K + group - 1) / group;
+    p.parts = (m->K + part - 1) / part, p.group_parts = panel_group(m->storage) / part;
     p.group_size = panel_group_bytes(m->storage, l->t->panel);
     p.panel_size = panel_bytes(m->storage, m->K, l->t->panel);
     p.x = rows_prepare(l, m, p.rows, most);

@@ -7,13 +7,25 @@
 #include "squeeze.h"
 
 int panel_group(Storage s) {
-    return s.quant ? QUANT_BLOCK : s.squeezed ? SQUEEZE_GROUP : s.dt == DT_BF16 ? 2 : 1;
+    return s.quant ? s.quant->block : panel_part(s);
+}
+
+int panel_part(Storage s) {
+    return s.quant ? QUANT_PART : s.squeezed ? SQUEEZE_GROUP : s.dt == DT_BF16 ? 2 : 1;
+}
+
+int64_t panel_scales_bytes(Storage s, int64_t width) {
+    return s.quant ? width * (2 + (s.quant->factors ? 2 : 0)) : 0;
+}
+
+int64_t panel_part_bytes(Storage s, int64_t width) {
+    if (s.quant) return width * s.quant->bits * QUANT_PART / 8;
+    if (s.squeezed) return squeeze_group_bytes(width);
+    return width * panel_part(s) * (int64_t)dtype_size(s.dt);
 }
 
 int64_t panel_group_bytes(Storage s, int64_t width) {
-    if (s.quant) return width * (s.quant->bits * QUANT_BLOCK / 8 + 2);
-    if (s.squeezed) return squeeze_group_bytes(width);
-    return width * panel_group(s) * (int64_t)dtype_size(s.dt);
+    return panel_scales_bytes(s, width) + panel_group(s) / panel_part(s) * panel_part_bytes(s, width);
 }
 
 int64_t panel_head(Storage s, int64_t width) {
@@ -21,17 +33,19 @@ int64_t panel_head(Storage s, int64_t width) {
 }
 
 int64_t panel_bytes(Storage s, int64_t k, int64_t width) {
-    int64_t group = panel_group(s), groups = (k + group - 1) / group * panel_group_bytes(s, width);
+    int64_t part = panel_part(s), group = panel_group(s), parts = (k + part - 1) / part;
+    int64_t groups =
+        (k + group - 1) / group * panel_scales_bytes(s, width) + parts * panel_part_bytes(s, width);
     return panel_head(s, width) + groups + (s.squeezed ? squeeze_list_bytes(k, width) : 0);
 }
 
 /* ---- quantised ---- */
 
-/* Codes of one row's block into the bytes of its lane. */
+/* The codes of one output's part into the bytes of its lane. */
 static void write_codes(const QuantFormat *f, const uint8_t *codes, int64_t lane, int64_t width,
                         uint8_t *out) {
     uint8_t *upper = out + 16 * width;
-    for (int j = 0; j < QUANT_BLOCK; j++) {
+    for (int j = 0; j < QUANT_PART; j++) {
         int64_t byte = lane * 4 + j % 4, g = j / 4;
         if (f->bits == 8) {
             out[g * 4 * width + byte] = codes[j];
@@ -40,6 +54,18 @@ static void write_codes(const QuantFormat *f, const uint8_t *codes, int64_t lane
         out[g % 4 * 4 * width + byte] |= (uint8_t)((codes[j] & 15) << (j < 16 ? 0 : 4));
         if (f->bits == 6) upper[g / 4 * 4 * width + byte] |= (uint8_t)(codes[j] >> 4 << (2 * (g % 4)));
     }
+}
+
+/* One output's block of n inputs. */
+static void write_block(const QuantFormat *f, const QuantBlock *q, int n, int64_t lane, int64_t width,
+                        uint8_t *out) {
+    Storage s = {.dt = DT_U8, .quant = f};
+    uint8_t *parts = out + panel_scales_bytes(s, width);
+    memcpy(out + 2 * lane, &q->scale, 2);
+    for (int p = 0; p < QUANT_PARTS && f->factors; p++)
+        out[(2 + p / 2) * width + lane] |= (uint8_t)((q->factor[p] + QUANT_FACTOR) << (p % 2 ? 4 : 0));
+    for (int p = 0; p * QUANT_PART < n; p++)
+        write_codes(f, q->code + p * QUANT_PART, lane, width, parts + p * panel_part_bytes(s, width));
 }
 
 /* Inputs [i, i + n) of output c. */
@@ -55,15 +81,14 @@ static void read_inputs(const PanelSource *s, int64_t c, int64_t i, int64_t n, f
 static void write_quantised(const PanelSource *s, const QuantFormat *f, int64_t outputs, int64_t k,
                             int64_t width, uint8_t *out) {
     int64_t size = panel_group_bytes((Storage){.dt = DT_U8, .quant = f}, width);
-    float x[QUANT_BLOCK] = {0};
-    uint8_t codes[QUANT_BLOCK];
-    for (int64_t i = 0; i < k; i += QUANT_BLOCK, out += size)
+    float x[QUANT_MOST] = {0};
+    QuantBlock q;
+    for (int64_t i = 0; i < k; i += f->block, out += size)
         for (int64_t c = 0; c < width; c++) {
-            int n = c >= outputs ? 0 : k - i < QUANT_BLOCK ? (int)(k - i) : QUANT_BLOCK;
-            if (n) read_inputs(s, c, i, n, x);
-            uint16_t scale = quant_block(f, x, n, s->importance ? s->importance + i : NULL, codes);
-            write_codes(f, codes, c, width, out);
-            memcpy(out + size - 2 * width + 2 * c, &scale, 2);
+            int n = k - i < f->block ? (int)(k - i) : f->block, there = c < outputs ? n : 0;
+            if (there) read_inputs(s, c, i, n, x);
+            quant_block(f, x, there, s->importance ? s->importance + i : NULL, &q);
+            write_block(f, &q, n, c, width, out);
         }
 }
 

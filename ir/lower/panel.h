@@ -1,19 +1,32 @@
 /* Panels: how matrices lie for products. A panel is `width` outputs side by side over all inputs k, so that
- * one vector load feeds as many outputs and no sum ever runs across lanes. Inputs come in groups that share
- * 32 bits of a lane, which one instruction takes in: f32, f16   [k][width] bf16       [k/2][width][2] a pair;
- * an odd k is followed by a zero q8         [k/32] of { 8 x [width][4] codes; [width] f16 scales } q4 [k/32]
- * of { 4 x [width][4] bytes: group g in the low half, g + 4 in the high half; scales } q6         as q4 for
- * the low four bits, then 2 x [width][4] with the upper two bits of group g (g + 4) at bit 2g; scales bf12
- * see squeeze.h A matrix is its panels one after the other, the last one padded with zeros. */
+ * one vector load feeds as many outputs and no sum ever runs across lanes. Inputs come in groups, groups in
+ * parts, which are read at once and whose inputs share 32 bits of a lane, as one instruction takes them in:
+ *
+ *     f32, f16   [k][width]
+ *     bf16       [k/2][width][2]: a pair; an odd k is followed by a zero
+ *     bf12       see squeeze.h
+ *     quantised  a group is a block of the format: { [width] f16 scales; where there are factors,
+ *                [2][width] bytes with those of parts 0 and 1, 2 and 3 (plus 8) in their halves; its parts },
+ *                the last one with only as many parts as there are. A part of 32 inputs is
+ *                    8 bits  8 x [width][4] codes
+ *                    4 bits  4 x [width][4] bytes: fours of inputs g in the low half, g + 4 in the high half
+ *                    6 bits  as 4 bits for the low ones, then 2 x [width][4] with the upper two bits of fours
+ *                            g (g + 4) at bit 2g
+ *
+ * A matrix is its panels one after the other, the last one padded with zeros. */
 #ifndef BTC_PANEL_H
 #define BTC_PANEL_H
 
 #include "base/quant.h"
 
-/* Inputs that are read together: 1, 2, 8, or a block of QUANT_BLOCK. */
+/* Inputs that belong together: 1, 2, 8, or a quantised block. */
 int panel_group(Storage s);
-/* Bytes of one group over `width` outputs. */
+/* Inputs that are read together: a group, or QUANT_PART of a quantised one. */
+int panel_part(Storage s);
+/* Bytes of one group over `width` outputs, of what comes before its parts (scales), and of a part. */
 int64_t panel_group_bytes(Storage s, int64_t width);
+int64_t panel_scales_bytes(Storage s, int64_t width);
+int64_t panel_part_bytes(Storage s, int64_t width);
 /* Bytes of a panel before its first group. */
 int64_t panel_head(Storage s, int64_t width);
 /* Bytes of a panel with k inputs. */

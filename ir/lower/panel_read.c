@@ -17,15 +17,31 @@ static Value *field(LB *b, Value *p, Value *at, Value *shift, int bits) {
     return lb_and(b, lb_shr(b, byte, lb_cast(b, shift, DT_I32)), lb_i32(b, (1 << bits) - 1));
 }
 
-static Value *read_code(LB *b, const QuantFormat *f, int64_t width, Value *block, Value *lane, Value *j) {
+/* Code j of a part. */
+static Value *read_code(LB *b, const QuantFormat *f, int64_t width, Value *part, Value *lane, Value *j) {
     Value *g = div(b, j, 4), *byte = lb_add(b, lb_muli(b, lane, 4), rem(b, j, 4));
     int64_t row = 4 * width;
-    if (f->bits == 8) return lb_load(b, DT_U8, 0, block, lb_add(b, lb_muli(b, g, row), byte), 0);
+    if (f->bits == 8) return lb_load(b, DT_U8, 0, part, lb_add(b, lb_muli(b, g, row), byte), 0);
     Value *within = rem(b, g, 4), *half = div(b, g, 4);
-    Value *code = field(b, block, lb_add(b, lb_muli(b, within, row), byte), lb_muli(b, half, 4), 4);
+    Value *code = field(b, part, lb_add(b, lb_muli(b, within, row), byte), lb_muli(b, half, 4), 4);
     if (f->bits == 4) return code;
     Value *upper = lb_add(b, lb_muli(b, lb_addi(b, half, 4), row), byte);
-    return lb_or(b, code, lb_shl(b, field(b, block, upper, lb_muli(b, within, 2), 2), lb_i32(b, 4)));
+    return lb_or(b, code, lb_shl(b, field(b, part, upper, lb_muli(b, within, 2), 2), lb_i32(b, 4)));
+}
+
+/* Number j of a quantised block. */
+static Value *read_quantised(LB *b, Storage s, int64_t width, Value *block, Value *lane, Value *j) {
+    const QuantFormat *f = s.quant;
+    Value *part = div(b, j, QUANT_PART), *scale = lb_load(b, DT_F16, 0, block, lane, 0);
+    Value *at = lb_addi(b, lb_muli(b, part, panel_part_bytes(s, width)), panel_scales_bytes(s, width));
+    Value *code = read_code(b, f, width, lb_offset(b, block, at), lane, rem(b, j, QUANT_PART));
+    code = lb_sub(b, code, lb_i32(b, f->zero));
+    if (f->factors) {
+        Value *row = lb_addi(b, lb_muli(b, div(b, part, 2), width), 2 * width);
+        Value *factor = field(b, block, lb_add(b, row, lane), lb_muli(b, rem(b, part, 2), 4), 4);
+        code = lb_mul(b, code, lb_sub(b, factor, lb_i32(b, QUANT_FACTOR)));
+    }
+    return lb_mul(b, lb_cast(b, code, DT_F32), scale);
 }
 
 /* Number j of a group at p, as far as its code says it. */
@@ -45,10 +61,8 @@ static Value *read_number(LB *b, Storage s, int64_t width, Value *panel, Value *
     Value *at = lb_addi(b, lb_muli(b, div(b, i, group), panel_group_bytes(s, width)), panel_head(s, width));
     Value *j = rem(b, i, group), *p = lb_offset(b, panel, at);
     if (s.squeezed) return read_squeezed(b, width, panel, p, lane, j);
-    if (!s.quant) return lb_load(b, s.dt, 0, p, lb_add(b, lb_muli(b, lane, group), j), 0);
-    Value *scale = lb_offseti(b, p, panel_group_bytes(s, width) - 2 * width);
-    Value *code = lb_sub(b, read_code(b, s.quant, width, p, lane, j), lb_i32(b, s.quant->zero));
-    return lb_mul(b, lb_cast(b, code, DT_F32), lb_load(b, DT_F16, 0, scale, lane, 0));
+    if (s.quant) return read_quantised(b, s, width, p, lane, j);
+    return lb_load(b, s.dt, 0, p, lb_add(b, lb_muli(b, lane, group), j), 0);
 }
 
 /* What the list of a squeezed panel adds to the numbers of this output. */

@@ -7,6 +7,14 @@ static int64_t round_up(int64_t x, int64_t to) {
     return (x + to - 1) / to * to;
 }
 
+/* Numbers from row to row of a value with `count` in each. Rows a power of two apart would all lie in a few
+ * sets of the caches, and push each other out when outputs are written to all of them in turn. */
+static int64_t row_stride(int64_t count) {
+    enum { LINE = 16, SETS = 64 };
+    int64_t stride = round_up(count, LINE);
+    return stride % (LINE * SETS / 4) ? stride : stride + LINE;
+}
+
 static void touch(ValueInfo *i, const Stage *s, int index) {
     i->stored = true;
     if (s->epoch > i->last_epoch) i->last_epoch = s->epoch;
@@ -74,7 +82,7 @@ static void place_io(FuncPlan *p, bool is_main) {
         i->stored = true;
         i->place = is_main ? PLACE_INPUT : PLACE_IO;
         i->io = j;
-        i->stride = is_main ? type_count(f->params[j]->type) : round_up(type_count(f->params[j]->type), 16);
+        i->stride = is_main ? type_count(f->params[j]->type) : row_stride(type_count(f->params[j]->type));
     }
     p->alias = ARENA_ARRAY(p->arena, int, f->nresults);
     for (int r = 0; r < f->nresults; r++) {
@@ -86,7 +94,7 @@ static void place_io(FuncPlan *p, bool is_main) {
         i->place = is_main ? PLACE_OUTPUT : PLACE_IO;
         i->io = is_main ? r : f->nparams + r;
         int64_t count = type_count(v->type);
-        i->stride = is_main ? count : round_up(count, 16);
+        i->stride = is_main ? count : row_stride(count);
         for (int j = 0; j < f->nparams && !is_main && p->alias[r] < 0; j++) {
             bool taken = false;
             for (int q = 0; q < r; q++) taken |= p->alias[q] == j;
@@ -120,7 +128,7 @@ static void place_value(FuncPlan *p, Value *v, int64_t rows, Room **rooms, int *
     if (!i || !i->stored || i->place != PLACE_NONE) return;
     if ((p->stages[i->stage]->axis == AXIS_REPLICATED && !p->stages[i->stage]->is_call) != private) return;
     i->place = private ? PLACE_PRIVATE : PLACE_SHARED;
-    i->stride = round_up(type_count(v->type), 16);
+    i->stride = row_stride(type_count(v->type));
     Room r = {.bytes = round_up(i->stride * 4 * rows, 64),
               .first = private ? i->first_stage : i->first_epoch,
               .last = private ? i->last_stage : i->last_epoch};

@@ -53,39 +53,68 @@ static Value *nearest(LB *b, Value *x) {
     return lb_sub(b, lb_bits(b, lb_add(b, x, lb_f32(b, shift)), DT_I32), lb_i32(b, bits));
 }
 
-/* One block whose vectors are v[0..n). */
-static void quantise(Lower *l, const Matmul *m, Value **v, int n, Value *bytes, Value *scales) {
+/* A block of a row: its numbers are read twice, a part at a time. */
+typedef struct RowBlock {
+    Value *from;  /* of the row */
+    Value *first; /* input, i64 */
+    int64_t n;    /* inputs, known */
+    Value *bytes, *scales;
+} RowBlock;
+
+/* Vector `at` (a known number of inputs behind `first`) of a part of the block that begins at `part`. */
+static Value *block_vector(Lower *l, const RowBlock *x, Value *part, int64_t at, int64_t left) {
     LB *b = &l->b;
-    Value *most = lb_abs(b, v[0]);
-    for (int i = 1; i < n; i++) most = lb_max(b, most, lb_abs(b, v[i]));
-    most = lb_reduce(b, "max", most);
-    Value *some = lb_cmp(b, "gt", most, lb_f32(b, 0)), *steps = lb_f32(b, 127);
-    Value *inverse = lb_select(b, some, lb_div(b, steps, most), lb_f32(b, 0)), *sum = NULL;
-    for (int i = 0; i < n; i++) {
-        Value *q = nearest(b, lb_mul(b, v[i], inverse));
-        lb_store(b, DT_I8, bytes, lb_i64(b, (int64_t)i * b->lanes), q,
-                 QUANT_BLOCK < b->lanes ? QUANT_BLOCK : 0);
-        sum = sum ? lb_add(b, sum, q) : q;
+    if (left <= at) return lw_zero(l);
+    Value *i = lb_addi(b, lb_add(b, x->first, part), at);
+    return lb_load(b, DT_F32, b->lanes, x->from, i, left - at < b->lanes ? (int)(left - at) : 0);
+}
+
+/* With n inputs from `part` on there (QUANT_PART, or fewer in the last part). */
+static void part_most(Lower *l, const RowBlock *x, Value *part, int64_t n, Value *most) {
+    LB *b = &l->b;
+    for (int64_t i = 0; i < n; i += b->lanes)
+        lb_set(b, most, lb_max(b, lb_get(b, most), lb_abs(b, block_vector(l, x, part, i, n))));
+}
+
+static void part_bytes(Lower *l, const RowBlock *x, Value *part, int64_t n, Value *inverse, Value *sum) {
+    LB *b = &l->b;
+    Value *to = lb_offset(b, x->bytes, part);
+    for (int64_t i = 0; i < QUANT_PART; i += b->lanes) {
+        Value *q = nearest(b, lb_mul(b, block_vector(l, x, part, i, n), inverse));
+        lb_store(b, DT_I8, to, lb_i64(b, i), q, QUANT_PART < b->lanes ? QUANT_PART : 0);
+        lb_set(b, sum, lb_add(b, lb_get(b, sum), q));
     }
-    lb_store(b, DT_F32, scales, lb_i64(b, 0), lb_div(b, most, steps), 0);
-    Value *begin = lb_mul(b, lb_reduce(b, "add", sum), lb_i32(b, -m->storage.quant->zero));
-    lb_store(b, DT_I32, scales, lb_i64(b, 1), begin, 0);
+}
+
+static void quantise(Lower *l, const Matmul *m, const RowBlock *x) {
+    LB *b = &l->b;
+    int64_t whole = x->n / QUANT_PART * QUANT_PART, rest = x->n - whole;
+    Value *zero = lb_i64(b, 0), *end = lb_i64(b, whole), *steps = lb_f32(b, 127);
+    Value *most = lb_var(b, lw_zero(l)), *sum = lb_var(b, lb_splat(b, lb_i32(b, 0)));
+    KFOR (b, part, zero, end, QUANT_PART) part_most(l, x, part, QUANT_PART, most);
+    if (rest) part_most(l, x, end, rest, most);
+    Value *far = lb_reduce(b, "max", lb_get(b, most)), *some = lb_cmp(b, "gt", far, lb_f32(b, 0));
+    Value *inverse = lb_select(b, some, lb_div(b, steps, far), lb_f32(b, 0));
+    KFOR (b, part, zero, end, QUANT_PART) part_bytes(l, x, part, QUANT_PART, inverse, sum);
+    if (rest) part_bytes(l, x, end, rest, inverse, sum);
+    lb_store(b, DT_F32, x->scales, zero, lb_div(b, far, steps), 0);
+    Value *all = lb_reduce(b, "add", lb_get(b, sum));
+    Value *begin = lb_mul(b, all, lb_i32(b, -kernel_zero(m->storage)));
+    lb_store(b, DT_I32, x->scales, lb_i64(b, 1), begin, 0);
 }
 
 static void quantise_row(Lower *l, const Matmul *m, Value *from, Value *to, Value *scales) {
     LB *b = &l->b;
-    Value *v[QUANT_BLOCK];
-    int64_t whole = m->K / QUANT_BLOCK;
-    int n = b->lanes < QUANT_BLOCK ? QUANT_BLOCK / b->lanes : 1;
+    int64_t size = m->storage.quant->block, whole = m->K / size, rest = m->K % size;
     KFOR (b, g, lb_i64(b, 0), lb_i64(b, whole), 1) {
-        Value *first = lb_muli(b, g, QUANT_BLOCK);
-        for (int i = 0; i < n; i++)
-            v[i] = lb_load(b, DT_F32, b->lanes, from, lb_addi(b, first, (int64_t)i * b->lanes), 0);
-        quantise(l, m, v, n, lb_offset(b, to, first), lb_offset(b, scales, lb_muli(b, g, 8)));
+        Value *first = lb_muli(b, g, size);
+        RowBlock x = {from, first, size, lb_offset(b, to, first), lb_offset(b, scales, lb_muli(b, g, 8))};
+        quantise(l, m, &x);
     }
-    if (m->K % QUANT_BLOCK == 0) return;
-    for (int i = 0; i < n; i++) v[i] = numbers(l, m, from, whole * QUANT_BLOCK + (int64_t)i * b->lanes);
-    quantise(l, m, v, n, lb_offseti(b, to, whole * QUANT_BLOCK), lb_offseti(b, scales, whole * 8));
+    if (!rest) return;
+    RowBlock x = {from, lb_i64(b, whole * size), rest, lb_offseti(b, to, whole * size),
+                  lb_offseti(b, scales, whole * 8)};
+    quantise(l, m, &x);
 }
 
 static int64_t round_up(int64_t x, int64_t to) {
@@ -94,13 +123,13 @@ static int64_t round_up(int64_t x, int64_t to) {
 
 XRows rows_prepare(Lower *l, const Matmul *m, Value *rows, int64_t most) {
     LB *b = &l->b;
-    int64_t group = panel_group(m->storage), padded = round_up(m->K, group);
+    int64_t group = panel_group(m->storage), padded = round_up(m->K, panel_part(m->storage));
     if (m->math == MATH_F32 && !m->list && padded == m->K)
         return (XRows){source(l, m, lb_i64(b, 0)), lb_i64(b, 4 * lw_row_stride(l, m->x)), 4 * group, 0};
     bool ints = m->math == MATH_INT8;
     DType dt = ints ? DT_I8 : m->math == MATH_BF16 ? DT_BF16 : DT_F32;
     int64_t numbers = padded * (int64_t)dtype_size(dt),
-            bytes = numbers + (ints ? padded / QUANT_BLOCK * 8 : 0);
+            bytes = numbers + (ints ? (m->K + group - 1) / group * 8 : 0);
     bytes = round_up(bytes, 64);
     XRows x = {lw_scratch(l, most * bytes), lb_i64(b, bytes), group * (int64_t)dtype_size(dt),
                ints ? numbers : 0};

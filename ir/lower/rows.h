@@ -1,5 +1,5 @@
 /* Rows of x in the form that kernels of products read (kernels.h): as they lie, or brought into a scratch of
- * this thread: padded to whole groups, rounded to bf16, or quantised. Every row is treated by itself. */
+ * this thread: padded to whole parts, rounded to bf16, or quantised. Every row is treated by itself. */
 #ifndef BTC_LOWER_ROWS_H
 #define BTC_LOWER_ROWS_H
 
@@ -7,7 +7,7 @@
 
 typedef struct XRows {
     Value *p, *stride; /* of row 0; bytes from row to row */
-    int64_t group;     /* bytes of one group of inputs */
+    int64_t group;     /* bytes of one group of inputs, which has one scale */
     int64_t scales;    /* where scales begin in a row; 0: there are none */
 } XRows;
 

@@ -8,8 +8,7 @@
 static const AttrDef product_attrs[] = {
     {"math", AT_STR, false, 0, "f32|bf16|int8",
      "how inputs are rounded before they are multiplied: not at all, to bf16, or to 8 bits with a scale for "
-     "every "
-     "32; set by the pass choose-math"},
+     "as many as share one in the weights; set by the pass choose-math"},
     {0},
 };
 
@@ -19,7 +18,8 @@ static const double *as_multiplied(EvalCtx *c, int weight, int64_t matrix, const
     const Env *env = c->env;
     if (env && env->multiplied && c->op->out[0]->type.seq && c->op->in[weight]->def)
         env->multiplied(env->multiplied_user, c->op->in[weight]->def, c->prefix, matrix, x, n);
-    Math math = math_of(c->op, c->op->in[weight]);
+    Storage stored;
+    Math math = math_of(c->op, c->op->in[weight], &stored);
     if (math == MATH_F32) return x;
     double *y = arena_alloc(c->scratch, sizeof *y * (size_t)n);
     for (int64_t i = 0; i < n; i++) {
@@ -27,8 +27,9 @@ static const double *as_multiplied(EvalCtx *c, int weight, int64_t matrix, const
         dtype_store(DT_BF16, &bf16, 0, x[i]);
         y[i] = dtype_load(DT_BF16, &bf16, 0);
     }
-    for (int64_t at = 0; at < n && math == MATH_INT8; at += QUANT_BLOCK) {
-        int64_t end = at + QUANT_BLOCK < n ? at + QUANT_BLOCK : n;
+    int64_t block = math == MATH_INT8 ? stored.quant->block : n;
+    for (int64_t at = 0; at < n && math == MATH_INT8; at += block) {
+        int64_t end = at + block < n ? at + block : n;
         float most = 0;
         for (int64_t i = at; i < end; i++) most = fmaxf(most, fabsf((float)x[i]));
         float inverse = most > 0 ? 127 / most : 0, scale = most / 127;

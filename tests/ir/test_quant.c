@@ -23,10 +23,10 @@ static double number(void) {
 
 /* Sum of importance * error^2 of what quantising with `by` makes of x. */
 static double error(const QuantFormat *f, const double *x, const float *importance, const float *by) {
-    double y[QUANT_BLOCK], sum = 0;
-    for (int i = 0; i < QUANT_BLOCK; i++) y[i] = x[i];
-    quant_round(f, y, QUANT_BLOCK, by);
-    for (int i = 0; i < QUANT_BLOCK; i++) sum += (double)importance[i] * (y[i] - x[i]) * (y[i] - x[i]);
+    double y[QUANT_MOST], sum = 0;
+    for (int i = 0; i < f->block; i++) y[i] = x[i];
+    quant_round(f, y, f->block, by);
+    for (int i = 0; i < f->block; i++) sum += (double)importance[i] * (y[i] - x[i]) * (y[i] - x[i]);
     return sum;
 }
 
@@ -35,9 +35,9 @@ static void check_importance(const QuantFormat *f, double spread) {
     double with = 0, without = 0;
     int worse = 0;
     for (int b = 0; b < BLOCKS; b++) {
-        double x[QUANT_BLOCK];
-        float importance[QUANT_BLOCK];
-        for (int i = 0; i < QUANT_BLOCK; i++)
+        double x[QUANT_MOST];
+        float importance[QUANT_MOST];
+        for (int i = 0; i < f->block; i++)
             x[i] = number(), importance[i] = (float)exp(log(spread) * (uniform() - 0.5));
         double e = error(f, x, importance, importance), plain = error(f, x, importance, NULL);
         with += e, without += plain, worse += e > plain;
@@ -51,22 +51,39 @@ static void check_importance(const QuantFormat *f, double spread) {
 /* Only the ratios of importance count. */
 static void check_scaled_importance(const QuantFormat *f) {
     for (int b = 0; b < 100; b++) {
-        float x[QUANT_BLOCK], w[QUANT_BLOCK], more[QUANT_BLOCK];
-        uint8_t codes[2][QUANT_BLOCK];
-        for (int i = 0; i < QUANT_BLOCK; i++)
+        float x[QUANT_MOST], w[QUANT_MOST], more[QUANT_MOST];
+        QuantBlock one, other;
+        for (int i = 0; i < f->block; i++)
             x[i] = (float)number(), w[i] = (float)(0.1 + uniform()), more[i] = 4 * w[i];
-        CHECK(quant_block(f, x, QUANT_BLOCK, w, codes[0]) == quant_block(f, x, QUANT_BLOCK, more, codes[1]));
-        CHECK(!memcmp(codes[0], codes[1], QUANT_BLOCK));
+        quant_block(f, x, f->block, w, &one), quant_block(f, x, f->block, more, &other);
+        CHECK(one.scale == other.scale && !memcmp(one.factor, other.factor, sizeof one.factor));
+        CHECK(!memcmp(one.code, other.code, (size_t)f->block));
     }
 }
 
-/* Codes times a scale that an f16 holds; the lowest code is among them, so that the scale can be found. */
+/* A factor for each part, one of which is the largest there is; 1 without factors. */
+static void draw_factors(const QuantFormat *f, int parts, int factor[QUANT_PARTS]) {
+    int largest = (int)(uniform() * parts);
+    for (int p = 0; p < parts; p++) {
+        factor[p] = !f->factors ? 1 : p == largest ? -QUANT_FACTOR : (int)(uniform() * 15) - 7;
+        if (factor[p] == 0) factor[p] = 1;
+    }
+}
+
+/* Codes times a scale that an f16 holds, and factors; the lowest code is in every part, so that its scale can
+ * be found. */
 static void check_exact(const QuantFormat *f) {
-    for (int n = 1; n <= QUANT_BLOCK; n++) {
-        double x[QUANT_BLOCK], y[QUANT_BLOCK];
-        for (int i = 0; i < n; i++)
-            x[i] = y[i] = 0.125 * (f->least + (int)(uniform() * ((1 << f->bits) - f->least)) - f->zero);
-        x[n / 2] = y[n / 2] = 0.125 * (f->least - f->zero);
+    for (int n = 1; n <= f->block; n++) {
+        double x[QUANT_MOST], y[QUANT_MOST];
+        int factor[QUANT_PARTS], parts = (n + QUANT_PART - 1) / QUANT_PART;
+        draw_factors(f, parts, factor);
+        for (int i = 0; i < n; i++) {
+            int at = i / QUANT_PART, first = at * QUANT_PART,
+                last = first + QUANT_PART < n ? first + QUANT_PART : n;
+            int code = f->least + (int)(uniform() * ((1 << f->bits) - f->least));
+            if (i == (first + last) / 2) code = f->least;
+            x[i] = y[i] = 0.125 * factor[at] * (code - f->zero);
+        }
         quant_round(f, y, n, NULL);
         CHECK(!memcmp(x, y, sizeof *x * (size_t)n));
     }
@@ -76,23 +93,33 @@ static void check_exact(const QuantFormat *f) {
 static void check_errors(const QuantFormat *f) {
     double squares = 0, all = 0;
     for (int b = 0; b < BLOCKS; b++) {
-        double x[QUANT_BLOCK], y[QUANT_BLOCK];
-        for (int i = 0; i < QUANT_BLOCK; i++) x[i] = y[i] = number();
-        quant_round(f, y, QUANT_BLOCK, NULL);
-        for (int i = 0; i < QUANT_BLOCK; i++) squares += (y[i] - x[i]) * (y[i] - x[i]), all += x[i] * x[i];
+        double x[QUANT_MOST], y[QUANT_MOST];
+        for (int i = 0; i < f->block; i++) x[i] = y[i] = number();
+        quant_round(f, y, f->block, NULL);
+        for (int i = 0; i < f->block; i++) squares += (y[i] - x[i]) * (y[i] - x[i]), all += x[i] * x[i];
     }
     double relative = sqrt(squares / all);
     printf("  %s: relative error %.4f\n", f->name, relative);
     CHECK(relative < 1.6 / (1 << f->bits) && relative > 0.5 / (1 << f->bits));
-    double zeros[QUANT_BLOCK] = {0};
-    quant_round(f, zeros, QUANT_BLOCK, NULL);
-    for (int i = 0; i < QUANT_BLOCK; i++) CHECK(zeros[i] == 0);
+    double zeros[QUANT_MOST] = {0};
+    quant_round(f, zeros, f->block, NULL);
+    for (int i = 0; i < f->block; i++) CHECK(zeros[i] == 0);
+}
+
+/* Parts of a block whose sizes differ by far keep their own resolution where they have factors. */
+static void check_uneven(const QuantFormat *f) {
+    double x[QUANT_MOST], y[QUANT_MOST], squares = 0, all = 0;
+    for (int i = 0; i < f->block; i++) x[i] = y[i] = number() * (i < QUANT_PART ? 1 : 0.25);
+    quant_round(f, y, f->block, NULL);
+    for (int i = QUANT_PART; i < f->block; i++) squares += (y[i] - x[i]) * (y[i] - x[i]), all += x[i] * x[i];
+    if (f->factors) CHECK(sqrt(squares / all) < 2.0 / (1 << f->bits));
 }
 
 int main(void) {
     for (int i = 0; i < QUANT_COUNT; i++) {
         check_exact(&QUANT_FORMATS[i]);
         check_errors(&QUANT_FORMATS[i]);
+        check_uneven(&QUANT_FORMATS[i]);
         check_scaled_importance(&QUANT_FORMATS[i]);
         check_importance(&QUANT_FORMATS[i], 10);
         check_importance(&QUANT_FORMATS[i], 1e4);

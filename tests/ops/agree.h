@@ -19,6 +19,7 @@ typedef struct Variant {
     uint64_t seed;
     const char *state; /* how states lie in memory, or NULL */
     const char *quant; /* storage of matrices, or NULL */
+    const char *math;  /* of products whose weights allow it, or NULL for f32 */
 } Variant;
 
 typedef struct Case {
@@ -221,18 +222,19 @@ static inline void draw_outliers(Case *c) {
 }
 
 /* As compiler/storage.c and compiler/squeeze.c do it. */
-static inline void quantise(Case *c, const char *quant) {
+static inline void quantise(Case *c, const char *quant, const char *math) {
     for (Func *f = c->k.m->first; f; f = f->next)
         OPS_OF (f->body, op) {
             const Value *w = storage_matrix(op);
             if (!w) continue;
             op_set_str(f, w->def, "storage", quant);
+            if (math) op_set_str(f, op, "math", math);
             if (op->def == &op_linear_blocks) op_set_int(f, w->def, "inputs", -2);
         }
 }
 
 static inline bool prepare(Case *c, const Variant *v) {
-    if (v->quant) quantise(c, v->quant);
+    if (v->quant) quantise(c, v->quant, v->math);
     if (v->quant && !strcmp(v->quant, "bf12")) draw_outliers(c);
     if (!kit_model(&c->k, &c->model)) return false;
     c->n = c->k.main->nresults;

@@ -374,8 +374,11 @@ static inline void call_block(Kit *k, Func *block, const char *label) {
     }
 }
 
+/* A size for the dimension `name` of a signature (" i "). */
+typedef int64_t DrawSize(Rng *r, const char *name);
+
 /* One instance of an op; false: refused, draw again. */
-static inline bool kit_draw(Kit *k, const OpDef *def, int64_t (*size)(Rng *, const char *)) {
+static inline bool kit_draw(Kit *k, const OpDef *def, DrawSize *size) {
     bool in_main = def == &op_embed || rng_int(&k->r, 0, 2) == 0;
     const char *label = arena_printf(k->a, "%s#%d", def->name, k->blocks);
     k->wide = rng_int(&k->r, 0, 1), k->block = NULL, k->nparams = 0;

@@ -107,7 +107,7 @@ static bool text_agrees(const char *text, const Variant *v) {
 
 int main(void) {
     for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS && !getenv("BTC_GRAPH"); i++) {
-        Variant v = {NULL, DT_F32, 8, 0, i + 1, NULL, NULL};
+        Variant v = {.storage = DT_F32, .chunk = 8, .seed = i + 1};
         bool ok;
         if (in_child(&ok)) _exit(text_agrees(TEXTS[i], &v) ? 0 : 1);
         if (!CHECK(ok)) fprintf(stderr, "    text %d\n%s", (int)i, TEXTS[i]);
@@ -115,8 +115,8 @@ int main(void) {
     static const char *const cpus[] = {NULL, "x86-64-v3", NULL, "x86-64-v2"};
     for (uint64_t seed = 1; seed <= 24; seed++) {
         if (getenv("BTC_GRAPH") && strtoull(getenv("BTC_GRAPH"), NULL, 10) != seed) continue;
-        Variant v = {
-            cpus[seed % 4], seed % 3 ? DT_F32 : DT_BF16, (int)(seed * 7 % 20) + 1, 0, seed, NULL, NULL};
+        Variant v = {.cpu = cpus[seed % 4], .storage = seed % 3 ? DT_F32 : DT_BF16, .seed = seed};
+        v.chunk = (int)(seed * 7 % 20) + 1;
         bool ok;
         if (in_child(&ok)) _exit(graph_agrees(&v) ? 0 : 1);
         if (!CHECK(ok)) fprintf(stderr, "    graph %d\n", (int)seed);

@@ -13,17 +13,24 @@ static int64_t draw_large(Rng *r, const char *name) {
     return widths[rng_int(r, 0, 3)];
 }
 
-static void draw_case(Case *c, const OpDef *def, int instances) {
-    bool large = def == &op_scan_matrix;
-    for (int got = 0, draw = 0; got < instances && draw < 100 * instances; draw++)
-        got += kit_draw(&c->k, def, large && got % 2 ? draw_large : draw_size);
+/* Inputs in whole blocks of quantised weights, and with one of 1 to 3 parts behind them. */
+static int64_t draw_blocks(Rng *r, const char *name) {
+    static const int64_t inputs[] = {100, 128, 129, 190, 256, 300, 384};
+    return one_of(name, " i ") ? inputs[rng_int(r, 0, 6)] : draw_size(r, name);
+}
+
+static void draw_case(Case *c, const OpDef *def, const Variant *v) {
+    bool blocks = def->pattern == PAT_CONTRACT && v->quant && strcmp(v->quant, "bf12");
+    DrawSize *other = def == &op_scan_matrix ? draw_large : blocks ? draw_blocks : draw_size;
+    for (int got = 0, draw = 0; got < v->instances && draw < 100 * v->instances; draw++)
+        got += kit_draw(&c->k, def, got % 2 ? other : draw_size);
 }
 
 static void (*const followed[])(Case *) = {follow_chunks, follow_steps, NULL};
 
 static bool case_agrees(const OpDef *const *defs, int n, const Variant *v) {
     Case c = {.k = kit_new(arena_new(), seed_of(v), v->storage, defs[0] == &op_embed), .slack = 1};
-    for (int i = 0; i < n; i++) draw_case(&c, defs[i], v->instances);
+    for (int i = 0; i < n; i++) draw_case(&c, defs[i], v);
     return agrees(&c, v, v->state ? followed : compared);
 }
 
@@ -46,8 +53,9 @@ static void run_case(const char *name, const OpDef *const *defs, int n, const Va
     if (getenv("BTC_OPS") && strcmp(getenv("BTC_OPS"), name)) return;
     if (in_child(&ok)) _exit(case_agrees(defs, n, v) ? 0 : 1);
     if (!CHECK(ok))
-        fprintf(stderr, "    %s, cpu %s, weights %s, states %s, chunk %d\n", name, v->cpu ? v->cpu : "native",
-                v->quant ? v->quant : dtype_name(v->storage), v->state ? v->state : "f32", v->chunk);
+        fprintf(stderr, "    %s, cpu %s, weights %s, arithmetic %s, states %s, chunk %d\n", name,
+                v->cpu ? v->cpu : "native", v->quant ? v->quant : dtype_name(v->storage),
+                v->math ? v->math : "f32", v->state ? v->state : "f32", v->chunk);
 }
 
 static bool is_drawn(const OpDef *def) {
@@ -62,14 +70,27 @@ static bool concerns(const Variant *v, const OpDef *def) {
 
 int main(void) {
     static const Variant variants[] = {
-        {NULL, DT_F32, 16, 6, 1, NULL, NULL},           {"x86-64-v3", DT_BF16, 24, 2, 2, NULL, NULL},
-        {"x86-64-v2", DT_F16, 5, 2, 3, NULL, NULL},     {NULL, DT_BF16, 1, 2, 4, NULL, NULL},
-        {NULL, DT_F32, 16, 6, 5, "bf16", NULL},         {NULL, DT_F32, 7, 4, 6, "f16", NULL},
-        {"x86-64-v3", DT_BF16, 24, 2, 7, "bf16", NULL}, {"x86-64-v2", DT_F16, 5, 2, 8, "f16", NULL},
-        {"x86-64-v2", DT_F32, 1, 2, 9, "bf16", NULL},   {NULL, DT_F32, 16, 6, 5, NULL, "q8"},
-        {NULL, DT_BF16, 9, 4, 6, NULL, "q4"},           {"x86-64-v3", DT_F32, 24, 3, 7, NULL, "q6"},
-        {"x86-64-v2", DT_F32, 1, 3, 8, NULL, "q4"},     {NULL, DT_F32, 16, 6, 5, NULL, "bf12"},
-        {"x86-64-v3", DT_BF16, 9, 4, 6, NULL, "bf12"},  {"x86-64-v2", DT_F16, 24, 3, 7, NULL, "bf12"},
+        {NULL, DT_F32, 16, 6, 1, NULL, NULL, NULL},
+        {"x86-64-v3", DT_BF16, 24, 2, 2, NULL, NULL, NULL},
+        {"x86-64-v2", DT_F16, 5, 2, 3, NULL, NULL, NULL},
+        {NULL, DT_BF16, 1, 2, 4, NULL, NULL, NULL},
+        {NULL, DT_F32, 16, 6, 5, "bf16", NULL, NULL},
+        {NULL, DT_F32, 7, 4, 6, "f16", NULL, NULL},
+        {"x86-64-v3", DT_BF16, 24, 2, 7, "bf16", NULL, NULL},
+        {"x86-64-v2", DT_F16, 5, 2, 8, "f16", NULL, NULL},
+        {"x86-64-v2", DT_F32, 1, 2, 9, "bf16", NULL, NULL},
+        {NULL, DT_F32, 16, 6, 5, NULL, "q8", NULL},
+        {NULL, DT_BF16, 9, 4, 6, NULL, "q4", NULL},
+        {"x86-64-v3", DT_F32, 24, 3, 7, NULL, "q6", NULL},
+        {"x86-64-v2", DT_F32, 1, 3, 8, NULL, "q4", NULL},
+        {NULL, DT_F32, 16, 6, 5, NULL, "bf12", NULL},
+        {"x86-64-v3", DT_BF16, 9, 4, 6, NULL, "bf12", NULL},
+        {"x86-64-v2", DT_F16, 24, 3, 7, NULL, "bf12", NULL},
+        {NULL, DT_F32, 16, 6, 5, NULL, "q4", "int8"},
+        {NULL, DT_BF16, 9, 4, 6, NULL, "q8", "int8"},
+        {NULL, DT_F32, 1, 4, 6, NULL, "q6", "int8"},
+        {"x86-64-v3", DT_BF16, 24, 3, 7, NULL, "q4", "int8"},
+        {"x86-64-v2", DT_F32, 9, 3, 8, NULL, "q8", "int8"},
     };
     for (size_t k = 0; k < sizeof variants / sizeof *variants; k++) {
         bool ok;
