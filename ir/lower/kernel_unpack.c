@@ -1,0 +1,57 @@
+/* See kernels.h. */
+#include "kernel_write.h"
+
+static void store_input(Kernel *k, const Vectors *w, Value *input) {
+    LB *b = &k->b;
+    Value *at = lb_muli(b, input, k->t->panel);
+    for (int c = 0; c < kernel_columns(k); c++)
+        lb_store(b, DT_F32, k->sums, lb_addi(b, at, (int64_t)c * b->lanes), w->v[c], 0);
+}
+
+static void store_pair(Kernel *k, const Vectors *w, Value *pair) {
+    LB *b = &k->b;
+    Value *at = lb_muli(b, pair, k->t->panel);
+    for (int c = 0; c < kernel_columns(k); c++)
+        lb_store(b, DT_I32, k->sums, lb_addi(b, at, (int64_t)c * b->lanes), w->v[c], 0);
+}
+
+static void store_use(Kernel *k, const Part *p, const Vectors *scales) {
+    quant_numbers(k, p, scales, store_input);
+}
+
+static void unpack_block(Kernel *k, Value *g, Value *left) {
+    Vectors scales;
+    quant_scales(k, kernel_group_at(k, g), &scales);
+    quant_block_parts(k, g, left, &scales, store_use);
+}
+
+Storage kernel_unpacked(Storage w, Math math) {
+    Storage s = {.dt = w.squeezed ? DT_BF16 : DT_F32};
+    if (math == MATH_INT8 && w.quant && (!storage_parse("q8", &s) || s.quant->block != w.quant->block))
+        BTC_BUG("%s has no bytes", w.quant->name);
+    return s;
+}
+
+const char *kernel_unpack(Lower *l, Storage w, Math math) {
+    bool streams = l->form == FORM_STEP;
+    const char *name =
+        arena_printf(l->arena, "unpack_%s_%s%s", storage_name(w), math_name(math), streams ? "_streams" : "");
+    if (ir_func_find(l->b.f->module, name)) return name;
+    Kernel k = kernel_begin(l, (KernelSpec){w, math, .rows = 1, .panels = 1, .streams = streams}, name);
+    LB *b = &k.b;
+    Type i64 = type_scalar(DT_I64, 0);
+    k.wp[0] = ir_param_add(b->f, "w", type_ptr());
+    k.from = ir_param_add(b->f, "from", i64), k.parts = ir_param_add(b->f, "parts", i64);
+    k.sums = ir_param_add(b->f, "out", type_ptr());
+    kernel_load_tables(&k);
+    if (w.quant) {
+        quant_blocks(&k, math == MATH_INT8 ? bytes_unpack : unpack_block);
+        return name;
+    }
+    KFOR (b, g, lb_i64(b, 0), k.parts, 1) {
+        Value *at = kernel_group_at(&k, g);
+        kernel_ask_ahead(&k, at, panel_group_bytes(w, l->t->panel));
+        pairs_group(&k, g, at, store_pair);
+    }
+    return name;
+}

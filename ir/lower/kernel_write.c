@@ -1,0 +1,62 @@
+/* See kernel_write.h. */
+#include "kernel_write.h"
+
+LB kernel_function(Lower *l, const char *name) {
+    Func *f = ir_func_new(l->b.f->module, name, LEVEL_LOOP);
+    attr_set(l->arena, &f->attrs, (Attr){.name = "helper", .kind = AT_BOOL, .i = 1});
+    LB b = lb_new(f, l->t->lanes);
+    b.loc = l->b.loc;
+    return b;
+}
+
+Kernel kernel_begin(Lower *l, KernelSpec s, const char *name) {
+    return (Kernel){.b = kernel_function(l, name), .t = l->t, .s = s, .vectors = l->t->panel / l->t->lanes};
+}
+
+int kernel_columns(const Kernel *k) {
+    return k->s.panels * k->vectors;
+}
+
+Value *kernel_load(Kernel *k, DType dt, int c, Value *at, int64_t i) {
+    LB *b = &k->b;
+    int64_t within = c % k->vectors * b->lanes * (int64_t)dtype_size(dt);
+    Value *p = lb_offset(b, k->wp[c / k->vectors], lb_addi(b, at, i + within));
+    return lb_load(b, dt, b->lanes, p, lb_i64(b, 0), 0);
+}
+
+void kernel_load_tables(Kernel *k) {
+    for (int c = 0; c < kernel_columns(k) && k->s.w.squeezed; c++)
+        k->table[c] = kernel_load(k, DT_I32, c, lb_i64(&k->b, 0), 0);
+}
+
+Value *kernel_group_at(Kernel *k, Value *g) {
+    LB *b = &k->b;
+    Value *at = lb_muli(b, lb_add(b, k->from, g), panel_group_bytes(k->s.w, k->t->panel));
+    return lb_addi(b, at, panel_head(k->s.w, k->t->panel));
+}
+
+/* Whether a kernel computes longer than it reads: several rows, or f32 made of few bits. */
+static bool computes_more(const KernelSpec *s) {
+    return s->rows > 1 || (s->w.quant && s->math == MATH_F32);
+}
+
+void kernel_ask_ahead(Kernel *k, Value *at, int64_t bytes) {
+    LB *b = &k->b;
+    const Tuning *u = &k->t->tuning;
+    int64_t ahead = computes_more(&k->s) ? u->busy_prefetch_bytes : u->prefetch_bytes;
+    if (!k->s.streams || !ahead || k->t->warp) return;
+    for (int p = 0; p < k->s.panels; p++)
+        for (int64_t line = 0; line < bytes; line += 64)
+            lb_prefetch(b, lb_offseti(b, k->wp[p], ahead + line), at, DT_U8);
+}
+
+void kernel_multiply(Kernel *k, const Vectors *w, Value *i) {
+    LB *b = &k->b;
+    for (int r = 0; r < k->s.rows; r++) {
+        Value *x = lb_splat(b, lb_load(b, DT_F32, 0, k->xp[r], i, 0));
+        for (int c = 0; c < kernel_columns(k); c++) {
+            Value *acc = k->acc[r * kernel_columns(k) + c];
+            lb_set(b, acc, lb_fma(b, x, w->v[c], lb_get(b, acc)));
+        }
+    }
+}

@@ -1,0 +1,80 @@
+/* A kernel (kernels.h) that is being written: its pointers and variables, and what all ways to store weights
+ * have in common. Vectors are numbered through all panels of the tile. */
+#ifndef BTC_KERNEL_WRITE_H
+#define BTC_KERNEL_WRITE_H
+
+#include "kernels.h"
+
+enum { MAX_ROWS = 8, MAX_VECTORS = 64 };
+
+typedef struct Kernel {
+    LB b;
+    const LowerTarget *t;
+    KernelSpec s;
+    int vectors; /* of a panel */
+    Value *x, *scales, *x_stride, *w, *w_stride, *from, *parts, *sums, *more;
+    Value *xp[MAX_ROWS], *sp[MAX_ROWS], *wp[MAX_VECTORS];
+    Value *table[MAX_VECTORS];           /* of squeezed panels */
+    Value *acc[MAX_ROWS * MAX_VECTORS];  /* variables */
+    Value *ints[MAX_ROWS * MAX_VECTORS]; /* variables: sums of a block of bytes */
+} Kernel;
+
+typedef struct Vectors {
+    Value *v[MAX_VECTORS];
+} Vectors;
+
+Kernel kernel_begin(Lower *l, KernelSpec s, const char *name);
+/* Once k->wp is known. */
+void kernel_load_tables(Kernel *k);
+int kernel_columns(const Kernel *k);
+/* Byte i behind offset `at` of vector c's panel, as a vector of dt. */
+Value *kernel_load(Kernel *k, DType dt, int c, Value *at, int64_t i);
+/* Offset in its panel of group g, counted from k->from. */
+Value *kernel_group_at(Kernel *k, Value *g);
+/* Asks for weights that come from memory, into the second cache: the buffers of the first one are for what is
+ * read now. */
+void kernel_ask_ahead(Kernel *k, Value *at, int64_t bytes);
+
+/* What is done with vectors of weights, f32 or pairs of bf16: products, or storing them. input: the number of
+ * the input, or of the pair. */
+typedef void KernelUse(Kernel *k, const Vectors *w, Value *input);
+/* acc += x[r][i] * w, i: the number of an f32 input */
+KernelUse kernel_multiply;
+
+/* ---- kernel_pairs.c: bf16 ---- */
+
+/* What is done with the pairs of a group of inputs. */
+void pairs_group(Kernel *k, Value *group, Value *at, KernelUse *use);
+KernelUse pairs_multiply; /* widened to f32 */
+KernelUse pairs_dot;      /* as pairs */
+
+/* ---- kernel_quant.c: quantised weights; kernel_bytes.c: and products of bytes ---- */
+
+/* Where a kernel is within a block. */
+typedef struct Part {
+    Value *group; /* offset of the block */
+    int u;        /* of its parts, known */
+    Value *at;    /* offset of the part */
+    Value *input; /* number of its first input */
+} Part;
+
+/* What is done with a part of a block. */
+typedef void PartUse(Kernel *k, const Part *p, const Vectors *scales);
+/* What is done with block g, of which all parts are there or the first `left` (an i64 above 0; else NULL). */
+typedef void BlockUse(Kernel *k, Value *g, Value *left);
+
+/* All blocks of k->parts. */
+void quant_blocks(Kernel *k, BlockUse *each);
+void quant_block_parts(Kernel *k, Value *g, Value *left, const Vectors *scales, PartUse *use);
+void quant_scales(Kernel *k, Value *group, Vectors *d);
+/* Factors of part u (known) of the block at offset `group`, -8 .. 7. */
+void quant_factors(Kernel *k, Value *group, int u, Vectors *f);
+/* Four codes of inputs 4g .. 4g+3 of a part, packed: vector c. `at`: offset of the part; g is known. */
+Value *quant_codes(Kernel *k, int c, Value *at, int g);
+/* The numbers of a part in f32. */
+void quant_numbers(Kernel *k, const Part *p, const Vectors *scales, KernelUse *use);
+
+BlockUse bytes_dot;    /* products */
+BlockUse bytes_unpack; /* as a panel of a format of 8 bits without factors at k->sums */
+
+#endif
