@@ -67,16 +67,11 @@ static void end_ints(Kernel *k, Value *group, const Vectors *scales) {
         }
 }
 
-static void dot_use(Kernel *k, const Part *p, const Vectors *scales) {
-    (void)scales;
-    dot_part(k, p);
-}
-
 void bytes_dot(Kernel *k, Value *g, Value *left) {
     Vectors scales;
     quant_scales(k, kernel_group_at(k, g), &scales);
     begin_ints(k, g);
-    quant_block_parts(k, g, left, &scales, dot_use);
+    quant_block_parts(k, g, left, &scales, dot_part);
     end_ints(k, g, &scales);
 }
 
@@ -88,13 +83,12 @@ static Value *bytes_at(Kernel *k, Value *g, int64_t behind) {
     return lb_offset(b, k->sums, lb_addi(b, lb_muli(b, g, panel_group_bytes(as, k->t->panel)), behind));
 }
 
-static void bytes_use(Kernel *k, const Part *p, const Vectors *scales) {
+static void store_bytes(Kernel *k, const Part *p) {
     LB *b = &k->b;
     Storage as = kernel_unpacked(k->s.w, MATH_INT8);
     int64_t behind = panel_scales_bytes(as, k->t->panel) + p->u * panel_part_bytes(as, k->t->panel);
     Value *to = bytes_at(k, lb_div(b, p->input, lb_i64(b, k->s.w.quant->block)), behind);
     Bytes y;
-    (void)scales;
     begin_bytes(k, p, &y);
     for (int g = 0; g < QUANT_PART / 4; g++)
         for (int c = 0; c < kernel_columns(k); c++)
@@ -108,5 +102,5 @@ void bytes_unpack(Kernel *k, Value *g, Value *left) {
     quant_scales(k, kernel_group_at(k, g), &scales);
     for (int c = 0; c < kernel_columns(k); c++)
         lb_store(b, DT_F16, bytes_at(k, g, 0), lb_i64(b, (int64_t)c * b->lanes), scales.v[c], 0);
-    quant_block_parts(k, g, left, &scales, bytes_use);
+    quant_block_parts(k, g, left, &scales, store_bytes);
 }

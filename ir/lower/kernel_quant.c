@@ -36,9 +36,9 @@ void quant_factors(Kernel *k, Value *group, int u, Vectors *f) {
 }
 
 /* (code - zero) * scale as code * scale - zero * scale: all of it exact. */
-void quant_numbers(Kernel *k, const Part *p, const Vectors *scales, KernelUse *use) {
+static void part_numbers(Kernel *k, const Part *p) {
     LB *b = &k->b;
-    Vectors d = *scales, low, four, w;
+    Vectors d = *p->scales, low, four, w;
     if (k->s.w.quant->factors) quant_factors(k, p->group, p->u, &four);
     for (int c = 0; c < kernel_columns(k); c++) {
         if (k->s.w.quant->factors) d.v[c] = lb_mul(b, d.v[c], lb_cast(b, four.v[c], DT_F32));
@@ -52,7 +52,7 @@ void quant_numbers(Kernel *k, const Part *p, const Vectors *scales, KernelUse *u
                 if (j < 3) u = mask(b, u, 8);
                 w.v[c] = lb_fma(b, lb_cast(b, u, DT_F32), d.v[c], low.v[c]);
             }
-            use(k, &w, lb_addi(b, p->input, 4 * g + j));
+            k->use(k, &w, lb_addi(b, p->input, 4 * g + j));
         }
     }
 }
@@ -64,12 +64,18 @@ void quant_block_parts(Kernel *k, Value *g, Value *left, const Vectors *scales, 
     Value *group = kernel_group_at(k, g), *input = lb_muli(b, g, k->s.w.quant->block);
     for (int u = 0; u < (left ? parts - 1 : parts); u++) {
         int64_t behind = panel_scales_bytes(k->s.w, k->t->panel) + u * bytes;
-        Part p = {group, u, lb_addi(b, group, behind), lb_addi(b, input, u * QUANT_PART)};
+        Part p = {group, u, lb_addi(b, group, behind), lb_addi(b, input, u * QUANT_PART), scales};
         if (left && u) lb_if_begin(b, lb_cmp(b, "gt", left, lb_i64(b, u)));
         kernel_ask_ahead(k, u ? p.at : group, u ? bytes : behind + bytes);
-        use(k, &p, scales);
+        use(k, &p);
         if (left && u) lb_if_end(b);
     }
+}
+
+void quant_numbers(Kernel *k, Value *g, Value *left) {
+    Vectors scales;
+    quant_scales(k, kernel_group_at(k, g), &scales);
+    quant_block_parts(k, g, left, &scales, part_numbers);
 }
 
 void quant_blocks(Kernel *k, BlockUse *each) {

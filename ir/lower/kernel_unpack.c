@@ -15,16 +15,6 @@ static void store_pair(Kernel *k, const Vectors *w, Value *pair) {
         lb_store(b, DT_I32, k->sums, lb_addi(b, at, (int64_t)c * b->lanes), w->v[c], 0);
 }
 
-static void store_use(Kernel *k, const Part *p, const Vectors *scales) {
-    quant_numbers(k, p, scales, store_input);
-}
-
-static void unpack_block(Kernel *k, Value *g, Value *left) {
-    Vectors scales;
-    quant_scales(k, kernel_group_at(k, g), &scales);
-    quant_block_parts(k, g, left, &scales, store_use);
-}
-
 Storage kernel_unpacked(Storage w, Math math) {
     Storage s = {.dt = w.squeezed ? DT_BF16 : DT_F32};
     if (math == MATH_INT8 && w.quant && (!storage_parse("q8", &s) || s.quant->block != w.quant->block))
@@ -44,8 +34,9 @@ const char *kernel_unpack(Lower *l, Storage w, Math math) {
     k.from = ir_param_add(b->f, "from", i64), k.parts = ir_param_add(b->f, "parts", i64);
     k.sums = ir_param_add(b->f, "out", type_ptr());
     kernel_load_tables(&k);
+    k.use = store_input;
     if (w.quant) {
-        quant_blocks(&k, math == MATH_INT8 ? bytes_unpack : unpack_block);
+        quant_blocks(&k, math == MATH_INT8 ? bytes_unpack : quant_numbers);
         return name;
     }
     KFOR (b, g, lb_i64(b, 0), k.parts, 1) {

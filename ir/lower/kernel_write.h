@@ -7,7 +7,17 @@
 
 enum { MAX_ROWS = 8, MAX_VECTORS = 64 };
 
-typedef struct Kernel {
+typedef struct Kernel Kernel;
+
+typedef struct Vectors {
+    Value *v[MAX_VECTORS];
+} Vectors;
+
+/* What is done with vectors of weights, f32 or pairs of bf16: products, or storing them. input: the number of
+ * the input, or of the pair. */
+typedef void KernelUse(Kernel *k, const Vectors *w, Value *input);
+
+struct Kernel {
     LB b;
     const LowerTarget *t;
     KernelSpec s;
@@ -17,11 +27,8 @@ typedef struct Kernel {
     Value *table[MAX_VECTORS];           /* of squeezed panels */
     Value *acc[MAX_ROWS * MAX_VECTORS];  /* variables */
     Value *ints[MAX_ROWS * MAX_VECTORS]; /* variables: sums of a block of bytes */
-} Kernel;
-
-typedef struct Vectors {
-    Value *v[MAX_VECTORS];
-} Vectors;
+    KernelUse *use;                      /* of quantised weights in f32 */
+};
 
 Kernel kernel_begin(Lower *l, KernelSpec s, const char *name);
 /* Once k->wp is known. */
@@ -35,9 +42,6 @@ Value *kernel_group_at(Kernel *k, Value *g);
  * read now. */
 void kernel_ask_ahead(Kernel *k, Value *at, int64_t bytes);
 
-/* What is done with vectors of weights, f32 or pairs of bf16: products, or storing them. input: the number of
- * the input, or of the pair. */
-typedef void KernelUse(Kernel *k, const Vectors *w, Value *input);
 /* acc += x[r][i] * w, i: the number of an f32 input */
 KernelUse kernel_multiply;
 
@@ -56,10 +60,11 @@ typedef struct Part {
     int u;        /* of its parts, known */
     Value *at;    /* offset of the part */
     Value *input; /* number of its first input */
+    const Vectors *scales;
 } Part;
 
 /* What is done with a part of a block. */
-typedef void PartUse(Kernel *k, const Part *p, const Vectors *scales);
+typedef void PartUse(Kernel *k, const Part *p);
 /* What is done with block g, of which all parts are there or the first `left` (an i64 above 0; else NULL). */
 typedef void BlockUse(Kernel *k, Value *g, Value *left);
 
@@ -71,8 +76,8 @@ void quant_scales(Kernel *k, Value *group, Vectors *d);
 void quant_factors(Kernel *k, Value *group, int u, Vectors *f);
 /* Four codes of inputs 4g .. 4g+3 of a part, packed: vector c. `at`: offset of the part; g is known. */
 Value *quant_codes(Kernel *k, int c, Value *at, int g);
-/* The numbers of a part in f32. */
-void quant_numbers(Kernel *k, const Part *p, const Vectors *scales, KernelUse *use);
+/* The numbers of a block in f32, for k->use. */
+BlockUse quant_numbers;
 
 BlockUse bytes_dot;    /* products */
 BlockUse bytes_unpack; /* as a panel of a format of 8 bits without factors at k->sums */

@@ -69,16 +69,6 @@ static void plain_groups(Kernel *k) {
     KFOR (b, g, main, k->parts, 1) one_group(k, g, kernel_group_at(k, g));
 }
 
-static void multiply_part(Kernel *k, const Part *p, const Vectors *scales) {
-    quant_numbers(k, p, scales, kernel_multiply);
-}
-
-static void multiply_block(Kernel *k, Value *g, Value *left) {
-    Vectors scales;
-    quant_scales(k, kernel_group_at(k, g), &scales);
-    quant_block_parts(k, g, left, &scales, multiply_part);
-}
-
 /* ---- functions ---- */
 
 static Value *stepped(LB *b, Value *p, Value *stride, int n) {
@@ -109,6 +99,7 @@ const char *kernel_of(Lower *l, KernelSpec s) {
     Kernel k = kernel_begin(l, s, name);
     LB *b = &k.b;
     open_pointers(&k);
+    k.use = kernel_multiply;
     int n = s.rows * kernel_columns(&k);
     if (s.rows > MAX_ROWS || kernel_columns(&k) > MAX_VECTORS) BTC_BUG("kernel %s is too large", name);
     for (int i = 0; i < n; i++) k.acc[i] = lb_var(b, lb_splat(b, lb_f32(b, 0)));
@@ -118,7 +109,7 @@ const char *kernel_of(Lower *l, KernelSpec s) {
         lb_set(b, k.acc[i], lb_load(b, DT_F32, b->lanes, k.sums, lb_i64(b, (int64_t)i * b->lanes), 0));
     lb_if_end(b);
     if (s.w.quant)
-        quant_blocks(&k, s.math == MATH_INT8 ? bytes_dot : multiply_block);
+        quant_blocks(&k, s.math == MATH_INT8 ? bytes_dot : quant_numbers);
     else
         plain_groups(&k);
     for (int i = 0; i < n; i++)
