@@ -5,9 +5,8 @@
  *
  * computes sums[r][p][c] (+)= sum over `parts` parts of inputs of x[r] times those of panel p that begin
  * with group `from`, where rows of x are x_stride bytes apart and panels (ir/lower/panel.h) w_stride bytes;
- * sums are f32, [rows][panels][width],
- * read first when `more` is not 0. Each sum is one chain over the inputs in order, whatever the tile and
- * wherever the chain is interrupted, so results have the same bits.
+ * sums are f32, [rows][panels][width], read first when `more` is not 0. Each sum is one chain over the inputs
+ * in order, whatever the tile and wherever the chain is interrupted, so results have the same bits.
  *
  * What x is depends on the arithmetic:
  *     MATH_F32    f32 numbers; weights are widened, exactly
