@@ -62,7 +62,7 @@ static void say_tuning(Arena *a, const Compiled *c) {
             *changes ? changes : "those of the cost model");
 }
 
-/* The module's attribute `math`, which the pass choose-math reads. */
+/* The module's attributes `math` and `pairs`, which the pass choose-math reads. */
 static bool set_math(Diag *d, Model *m, const CompileOptions *o, const TargetInfo *t) {
     Math math = t->byte_dots ? MATH_INT8 : MATH_F32;
     if (o->math && !math_parse(o->math, &math))
@@ -73,6 +73,7 @@ static bool set_math(Diag *d, Model *m, const CompileOptions *o, const TargetInf
                           "has (cooperlake, sapphirerapids, znver4 and later)",
                           t->cpu);
     attr_set(m->arena, &m->module->attrs, (Attr){.name = "math", .kind = AT_STR, .s = math_name(math)});
+    attr_set(m->arena, &m->module->attrs, (Attr){.name = "pairs", .kind = AT_BOOL, .i = t->bf16_dots});
     return true;
 }
 

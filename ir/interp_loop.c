@@ -186,6 +186,13 @@ static Cell dot2_lane(const Machine *m, Cell acc, Cell x, Cell y) {
     return sum;
 }
 
+static Cell pair_lane(Cell x, Cell y) {
+    uint16_t half[2];
+    dtype_store(DT_BF16, half, 0, flushed(x.f));
+    dtype_store(DT_BF16, half, 1, flushed(y.f));
+    return (Cell){.i = (int32_t)(half[0] | (uint32_t)half[1] << 16)};
+}
+
 /* Byte j of the four lanes that lane l belongs to. */
 static uint32_t byte_beside(const Cell *x, int l, int j) {
     return (uint8_t)((uint64_t)x[l / 4 * 4 + j / 4].i >> (8 * (j % 4)));
@@ -394,6 +401,9 @@ static bool run_lanes(const Machine *m, const Op *op) {
             break;
         case OP_loop_dot2:
             out[l] = dot2_lane(m, x[l], y[l], z[l]);
+            break;
+        case OP_loop_pair:
+            out[l] = pair_lane(x[l], y[l]);
             break;
         case OP_loop_lookup:
             out[l] = lookup_lane(x, y, l);

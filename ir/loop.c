@@ -96,6 +96,14 @@ Value *lb_dot2(LB *b, Value *acc, Value *x, Value *y) {
     return dot(b, OP_loop_dot2, acc, x, y);
 }
 
+Value *lb_pair(LB *b, Value *x, Value *y) {
+    Value *in[2] = {x, y};
+    level_lanes(b, in, 2);
+    Type t = in[0]->type;
+    t.dt = DT_I32;
+    return emit1(b, OP_loop_pair, in, 2, t);
+}
+
 #define X(name)                                                                                              \
     Value *lb_##name(LB *b, Value *x, Value *y) {                                                            \
         return binary(b, OP_loop_##name, x, y);                                                              \

@@ -54,6 +54,7 @@ Value *lb_fma(LB *b, Value *x, Value *y, Value *z); /* x*y + z */
  * two bf16 each (the target must have `bf16_dots`, or it is slow). */
 Value *lb_dot4(LB *b, Value *acc, Value *x, Value *y);
 Value *lb_dot2(LB *b, Value *acc, Value *x, Value *y);
+Value *lb_pair(LB *b, Value *x, Value *y); /* what lb_dot2 takes: bf16 of x below, of y above */
 /* Bytes within every four lanes (128 bits) of i32 vectors, which must have a multiple of four lanes. */
 Value *lb_lookup(LB *b, Value *x, Value *table);
 Value *lb_zip_low(LB *b, Value *x, Value *y);

@@ -86,6 +86,14 @@ static bool check_dot(const Check *c, DType acc) {
            fail(c, "takes a sum and two packed i32 of as many lanes");
 }
 
+static bool check_pair(const Check *c) {
+    if (!counts(c, 2, 1)) return false;
+    Type t = c->op->out[0]->type, floats = type_scalar(DT_F32, t.lanes);
+    return (type_equal(t, type_scalar(DT_I32, t.lanes)) && type_equal(c->op->in[0]->type, floats) &&
+            type_equal(c->op->in[1]->type, floats)) ||
+           fail(c, "makes i32 of two f32, all of as many lanes");
+}
+
 static bool check_bytes(const Check *c) {
     if (!counts(c, 2, 1)) return false;
     Type t = c->op->out[0]->type;
@@ -236,6 +244,8 @@ static bool check_op(const Check *c) {
         return check_dot(c, DT_I32);
     case OP_loop_dot2:
         return check_dot(c, DT_F32);
+    case OP_loop_pair:
+        return check_pair(c);
     case OP_loop_lookup:
     case OP_loop_zip_low:
     case OP_loop_zip_high:

@@ -1,6 +1,6 @@
-/* Dot products of packed pieces: dot4 (bytes) and dot2 (bf16), by the machine's instruction where it has one,
- * else spelt out in arithmetic that gives the same bits. A vector that is wider than a register goes through
- * piece by piece. */
+/* Dot products of packed pieces: dot4 (bytes) and dot2 (bf16, which pair makes), by the machine's instruction
+ * where it has one, else spelt out in arithmetic that gives the same bits. A vector that is wider than a
+ * register goes through piece by piece. */
 #include "llvm_emit.h"
 
 #include <stdio.h>
@@ -106,6 +106,30 @@ static LLVMValueRef dot2(Emit *e, Dot d) {
     LLVMTypeRef pairs = vector(LLVMBFloatTypeInContext(e->cx), 2 * lanes);
     LLVMValueRef args[3] = {d.acc, as(e, d.x, pairs), as(e, d.y, pairs)};
     return emit_intrinsic(e, name, NULL, 0, args, 3);
+}
+
+static LLVMValueRef pair_by_shifts(Emit *e, LLVMValueRef x, LLVMValueRef y) {
+    LLVMTypeRef ints = emit_like(e, e->i32, LLVMTypeOf(x));
+    LLVMValueRef low = LLVMBuildZExt(e->b, emit_narrow_bf16(e, flushed(e, x)), ints, ""),
+                 high = LLVMBuildZExt(e->b, emit_narrow_bf16(e, flushed(e, y)), ints, "");
+    return LLVMBuildOr(e->b, low, emit_int_op(e, LLVMShl, high, 16), "");
+}
+
+/* The instruction rounds both, one behind the other. */
+LLVMValueRef emit_pair(Emit *e, LLVMValueRef x, LLVMValueRef y) {
+    bool vector_of_machine =
+        LLVMGetTypeKind(LLVMTypeOf(x)) == LLVMVectorTypeKind && lanes_of(x) == e->t->lanes;
+    if (!e->t->bf16_dots || !vector_of_machine) return pair_by_shifts(e, x, y);
+    int n = e->t->lanes;
+    char name[64];
+    snprintf(name, sizeof name, "llvm.x86.avx512bf16.cvtne2ps2bf16.%d", 32 * n);
+    LLVMValueRef args[2] = {y, x}, mask[64];
+    LLVMValueRef halves = emit_intrinsic(e, name, NULL, 0, args, 2);
+    for (int i = 0; i < 2 * n; i++)
+        mask[i] = LLVMConstInt(e->i32, (unsigned long long)(i / 2 + i % 2 * n), 0);
+    LLVMValueRef pairs = LLVMBuildShuffleVector(e->b, halves, LLVMGetPoison(LLVMTypeOf(halves)),
+                                                LLVMConstVector(mask, (unsigned)(2 * n)), "");
+    return as(e, pairs, emit_like(e, e->i32, LLVMTypeOf(x)));
 }
 
 /* ---- pieces ---- */

@@ -48,6 +48,7 @@ LLVMValueRef emit_fma(Emit *e, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z);
 
 /* ---- llvm_dot.c ---- */
 LLVMValueRef emit_dot(Emit *e, const Op *op); /* dot4, dot2 */
+LLVMValueRef emit_pair(Emit *e, LLVMValueRef x, LLVMValueRef y);
 
 /* ---- llvm_bytes.c ---- */
 LLVMValueRef emit_bytes(Emit *e, const Op *op); /* lookup, zip.low, zip.high */

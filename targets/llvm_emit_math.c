@@ -199,6 +199,8 @@ LLVMValueRef emit_math(Emit *e, const Op *op) {
     case OP_loop_dot4:
     case OP_loop_dot2:
         return emit_dot(e, op);
+    case OP_loop_pair:
+        return emit_pair(e, emit_value(op->in[0]), emit_value(op->in[1]));
     case OP_loop_lookup:
     case OP_loop_zip_low:
     case OP_loop_zip_high:

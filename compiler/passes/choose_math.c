@@ -1,30 +1,54 @@
-/* Gives every product the arithmetic that the module asks for, where the storage of its weights allows it:
- * bf16 for weights in bf16, int8 for quantised ones. It is a fact of the op from here on: its reference
- * semantics round as the kernels do. */
+/* Gives everything that multiplies the arithmetic that the module asks for, where storage allows it: int8 to
+ * products of quantised weights, bf16 pairs to those of weights in bf16 and to attention. Where products are
+ * of bytes, what has no weights in bytes takes pairs, too, if the machine has them (the module's attribute
+ * `pairs`): it loses less by that than the bytes do.
+ *
+ * It is a fact of the op from here on: its reference semantics round as the kernels do. */
 #include "pass.h"
 
 #include <string.h>
 
 #include "lower/kernels.h"
 
-static bool wants(const Op *op) {
+static bool is_product(const Op *op) {
     return op->def->pattern == PAT_CONTRACT && op->out[0]->type.seq;
 }
 
-static bool run(PassCtx *cx, Module *m) {
-    const Attr *math = attr_find(m->attrs, "math");
-    if (!math || !strcmp(math->s, "f32")) return true;
+/* Whether a product's weights allow `math`, which it then has; else f32. */
+static bool takes(Func *f, Op *op, const char *math) {
+    op_set_str(f, op, "math", math);
+    for (int i = 0; i < op->nin; i++)
+        if (op->in[i] && math_of(op, op->in[i], NULL) != MATH_F32) return true;
+    op_set_str(f, op, "math", "f32");
+    return false;
+}
+
+static int choose_products(Module *m, const char *math) {
+    int chosen = 0;
     for (Func *f = m->first; f; f = f->next)
-        OPS_OF (f->body, op) {
-            if (!wants(op)) continue;
-            op_set_str(f, op, "math", math->s);
-            bool fits = false;
-            for (int i = 0; i < op->nin; i++) fits |= op->in[i] && math_of(op, op->in[i], NULL) != MATH_F32;
-            op_set_str(f, op, "math", fits ? math->s : "f32");
-            cx->changed += fits;
-        }
+        OPS_OF (f->body, op)
+            if (is_product(op) && !strcmp(attr_str(op, "math", "f32"), "f32")) chosen += takes(f, op, math);
+    return chosen;
+}
+
+static int choose_attention(Module *m) {
+    int chosen = 0;
+    for (Func *f = m->first; f; f = f->next)
+        OPS_OF (f->body, op)
+            if (op->def->pattern == PAT_ATTEND) op_set_str(f, op, "math", "bf16"), chosen++;
+    return chosen;
+}
+
+static bool run(PassCtx *cx, Module *m) {
+    const Attr *math = attr_find(m->attrs, "math"), *pairs = attr_find(m->attrs, "pairs");
+    if (!math || !strcmp(math->s, "f32")) return true;
+    cx->changed = choose_products(m, math->s);
+    bool bytes = !strcmp(math->s, "int8");
+    if (bytes && !(cx->changed && pairs && pairs->i)) return true;
+    if (bytes) cx->changed += choose_products(m, "bf16");
+    cx->changed += choose_attention(m);
     return true;
 }
 
-const Pass pass_choose_math = {"choose-math", "gives each product the arithmetic that its weights allow",
-                               run};
+const Pass pass_choose_math = {"choose-math",
+                               "gives each product, and attention, the arithmetic that storage allows", run};

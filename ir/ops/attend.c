@@ -1,5 +1,7 @@
 /* Softmax attention over the past. The state holds keys and values by position; with a window it is a ring,
  * slot = position mod context, and the query sees itself and the window-1 tokens before it. */
+#include <string.h>
+
 #include "attend_lower.h"
 #include "common.h"
 
@@ -20,18 +22,27 @@ static bool infer_attend(Diag *d, Func *f, Op *op) {
 typedef struct Attend {
     int64_t h, g, d, p, window, context;
     double scale, softcap;
+    bool pairs;            /* what is multiplied is rounded to bf16 */
     double *keys, *values; /* [context,g,d] [context,g,p] */
     double *score;         /* [context] */
 } Attend;
 
+static double as_multiplied(const Attend *a, double x) {
+    uint16_t bf16;
+    if (!a->pairs) return x;
+    dtype_store(DT_BF16, &bf16, 0, x);
+    return dtype_load(DT_BF16, &bf16, 0);
+}
+
 static double score_of(const Attend *a, const double *q, const double *k) {
     double s = 0;
-    for (int64_t i = 0; i < a->d; i++) s += q[i] * k[i];
+    for (int64_t i = 0; i < a->d; i++) s += as_multiplied(a, q[i]) * as_multiplied(a, k[i]);
     s *= a->scale;
     return a->softcap > 0 ? a->softcap * tanh(s / a->softcap) : s;
 }
 
-/* One head of the query at position `now`, whose key and value are in the state already. */
+/* One head of the query at position `now`, whose key and value are in the state already. Weights are relative
+ * to a power of two, so that how they are rounded does not depend on the largest score. */
 static void attend_one(const Attend *a, const double *q, double *y, int64_t now, int64_t head) {
     int64_t first = a->window > 0 && now >= a->window ? now - a->window + 1 : 0;
     double max = -INFINITY, sum = 0;
@@ -42,9 +53,10 @@ static void attend_one(const Attend *a, const double *q, double *y, int64_t now,
     }
     for (int64_t i = 0; i < a->p; i++) y[i] = 0;
     for (int64_t j = first; j <= now; j++) {
-        double w = exp(a->score[j - first] - max);
+        const double *v = a->values + (j % a->context * a->g + head) * a->p;
+        double w = as_multiplied(a, exp2(a->score[j - first] * M_LOG2E - nearbyint(max * M_LOG2E)));
         sum += w;
-        for (int64_t i = 0; i < a->p; i++) y[i] += w * a->values[(j % a->context * a->g + head) * a->p + i];
+        for (int64_t i = 0; i < a->p; i++) y[i] += w * as_multiplied(a, v[i]);
     }
     for (int64_t i = 0; i < a->p; i++) y[i] /= sum;
 }
@@ -59,6 +71,7 @@ static void eval_attend(EvalCtx *c) {
                 .context = attr_int(c->op, "context", 0),
                 .scale = attr_float(c->op, "scale", 0),
                 .softcap = attr_float(c->op, "softcap", 0),
+                .pairs = !strcmp(attr_str(c->op, "math", "f32"), "bf16"),
                 .keys = state_begin(&c->in[3], &c->out[1]),
                 .values = state_begin(&c->in[4], &c->out[2])};
     if (a.scale == 0) a.scale = 1 / sqrt((double)a.d);
@@ -98,6 +111,10 @@ static const AttrDef attrs[] = {
     {"window", AT_INT, false, 0, NULL, "how many tokens a query sees, itself included; 0: all"},
     {"softcap", AT_FLOAT, false, 0, NULL, "c: scores become c tanh(s/c); 0: none"},
     {"context", AT_INT, true, 0, NULL, "slots of the state: the longest sequence, or the window"},
+    {"math", AT_STR, false, 0, "f32|bf16",
+     "how what is multiplied is rounded: not at all, or queries, keys, values and weights to bf16; set by "
+     "the "
+     "pass choose-math"},
     {0},
 };
 

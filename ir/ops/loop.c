@@ -78,6 +78,9 @@ DEF(dot4, "dot4", NULL, 0, "Four products of unsigned with signed bytes, added t
 DEF(dot2, "dot2", NULL, 0,
     "Two products of bf16 numbers, the upper ones first, added with one rounding each; denormals count as 0.",
     "fma(lo(x), lo(y), fma(hi(x), hi(y), acc))")
+DEF(pair, "pair", NULL, 0,
+    "Two f32 rounded to bf16, ties to even, in an i32: x below, y above; denormals become 0.",
+    "bf16(x) | bf16(y) << 16")
 DEF(lookup, "lookup", NULL, 0,
     "Each byte becomes the byte of the table, of the same four lanes, whose number its low four bits are.",
     "out[16g + j] = table[16g + x[16g + j] % 16], bytes")

@@ -39,17 +39,19 @@ bool tiles_next(Tiles *t);
 /* All of [0, n). */
 #define TILES_OF(l, c, n, unit, max) TILES (l, c, lb_i64(&(l)->b, 0), lb_i64(&(l)->b, (n)), n, unit, max)
 
-/* A matrix in memory: element (i, j) at i*rows + j*cols. */
+/* A matrix in memory: element (i, j) at i*rows + j*cols. Of i32 elements each is a pair of bf16. */
 typedef struct Mat {
     LwCells m;
     Value *rows, *cols;
+    int64_t apart; /* not 0: elements are pairs, made when loaded of what lies there and `apart` behind it */
 } Mat;
 Mat mat(Lower *l, Value *p, Value *row_stride); /* f32, rows of consecutive elements */
 Mat mat_fixed(Lower *l, Value *p, int64_t row_stride);
 Mat mat_of(Lower *l, LwCells m, int64_t row_stride); /* the same of a state */
 Mat mat_turned(Mat m);                               /* the transpose: same memory */
-Mat mat_from(Lower *l, Mat m, Value *row);           /* begins at that row */
-Value *mat_at(Lower *l, Mat m, Value *i, Value *j);  /* index of an element from m.m */
+Mat mat_pairs(Mat m, int64_t apart);
+Mat mat_from(Lower *l, Mat m, Value *row);          /* begins at that row */
+Value *mat_at(Lower *l, Mat m, Value *i, Value *j); /* index of an element from m.m */
 Value *mat_load1(Lower *l, Mat m, Value *i, Value *j);
 Value *mat_load(Lower *l, Mat m, Value *i, Value *j, int n); /* a vector along j; cols must be 1 */
 void mat_store(Lower *l, Mat m, Value *i, Value *j, Value *v, int n);
@@ -60,7 +62,8 @@ typedef struct Tile {
     int64_t ahead;                  /* bytes: how far before its use tile_madd asks for y; 0: it does not */
 } Tile;
 Tile tile_new(Lower *l, int r, int c, int tail); /* zeros */
-/* += sum over k in [k0, k1) of x[i0 + r, k] * y[k, j0 + c*lanes ..] */
+/* += sum over k in [k0, k1) of x[i0 + r, k] * y[k, j0 + c*lanes ..]; with pairs in x and y, of their
+ * products */
 void tile_madd(Lower *l, Tile *t, Mat x, Value *i0, Mat y, Value *j0, Value *k0, Value *k1);
 /* Row r times s[i0 + r], a column of scalars. */
 void tile_scale(Lower *l, Tile *t, Value *s, Value *i0);

@@ -246,6 +246,17 @@ static void case_dots(CaseArgs *c) {
     }
 }
 
+/* Any floats, and denormals. */
+static void case_pairs(CaseArgs *c) {
+    LB *b = c->b;
+    for (int k = 0; k < 4; k++) {
+        Value *bits = get_as(c, DT_I32, 0, k, 0), *x = lb_bits(b, bits, DT_F32);
+        put(c, lb_pair(b, x, lb_f32(b, 0.3)));
+        put(c, lb_pair(b, x, lb_bits(b, lb_and(b, bits, lb_i32(b, 0x007fffff)), DT_F32)));
+        put(c, lb_pair(b, lb_f32(b, -1e30), x));
+    }
+}
+
 /* Bytes of all values, as indices and in tables. */
 static void case_bytes(CaseArgs *c) {
     LB *b = c->b;
@@ -296,6 +307,7 @@ static const struct {
     {"clock", case_clock},
     {"scale", case_scale},
     {"dots", case_dots},
+    {"pairs", case_pairs},
     {"bytes", case_bytes},
     {"exp", case_exp},
     {"exp2", case_exp2},

@@ -1,0 +1,337 @@
+/* See attend_block.h. Softmax in one walk over the keys with a running maximum (Milakov & Gimelshein 2018,
+ * arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135), so scores never need more than one block of memory.
+ *
+ * Whatever is not visible gets the score MASKED and the weight 0. Each query's arithmetic is the same in
+ * every tile, so neither threads nor tiles change a result. */
+#include "attend_block.h"
+
+#include <math.h>
+
+static const double MASKED = -1e30; /* finite: differences are no NaN */
+static const double START = -1e29;  /* below all scores, above MASKED: there, weights are 0 */
+
+int64_t attend_round_up(int64_t x, int64_t to) {
+    return (x + to - 1) / to * to;
+}
+
+void attend_scratch(Attend *a, int64_t slots) {
+    Lower *l = a->l;
+    a->score = lw_scratch(l, (int64_t)a->queries * ATTEND_KEYS * 4);
+    a->factor = lw_scratch(l, (int64_t)a->queries * 4);
+    a->acc = lw_scratch(l, slots * a->width * 4);
+    a->base = lw_scratch(l, slots * 4), a->sum = lw_scratch(l, slots * 4);
+    if (!a->pairs) return;
+    a->q = lw_scratch(l, slots * a->depth * 4);
+    a->pairs_k = lw_scratch(l, ATTEND_KEYS * a->depth * 4);
+    a->pairs_v = lw_scratch(l, ATTEND_KEYS / 2 * a->width * 4);
+}
+
+/* ---- pairs of bf16 ---- */
+
+/* Of a query and a key pair t has the numbers 2t and 2t + 1; of the keys of a panel it has t and PANEL/2 + t,
+ * so that weights become pairs vector by vector. */
+
+static void query_pairs(const Attend *a, Value *slot, Value *q) {
+    LB *b = a->b;
+    Value *to = lb_offset(b, a->q, lb_muli(b, slot, a->depth * 4));
+    if (a->d % 2) lb_store(b, DT_BF16, to, lb_i64(b, a->d), lb_f32(b, 0), 0);
+    TILES_OF (a->l, c, a->d, b->lanes, 1)
+        lb_store(b, DT_BF16, to, c.at, lb_load(b, DT_F32, b->lanes, q, c.at, c.tail), c.tail);
+}
+
+/* Row t of a panel's pairs; the last number of an odd d stands alone. */
+static void key_row(const Attend *a, LwCells from, Value *to, Value *t, bool alone) {
+    LB *b = a->b;
+    Lower *l = a->l;
+    for (int64_t c = 0; c < ATTEND_PANEL; c += b->lanes) {
+        Value *at = lb_addi(b, lb_muli(b, t, 2 * ATTEND_PANEL), c), *x = lw_cells_load(l, from, at, 0);
+        Value *y = alone ? lw_zero(l) : lw_cells_load(l, from, lb_addi(b, at, ATTEND_PANEL), 0);
+        lb_store(b, DT_I32, to, lb_addi(b, lb_muli(b, t, ATTEND_PANEL), c), lb_pair(b, x, y), 0);
+    }
+}
+
+static void key_pairs(const Attend *a, const Keys *k, Value *padded) {
+    LB *b = a->b;
+    Value *zero = lb_i64(b, 0);
+    KFOR (b, s, zero, padded, ATTEND_PANEL) {
+        LwCells from = lw_cells_from(a->l, k->k, lb_muli(b, s, a->d));
+        Value *to = lb_offset(b, a->pairs_k, lb_muli(b, s, a->depth * 4));
+        KFOR (b, t, zero, lb_i64(b, a->d / 2), 1) key_row(a, from, to, t, false);
+        if (a->d % 2) key_row(a, from, to, lb_i64(b, a->d / 2), true);
+    }
+}
+
+/* A row of pairs of values, of the keys `low` and, if there is one, PANEL/2 behind it. */
+static void value_pair(const Attend *a, const Keys *k, Value *low, bool both) {
+    LB *b = a->b;
+    Lower *l = a->l;
+    enum { HALF = ATTEND_PANEL / 2 };
+    Value *panel = lb_and(b, low, lb_i64(b, -ATTEND_PANEL)), *zero = lb_i64(b, 0);
+    Value *t = lb_sub(b, low, lb_div(b, panel, lb_i64(b, 2))); /* its number */
+    Value *to = lb_offset(b, a->pairs_v, lb_muli(b, t, a->width * 4));
+    TILES_OF (l, c, a->p, b->lanes, 1) {
+        Value *x = mat_load(l, mat_from(l, k->v, low), zero, c.at, c.tail), *y = lw_zero(l);
+        if (both) y = mat_load(l, mat_from(l, k->v, lb_addi(b, low, HALF)), zero, c.at, c.tail);
+        lb_store(b, DT_I32, to, c.at, lb_pair(b, x, y), 0);
+    }
+}
+
+/* Of the panels from `first` on. */
+static void value_pairs(const Attend *a, const Keys *k, Value *first, Value *count) {
+    LB *b = a->b;
+    enum { HALF = ATTEND_PANEL / 2 };
+    KFOR (b, s, first, count, ATTEND_PANEL) {
+        Value *end = lw_min_i64(a->l, count, lb_addi(b, s, HALF));
+        Value *both = lb_addi(b, lw_min_i64(a->l, count, lb_addi(b, s, ATTEND_PANEL)), -HALF);
+        both = lb_max(b, s, both);
+        KFOR (b, low, s, both, 1) value_pair(a, k, low, true);
+        KFOR (b, low, both, end, 1) value_pair(a, k, low, false);
+    }
+}
+
+static Value *whole_panels(const Attend *a, Value *count) {
+    return lb_and(a->b, count, lb_i64(a->b, -ATTEND_PANEL));
+}
+
+static Value *panels(const Attend *a, Value *count) {
+    return whole_panels(a, lb_addi(a->b, count, ATTEND_PANEL - 1));
+}
+
+static Mat scratch_values(const Attend *a) {
+    return mat_of(a->l, (LwCells){a->pairs_v, DT_I32}, a->width);
+}
+
+Keys attend_multiplied(const Attend *a, const Keys *block, bool many) {
+    LB *b = a->b;
+    Keys k = *block;
+    if (!a->pairs) return k;
+    Value *count = lb_sub(b, k.end, k.from);
+    if (!many && a->d % 2 == 0) { /* what may have no partner in memory */
+        value_pairs(a, &k, whole_panels(a, count), count);
+        return k;
+    }
+    key_pairs(a, &k, panels(a, count));
+    value_pairs(a, &k, lb_i64(b, 0), count);
+    k.k = (LwCells){a->pairs_k, DT_I32}, k.v = scratch_values(a), k.pairs = true;
+    return k;
+}
+
+/* ---- slots ---- */
+
+void attend_begin(const Attend *a, Value *slot, Value *q) {
+    LB *b = a->b;
+    Value *acc = lb_offset(b, a->acc, lb_muli(b, slot, a->width * 4));
+    KFOR (b, i, lb_i64(b, 0), lb_i64(b, a->width), b->lanes) lb_store(b, DT_F32, acc, i, lw_zero(a->l), 0);
+    lb_store(b, DT_F32, a->base, slot, lb_f32(b, START), 0);
+    lb_store(b, DT_F32, a->sum, slot, lb_f32(b, 0), 0);
+    if (a->pairs) query_pairs(a, slot, q);
+}
+
+/* ---- scores ---- */
+
+static Value *i32_of(const Attend *a, Value *x) {
+    return lb_cast(a->b, x, DT_I32);
+}
+
+/* Number among the own keys of query i of the tile. */
+static Value *own_number(const Attend *a, const Queries *q, int i) {
+    return q->tokens ? lb_addi(a->b, q->own, i) : q->own;
+}
+
+/* Which keys `at` (i32 vector) are visible to query i. In the cache a slot's age is 0 for the last token
+ * before the call; without a window the slots are the positions. */
+static Value *visible(const Attend *a, const Queries *q, const Keys *k, Value *at, int i) {
+    LB *b = a->b;
+    Value *own = own_number(a, q, i);
+    if (!k->cached) {
+        Value *yes = lb_cmp(b, "le", at, i32_of(a, own));
+        if (a->window <= 0) return yes;
+        return lb_and(b, yes, lb_cmp(b, "gt", at, i32_of(a, lb_addi(b, own, -a->window))));
+    }
+    if (a->window <= 0) return lb_cmp(b, "lt", at, i32_of(a, k->hi));
+    Value *newest = lb_rem(b, lb_addi(b, k->before, -1), lb_i64(b, a->context));
+    Value *age = lb_sub(b, lb_splat(b, i32_of(a, newest)), at);
+    Value *wrapped = lb_add(b, age, lb_i32(b, (int32_t)a->context));
+    age = lb_select(b, lb_cmp(b, "lt", age, lb_i32(b, 0)), wrapped, age);
+    Value *limit = lw_min_i64(a->l, k->before, lb_sub(b, lb_i64(b, a->window - 1), own));
+    Value *yes = lb_cmp(b, "lt", age, i32_of(a, limit));
+    if (a->context % ATTEND_PANEL == 0) return yes;
+    return lb_and(b, yes, lb_cmp(b, "lt", at, lb_i32(b, (int32_t)a->context)));
+}
+
+/* Whether every query of the tile sees all keys of the block's panels; else some may be masked. */
+static Value *all_visible(const Attend *a, const Queries *q, const Keys *k, Value *end) {
+    LB *b = a->b;
+    Value *whole = lb_cmp(b, "eq", lb_and(b, end, lb_i64(b, ATTEND_PANEL - 1)), lb_i64(b, 0));
+    if (k->cached) return a->window > 0 ? NULL : whole;
+    Value *yes = lb_and(b, whole, lb_cmp(b, "le", end, lb_addi(b, q->own, 1)));
+    if (a->window <= 0) return yes;
+    Value *last = q->tokens ? lb_addi(b, q->own, q->n - 1) : q->own;
+    return lb_and(b, yes, lb_cmp(b, "gt", k->from, lb_addi(b, last, -a->window)));
+}
+
+/* In units of log2. */
+static Value *score_of(const Attend *a, Value *dot) {
+    LB *b = a->b;
+    if (a->softcap <= 0) return lb_mul(b, dot, lb_f32(b, a->scale * M_LOG2E));
+    Value *t = lb_tanh(b, lb_mul(b, dot, lb_f32(b, a->scale / a->softcap)));
+    return lb_mul(b, t, lb_f32(b, a->softcap * M_LOG2E));
+}
+
+/* Vectors of a tile beside its queries. */
+static int across(const Attend *a, int n, int most) {
+    int c = a->l->t->vregs * 3 / 4 / n;
+    return c < 1 ? 1 : c > most ? most : c;
+}
+
+/* A step reads the cache from memory; a chunk meets each block of it many times. */
+static int64_t ahead(const Attend *a, const Queries *q, const Keys *k) {
+    return k->cached && !q->tokens && !k->pairs ? a->l->t->tuning.busy_prefetch_bytes : 0;
+}
+
+/* Scores of keys `count` from the block's first, whole panels; their maxima go into max. */
+static void scores(const Attend *a, const Queries *q, const Keys *k, Value *count, bool masks, Value **max) {
+    LB *b = a->b;
+    Lower *l = a->l;
+    Value *zero = lb_i64(b, 0), *depth = lb_i64(b, a->depth);
+    Mat x = q->q;
+    if (a->pairs) x = mat_from(l, mat_of(l, (LwCells){a->q, DT_I32}, a->depth), q->slot);
+    KFOR (b, s, zero, count, ATTEND_PANEL) {
+        int64_t rows = k->pairs ? a->depth : a->d;
+        Mat panel = mat_of(l, lw_cells_from(l, k->k, lb_muli(b, s, rows)), ATTEND_PANEL);
+        if (a->pairs && !k->pairs) panel = mat_pairs(mat_of(l, panel.m, 2 * ATTEND_PANEL), ATTEND_PANEL);
+        TILES_OF (l, c, ATTEND_PANEL, b->lanes, across(a, q->n, 4)) {
+            Tile t = tile_new(l, q->n, c.count, c.tail);
+            t.ahead = ahead(a, q, k);
+            tile_madd(l, &t, x, zero, panel, c.at, zero, depth);
+            for (int j = 0; j < c.count; j++) {
+                Value *key = lb_addi(b, lb_add(b, s, c.at), (int64_t)j * b->lanes);
+                Value *at = lb_add(b, lb_splat(b, i32_of(a, lb_add(b, key, k->from))), lb_iota(b));
+                for (int i = 0; i < q->n; i++) {
+                    Value *y = score_of(a, lb_get(b, t.acc[i][j]));
+                    if (masks) y = lb_select(b, visible(a, q, k, at, i), y, lb_splat(b, lb_f32(b, MASKED)));
+                    lb_store(b, DT_F32, a->score, lb_addi(b, key, (int64_t)i * ATTEND_KEYS), y, 0);
+                    lb_set(b, max[i], lb_max(b, y, lb_get(b, max[i])));
+                }
+            }
+        }
+    }
+}
+
+/* ---- softmax ---- */
+
+/* Numbers of a row of weights: in pairs it lies over the scores that it was made of. */
+static int64_t weights_row(const Attend *a) {
+    return a->pairs ? ATTEND_KEYS / 2 : ATTEND_KEYS;
+}
+
+static Value *weight_at(const Attend *a, int i, Value *key, Value *base) {
+    LB *b = a->b;
+    Value *x = lb_load(b, DT_F32, b->lanes, a->score, lb_addi(b, key, (int64_t)i * ATTEND_KEYS), 0);
+    return lb_exp2(b, lb_sub(b, x, base));
+}
+
+/* Query i's scores of a panel at key s become weights; the sum of their vectors. */
+static Value *panel_weights(const Attend *a, int i, Value *s, Value *base, Value *sum) {
+    LB *b = a->b;
+    enum { HALF = ATTEND_PANEL / 2 };
+    if (!a->pairs) {
+        for (int64_t c = 0; c < ATTEND_PANEL; c += b->lanes) {
+            Value *key = lb_addi(b, s, c), *w = weight_at(a, i, key, base);
+            lb_store(b, DT_F32, a->score, lb_addi(b, key, (int64_t)i * ATTEND_KEYS), w, 0);
+            sum = lb_add(b, sum, w);
+        }
+        return sum;
+    }
+    Value *w[HALF];
+    int n = 0;
+    for (int64_t c = 0; c < HALF; c += b->lanes, n++) {
+        Value *low = lb_addi(b, s, c);
+        w[n] = lb_pair(b, weight_at(a, i, low, base), weight_at(a, i, lb_addi(b, low, HALF), base));
+        sum = lb_dot2(b, sum, w[n], lb_i32(b, 0x3f803f80)); /* ones */
+    }
+    Value *to = lb_div(b, s, lb_i64(b, 2));
+    for (int j = 0; j < n; j++)
+        lb_store(b, DT_I32, a->score, lb_addi(b, to, i * weights_row(a) + (int64_t)j * b->lanes), w[j], 0);
+    return sum;
+}
+
+/* Scores of `padded` keys become weights relative to the new base; older sums shrink by a factor. */
+static void weights(const Attend *a, const Queries *q, int i, Value *padded, Value *max) {
+    LB *b = a->b;
+    Value *slot = lb_addi(b, q->slot, i), *old = lb_load(b, DT_F32, 0, a->base, slot, 0);
+    Value *base = lb_round(b, lb_max(b, lb_reduce(b, "max", lb_get(b, max)), old));
+    Value *factor = lb_exp2(b, lb_sub(b, old, base));
+    Value *sums = lb_var(b, lw_zero(a->l));
+    KFOR (b, s, lb_i64(b, 0), padded, ATTEND_PANEL)
+        lb_set(b, sums, panel_weights(a, i, s, base, lb_get(b, sums)));
+    Value *sum =
+        lb_fma(b, lb_load(b, DT_F32, 0, a->sum, slot, 0), factor, lb_reduce(b, "add", lb_get(b, sums)));
+    lb_store(b, DT_F32, a->base, slot, base, 0);
+    lb_store(b, DT_F32, a->sum, slot, sum, 0);
+    lb_store(b, DT_F32, a->factor, lb_i64(b, i), factor, 0);
+}
+
+/* Rows of pairs that `count` keys have. */
+static Value *pair_rows(const Attend *a, Value *count) {
+    LB *b = a->b;
+    enum { HALF = ATTEND_PANEL / 2 };
+    Value *whole = whole_panels(a, count), *rest = lb_sub(b, count, whole);
+    return lb_add(b, lb_div(b, whole, lb_i64(b, 2)), lw_min_i64(a->l, rest, lb_i64(b, HALF)));
+}
+
+/* t += weights times values, of columns from `at` on. */
+static void add_values(const Attend *a, const Keys *k, Tile *t, Value *at, Value *count) {
+    LB *b = a->b;
+    Lower *l = a->l;
+    enum { HALF = ATTEND_PANEL / 2 };
+    Value *zero = lb_i64(b, 0);
+    if (!a->pairs) {
+        tile_madd(l, t, mat_fixed(l, a->score, ATTEND_KEYS), zero, k->v, at, zero, count);
+        return;
+    }
+    Mat w = mat_of(l, (LwCells){a->score, DT_I32}, weights_row(a));
+    Value *done = zero;
+    if (!k->pairs) {
+        Value *whole = whole_panels(a, count);
+        done = lb_div(b, whole, lb_i64(b, 2));
+        KFOR (b, s, zero, done, HALF) { /* pair s + t: keys 2s + t and 2s + HALF + t */
+            Mat v = mat_pairs(mat_from(l, k->v, s), HALF * a->p);
+            tile_madd(l, t, w, zero, v, at, s, lb_addi(b, s, HALF));
+        }
+    }
+    tile_madd(l, t, w, zero, scratch_values(a), at, done, pair_rows(a, count));
+}
+
+static void values(const Attend *a, const Queries *q, const Keys *k, Value *count) {
+    LB *b = a->b;
+    Lower *l = a->l;
+    Mat acc = mat_fixed(l, a->acc, a->width);
+    int most = q->tokens ? 4 : TILE_MAX; /* a step reads values from memory: whole rows */
+    TILES_OF (l, c, a->p, b->lanes, across(a, q->n, most)) {
+        Tile t = tile_new(l, q->n, c.count, k->pairs ? 0 : c.tail); /* rows of pairs are padded */
+        tile_load(l, &t, acc, q->slot, c.at);
+        tile_scale(l, &t, a->factor, lb_i64(b, 0));
+        t.ahead = ahead(a, q, k);
+        add_values(a, k, &t, c.at, count);
+        tile_store(l, &t, acc, q->slot, c.at);
+    }
+}
+
+void attend_meet(const Attend *a, const Queries *q, const Keys *k) {
+    LB *b = a->b;
+    Value *max[TILE_MAX], *end = k->end;
+    if (!k->cached) end = lw_min_i64(a->l, end, lb_addi(b, q->own, q->tokens ? q->n : 1));
+    Value *count = lb_sub(b, end, k->from), *easy = all_visible(a, q, k, end);
+    for (int i = 0; i < q->n; i++) max[i] = lb_var(b, lb_splat(b, lb_f32(b, MASKED)));
+    if (easy) {
+        lb_if_begin(b, easy);
+        scores(a, q, k, count, false, max);
+        lb_else(b);
+    }
+    scores(a, q, k, count, true, max);
+    if (easy) lb_if_end(b);
+    Value *padded = panels(a, count);
+    for (int i = 0; i < q->n; i++) weights(a, q, i, padded, max[i]);
+    values(a, q, k, count);
+}
