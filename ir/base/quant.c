@@ -14,6 +14,12 @@ const QuantFormat QUANT_FORMATS[] = {
 };
 const int QUANT_COUNT = sizeof QUANT_FORMATS / sizeof *QUANT_FORMATS;
 
+const QuantFormat *quant_in_bytes(const QuantFormat *f) {
+    for (const QuantFormat *q = QUANT_FORMATS; q < QUANT_FORMATS + QUANT_COUNT; q++)
+        if (q->bits == 8 && !q->factors && q->block == f->block) return q;
+    return NULL;
+}
+
 bool storage_parse(const char *text, Storage *out) {
     for (int i = 0; i < QUANT_COUNT; i++)
         if (!strcmp(text, QUANT_FORMATS[i].name))

@@ -19,6 +19,9 @@ typedef struct QuantFormat {
 } QuantFormat;
 extern const QuantFormat QUANT_FORMATS[];
 extern const int QUANT_COUNT;
+/* What has blocks as large as those of f, in bytes without factors: products of factor and code of f fit in
+ * it. NULL: there is none. */
+const QuantFormat *quant_in_bytes(const QuantFormat *f);
 
 /* How the numbers of a weight lie in memory: as plain numbers of type dt, or quantised. */
 typedef struct Storage {

@@ -16,9 +16,9 @@ static void store_pair(Kernel *k, const Vectors *w, Value *pair) {
 }
 
 Storage kernel_unpacked(Storage w, Math math) {
-    Storage s = {.dt = w.squeezed ? DT_BF16 : DT_F32};
-    if (math == MATH_INT8 && w.quant && (!storage_parse("q8", &s) || s.quant->block != w.quant->block))
-        BTC_BUG("%s has no bytes", w.quant->name);
+    if (math != MATH_INT8 || !w.quant) return (Storage){.dt = w.squeezed ? DT_BF16 : DT_F32};
+    Storage s = {.dt = DT_U8, .quant = quant_in_bytes(w.quant)};
+    if (!s.quant) BTC_BUG("%s has no bytes", w.quant->name);
     return s;
 }
 

@@ -26,94 +26,12 @@ void attend_scratch(Attend *a, int64_t slots) {
     a->pairs_v = lw_scratch(l, ATTEND_KEYS / 2 * a->width * 4);
 }
 
-/* ---- pairs of bf16 ---- */
-
-/* Of a query and a key pair t has the numbers 2t and 2t + 1; of the keys of a panel it has t and PANEL/2 + t,
- * so that weights become pairs vector by vector. */
-
-static void query_pairs(const Attend *a, Value *slot, Value *q) {
-    LB *b = a->b;
-    Value *to = lb_offset(b, a->q, lb_muli(b, slot, a->depth * 4));
-    if (a->d % 2) lb_store(b, DT_BF16, to, lb_i64(b, a->d), lb_f32(b, 0), 0);
-    TILES_OF (a->l, c, a->d, b->lanes, 1)
-        lb_store(b, DT_BF16, to, c.at, lb_load(b, DT_F32, b->lanes, q, c.at, c.tail), c.tail);
-}
-
-/* Row t of a panel's pairs; the last number of an odd d stands alone. */
-static void key_row(const Attend *a, LwCells from, Value *to, Value *t, bool alone) {
-    LB *b = a->b;
-    Lower *l = a->l;
-    for (int64_t c = 0; c < ATTEND_PANEL; c += b->lanes) {
-        Value *at = lb_addi(b, lb_muli(b, t, 2 * ATTEND_PANEL), c), *x = lw_cells_load(l, from, at, 0);
-        Value *y = alone ? lw_zero(l) : lw_cells_load(l, from, lb_addi(b, at, ATTEND_PANEL), 0);
-        lb_store(b, DT_I32, to, lb_addi(b, lb_muli(b, t, ATTEND_PANEL), c), lb_pair(b, x, y), 0);
-    }
-}
-
-static void key_pairs(const Attend *a, const Keys *k, Value *padded) {
-    LB *b = a->b;
-    Value *zero = lb_i64(b, 0);
-    KFOR (b, s, zero, padded, ATTEND_PANEL) {
-        LwCells from = lw_cells_from(a->l, k->k, lb_muli(b, s, a->d));
-        Value *to = lb_offset(b, a->pairs_k, lb_muli(b, s, a->depth * 4));
-        KFOR (b, t, zero, lb_i64(b, a->d / 2), 1) key_row(a, from, to, t, false);
-        if (a->d % 2) key_row(a, from, to, lb_i64(b, a->d / 2), true);
-    }
-}
-
-/* A row of pairs of values, of the keys `low` and, if there is one, PANEL/2 behind it. */
-static void value_pair(const Attend *a, const Keys *k, Value *low, bool both) {
-    LB *b = a->b;
-    Lower *l = a->l;
-    enum { HALF = ATTEND_PANEL / 2 };
-    Value *panel = lb_and(b, low, lb_i64(b, -ATTEND_PANEL)), *zero = lb_i64(b, 0);
-    Value *t = lb_sub(b, low, lb_div(b, panel, lb_i64(b, 2))); /* its number */
-    Value *to = lb_offset(b, a->pairs_v, lb_muli(b, t, a->width * 4));
-    TILES_OF (l, c, a->p, b->lanes, 1) {
-        Value *x = mat_load(l, mat_from(l, k->v, low), zero, c.at, c.tail), *y = lw_zero(l);
-        if (both) y = mat_load(l, mat_from(l, k->v, lb_addi(b, low, HALF)), zero, c.at, c.tail);
-        lb_store(b, DT_I32, to, c.at, lb_pair(b, x, y), 0);
-    }
-}
-
-/* Of the panels from `first` on. */
-static void value_pairs(const Attend *a, const Keys *k, Value *first, Value *count) {
-    LB *b = a->b;
-    enum { HALF = ATTEND_PANEL / 2 };
-    KFOR (b, s, first, count, ATTEND_PANEL) {
-        Value *end = lw_min_i64(a->l, count, lb_addi(b, s, HALF));
-        Value *both = lb_addi(b, lw_min_i64(a->l, count, lb_addi(b, s, ATTEND_PANEL)), -HALF);
-        both = lb_max(b, s, both);
-        KFOR (b, low, s, both, 1) value_pair(a, k, low, true);
-        KFOR (b, low, both, end, 1) value_pair(a, k, low, false);
-    }
-}
-
-static Value *whole_panels(const Attend *a, Value *count) {
+Value *attend_whole_panels(const Attend *a, Value *count) {
     return lb_and(a->b, count, lb_i64(a->b, -ATTEND_PANEL));
 }
 
-static Value *panels(const Attend *a, Value *count) {
-    return whole_panels(a, lb_addi(a->b, count, ATTEND_PANEL - 1));
-}
-
-static Mat scratch_values(const Attend *a) {
-    return mat_of(a->l, (LwCells){a->pairs_v, DT_I32}, a->width);
-}
-
-Keys attend_multiplied(const Attend *a, const Keys *block, bool many) {
-    LB *b = a->b;
-    Keys k = *block;
-    if (!a->pairs) return k;
-    Value *count = lb_sub(b, k.end, k.from);
-    if (!many && a->d % 2 == 0) { /* what may have no partner in memory */
-        value_pairs(a, &k, whole_panels(a, count), count);
-        return k;
-    }
-    key_pairs(a, &k, panels(a, count));
-    value_pairs(a, &k, lb_i64(b, 0), count);
-    k.k = (LwCells){a->pairs_k, DT_I32}, k.v = scratch_values(a), k.pairs = true;
-    return k;
+Value *attend_panels(const Attend *a, Value *count) {
+    return attend_whole_panels(a, lb_addi(a->b, count, ATTEND_PANEL - 1));
 }
 
 /* ---- slots ---- */
@@ -124,7 +42,7 @@ void attend_begin(const Attend *a, Value *slot, Value *q) {
     KFOR (b, i, lb_i64(b, 0), lb_i64(b, a->width), b->lanes) lb_store(b, DT_F32, acc, i, lw_zero(a->l), 0);
     lb_store(b, DT_F32, a->base, slot, lb_f32(b, START), 0);
     lb_store(b, DT_F32, a->sum, slot, lb_f32(b, 0), 0);
-    if (a->pairs) query_pairs(a, slot, q);
+    if (a->pairs) attend_query_pairs(a, slot, q);
 }
 
 /* ---- scores ---- */
@@ -234,7 +152,6 @@ static Value *weight_at(const Attend *a, int i, Value *key, Value *base) {
 /* Query i's scores of a panel at key s become weights; the sum of their vectors. */
 static Value *panel_weights(const Attend *a, int i, Value *s, Value *base, Value *sum) {
     LB *b = a->b;
-    enum { HALF = ATTEND_PANEL / 2 };
     if (!a->pairs) {
         for (int64_t c = 0; c < ATTEND_PANEL; c += b->lanes) {
             Value *key = lb_addi(b, s, c), *w = weight_at(a, i, key, base);
@@ -243,11 +160,11 @@ static Value *panel_weights(const Attend *a, int i, Value *s, Value *base, Value
         }
         return sum;
     }
-    Value *w[HALF];
+    Value *w[ATTEND_HALF];
     int n = 0;
-    for (int64_t c = 0; c < HALF; c += b->lanes, n++) {
+    for (int64_t c = 0; c < ATTEND_HALF; c += b->lanes, n++) {
         Value *low = lb_addi(b, s, c);
-        w[n] = lb_pair(b, weight_at(a, i, low, base), weight_at(a, i, lb_addi(b, low, HALF), base));
+        w[n] = lb_pair(b, weight_at(a, i, low, base), weight_at(a, i, lb_addi(b, low, ATTEND_HALF), base));
         sum = lb_dot2(b, sum, w[n], lb_i32(b, 0x3f803f80)); /* ones */
     }
     Value *to = lb_div(b, s, lb_i64(b, 2));
@@ -275,16 +192,14 @@ static void weights(const Attend *a, const Queries *q, int i, Value *padded, Val
 /* Rows of pairs that `count` keys have. */
 static Value *pair_rows(const Attend *a, Value *count) {
     LB *b = a->b;
-    enum { HALF = ATTEND_PANEL / 2 };
-    Value *whole = whole_panels(a, count), *rest = lb_sub(b, count, whole);
-    return lb_add(b, lb_div(b, whole, lb_i64(b, 2)), lw_min_i64(a->l, rest, lb_i64(b, HALF)));
+    Value *whole = attend_whole_panels(a, count), *rest = lb_sub(b, count, whole);
+    return lb_add(b, lb_div(b, whole, lb_i64(b, 2)), lw_min_i64(a->l, rest, lb_i64(b, ATTEND_HALF)));
 }
 
 /* t += weights times values, of columns from `at` on. */
 static void add_values(const Attend *a, const Keys *k, Tile *t, Value *at, Value *count) {
     LB *b = a->b;
     Lower *l = a->l;
-    enum { HALF = ATTEND_PANEL / 2 };
     Value *zero = lb_i64(b, 0);
     if (!a->pairs) {
         tile_madd(l, t, mat_fixed(l, a->score, ATTEND_KEYS), zero, k->v, at, zero, count);
@@ -293,14 +208,14 @@ static void add_values(const Attend *a, const Keys *k, Tile *t, Value *at, Value
     Mat w = mat_of(l, (LwCells){a->score, DT_I32}, weights_row(a));
     Value *done = zero;
     if (!k->pairs) {
-        Value *whole = whole_panels(a, count);
+        Value *whole = attend_whole_panels(a, count);
         done = lb_div(b, whole, lb_i64(b, 2));
-        KFOR (b, s, zero, done, HALF) { /* pair s + t: keys 2s + t and 2s + HALF + t */
-            Mat v = mat_pairs(mat_from(l, k->v, s), HALF * a->p);
-            tile_madd(l, t, w, zero, v, at, s, lb_addi(b, s, HALF));
+        KFOR (b, s, zero, done, ATTEND_HALF) { /* pair s + t: keys 2s + t and 2s + ATTEND_HALF + t */
+            Mat v = mat_pairs(mat_from(l, k->v, s), ATTEND_HALF * a->p);
+            tile_madd(l, t, w, zero, v, at, s, lb_addi(b, s, ATTEND_HALF));
         }
     }
-    tile_madd(l, t, w, zero, scratch_values(a), at, done, pair_rows(a, count));
+    tile_madd(l, t, w, zero, attend_pairs_of_values(a), at, done, pair_rows(a, count));
 }
 
 static void values(const Attend *a, const Queries *q, const Keys *k, Value *count) {
@@ -331,7 +246,7 @@ void attend_meet(const Attend *a, const Queries *q, const Keys *k) {
     }
     scores(a, q, k, count, true, max);
     if (easy) lb_if_end(b);
-    Value *padded = panels(a, count);
+    Value *padded = attend_panels(a, count);
     for (int i = 0; i < q->n; i++) weights(a, q, i, padded, max[i]);
     values(a, q, k, count);
 }

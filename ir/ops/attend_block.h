@@ -11,8 +11,8 @@
 
 enum {
     ATTEND_PANEL = 32, /* keys side by side; a multiple of all vector widths */
-    ATTEND_KEYS =
-        256, /* keys of a block: its scores stay in the first level cache; a multiple of the panel */
+    ATTEND_HALF = ATTEND_PANEL / 2,
+    ATTEND_KEYS = 256, /* keys of a block, in whole panels: its scores stay in the first level cache */
 };
 
 typedef struct Attend {
@@ -54,14 +54,22 @@ typedef struct Keys {
 } Keys;
 
 int64_t attend_round_up(int64_t x, int64_t to);
+Value *attend_whole_panels(const Attend *a, Value *keys); /* keys of whole panels, at most so many */
+Value *attend_panels(const Attend *a, Value *keys);       /* at least so many */
 /* Takes scratch for `slots` queries. */
 void attend_scratch(Attend *a, int64_t slots);
 /* Query `q` (a pointer to d numbers) begins in a slot. */
 void attend_begin(const Attend *a, Value *slot, Value *q);
+/* The tile's queries see the block; at least one of its keys is visible to one of them. */
+void attend_meet(const Attend *a, const Queries *q, const Keys *block);
+
+/* ---- attend_pairs.c ---- */
+
 /* The block's keys and values as a->pairs multiplies them: where many queries meet them, they become pairs at
  * once, else when they are loaded. Without pairs they stay as they are. */
 Keys attend_multiplied(const Attend *a, const Keys *block, bool many);
-/* The tile's queries see the block; at least one of its keys is visible to one of them. */
-void attend_meet(const Attend *a, const Queries *q, const Keys *block);
+/* Of the last block: [ATTEND_KEYS / 2, p]. */
+Mat attend_pairs_of_values(const Attend *a);
+void attend_query_pairs(const Attend *a, Value *slot, Value *q);
 
 #endif
