@@ -171,11 +171,7 @@ static void round_stored(Arena *tmp, const Op *op, Type t, const float *importan
             rows = t.rank > 1 ? t.dim[t.rank - 2] : 1;
     if (!storage_parse(attr_str(op, "storage", "f32"), &s)) return;
     if (!s.quant) {
-        double number;
-        for (int64_t i = 0; i < n; i++) {
-            dtype_store(s.dt, &number, 0, data[i]);
-            data[i] = dtype_load(s.dt, &number, 0);
-        }
+        for (int64_t i = 0; i < n; i++) data[i] = dtype_round(s.dt, data[i]);
         return;
     }
     bool across = attr_int(op, "inputs", -1) == -2;

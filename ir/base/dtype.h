@@ -36,6 +36,7 @@ double dtype_load(DType t, const void *data, int64_t index); /* element as doubl
 #define DTYPE_F16_MAX 65504.0
 double dtype_round_state(DType t, double v);
 void dtype_store(DType t, void *data, int64_t index, double v); /* rounds to nearest even; saturates ints */
+double dtype_round(DType t, double v);                          /* what is loaded once v has been stored */
 /* n elements in a row from one type to another, as dtype_load and dtype_store would do it one by one, but at
  * the speed of memory between bf16, f32 and f64. Neither side need be aligned; they may not overlap. */
 void dtype_convert(DType to, void *out, DType from, const void *in, int64_t n);

@@ -43,12 +43,5 @@ void pairs_group(Kernel *k, Value *group, Value *at, KernelUse *use) {
 }
 
 void pairs_dot(Kernel *k, const Vectors *w, Value *pair) {
-    LB *b = &k->b;
-    for (int r = 0; r < k->s.rows; r++) {
-        Value *x = lb_splat(b, lb_load(b, DT_I32, 0, k->xp[r], pair, 0));
-        for (int c = 0; c < kernel_columns(k); c++) {
-            Value *acc = k->acc[r * kernel_columns(k) + c];
-            lb_set(b, acc, lb_dot2(b, lb_get(b, acc), w->v[c], x));
-        }
-    }
+    kernel_accumulate(k, DT_I32, w, pair, lb_dot2);
 }

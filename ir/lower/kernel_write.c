@@ -50,13 +50,21 @@ void kernel_ask_ahead(Kernel *k, Value *at, int64_t bytes) {
             lb_prefetch(b, lb_offseti(b, k->wp[p], ahead + line), at, DT_U8);
 }
 
-void kernel_multiply(Kernel *k, const Vectors *w, Value *i) {
+void kernel_accumulate(Kernel *k, DType dt, const Vectors *w, Value *i, Accumulate *add) {
     LB *b = &k->b;
     for (int r = 0; r < k->s.rows; r++) {
-        Value *x = lb_splat(b, lb_load(b, DT_F32, 0, k->xp[r], i, 0));
+        Value *x = lb_splat(b, lb_load(b, dt, 0, k->xp[r], i, 0));
         for (int c = 0; c < kernel_columns(k); c++) {
             Value *acc = k->acc[r * kernel_columns(k) + c];
-            lb_set(b, acc, lb_fma(b, x, w->v[c], lb_get(b, acc)));
+            lb_set(b, acc, add(b, lb_get(b, acc), w->v[c], x));
         }
     }
+}
+
+static Value *add_product(LB *b, Value *acc, Value *w, Value *x) {
+    return lb_fma(b, x, w, acc);
+}
+
+void kernel_multiply(Kernel *k, const Vectors *w, Value *i) {
+    kernel_accumulate(k, DT_F32, w, i, add_product);
 }

@@ -42,6 +42,10 @@ Value *kernel_group_at(Kernel *k, Value *g);
  * read now. */
 void kernel_ask_ahead(Kernel *k, Value *at, int64_t bytes);
 
+/* acc and w times x, which is one element of dt for all lanes */
+typedef Value *Accumulate(LB *b, Value *acc, Value *w, Value *x);
+/* acc[r] = add(acc[r], w, x[r][i]) for all rows and vectors, i: the number of an element of dt */
+void kernel_accumulate(Kernel *k, DType dt, const Vectors *w, Value *i, Accumulate *add);
 /* acc += x[r][i] * w, i: the number of an f32 input */
 KernelUse kernel_multiply;
 

@@ -1,7 +1,5 @@
 /* Softmax attention over the past. The state holds keys and values by position; with a window it is a ring,
  * slot = position mod context, and the query sees itself and the window-1 tokens before it. */
-#include <string.h>
-
 #include "attend_lower.h"
 #include "common.h"
 
@@ -28,10 +26,7 @@ typedef struct Attend {
 } Attend;
 
 static double as_multiplied(const Attend *a, double x) {
-    uint16_t bf16;
-    if (!a->pairs) return x;
-    dtype_store(DT_BF16, &bf16, 0, x);
-    return dtype_load(DT_BF16, &bf16, 0);
+    return a->pairs ? dtype_round(DT_BF16, x) : x;
 }
 
 static double score_of(const Attend *a, const double *q, const double *k) {
@@ -71,7 +66,7 @@ static void eval_attend(EvalCtx *c) {
                 .context = attr_int(c->op, "context", 0),
                 .scale = attr_float(c->op, "scale", 0),
                 .softcap = attr_float(c->op, "softcap", 0),
-                .pairs = !strcmp(attr_str(c->op, "math", "f32"), "bf16"),
+                .pairs = attend_has_pairs(c->op),
                 .keys = state_begin(&c->in[3], &c->out[1]),
                 .values = state_begin(&c->in[4], &c->out[2])};
     if (a.scale == 0) a.scale = 1 / sqrt((double)a.d);
@@ -112,9 +107,8 @@ static const AttrDef attrs[] = {
     {"softcap", AT_FLOAT, false, 0, NULL, "c: scores become c tanh(s/c); 0: none"},
     {"context", AT_INT, true, 0, NULL, "slots of the state: the longest sequence, or the window"},
     {"math", AT_STR, false, 0, "f32|bf16",
-     "how what is multiplied is rounded: not at all, or queries, keys, values and weights to bf16; set by "
-     "the "
-     "pass choose-math"},
+     "how queries, keys, values and weights are rounded before they are multiplied: not at all, or to bf16; "
+     "set by the pass choose-math"},
     {0},
 };
 

@@ -10,6 +10,10 @@
 #include "attend_block.h"
 #include "attend_cache.h"
 
+bool attend_has_pairs(const Op *op) {
+    return !strcmp(attr_str(op, "math", "f32"), "bf16");
+}
+
 static bool is_chunk(const Attend *a) {
     return a->l->form != FORM_STEP;
 }
@@ -29,7 +33,7 @@ static Attend attend_new(Lower *l, Op *op) {
     a.context = attr_int(op, "context", 0), a.window = attr_int(op, "window", 0);
     a.scale = attr_float(op, "scale", 0), a.softcap = attr_float(op, "softcap", 0);
     if (a.scale == 0) a.scale = 1 / sqrt((double)a.d);
-    a.pairs = !strcmp(attr_str(op, "math", "f32"), "bf16");
+    a.pairs = attend_has_pairs(op);
     a.depth = a.pairs ? (a.d + 1) / 2 : a.d;
     a.width = attend_round_up(a.p, l->b.lanes);
     a.queries = most_queries(l, a.h / a.g);

@@ -4,6 +4,7 @@
 
 #include "../lower.h"
 
+bool attend_has_pairs(const Op *op); /* its arithmetic: products of bf16 pairs, or else f32 */
 void attend_lower(Lower *l, Op *op);
 void attend_commit(Lower *l, Op *op);
 void attend_access(const Op *op, Form form, Access *a);

@@ -22,11 +22,7 @@ static const double *as_multiplied(EvalCtx *c, int weight, int64_t matrix, const
     Math math = math_of(c->op, c->op->in[weight], &stored);
     if (math == MATH_F32) return x;
     double *y = arena_alloc(c->scratch, sizeof *y * (size_t)n);
-    for (int64_t i = 0; i < n; i++) {
-        uint16_t bf16;
-        dtype_store(DT_BF16, &bf16, 0, x[i]);
-        y[i] = dtype_load(DT_BF16, &bf16, 0);
-    }
+    for (int64_t i = 0; i < n; i++) y[i] = dtype_round(DT_BF16, x[i]);
     int64_t block = math == MATH_INT8 ? stored.quant->block : n;
     for (int64_t at = 0; at < n && math == MATH_INT8; at += block) {
         int64_t end = at + block < n ? at + block : n;

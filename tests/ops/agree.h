@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "kit.h"
+#include "ops/attend_lower.h"
 #include "storage.h"
 
 enum { TOKENS = 61, SEQUENCES = 3, THREADS = 3 };
@@ -80,7 +81,7 @@ static inline double rounded_sums(Case *c, int s, int i, bool post) {
 }
 
 static inline bool has_pairs(const Op *op) {
-    return op->def == &op_attend && !strcmp(attr_str(op, "math", "f32"), "bf16");
+    return op->def == &op_attend && attend_has_pairs(op);
 }
 
 /* What result i may be off by because attention rounds its weights to bf16: one that lies between two may
