@@ -212,9 +212,11 @@ static void step_head(const Attend *a, Run *r, Value *row, Value *lo, Value *hi)
 void attend_lower(Lower *l, Op *op) {
     LB *b = &l->b;
     Attend a = attend_new(l, op);
-    if (a.pairs && b->lanes > ATTEND_PANEL / 2) {
-        diag_error(l->diag, op->loc, "attend: math bf16 is for vectors of up to %d numbers, not %d; take f32",
-                   ATTEND_PANEL / 2, b->lanes);
+    if (a.pairs && b->lanes > ATTEND_HALF) {
+        if (l->form == FORM_STEP) /* said once: the chunk is the same op */
+            diag_error(l->diag, op->loc,
+                       "attend: math bf16 is for vectors of up to %d numbers, not %d; take f32", ATTEND_HALF,
+                       b->lanes);
         return;
     }
     Share s = share_of(&a);

@@ -9,14 +9,18 @@
 #include "weights/weights.h"
 
 /* The description of a case with more at the top, in our folder. */
-static const char *described(const char *name, const char *file, const char *more) {
+static const char *described_behind(const char *name, const char *file, const char *place, const char *more) {
     const char *out = at(file);
     Run r = run("import '%s' -o '%s'", model(name), out);
-    const char *text = read_text(out), *first = text ? strstr(text, "\"btc\": 1,") : NULL;
+    const char *text = read_text(out), *first = text ? strstr(text, place) : NULL;
     if (!CHECK(r.status == 0 && first)) return out;
-    first += strlen("\"btc\": 1,");
+    first += strlen(place);
     write_file(out, arena_printf(arena, "%.*s%s%s", (int)(first - text), text, more, first));
     return out;
+}
+
+static const char *described(const char *name, const char *file, const char *more) {
+    return described_behind(name, file, "\"btc\": 1,", more);
 }
 
 static double number(const cJSON *o, const char *name) {
@@ -42,6 +46,23 @@ static void check_options(void) {
     CHECK(plain.status == 0 && !strstr(plain.out, "bf12") && strstr(plain.out, "product_bf16_f32"));
     CHECK_PRINTS(run("'%s' --quant=q6 --math=int8 --target=x86_64-linux-gnu --cpu=x86-64-v3 --emit=ir", m),
                  "storage=\"q6\"");
+}
+
+/* Pairs go with bytes where the machine has both, and attention takes them; a GPU's vectors are too wide. */
+static void check_attention(void) {
+    const char *m = model("hf-qwen3"), *on = "'%s' --target=x86_64-linux-gnu --cpu=%s %s --emit=ir";
+    if (!have("hf-qwen3")) return;
+    static const char pairs[] = "math=\"bf16\"} : f32[T,4,12], f32[8192,2,12]";
+    CHECK_PRINTS(run(on, m, "znver4", "--quant=q8"), pairs);
+    CHECK_PRINTS(run(on, m, "znver4", "--math=bf16"), pairs);
+    CHECK(!strstr(run(on, m, "znver4", "").out, pairs));
+    CHECK(!strstr(run(on, m, "znver4", "--quant=q8 --math=f32").out, pairs));
+    CHECK(!strstr(run(on, m, "cascadelake", "--quant=q8").out, pairs));
+    const char *asked =
+        described_behind("hf-qwen3", "pairs.json", "\"op\": \"attend\",", " \"math\": \"bf16\",");
+    CHECK_PRINTS(run(on, asked, "x86-64-v3", ""), "math=\"bf16\"");
+    CHECK_FAILS(run("'%s' -o '%s' --target=nvptx64 --gpu=sm_80", asked, at("x.ptx")), 1,
+                "attend: math bf16 is for vectors of up to 16 numbers, not 32; take f32");
 }
 
 static void refuse_rule(const char *rules, const char *where, const char *message) {
@@ -215,6 +236,7 @@ int main(int argc, char **argv) {
     if (!begin(argc, argv)) return 2;
     if (have("hf-mamba")) {
         check_options();
+        check_attention();
         check_rules();
         check_reports();
         check_wishes();
