@@ -62,7 +62,6 @@ static void say_tuning(Arena *a, const Compiled *c) {
             *changes ? changes : "those of the cost model");
 }
 
-/* The module's attributes `math` and `pairs`, which the pass choose-math reads. */
 static bool set_math(Diag *d, Model *m, const CompileOptions *o, const TargetInfo *t) {
     Math math = t->byte_dots ? MATH_INT8 : MATH_F32;
     if (o->math && !math_parse(o->math, &math))
@@ -75,6 +74,14 @@ static bool set_math(Diag *d, Model *m, const CompileOptions *o, const TargetInf
     attr_set(m->arena, &m->module->attrs, (Attr){.name = "math", .kind = AT_STR, .s = math_name(math)});
     attr_set(m->arena, &m->module->attrs, (Attr){.name = "pairs", .kind = AT_BOOL, .i = t->bf16_dots});
     return true;
+}
+
+bool compile_on_purpose(Diag *d, Model *m, const CompileOptions *o) {
+    TargetInfo t;
+    if (!target_select(d, o->target, o->cpu, &t) || !set_math(d, m, o, &t)) return false;
+    PassOptions p = o->passes;
+    p.stop_after = pass_choose_math.name, p.print_after = NULL, p.time = false, p.distill_quietly = true;
+    return compile_passes(d, m, &p);
 }
 
 static bool check_squeeze(Diag *d, const CompileOptions *o, const TargetInfo *t) {
@@ -139,7 +146,8 @@ static void fill_slots(const Model *m, const Compiled *c, ArtifactSpec *spec) {
         const FuncPlan *p = inst->plan;
         for (int k = 0; k < p->f->nstates; k++) {
             const State *s = &p->f->states[k];
-            btc_slot slot = {.dtype = dtype_name(c->lower.state_dt), .rank = s->type.rank};
+            DType dt = state_slot_dtype(p->f, k, &c->lower);
+            btc_slot slot = {.dtype = dtype_name(dt), .rank = s->type.rank};
             slot.name =
                 inst->index < 0 ? s->name : arena_printf(a, "%lld.%s", (long long)inst->index, s->name);
             slot.layout = "as compiled";
@@ -148,13 +156,24 @@ static void fill_slots(const Model *m, const Compiled *c, ArtifactSpec *spec) {
             slot.bytes = end - p->state_offset[k];
             for (int r = 0; r < s->type.rank; r++) slot.dims[r] = s->type.dim[r];
             ARENA_PUSH(a, slots, n, cap, slot);
-            uint32_t word = start_word(c->lower.state_dt, s->init);
+            uint32_t word = start_word(dt, s->init);
             btc_fill fill = {.offset = slot.offset, .bytes = slot.bytes, .weights = -1, .word = word};
             if (word) ARENA_PUSH(a, fills, nfills, fills_cap, fill);
         }
     }
     spec->info.slots = slots, spec->info.slot_count = n;
     spec->fills = fills, spec->fill_count = nfills;
+}
+
+/* FNV-1a over types and sizes. */
+static uint64_t slots_fingerprint(const btc_info *info) {
+    uint64_t h = 0xcbf29ce484222325;
+    for (int64_t i = 0; i < info->slot_count; i++) {
+        uint64_t word = (uint64_t)info->slots[i].bytes;
+        for (const char *c = info->slots[i].dtype; *c; c++) word = word << 8 ^ (unsigned char)*c ^ word >> 56;
+        h = (h ^ word) * 0x100000001b3;
+    }
+    return h;
 }
 
 static void fill_taps(const Model *m, const Lowered *l, btc_info *info) {
@@ -199,10 +218,10 @@ static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Com
         .bos = module_int(m, "bos", -1),
         .eos = module_int(m, "eos", -1),
         .text = text && text->s && !strcmp(text->s, "bytes") ? BTC_TEXT_BYTES : BTC_TEXT_NONE,
-        .fingerprint = model_fingerprint(m) + (uint64_t)c->lower.lanes + ((uint64_t)c->lower.state_dt << 32),
         .weights_bytes = l->weight_bytes,
     };
     fill_slots(m, c, &s);
+    s.info.fingerprint = model_fingerprint(m) + slots_fingerprint(&s.info) + (uint64_t)c->lower.lanes;
     fill_taps(m, l, &s.info);
     return s;
 }

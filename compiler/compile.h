@@ -47,6 +47,9 @@ bool compile_passes(Diag *d, Model *m, const PassOptions *o);
 bool compile_machine(Diag *d, const char *model, const CompileOptions *o, Compiled *c);
 /* Passes and lowering: everything before machine code. */
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c);
+/* The passes that change results on purpose, for who interprets the module: what they do must be in what
+ * compiled code is compared with, and what the others do must not. */
+bool compile_on_purpose(Diag *d, Model *m, const CompileOptions *o);
 /* The whole way to o->output. */
 bool compile_artifact(Diag *d, Model *m, const CompileOptions *o, Compiled *c);
 /* Text to a file, or to stdout (NULL, "-"), which main flushes and checks. */

@@ -75,12 +75,28 @@ static Cost cost_after(Cost c, double past) {
     return c;
 }
 
+/* "f32", or "f32 and bf16" where some op has its own. */
+static const char *state_types(Arena *a, const Compiled *c) {
+    const char *text = NULL;
+    bool said[DT_COUNT] = {false};
+    for (int i = 0; i < c->lowered.ninstances; i++) {
+        const Func *f = c->lowered.instances[i].plan->f;
+        for (int k = 0; k < f->nstates; k++) {
+            DType dt = state_slot_dtype(f, k, &c->lower);
+            if (said[dt]) continue;
+            said[dt] = true;
+            text = text ? arena_printf(a, "%s and %s", text, dtype_name(dt)) : dtype_name(dt);
+        }
+    }
+    return text ? text : dtype_name(c->lower.state_dt);
+}
+
 static void add_op(Work *w, const PackList *packs, const Op *op, double rows, double past) {
     if (!op->def->cost) return;
     Cost c = cost_after(op->def->cost(op, (int64_t)rows), past);
     w->flops += c.flops;
     w->weights += weight_bytes(packs, op, &c);
-    w->states += state_bytes(op, &c, rows, packs->target->state_dt);
+    w->states += state_bytes(op, &c, rows, op_state_dtype(op, packs->target->state_dt));
 }
 
 static double stored_bytes(const Op *op, double rows) {
@@ -265,7 +281,7 @@ bool report_make(Diag *d, Model *m, const CompileOptions *o, const ReportMachine
         (Report){.name = m->module->name, .target = c.target.target->name, .cpu = c.target.cpu, .past = past};
     r->tuning = c.lower.tuning, r->cost_model = tuning_default(&c.lower), r->tuning_from = c.tuning_from;
     r->lanes = c.lower.lanes, r->chunk_tokens = c.lower.chunk, r->max_batch = c.lower.max_rows_step;
-    r->state_type = dtype_name(c.lower.state_dt);
+    r->state_type = state_types(a, &c);
     r->machine = *machine;
     add_layers(r, a, &c.lowered);
     for (int i = 0; i < r->nblocks; i++)

@@ -60,9 +60,7 @@ bool session_open(Session *s, Diag *d, Arena *a, const char *path, const VerifyO
     if (taps == TAPS_HIDDEN) taps_add_hidden(s->model.module);
     if (taps == TAPS_VALUES) taps_add_values(s->model.module, o->values_of, o->values_call);
     if (!interprets(s)) return true;
-    PassOptions p = o->compile.passes; /* what changes the results on purpose; the rest must not */
-    p.stop_after = pass_distill_filters.name, p.print_after = NULL, p.time = false, p.distill_quietly = true;
-    return compile_passes(d, &s->model, &p) && ir_verify(d, s->model.module);
+    return compile_on_purpose(d, &s->model, &o->compile) && ir_verify(d, s->model.module);
 }
 
 void session_close(Session *s) {

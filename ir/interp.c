@@ -82,7 +82,8 @@ struct InterpState {
     Arena *arena;
     Frame *main;
     int64_t pos;
-    DType precision; /* of slots between runs */
+    bool narrow;     /* slots are rounded between runs, */
+    DType precision; /* to this, or what their op has instead */
 };
 
 static bool path_taken(const Frame *f, const char *path) {
@@ -132,7 +133,7 @@ int64_t interp_position(const InterpState *s) {
 }
 
 void interp_state_precision(InterpState *s, DType dt) {
-    s->precision = dt;
+    s->narrow = true, s->precision = dt;
 }
 
 static Tensor *find_slot(const Frame *f, const char *path, const char *slot) {
@@ -303,7 +304,8 @@ static void watch_op(Run *run, Arena *tmp, const Frame *fr, const Map *values, c
     run->watch(run->user, fr->path, op, out);
 }
 
-static void keep_slot(Tensor *slot, const Tensor *t, DType precision) {
+static void keep_slot(const InterpState *s, Tensor *slot, const Tensor *t, const Op *owner) {
+    DType precision = !s->narrow ? DT_F32 : owner ? op_state_dtype(owner, s->precision) : s->precision;
     bool exact = precision == DT_F32 || t->type.dt != DT_F32; /* f32 stands for double here */
     for (int64_t i = 0; i < type_count(t->type); i++)
         slot->data[i] = exact ? t->data[i] : dtype_round_state(precision, t->data[i]);
@@ -327,7 +329,7 @@ static bool run_frame(Run *run, Arena *a, Frame *fr, const Tensor *inputs, Tenso
     }
     for (int i = 0; i < f->nstates && ok; i++) {
         Tensor t = value_of(fr, &values, f->states[i].out);
-        keep_slot(&fr->slots[i], &t, run->s->precision);
+        keep_slot(run->s, &fr->slots[i], &t, f->states[i].out->def);
     }
     for (int i = 0; i < f->nresults && ok; i++) {
         Tensor t = value_of(fr, &values, f->results[i]);

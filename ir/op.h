@@ -128,11 +128,12 @@ struct OpDef {
     void (*commit)(Lower *l, Op *op);
     /* How slot `slot` lies in a state block: how many elements (NULL: row-major, the logical shape), and the
      * way back to the logical order for whoever looks into a state (needed when number or order differ).
-     * The type of an element is LowerTarget.state_dt for all; `physical` is widened already. position: tokens
-     * so far. */
+     * `physical` is widened already. position: tokens so far. */
     int64_t (*state_elements)(const Op *op, int slot, const LowerTarget *t);
     void (*state_unpack)(const Op *op, int slot, const LowerTarget *t, int64_t position,
                          const float *physical, double *logical);
+    /* Their type where LowerTarget.state_dt is `asked`; NULL: that. */
+    DType (*state_dt)(const Op *op, DType asked);
     const OpForm *forms; /* alternatives for FORM_CHUNK, best first; ends with a NULL name */
     double tolerance;    /* of compiled f32 against eval, relative to the largest output; 0: 1e-5 */
 };
@@ -169,6 +170,8 @@ typedef struct Signature {
 const Signature *signature_of(Arena *a, const OpDef *def);
 /* Number of operands without states / of state slots. */
 int op_state_count(const OpDef *def);
+/* The type of an op's states in memory where `asked` is what was asked for. */
+DType op_state_dtype(const Op *op, DType asked);
 /* Binds dimensions from operand types, checks them, sets result types. Called by ir_infer_op. */
 bool signature_infer(Diag *d, Func *f, Op *op);
 /* The types, names and initial values of the state slots of an op whose operands are typed. */
@@ -211,8 +214,8 @@ typedef void InterpWatch(void *user, const char *call_path, const Op *op, const 
 bool interp_run(Diag *d, Arena *a, const Module *m, const Env *env, InterpState *s, const Tensor *inputs,
                 int64_t rows, Tensor *results, InterpWatch *watch, void *watch_user);
 int64_t interp_position(const InterpState *s);
-/* From now on slots are rounded to dt (dtype_round_state) at the end of every run, as compiled code with such
- * states does at the end of every call. */
+/* From now on slots are rounded (dtype_round_state) to dt, or the type that their op has instead, at the end
+ * of every run, as compiled code with such states does at the end of every call. */
 void interp_state_precision(InterpState *s, DType dt);
 /* Evaluates the value `v` of `f`, which depends on weights and constants only. prefix: of weight names. */
 bool interp_constant(Diag *d, Arena *a, const Env *env, const Func *f, const Value *v, const char *prefix,

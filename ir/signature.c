@@ -88,6 +88,10 @@ const Signature *signature_of(Arena *a, const OpDef *def) {
     return &read_sig(a, def)->pub;
 }
 
+DType op_state_dtype(const Op *op, DType asked) {
+    return op->def->state_dt ? op->def->state_dt(op, asked) : asked;
+}
+
 int op_state_count(const OpDef *def) {
     if (!def->state || !*def->state) return 0;
     int n = 1;

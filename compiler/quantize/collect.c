@@ -129,7 +129,7 @@ bool collect_inputs(Diag *d, Arena *a, const char *path, const CollectOptions *o
     *out = (Collected){0};
     ModelOptions mo = o->model;
     mo.quant = "none", mo.calibration = NULL;
-    PassOptions p = o->passes; /* what changes the results on purpose; the rest does not */
+    PassOptions p = o->passes; /* the filters that will be; but nothing is rounded yet */
     p.stop_after = pass_distill_filters.name, p.print_after = NULL, p.time = false, p.distill_quietly = true;
     Tokens t;
     if (!model_open(d, a, path, &mo, &out->model) || !compile_passes(d, &out->model, &p) ||

@@ -186,8 +186,9 @@ LwCells lw_state(Lower *l, const Op *op, int slot, Value *row) {
     int first = op->nin - op_state_count(op->def);
     const State *s = ir_state_of(l->plan->f, op->in[first + slot]);
     int64_t at = l->plan->state_offset[s - l->plan->f->states];
+    DType dt = op_state_dtype(op, l->t->state_dt);
     Value *state = lb_loadp(b, call_field(l, BTC_CALL_STATES), l->form == FORM_STEP ? row : lb_i64(b, 0));
-    return (LwCells){lb_offset(b, state, lb_addi(b, l->soff, BTC_STATE_HEADER + at)), l->t->state_dt};
+    return (LwCells){lb_offset(b, state, lb_addi(b, l->soff, BTC_STATE_HEADER + at)), dt};
 }
 
 Value *lw_scratch(Lower *l, int64_t bytes) {

@@ -24,7 +24,7 @@ static void place_states(FuncPlan *p, const LowerTarget *t) {
     Func *f = p->f;
     p->state_offset = ARENA_ARRAY(p->arena, int64_t, f->nstates);
     for (int i = 0; i < f->nstates; i++) {
-        int64_t bytes = state_slot_elements(f, i, t) * (int64_t)dtype_size(t->state_dt);
+        int64_t bytes = state_slot_elements(f, i, t) * (int64_t)dtype_size(state_slot_dtype(f, i, t));
         p->state_offset[i] = p->state_bytes;
         p->state_bytes += (bytes + 63) / 64 * 64;
     }

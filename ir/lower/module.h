@@ -33,8 +33,9 @@ typedef struct Lowered {
 bool lower_module(Diag *d, Module *m, const LowerTarget *t, Lowered *out);
 
 /* ---- states: how slot k of f (FuncPlan.state_offset) lies in a block ---- */
-/* Elements, padding included; each is t->state_dt. */
+/* Elements, padding included, and their type. */
 int64_t state_slot_elements(const Func *f, int k, const LowerTarget *t);
+DType state_slot_dtype(const Func *f, int k, const LowerTarget *t);
 /* The op that owns the slot, and which of its slots it is. */
 const Op *state_slot_owner(const Func *f, int k, int *slot);
 /* The numbers of an instance's slot, in logical order, from a state block (header included). out: as many as

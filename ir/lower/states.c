@@ -84,6 +84,12 @@ int64_t state_slot_elements(const Func *f, int k, const LowerTarget *t) {
     return type_count(f->states[k].type);
 }
 
+DType state_slot_dtype(const Func *f, int k, const LowerTarget *t) {
+    int slot;
+    const Op *op = state_slot_owner(f, k, &slot);
+    return op ? op_state_dtype(op, t->state_dt) : t->state_dt;
+}
+
 void state_slot_read(Arena *a, const Instance *inst, int k, const LowerTarget *t, const void *block,
                      double *out) {
     const Func *f = inst->plan->f;
@@ -92,9 +98,10 @@ void state_slot_read(Arena *a, const Instance *inst, int k, const LowerTarget *t
     const char *from = (const char *)block + BTC_STATE_HEADER + inst->state + inst->plan->state_offset[k];
     bool as_is = !op || !op->def->state_unpack;
     int64_t n = state_slot_elements(f, k, t);
+    DType dt = state_slot_dtype(f, k, t);
     float *wide = as_is ? NULL : ARENA_ARRAY(a, float, n);
     for (int64_t i = 0; i < n; i++) {
-        double x = dtype_load(t->state_dt, from, i);
+        double x = dtype_load(dt, from, i);
         if (as_is)
             out[i] = x;
         else

@@ -128,6 +128,7 @@ const OpDef op_attend = {
     .lower = attend_lower,
     .access = attend_access,
     .commit = attend_commit,
+    .state_dt = attend_state_dt,
     .state_elements = attend_state_elements,
     .state_unpack = attend_state_unpack,
 };

@@ -20,10 +20,7 @@ void attend_scratch(Attend *a, int64_t slots) {
     a->factor = lw_scratch(l, (int64_t)a->queries * 4);
     a->acc = lw_scratch(l, slots * a->width * 4);
     a->base = lw_scratch(l, slots * 4), a->sum = lw_scratch(l, slots * 4);
-    if (!a->pairs) return;
-    a->q = lw_scratch(l, slots * a->depth * 4);
-    a->pairs_k = lw_scratch(l, ATTEND_KEYS * a->depth * 4);
-    a->pairs_v = lw_scratch(l, ATTEND_KEYS / 2 * a->width * 4);
+    if (a->pairs) a->q = lw_scratch(l, slots * a->depth * 4);
 }
 
 Value *attend_whole_panels(const Attend *a, Value *count) {
@@ -34,6 +31,12 @@ Value *attend_panels(const Attend *a, Value *count) {
     return attend_whole_panels(a, lb_addi(a->b, count, ATTEND_PANEL - 1));
 }
 
+KeyValues attend_from(const Attend *a, const KeyValues *kv, Value *from) {
+    LB *b = a->b;
+    Value *row = a->pairs ? attend_pair_row(a, from) : from;
+    return (KeyValues){lw_cells_from(a->l, kv->k, lb_muli(b, from, a->depth)), mat_from(a->l, kv->v, row)};
+}
+
 /* ---- slots ---- */
 
 void attend_begin(const Attend *a, Value *slot, Value *q) {
@@ -42,7 +45,7 @@ void attend_begin(const Attend *a, Value *slot, Value *q) {
     KFOR (b, i, lb_i64(b, 0), lb_i64(b, a->width), b->lanes) lb_store(b, DT_F32, acc, i, lw_zero(a->l), 0);
     lb_store(b, DT_F32, a->base, slot, lb_f32(b, START), 0);
     lb_store(b, DT_F32, a->sum, slot, lb_f32(b, 0), 0);
-    if (a->pairs) attend_query_pairs(a, slot, q);
+    if (a->pairs) attend_as_pairs(a, lb_offset(b, a->q, lb_muli(b, slot, a->depth * 4)), q);
 }
 
 /* ---- scores ---- */
@@ -104,7 +107,7 @@ static int across(const Attend *a, int n, int most) {
 
 /* A step reads the cache from memory; a chunk meets each block of it many times. */
 static int64_t ahead(const Attend *a, const Queries *q, const Keys *k) {
-    return k->cached && !q->tokens && !k->pairs ? a->l->t->tuning.busy_prefetch_bytes : 0;
+    return k->cached && !q->tokens ? a->l->t->tuning.busy_prefetch_bytes : 0;
 }
 
 /* Scores of keys `count` from the block's first, whole panels; their maxima go into max. */
@@ -115,9 +118,7 @@ static void scores(const Attend *a, const Queries *q, const Keys *k, Value *coun
     Mat x = q->q;
     if (a->pairs) x = mat_from(l, mat_of(l, (LwCells){a->q, DT_I32}, a->depth), q->slot);
     KFOR (b, s, zero, count, ATTEND_PANEL) {
-        int64_t rows = k->pairs ? a->depth : a->d;
-        Mat panel = mat_of(l, lw_cells_from(l, k->k, lb_muli(b, s, rows)), ATTEND_PANEL);
-        if (a->pairs && !k->pairs) panel = mat_pairs(mat_of(l, panel.m, 2 * ATTEND_PANEL), ATTEND_PANEL);
+        Mat panel = mat_of(l, lw_cells_from(l, k->kv.k, lb_muli(b, s, a->depth)), ATTEND_PANEL);
         TILES_OF (l, c, ATTEND_PANEL, b->lanes, across(a, q->n, 4)) {
             Tile t = tile_new(l, q->n, c.count, c.tail);
             t.ahead = ahead(a, q, k);
@@ -189,33 +190,12 @@ static void weights(const Attend *a, const Queries *q, int i, Value *padded, Val
     lb_store(b, DT_F32, a->factor, lb_i64(b, i), factor, 0);
 }
 
-/* Rows of pairs that `count` keys have. */
-static Value *pair_rows(const Attend *a, Value *count) {
-    LB *b = a->b;
-    Value *whole = attend_whole_panels(a, count), *rest = lb_sub(b, count, whole);
-    return lb_add(b, lb_div(b, whole, lb_i64(b, 2)), lw_min_i64(a->l, rest, lb_i64(b, ATTEND_HALF)));
-}
-
 /* t += weights times values, of columns from `at` on. */
 static void add_values(const Attend *a, const Keys *k, Tile *t, Value *at, Value *count) {
-    LB *b = a->b;
     Lower *l = a->l;
-    Value *zero = lb_i64(b, 0);
-    if (!a->pairs) {
-        tile_madd(l, t, mat_fixed(l, a->score, ATTEND_KEYS), zero, k->v, at, zero, count);
-        return;
-    }
-    Mat w = mat_of(l, (LwCells){a->score, DT_I32}, weights_row(a));
-    Value *done = zero;
-    if (!k->pairs) {
-        Value *whole = attend_whole_panels(a, count);
-        done = lb_div(b, whole, lb_i64(b, 2));
-        KFOR (b, s, zero, done, ATTEND_HALF) { /* pair s + t: keys 2s + t and 2s + ATTEND_HALF + t */
-            Mat v = mat_pairs(mat_from(l, k->v, s), ATTEND_HALF * a->p);
-            tile_madd(l, t, w, zero, v, at, s, lb_addi(b, s, ATTEND_HALF));
-        }
-    }
-    tile_madd(l, t, w, zero, attend_pairs_of_values(a), at, done, pair_rows(a, count));
+    LwCells w = {a->score, a->pairs ? DT_I32 : DT_F32};
+    Value *zero = lb_i64(a->b, 0), *rows = a->pairs ? attend_pair_rows(a, count) : count;
+    tile_madd(l, t, mat_of(l, w, weights_row(a)), zero, k->kv.v, at, zero, rows);
 }
 
 static void values(const Attend *a, const Queries *q, const Keys *k, Value *count) {
@@ -224,7 +204,7 @@ static void values(const Attend *a, const Queries *q, const Keys *k, Value *coun
     Mat acc = mat_fixed(l, a->acc, a->width);
     int most = q->tokens ? 4 : TILE_MAX; /* a step reads values from memory: whole rows */
     TILES_OF (l, c, a->p, b->lanes, across(a, q->n, most)) {
-        Tile t = tile_new(l, q->n, c.count, k->pairs ? 0 : c.tail); /* rows of pairs are padded */
+        Tile t = tile_new(l, q->n, c.count, c.tail);
         tile_load(l, &t, acc, q->slot, c.at);
         tile_scale(l, &t, a->factor, lb_i64(b, 0));
         t.ahead = ahead(a, q, k);

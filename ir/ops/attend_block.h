@@ -21,15 +21,14 @@ typedef struct Attend {
     Op *op;
     int64_t h, g, d, p, context, window;
     double scale, softcap;
-    bool pairs;               /* products of bf16 pairs */
-    int64_t depth;            /* of scores: numbers or pairs of a head's query */
-    int64_t width;            /* of weighted values: p, padded to whole vectors */
-    int queries;              /* most of a tile */
-    Value *score;             /* [queries][ATTEND_KEYS]; pairs of weights take its beginning */
-    Value *acc, *base, *sum;  /* [slot][width], [slot], [slot] */
-    Value *q;                 /* pairs: [slot][depth] */
-    Value *factor;            /* [queries]: what becomes of older sums */
-    Value *pairs_k, *pairs_v; /* pairs: a block's */
+    bool pairs;              /* products of bf16 pairs */
+    int64_t depth;           /* of scores: numbers or pairs of a head's query */
+    int64_t width;           /* of weighted values: p, padded to whole vectors */
+    int queries;             /* most of a tile */
+    Value *score;            /* [queries][ATTEND_KEYS]; pairs of weights take its beginning */
+    Value *acc, *base, *sum; /* [slot][width], [slot], [slot] */
+    Value *q, *key;          /* pairs: [slot][depth]; [depth], on its way into a panel */
+    Value *factor;           /* [queries]: what becomes of older sums */
 } Attend;
 
 /* Queries that are computed together: tokens of one head, or heads of one token. */
@@ -41,13 +40,17 @@ typedef struct Queries {
     Mat q;       /* [n, d], f32 */
 } Queries;
 
+/* Keys and values of one kv head, from one of a panel's beginning on. */
+typedef struct KeyValues {
+    LwCells k; /* panels [depth][ATTEND_PANEL] */
+    Mat v;     /* [key, p]; of pairs: [key / 2, p] */
+} KeyValues;
+
 /* A block: keys `from` .. `end` of one kv head. They are the call's own, or lie in the cache, which has `hi`
  * of them. */
 typedef struct Keys {
     Value *from, *end; /* from: a multiple of ATTEND_PANEL; end - from <= ATTEND_KEYS */
-    LwCells k;         /* panels [d][ATTEND_PANEL] from key `from` on */
-    Mat v;             /* [key, p], from key `from` on */
-    bool pairs;        /* k and v are pairs already */
+    KeyValues kv;      /* from key `from` on */
     bool cached;
     Value *hi;
     Value *before; /* cached: position of the call's first token */
@@ -56,6 +59,8 @@ typedef struct Keys {
 int64_t attend_round_up(int64_t x, int64_t to);
 Value *attend_whole_panels(const Attend *a, Value *keys); /* keys of whole panels, at most so many */
 Value *attend_panels(const Attend *a, Value *keys);       /* at least so many */
+/* What lies behind key `from`, a multiple of ATTEND_PANEL. */
+KeyValues attend_from(const Attend *a, const KeyValues *kv, Value *from);
 /* Takes scratch for `slots` queries. */
 void attend_scratch(Attend *a, int64_t slots);
 /* Query `q` (a pointer to d numbers) begins in a slot. */
@@ -65,11 +70,14 @@ void attend_meet(const Attend *a, const Queries *q, const Keys *block);
 
 /* ---- attend_pairs.c ---- */
 
-/* The block's keys and values as a->pairs multiplies them: where many queries meet them, they become pairs at
- * once, else when they are loaded. Without pairs they stay as they are. */
-Keys attend_multiplied(const Attend *a, const Keys *block, bool many);
-/* Of the last block: [ATTEND_KEYS / 2, p]. */
-Mat attend_pairs_of_values(const Attend *a);
-void attend_query_pairs(const Attend *a, Value *slot, Value *q);
+/* d numbers as pairs, to [depth]. */
+void attend_as_pairs(const Attend *a, Value *to, Value *from);
+/* Where a key's value lies among rows of pairs; how many rows the first `count` keys take. */
+Value *attend_pair_row(const Attend *a, Value *key);
+Value *attend_pair_rows(const Attend *a, Value *count);
+/* Value `slot` becomes v[row, kv]; the other one of its pair stays. */
+void attend_put_value(const Attend *a, Mat pairs, Value *slot, Value *row, Value *kv);
+/* Values 0 .. count become the rows of `values`, and what has no partner stands beside 0. */
+void attend_put_values(const Attend *a, Mat pairs, Mat values, Value *count);
 
 #endif

@@ -3,31 +3,69 @@
 
 #include "attend_lower.h"
 
-LwCells attend_cached_keys(const Attend *a, Value *row, Value *kv) {
-    LwCells k = lw_state(a->l, a->op, 0, row);
-    return lw_cells_from(a->l, k, lb_muli(a->b, kv, attend_round_up(a->context, ATTEND_PANEL) * a->d));
+static int64_t padded(int64_t keys) {
+    return attend_round_up(keys, ATTEND_PANEL);
 }
 
-LwCells attend_cached_values(const Attend *a, Value *row, Value *kv) {
-    LwCells v = lw_state(a->l, a->op, 1, row);
-    return lw_cells_from(a->l, v, lb_muli(a->b, kv, a->context * a->p));
+/* Rows of values that so many keys take. */
+static int64_t value_rows(bool pairs, int64_t keys) {
+    return pairs ? padded(keys) / 2 : keys;
 }
 
-void attend_put_key(const Attend *a, LwCells panels, Value *slot, Value *row, Value *kv) {
+KeyValues attend_cached(const Attend *a, Value *row, Value *kv) {
+    Lower *l = a->l;
+    LB *b = a->b;
+    LwCells k = lw_state(l, a->op, 0, row), v = lw_state(l, a->op, 1, row);
+    if (a->pairs) k.dt = v.dt = DT_I32;
+    Value *keys = lb_muli(b, kv, padded(a->context) * a->depth);
+    Value *values = lb_muli(b, kv, value_rows(a->pairs, a->context) * a->p);
+    return (KeyValues){lw_cells_from(l, k, keys), mat_of(l, lw_cells_from(l, v, values), a->p)};
+}
+
+static void put_key(const Attend *a, LwCells panels, Value *slot, Value *row, Value *kv) {
     LB *b = a->b;
     enum { UNROLL = 8 };
     Value *k = lb_offset(b, lw_row_ptr(a->l, a->op->in[1], row), lb_muli(b, kv, a->d * 4));
-    Value *panel = lb_and(b, slot, lb_i64(b, -ATTEND_PANEL)),
-          *lane = lb_and(b, slot, lb_i64(b, ATTEND_PANEL - 1));
-    LwCells to = lw_cells_from(a->l, panels, lb_add(b, lb_muli(b, panel, a->d), lane));
-    int64_t whole = a->d / UNROLL * UNROLL;
-    KFOR (b, i, lb_i64(b, 0), lb_i64(b, whole), UNROLL)
-        for (int j = 0; j < UNROLL; j++) {
-            Value *at = lb_addi(b, i, j);
-            lw_cells_store(a->l, to, lb_muli(b, at, ATTEND_PANEL), lb_load(b, DT_F32, 0, k, at, 0), 0);
+    if (a->pairs) attend_as_pairs(a, a->key, k);
+    LwCells from = a->pairs ? (LwCells){a->key, DT_I32} : (LwCells){k, DT_F32};
+    Value *panel = attend_whole_panels(a, slot), *lane = lb_and(b, slot, lb_i64(b, ATTEND_PANEL - 1));
+    LwCells to = lw_cells_from(a->l, panels, lb_add(b, lb_muli(b, panel, a->depth), lane));
+    TILES_OF (a->l, c, a->depth, 1, UNROLL)
+        for (int j = 0; j < c.count; j++) {
+            Value *at = lb_addi(b, c.at, j);
+            lw_cells_store(a->l, to, lb_muli(b, at, ATTEND_PANEL), lw_cells_load1(a->l, from, at), 0);
         }
-    for (int64_t i = whole; i < a->d; i++)
-        lw_cells_store(a->l, to, lb_i64(b, i * ATTEND_PANEL), lb_load(b, DT_F32, 0, k, lb_i64(b, i), 0), 0);
+}
+
+KeyValues attend_own_scratch(const Attend *a, int64_t tokens) {
+    Lower *l = a->l;
+    KeyValues own = {.k = {lw_scratch(l, padded(tokens) * a->depth * 4), a->pairs ? DT_I32 : DT_F32}};
+    if (!a->pairs) return own;
+    LwCells v = {lw_scratch(l, value_rows(true, tokens) * a->width * 4), DT_I32};
+    own.v = mat_of(l, v, a->width);
+    return own;
+}
+
+KeyValues attend_own(const Attend *a, const KeyValues *scratch, Value *lo, Value *hi, Value *kv) {
+    LB *b = a->b;
+    Value *v = a->op->in[2], *at = lb_offset(b, lw_row_ptr(a->l, v, lo), lb_muli(b, kv, a->p * 4));
+    Mat values = mat_fixed(a->l, at, lw_row_stride(a->l, v));
+    KeyValues own = *scratch;
+    KFOR (b, row, lo, hi, 1) put_key(a, own.k, lb_sub(b, row, lo), row, kv);
+    if (a->pairs)
+        attend_put_values(a, own.v, values, lb_sub(b, hi, lo));
+    else
+        own.v = values;
+    return own;
+}
+
+static void put_value(const Attend *a, Mat values, Value *slot, Value *row, Value *kv) {
+    LB *b = a->b;
+    Value *from = lb_muli(b, kv, a->p);
+    LW_SPAN (a->l, row, NULL, 1, a->p, ix) {
+        Value *x = lw_read_flat(a->l, a->op->in[2], row, lb_add(b, from, ix.i), ix.n);
+        mat_store(a->l, values, slot, ix.i, x, ix.n);
+    }
 }
 
 void attend_keep(const Attend *a, Value *lo, Value *hi) {
@@ -39,37 +77,58 @@ void attend_keep(const Attend *a, Value *lo, Value *hi) {
     KFOR (b, row, first, l->row_hi, 1) {
         Value *slot = lb_rem(b, lw_position(l, row), lb_i64(b, a->context));
         KFOR (b, kv, lo, hi, 1) {
-            attend_put_key(a, attend_cached_keys(a, row, kv), slot, row, kv);
-            LwCells v = attend_cached_values(a, row, kv);
-            Value *from = lb_muli(b, kv, a->p), *to = lb_muli(b, slot, a->p);
-            LW_SPAN (l, row, NULL, 1, a->p, ix) {
-                Value *x = lw_read_flat(l, a->op->in[2], row, lb_add(b, from, ix.i), ix.n);
-                lw_cells_store(l, v, lb_add(b, to, ix.i), x, ix.n);
-            }
+            KeyValues cache = attend_cached(a, row, kv);
+            put_key(a, cache.k, slot, row, kv);
+            (a->pairs ? attend_put_value : put_value)(a, cache.v, slot, row, kv);
         }
     }
+}
+
+/* ---- from outside ---- */
+
+DType attend_state_dt(const Op *op, DType asked) {
+    return attend_has_pairs(op) ? DT_BF16 : asked;
+}
+
+static int64_t depth_of(const Op *op) { /* numbers, padding of a pair included */
+    int64_t d = op->in[1]->type.dim[1];
+    return attend_has_pairs(op) ? attend_round_up(d, 2) : d;
 }
 
 int64_t attend_state_elements(const Op *op, int slot, const LowerTarget *t) {
     (void)t;
     Type k = op->in[1]->type, v = op->in[2]->type;
     int64_t context = attr_int(op, "context", 0);
-    if (slot == 0) return k.dim[0] * attend_round_up(context, ATTEND_PANEL) * k.dim[1];
-    return v.dim[0] * context * v.dim[1];
+    if (slot == 0) return k.dim[0] * padded(context) * depth_of(op);
+    bool pairs = attend_has_pairs(op);
+    return v.dim[0] * value_rows(pairs, context) * (pairs ? 2 : 1) * v.dim[1];
+}
+
+/* Where number i of key s lies in a head's panels. */
+static int64_t key_at(const Op *op, int64_t s, int64_t i) {
+    int64_t panel = s / ATTEND_PANEL * ATTEND_PANEL * depth_of(op), lane = s % ATTEND_PANEL;
+    if (!attend_has_pairs(op)) return panel + i * ATTEND_PANEL + lane;
+    return panel + (i / 2 * ATTEND_PANEL + lane) * 2 + i % 2;
+}
+
+static int64_t value_at(const Op *op, int64_t s, int64_t i) {
+    int64_t p = op->in[2]->type.dim[1], lane = s % ATTEND_PANEL;
+    if (!attend_has_pairs(op)) return s * p + i;
+    int64_t row = s / ATTEND_PANEL * ATTEND_HALF + lane % ATTEND_HALF;
+    return (row * p + i) * 2 + lane / ATTEND_HALF;
 }
 
 /* To k[context,g,d] and v[context,g,p]. */
 void attend_state_unpack(const Op *op, int slot, const LowerTarget *t, int64_t position,
                          const float *physical, double *logical) {
-    (void)t, (void)position;
-    enum { PANEL = ATTEND_PANEL };
+    (void)position;
     Type ty = op->in[slot ? 2 : 1]->type;
     int64_t context = attr_int(op, "context", 0), g = ty.dim[0], d = ty.dim[1];
-    int64_t slots = slot ? context : attend_round_up(context, PANEL);
+    int64_t head = attend_state_elements(op, slot, t) / g;
     for (int64_t s = 0; s < context; s++)
         for (int64_t j = 0; j < g; j++)
             for (int64_t i = 0; i < d; i++) {
-                int64_t at = slot ? s * d + i : s / PANEL * PANEL * d + i * PANEL + s % PANEL;
-                logical[(s * g + j) * d + i] = physical[j * slots * d + at];
+                int64_t at = slot ? value_at(op, s, i) : key_at(op, s, i);
+                logical[(s * g + j) * d + i] = physical[j * head + at];
             }
 }

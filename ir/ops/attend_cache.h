@@ -1,18 +1,20 @@
 /* Keys and values of attend in memory. States, for every kv head (positions are slots; with a window the
  * ring's):
- *     k [context/PANEL, rounded up][d][PANEL]    the scores of a vector of keys need no horizontal sum
- *     v [context][p]
- * independent of the machine's vector width. */
+ *     k [context/PANEL, rounded up][depth][PANEL]    the scores of a vector of keys need no horizontal sum
+ *     v [context][p], or of pairs [context/PANEL, rounded up][PANEL/2][p]
+ * independent of the machine's vector width. Where attention multiplies pairs of bf16 the cache has pairs,
+ * whatever type other states have: it is read as it is multiplied, and takes half the memory. */
 #ifndef BTC_OPS_ATTEND_CACHE_H
 #define BTC_OPS_ATTEND_CACHE_H
 
 #include "attend_block.h"
 
-/* Panels and rows of kv head `kv` in the cache of the sequence of `row`. */
-LwCells attend_cached_keys(const Attend *a, Value *row, Value *kv);
-LwCells attend_cached_values(const Attend *a, Value *row, Value *kv);
-/* Key `slot` of a kv head's panels becomes k[row, kv]. */
-void attend_put_key(const Attend *a, LwCells panels, Value *slot, Value *row, Value *kv);
+/* Of kv head `kv` in the cache of the sequence of `row`. */
+KeyValues attend_cached(const Attend *a, Value *row, Value *kv);
+/* Scratch for `tokens` of the call's own keys and, of pairs, values. */
+KeyValues attend_own_scratch(const Attend *a, int64_t tokens);
+/* The call's own, rows [lo, hi), as keys 0 .. hi - lo. */
+KeyValues attend_own(const Attend *a, const KeyValues *scratch, Value *lo, Value *hi, Value *kv);
 /* The cache takes k and v of the call's tokens, kv heads [lo, hi). */
 void attend_keep(const Attend *a, Value *lo, Value *hi);
 

@@ -36,6 +36,7 @@ static Attend attend_new(Lower *l, Op *op) {
     a.pairs = attend_has_pairs(op);
     a.depth = a.pairs ? (a.d + 1) / 2 : a.d;
     a.width = attend_round_up(a.p, l->b.lanes);
+    if (a.pairs) a.key = lw_scratch(l, a.depth * 4);
     a.queries = most_queries(l, a.h / a.g);
     return a;
 }
@@ -70,8 +71,8 @@ static Share share_of(const Attend *a) {
 typedef struct Run {
     const Attend *a;
     Value *kv, *head_lo, *head_hi, *row_lo, *row_hi;
-    int64_t rows; /* most: slots of a head */
-    LwCells own;  /* the call's keys of this head, in panels */
+    int64_t rows;  /* most: slots of a head */
+    KeyValues own; /* the call's */
 } Run;
 
 static Value *slot_of(const Run *r, Value *head, Value *row) {
@@ -101,15 +102,14 @@ static void meet(const Run *r, const Keys *block, int n, Value *head, Value *row
 }
 
 /* All queries, or those of tokens [row_lo, row_hi), which are all that see the block. */
-static void meet_all(const Run *r, const Keys *source, Value *row_lo, Value *row_hi) {
+static void meet_all(const Run *r, const Keys *block, Value *row_lo, Value *row_hi) {
     const Attend *a = r->a;
-    Keys block = attend_multiplied(a, source, is_chunk(a));
     if (is_chunk(a)) {
         KFOR (a->b, head, r->head_lo, r->head_hi, 1)
-            TILES (a->l, t, row_lo, row_hi, NO_END, 1, a->queries) meet(r, &block, t.count, head, t.at);
+            TILES (a->l, t, row_lo, row_hi, NO_END, 1, a->queries) meet(r, block, t.count, head, t.at);
     } else {
         TILES (a->l, t, r->head_lo, r->head_hi, NO_END, 1, a->queries)
-            meet(r, &block, t.count, t.at, r->row_lo);
+            meet(r, block, t.count, t.at, r->row_lo);
     }
 }
 
@@ -117,9 +117,7 @@ static void meet_own(const Run *r) {
     const Attend *a = r->a;
     LB *b = a->b;
     Lower *l = a->l;
-    Value *row = is_chunk(a) ? lb_i64(b, 0) : r->row_lo, *zero = lb_i64(b, 0), *lo = zero;
-    Value *v = lb_offset(b, lw_row_ptr(l, a->op->in[2], row), lb_muli(b, r->kv, a->p * 4));
-    Mat all = mat_fixed(l, v, lw_row_stride(l, a->op->in[2]));
+    Value *zero = lb_i64(b, 0), *lo = zero;
     Value *end = is_chunk(a) ? r->row_hi : lb_i64(b, 1);
     if (a->window > 0 && is_chunk(a)) {
         lo = lb_max(b, lb_addi(b, r->row_lo, 1 - a->window), zero);
@@ -127,7 +125,7 @@ static void meet_own(const Run *r) {
     }
     KFOR (b, from, lo, end, ATTEND_KEYS) {
         Keys k = {.from = from, .end = lw_min_i64(l, end, lb_addi(b, from, ATTEND_KEYS))};
-        k.k = lw_cells_from(l, r->own, lb_muli(b, from, a->d)), k.v = mat_from(l, all, from);
+        k.kv = attend_from(a, &r->own, from);
         Value *row_lo = lb_max(b, r->row_lo, from), *row_hi = r->row_hi;
         if (a->window > 0) row_hi = lw_min_i64(l, row_hi, lb_addi(b, k.end, a->window - 1));
         meet_all(r, &k, row_lo, row_hi);
@@ -139,13 +137,12 @@ static void meet_cache(const Run *r) {
     LB *b = a->b;
     Lower *l = a->l;
     Value *row = is_chunk(a) ? lb_i64(b, 0) : r->row_lo;
-    LwCells keys = attend_cached_keys(a, row, r->kv);
-    Mat all = mat_of(l, attend_cached_values(a, row, r->kv), a->p);
+    KeyValues cache = attend_cached(a, row, r->kv);
     Value *before = lw_position(l, row), *hi = lw_min_i64(l, before, lb_i64(b, a->context));
     KFOR (b, from, lb_i64(b, 0), hi, ATTEND_KEYS) {
         Keys k = {.from = from, .cached = true, .before = before, .hi = hi};
         k.end = lw_min_i64(l, hi, lb_addi(b, from, ATTEND_KEYS));
-        k.k = lw_cells_from(l, keys, lb_muli(b, from, a->d)), k.v = mat_from(l, all, from);
+        k.kv = attend_from(a, &cache, from);
         meet_all(r, &k, r->row_lo, r->row_hi);
     }
 }
@@ -192,7 +189,6 @@ static void run_size(const Attend *a, int64_t *heads, int64_t *rows) {
 static void chunk_head(const Attend *a, Run *r, Value *lo, Value *hi, int64_t heads) {
     LB *b = a->b;
     Lower *l = a->l;
-    KFOR (b, row, lb_i64(b, 0), l->row_hi, 1) attend_put_key(a, r->own, row, row, r->kv);
     KFOR (b, head, lo, hi, heads) {
         r->head_lo = head, r->head_hi = lw_min_i64(l, hi, lb_addi(b, head, heads));
         KFOR (b, row, l->row_lo, l->row_hi, r->rows) {
@@ -204,7 +200,6 @@ static void chunk_head(const Attend *a, Run *r, Value *lo, Value *hi, int64_t he
 
 static void step_head(const Attend *a, Run *r, Value *row, Value *lo, Value *hi) {
     LB *b = a->b;
-    attend_put_key(a, r->own, lb_i64(b, 0), row, r->kv);
     r->head_lo = lo, r->head_hi = hi, r->row_lo = row, r->row_hi = lb_addi(b, row, 1);
     attend_run(r);
 }
@@ -224,16 +219,19 @@ void attend_lower(Lower *l, Op *op) {
     int64_t heads, each = a.h / a.g;
     run_size(&a, &heads, &r.rows);
     attend_scratch(&a, heads * r.rows);
-    int64_t own = attend_round_up(is_chunk(&a) ? l->t->chunk : 1, ATTEND_PANEL);
-    r.own = (LwCells){lw_scratch(l, own * a.d * 4), DT_F32}; /* whatever the cache is */
+    KeyValues own = attend_own_scratch(&a, is_chunk(&a) ? l->t->chunk : 1);
     KFOR (b, kv, s.kv_lo, s.kv_hi, 1) {
         Value *lo = lb_max(b, s.head_lo, lb_muli(b, kv, each));
         Value *hi = lw_min_i64(l, s.head_hi, lb_muli(b, lb_addi(b, kv, 1), each));
         r.kv = kv;
         if (is_chunk(&a)) {
+            r.own = attend_own(&a, &own, lb_i64(b, 0), l->row_hi, kv);
             chunk_head(&a, &r, lo, hi, heads);
         } else {
-            LW_ROWS (l, row) step_head(&a, &r, row, lo, hi);
+            LW_ROWS (l, row) {
+                r.own = attend_own(&a, &own, row, lb_addi(b, row, 1), kv);
+                step_head(&a, &r, row, lo, hi);
+            }
         }
     }
 }

@@ -8,6 +8,8 @@ bool attend_has_pairs(const Op *op); /* its arithmetic: products of bf16 pairs, 
 void attend_lower(Lower *l, Op *op);
 void attend_commit(Lower *l, Op *op);
 void attend_access(const Op *op, Form form, Access *a);
+/* The cache is of what is multiplied. */
+DType attend_state_dt(const Op *op, DType asked);
 int64_t attend_state_elements(const Op *op, int slot, const LowerTarget *t);
 void attend_state_unpack(const Op *op, int slot, const LowerTarget *t, int64_t position,
                          const float *physical, double *logical);

@@ -72,11 +72,11 @@ bool tiles_next(Tiles *t) {
 /* ---- matrices ---- */
 
 Mat mat(Lower *l, Value *p, Value *row_stride) {
-    return (Mat){{p, DT_F32}, row_stride, lb_i64(&l->b, 1), 0};
+    return (Mat){{p, DT_F32}, row_stride, lb_i64(&l->b, 1)};
 }
 
 Mat mat_of(Lower *l, LwCells m, int64_t row_stride) {
-    return (Mat){m, lb_i64(&l->b, row_stride), lb_i64(&l->b, 1), 0};
+    return (Mat){m, lb_i64(&l->b, row_stride), lb_i64(&l->b, 1)};
 }
 
 Mat mat_fixed(Lower *l, Value *p, int64_t row_stride) {
@@ -84,11 +84,7 @@ Mat mat_fixed(Lower *l, Value *p, int64_t row_stride) {
 }
 
 Mat mat_turned(Mat m) {
-    return (Mat){m.m, m.cols, m.rows, 0};
-}
-
-Mat mat_pairs(Mat m, int64_t apart) {
-    return m.apart = apart, m;
+    return (Mat){m.m, m.cols, m.rows};
 }
 
 /* Index times stride, without ops for what is known. */
@@ -107,7 +103,7 @@ static Value *sum(Lower *l, Value *x, Value *y) {
 }
 
 Mat mat_from(Lower *l, Mat m, Value *row) {
-    return (Mat){lw_cells_from(l, m.m, scaled(l, row, m.rows)), m.rows, m.cols, m.apart};
+    return (Mat){lw_cells_from(l, m.m, scaled(l, row, m.rows)), m.rows, m.cols};
 }
 
 Value *mat_at(Lower *l, Mat m, Value *i, Value *j) {
@@ -119,8 +115,7 @@ Value *mat_load1(Lower *l, Mat m, Value *i, Value *j) {
 }
 
 Value *mat_load(Lower *l, Mat m, Value *i, Value *j, int n) {
-    Value *at = mat_at(l, m, i, j), *x = lw_cells_load(l, m.m, at, n);
-    return m.apart ? lb_pair(&l->b, x, lw_cells_load(l, m.m, lb_addi(&l->b, at, m.apart), n)) : x;
+    return lw_cells_load(l, m.m, mat_at(l, m, i, j), n);
 }
 
 void mat_store(Lower *l, Mat m, Value *i, Value *j, Value *v, int n) {
@@ -146,15 +141,14 @@ static void ask_ahead(Lower *l, const Tile *t, Mat y, Value *k, Value *j0) {
     int64_t size = (int64_t)dtype_size(y.m.dt);
     if (!t->ahead || l->t->warp) return;
     Value *at = lb_offset(b, y.m.p, lb_muli(b, mat_at(l, y, k, j0), size));
-    for (int part = 0; part < (y.apart ? 2 : 1); part++)
-        for (int64_t i = 0; i < t->c * b->lanes * size; i += LINE)
-            lb_prefetch(b, at, lb_i64(b, t->ahead + part * y.apart * size + i), DT_U8);
+    for (int64_t i = 0; i < t->c * b->lanes * size; i += LINE)
+        lb_prefetch(b, at, lb_i64(b, t->ahead + i), DT_U8);
 }
 
 void tile_madd(Lower *l, Tile *t, Mat x, Value *i0, Mat y, Value *j0, Value *k0, Value *k1) {
     LB *b = &l->b;
     Value *yv[TILE_MAX];
-    bool pairs = y.apart || y.m.dt == DT_I32;
+    bool pairs = y.m.dt == DT_I32;
     KFOR (b, k, k0, k1, 1) {
         ask_ahead(l, t, y, k, j0);
         for (int j = 0; j < t->c; j++)

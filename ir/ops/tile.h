@@ -43,15 +43,13 @@ bool tiles_next(Tiles *t);
 typedef struct Mat {
     LwCells m;
     Value *rows, *cols;
-    int64_t apart; /* not 0: elements are pairs, made when loaded of what lies there and `apart` behind it */
 } Mat;
 Mat mat(Lower *l, Value *p, Value *row_stride); /* f32, rows of consecutive elements */
 Mat mat_fixed(Lower *l, Value *p, int64_t row_stride);
 Mat mat_of(Lower *l, LwCells m, int64_t row_stride); /* the same of a state */
 Mat mat_turned(Mat m);                               /* the transpose: same memory */
-Mat mat_pairs(Mat m, int64_t apart);
-Mat mat_from(Lower *l, Mat m, Value *row);          /* begins at that row */
-Value *mat_at(Lower *l, Mat m, Value *i, Value *j); /* index of an element from m.m */
+Mat mat_from(Lower *l, Mat m, Value *row);           /* begins at that row */
+Value *mat_at(Lower *l, Mat m, Value *i, Value *j);  /* index of an element from m.m */
 Value *mat_load1(Lower *l, Mat m, Value *i, Value *j);
 Value *mat_load(Lower *l, Mat m, Value *i, Value *j, int n); /* a vector along j; cols must be 1 */
 void mat_store(Lower *l, Mat m, Value *i, Value *j, Value *v, int n);

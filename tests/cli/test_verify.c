@@ -52,14 +52,16 @@ static void check_forms(void) {
                      "ok   filter");
 }
 
-/* Weights in another type or in few bits: the interpreter takes them as they are stored. Cut states and what
+/* Weights in another type or in few bits: the interpreter takes them as they are stored, and rounds what is
+ * multiplied with them as compiled code does. Cut states and what
  * a long convolution keeps beyond the position are no faults. */
 static void check_storage(void) {
     static const char *const names[] = {"hf-mamba2", "hyena-lm", "hf-mixtral"};
     static const char *const ways[] = {"--dtype=bf16", "--quant=q8 --math=f32",
-                                       "--dtype=f16 --quant=q4 --math=f32"};
+                                       "--dtype=f16 --quant=q4 --math=f32", "--quant=q8 --form=step",
+                                       "--quant=q4 --state=f16"};
     for (int i = 0; i < 3; i++)
-        for (int k = 0; k < 3; k++) {
+        for (int k = 0; k < (int)(sizeof ways / sizeof *ways); k++) {
             Run r = run("verify '%s' --input='%s' %s", model(names[i]), expected(names[i]), ways[k]);
             CHECK(r.status == 0);
             CHECK_STR_CONTAINS(r.out, "all agree");

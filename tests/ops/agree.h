@@ -63,6 +63,14 @@ static inline double dtype_unit(DType dt) { /* the largest relative error of rou
     return dt == DT_BF16 ? 0x1p-8 : dt == DT_F16 ? 0x1p-11 : 0;
 }
 
+/* Half of the distance of two neighbours at x. */
+static inline double half_step(DType dt, double x) {
+    int exponent;
+    frexp(x, &exponent); /* x = 0.1.. * 2^exponent */
+    if (dt == DT_F16 && exponent < -13) exponent = -13;
+    return ldexp(dtype_unit(dt), exponent - 1);
+}
+
 static inline double largest_of(const Tensor *w, int64_t count) {
     double largest = 0;
     for (int64_t e = 0; e < w->rows * count; e++) largest = fmax(largest, fabs(w->data[e]));
@@ -154,10 +162,11 @@ static inline void compare_states(Case *c, const void *block) {
             const Tensor *want = interp_state_slot(c->states[0], path, f->states[k].name);
             const double *got = read_slot(c->k.a, &c->l, inst, k, block);
             double largest = 0, worst = 0;
+            DType dt = state_slot_dtype(f, k, &c->l.compiled.lower);
             int64_t n = type_count(want->type);
             for (int64_t e = 0; e < n; e++) {
                 largest = fmax(largest, fabs(want->data[e]));
-                worst = fmax(worst, fabs(got[e] - want->data[e]));
+                worst = fmax(worst, fabs(got[e] - want->data[e]) - half_step(dt, want->data[e]));
             }
             if (worst <= c->slack * 1e-4 * largest + 1e-30) continue;
             if (c->bad++ < 3)

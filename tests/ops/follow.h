@@ -11,14 +11,6 @@
 
 #include "agree.h"
 
-/* Half of the distance of two neighbours at x. */
-static inline double half_step(DType dt, double x) {
-    int exponent;
-    frexp(x, &exponent); /* x = 0.1.. * 2^exponent */
-    if (dt == DT_F16 && exponent < -13) exponent = -13;
-    return ldexp(dtype_unit(dt), exponent - 1);
-}
-
 /* Every slot of an instance, one after the other. */
 typedef void EachSlot(Case *c, const LoweredInstance *inst, int k, Tensor *t, const double *compiled,
                       int64_t tokens);
@@ -43,7 +35,7 @@ static inline void take_slot(Case *c, const LoweredInstance *inst, int k, Tensor
 static inline void compare_slot(Case *c, const LoweredInstance *inst, int k, Tensor *t,
                                 const double *compiled, int64_t tokens) {
     const Func *f = inst->plan->f;
-    DType dt = c->l.compiled.lower.state_dt;
+    DType dt = state_slot_dtype(f, k, &c->l.compiled.lower);
     int slot;
     int64_t n = type_count(t->type);
     if (state_slot_owner(f, k, &slot)->def == &op_conv_long) n = tokens * t->type.dim[1]; /* docs/ops.md */
