@@ -63,6 +63,7 @@ static void say_tuning(Arena *a, const Compiled *c) {
 }
 
 static bool set_math(Diag *d, Model *m, const CompileOptions *o, const TargetInfo *t) {
+    /* int8 is bytes and pairs; a CPU with dot products of bf16 has those of bytes, too */
     Math math = t->byte_dots ? MATH_INT8 : MATH_F32;
     if (o->math && !math_parse(o->math, &math))
         return diag_error(d, (Loc){0}, "--math=%s: must be f32, bf16 or int8", o->math);

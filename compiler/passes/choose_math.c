@@ -1,7 +1,8 @@
 /* Gives everything that multiplies the arithmetic that the module asks for, where storage allows it: int8 to
- * products of quantised weights, bf16 pairs to those of weights in bf16 and to attention. Where products are
- * of bytes, what has no weights in bytes takes pairs, too, if the machine has them (the module's attribute
- * `pairs`): it loses less by that than the bytes do.
+ * products of quantised weights, bf16 pairs to those of weights in bf16 and to attention. With int8 weights
+ * in bf16 take pairs, too, if the machine has them (the module's attribute `pairs`), and if any product takes
+ * less than f32, so does attention: it loses no more by that than they do. What a checkpoint has in f32 is
+ * computed in f32.
  *
  * It is a fact of the op from here on: its reference semantics round as the kernels do. */
 #include "pass.h"
@@ -43,9 +44,11 @@ static bool run(PassCtx *cx, Module *m) {
     const Attr *math = attr_find(m->attrs, "math"), *pairs = attr_find(m->attrs, "pairs");
     if (!math || !strcmp(math->s, "f32")) return true;
     cx->changed = choose_products(m, math->s);
-    bool bytes = !strcmp(math->s, "int8");
-    if (bytes && !(cx->changed && pairs && pairs->i)) return true;
-    if (bytes) cx->changed += choose_products(m, "bf16");
+    if (!strcmp(math->s, "int8")) {
+        if (!pairs || !pairs->i) return true;
+        cx->changed += choose_products(m, "bf16");
+        if (!cx->changed) return true;
+    }
     cx->changed += choose_attention(m);
     return true;
 }

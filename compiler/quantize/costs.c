@@ -59,7 +59,7 @@ static bool measure_matrices(Diag *d, Arena *a, const char *path, Costs *c) {
 
 /* ---- the whole model ---- */
 
-/* Bits of a number of a matrix, in the mean; format -1: unquantised. */
+/* Bits of a number of a matrix, in the mean; format < 0: unquantised. */
 static double mean_bits(const Costs *c, int format) {
     double bits = 0, numbers = 0;
     for (int i = 0; i < c->collected.matrices.n; i++) {
@@ -70,6 +70,8 @@ static double mean_bits(const Costs *c, int format) {
     return numbers > 0 ? bits / numbers : 0;
 }
 
+enum { UNQUANTISED = -2, PAIRS = -1 }; /* instead of a format's number */
+
 static void add_model(Costs *c, CompareOptions *v, int format, bool calibrated) {
     const CostsOptions *o = c->options;
     const char *name = format < 0 ? NULL : o->formats[format];
@@ -77,17 +79,29 @@ static void add_model(Costs *c, CompareOptions *v, int format, bool calibrated) 
     *x = (Variant){o->compile, o->model};
     x->model.quant = name ? name : "none";
     if (!calibrated) x->model.calibration = NULL;
-    if (!name) x->compile.math = "f32";
-    x->compile.passes.distill_quietly = format >= 0;
-    c->models[c->nmodels++] =
-        (ModelCost){.format = name, .calibrated = calibrated, .bits = mean_bits(c, format)};
+    if (!name) x->compile.math = format == PAIRS ? "bf16" : "f32";
+    x->compile.passes.distill_quietly = format != UNQUANTISED;
+    c->models[c->nmodels++] = (ModelCost){
+        .format = name, .pairs = format == PAIRS, .calibrated = calibrated, .bits = mean_bits(c, format)};
+}
+
+/* Whether --math=bf16 is a choice: for this model, on this machine. */
+static bool may_have_pairs(const Costs *c) {
+    TargetInfo t;
+    const CompileOptions *o = &c->options->compile;
+    Diag d = diag_new(c->collected.model.arena, NULL);
+    if (!target_select(&d, o->target, o->cpu, &t) || !t.bf16_dots) return false;
+    for (int i = 0; i < c->collected.matrices.n; i++)
+        if (c->collected.matrices.items[i].storage.dt == DT_BF16) return true;
+    return false;
 }
 
 static bool measure_models(Diag *d, Arena *a, const char *path, Costs *c) {
     const CostsOptions *o = c->options;
     CompareOptions v = {.what = "comparing", .lengths = {o->tokens}, .nlengths = 1, .asked = o->asked};
     v.stretch = o->tokens, v.source = o->source, v.threads = o->threads;
-    add_model(c, &v, -1, false);
+    add_model(c, &v, UNQUANTISED, false);
+    if (may_have_pairs(c)) add_model(c, &v, PAIRS, false);
     for (int i = 0; i < o->nformats; i++) {
         add_model(c, &v, i, false);
         if (c->calibrated) add_model(c, &v, i, true);

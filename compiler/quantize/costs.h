@@ -26,9 +26,10 @@ typedef struct MatrixCost {
     MatrixError plain, calibrated;
 } MatrixCost;
 
-/* The model under --quant=FORMAT. */
+/* The model under --quant=FORMAT, or unquantised and its products of bf16 pairs. */
 typedef struct ModelCost {
     const char *format; /* NULL: unquantised */
+    bool pairs;         /* --math=bf16 */
     bool calibrated;
     int64_t weights_bytes;
     double bits; /* of a number in a matrix, in the mean */
@@ -40,7 +41,7 @@ typedef struct Costs {
     Collected collected;
     bool calibrated;
     MatrixCost *matrices[COSTS_MOST]; /* [collected.matrices.n] for each format */
-    ModelCost models[COMPARE_MOST];   /* the first is unquantised */
+    ModelCost models[COMPARE_MOST]; /* the first is unquantised, in f32, and what others are compared with */
     int nmodels;
     Comparison comparison;
 } Costs;

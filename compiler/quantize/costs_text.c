@@ -76,14 +76,16 @@ static void add_matrices(Arena *a, Text *t, const Costs *c) {
 
 static void add_model(Arena *a, Text *t, const Costs *c, const ModelCost *m) {
     const Comparison *x = &c->comparison;
-    const char *name = !m->format      ? "unquantised"
+    bool compared = m != c->models;
+    const char *name = m->pairs        ? "in bf16 pairs"
+                       : !m->format    ? "unquantised"
                        : m->calibrated ? arena_printf(a, "%s, calibrated", m->format)
                                        : m->format;
     const char *size = units_bytes(a, (double)m->weights_bytes);
     text_add(t, "  %-18s %10s %6.2f", name, size, m->bits);
-    if (m->format) text_add(t, " %10.2e", m->point.error);
-    if (x->tokens && m->format) text_add(t, "%12.2e%8.1f %%", m->point.divergence, 100 * m->point.agreement);
-    if (x->text) text_add(t, "%*.4f", m->format ? 12 : 45, m->point.bits[1]);
+    if (compared) text_add(t, " %10.2e", m->point.error);
+    if (x->tokens && compared) text_add(t, "%12.2e%8.1f %%", m->point.divergence, 100 * m->point.agreement);
+    if (x->text) text_add(t, "%*.4f", compared ? 12 : 45, m->point.bits[1]);
     text_add(t, "\n");
 }
 
@@ -133,11 +135,12 @@ static cJSON *matrix_json(Arena *a, const Costs *c, int i) {
 static cJSON *model_json(const Costs *c, const ModelCost *m) {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "quant", m->format ? m->format : "none");
+    if (m->pairs) cJSON_AddStringToObject(o, "math", "bf16");
     cJSON_AddBoolToObject(o, "calibrated", m->calibrated);
     cJSON_AddNumberToObject(o, "weights_bytes", (double)m->weights_bytes);
     cJSON_AddNumberToObject(o, "bits", m->bits);
-    if (m->format) cJSON_AddNumberToObject(o, "error", m->point.error);
-    if (m->format && c->comparison.tokens) {
+    if (m != c->models) cJSON_AddNumberToObject(o, "error", m->point.error);
+    if (m != c->models && c->comparison.tokens) {
         cJSON_AddNumberToObject(o, "divergence_bits", m->point.divergence);
         cJSON_AddNumberToObject(o, "same", m->point.agreement);
     }

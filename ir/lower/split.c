@@ -5,7 +5,8 @@
  *   step:  replicated, when their consumers need them whole and their operands are at hand in every thread
  *          anyway or must be waited for anyway (a norm before a product: each thread computes it for itself);
  *          else by channels, beside the stage that makes their operands.
- *   chunk: by channels beside their maker when that needs no barrier, else by rows.
+ *   chunk: by channels beside their maker when that needs no barrier, or beside their consumer when it needs
+ *          no more than its own units; else by rows.
  * Stages whose units must fall together form a class (union-find). */
 #include "stage.h"
 
@@ -165,12 +166,29 @@ static Axis step_axis(Splitter *s, int k) {
     return beside_makers(s, st, false) ? AXIS_CHANNELS : AXIS_REPLICATED;
 }
 
+/* Whether what stage k makes ends, unit by unit, in a stage that surely splits by channels: then k does so as
+ * well, and waits for its operands instead of letting the other wait, with everything on its way from one
+ * thread's cache to another's. */
+static bool feeds_channels(FuncPlan *p, int k) {
+    if (needed_whole(p, k)) return false;
+    for (int j = k + 1; j < p->n; j++) {
+        const Stage *to = p->stages[j];
+        if (to->is_call || to->access.split == SPLIT_NONE) continue;
+        Read *r;
+        int n = stage_reads(p, to, &r);
+        for (int i = 0; i < n; i++)
+            if (value_info(r[i].v)->stage == k && !r[i].all && (!is_light(to) || feeds_channels(p, j)))
+                return true;
+    }
+    return false;
+}
+
 static Axis chunk_axis(Splitter *s, int k) {
     Stage *st = s->p->stages[k];
     bool can_split = st->access.split != SPLIT_NONE, stateful = st->anchor && st->anchor->def->state;
     if (can_split && (!is_light(st) || stateful || !st->access.rows || beside_makers(s, st, false)))
         return AXIS_CHANNELS;
-    return AXIS_ROWS;
+    return can_split && feeds_channels(s->p, k) ? AXIS_CHANNELS : AXIS_ROWS;
 }
 
 void plan_split(FuncPlan *p, const LowerTarget *t) {

@@ -19,7 +19,7 @@ class Variant:
 
 
 def variants():
-    return [Variant("bf16", "f32"),
+    return [Variant("bf16", "f32", "--math=f32"),
             Variant("bf16", "bf16", "--math=bf16"),
             Variant("q8", "int8", "--quant=q8", "--math=int8"),
             Variant("q8", "f32", "--quant=q8", "--math=f32"),

@@ -48,14 +48,18 @@ static void check_options(void) {
                  "storage=\"q6\"");
 }
 
-/* Pairs go with bytes where the machine has both, and attention takes them; a GPU's vectors are too wide. */
+/* Pairs go with weights in bf16 and beside bytes, where the machine has them, and attention takes them; a
+ * GPU's vectors are too wide. */
 static void check_attention(void) {
     const char *m = model("hf-qwen3"), *on = "'%s' --target=x86_64-linux-gnu --cpu=%s %s --emit=ir";
     if (!have("hf-qwen3")) return;
     static const char pairs[] = "math=\"bf16\"} : f32[T,4,12], f32[8192,2,12]";
     CHECK_PRINTS(run(on, m, "znver4", "--quant=q8"), pairs);
     CHECK_PRINTS(run(on, m, "znver4", "--math=bf16"), pairs);
+    CHECK_PRINTS(run(on, m, "znver4", "--dtype=bf16"), pairs);
     CHECK(!strstr(run(on, m, "znver4", "").out, pairs));
+    CHECK(!strstr(run(on, m, "znver4", "--dtype=bf16 --math=f32").out, pairs));
+    CHECK(!strstr(run(on, m, "cascadelake", "--dtype=bf16").out, pairs));
     CHECK(!strstr(run(on, m, "znver4", "--quant=q8 --math=f32").out, pairs));
     CHECK(!strstr(run(on, m, "cascadelake", "--quant=q8").out, pairs));
     const char *asked =
