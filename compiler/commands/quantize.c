@@ -11,7 +11,7 @@ static const char USAGE[] =
     "\n"
     "The report has for every kind of matrix the relative error of its numbers and, over the tokens that "
     "are\n"
-    "read, of what its product gives; and for the whole model, against unquantised weights:\n"
+    "read, of what its product gives; and for the whole model, against unquantised weights in f32:\n"
     "\n"
     "  error    of the outputs, relative, Euclidean\n"
     "  KL       divergence of the next token's distribution, in bits\n"
