@@ -166,15 +166,13 @@ static void fill_slots(const Model *m, const Compiled *c, ArtifactSpec *spec) {
     spec->fills = fills, spec->fill_count = nfills;
 }
 
-/* FNV-1a over types and sizes. */
-static uint64_t slots_fingerprint(const btc_info *info) {
-    uint64_t h = 0xcbf29ce484222325;
-    for (int64_t i = 0; i < info->slot_count; i++) {
-        uint64_t word = (uint64_t)info->slots[i].bytes;
-        for (const char *c = info->slots[i].dtype; *c; c++) word = word << 8 ^ (unsigned char)*c ^ word >> 56;
-        h = (h ^ word) * 0x100000001b3;
-    }
-    return h;
+/* What states of one artefact must share with those of another to be taken for its own: as a text. */
+static const char *layout_of(Arena *a, const Compiled *c, const btc_info *info) {
+    Text t = text_new(a);
+    text_add(&t, "%d lanes", c->lower.lanes);
+    for (int64_t i = 0; i < info->slot_count; i++)
+        text_add(&t, ", %s %lld", info->slots[i].dtype, (long long)info->slots[i].bytes);
+    return t.s;
 }
 
 static void fill_taps(const Model *m, const Lowered *l, btc_info *info) {
@@ -222,7 +220,7 @@ static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Com
         .weights_bytes = l->weight_bytes,
     };
     fill_slots(m, c, &s);
-    s.info.fingerprint = model_fingerprint(m) + slots_fingerprint(&s.info) + (uint64_t)c->lower.lanes;
+    s.info.fingerprint = model_fingerprint(m, layout_of(m->arena, c, &s.info));
     fill_taps(m, l, &s.info);
     return s;
 }

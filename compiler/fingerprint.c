@@ -1,5 +1,5 @@
 /* The fingerprint of a model, over every byte of its checkpoint: in pieces that CPUs share, put together in
- * order; and over how its numbers are stored. */
+ * order; over how its numbers are stored, and how states lie. */
 #include <string.h>
 
 #include "base/work.h"
@@ -52,7 +52,7 @@ static uint64_t mix_storage(uint64_t sum, const Model *m) {
     return sum;
 }
 
-uint64_t model_fingerprint(const Model *m) {
+uint64_t model_fingerprint(const Model *m, const char *layout) {
     Arena *a = arena_new();
     Hashing h = {.m = m};
     for (int i = 0; i < m->weights.n; i++)
@@ -68,6 +68,7 @@ uint64_t model_fingerprint(const Model *m) {
         sum = mix(sum, t->dim, sizeof *t->dim * (size_t)t->rank);
     }
     sum = mix_storage(sum, m);
+    sum = mix(sum, layout, strlen(layout));
     for (int i = 0; i < h.n; i++) sum = mix(sum, &h.parts[i].hash, sizeof h.parts[i].hash);
     arena_free(a);
     return sum;

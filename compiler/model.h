@@ -36,7 +36,8 @@ Env model_env(Model *m);
 PassWeights model_pass_weights(Model *m);
 /* The longest sequence that the model can read; 0: any. */
 int64_t model_longest(const Model *m);
-/* 64 bits that change when any byte of the checkpoint or of the description changes. */
-uint64_t model_fingerprint(const Model *m);
+/* 64 bits that change when any byte of the checkpoint, of the description or of `layout` changes; layout: how
+ * the numbers of a state lie, in words. */
+uint64_t model_fingerprint(const Model *m, const char *layout);
 
 #endif

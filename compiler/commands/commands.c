@@ -114,9 +114,8 @@ int shared_options(Args *a, Option *out) {
         {"calibration", "FILE", "scales that fit what `btc quantize --calibrate` saw (docs/quantization.md)",
          &a->model.calibration, OPT_STR, 0},
         {"math", "f32|bf16|int8",
-         "arithmetic of products and attention (default int8: bytes for quantised weights and pairs for "
-         "bf16, "
-         "where the CPU has dot products of them, else f32; docs/quantization.md)",
+         "arithmetic of products and attention (default: bytes for quantised weights, pairs for bf16, where "
+         "the CPU has dot products of them, else f32; docs/quantization.md)",
          &a->compile.math, OPT_STR, 0},
         {"target", "NAME", "machine to compile for (btc list targets; default: this one)", &a->compile.target,
          OPT_STR, 0},

@@ -1,8 +1,8 @@
 /* Gives everything that multiplies the arithmetic that the module asks for, where storage allows it: int8 to
- * products of quantised weights, bf16 pairs to those of weights in bf16 and to attention. With int8 weights
- * in bf16 take pairs, too, if the machine has them (the module's attribute `pairs`), and if any product takes
- * less than f32, so does attention: it loses no more by that than they do. What a checkpoint has in f32 is
- * computed in f32.
+ * products of quantised weights, bf16 pairs to those of weights in bf16 and to attention. Where int8 is
+ * asked for, weights in bf16 take pairs, if the machine has them (the module's attribute `pairs`), and so
+ * does attention, if any product takes bytes or pairs: it loses no more by that than they do. What a
+ * checkpoint has in f32 is computed in f32.
  *
  * It is a fact of the op from here on: its reference semantics round as the kernels do. */
 #include "pass.h"

@@ -96,6 +96,16 @@ static void check_artifacts(void) {
     CHECK_STR_CONTAINS(read_text(arena_printf(arena, "%s/stages", dir)), "barrier");
 }
 
+/* In a chunk x dt of Mamba-2 splits as the scan that it feeds, and waits for its operands in its stead. */
+static void check_splits(void) {
+    if (!have("hf-mamba2")) return;
+    Run r = run("'%s' --emit=stages", model("hf-mamba2"));
+    const char *chunk = strstr(r.out, "@mamba2.chunk"), *v = chunk ? strstr(chunk, " v  ") : NULL;
+    const char *scan = v ? strstr(v, "scan.matrix") : NULL, *waits = v ? strstr(v, "barrier") : NULL;
+    CHECK(scan && waits && waits > scan);
+    CHECK(v && strstr(v, "channels") < scan);
+}
+
 /* What fails leaves nothing behind, and what was there before stays. */
 static void check_no_partial_output(void) {
     const char *m = model("hf-mamba"), *dir = new_folder("partial");
@@ -413,6 +423,7 @@ int main(int argc, char **argv) {
     if (have("hf-mamba")) {
         check_compile_errors();
         check_artifacts();
+        check_splits();
         check_no_partial_output();
         check_unwritable();
         check_import();

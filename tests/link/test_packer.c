@@ -120,7 +120,7 @@ static void check_packing(const char *dtype) {
         return;
     Packer p = {&diag, &m, &c.lowered, &c.lower, false};
     const char *want = expected(&p);
-    uint64_t fingerprint = model_fingerprint(&m);
+    uint64_t fingerprint = model_fingerprint(&m, "f32 64");
     cpu_set_t all, one;
     CPU_ZERO(&one);
     sched_getaffinity(0, sizeof all, &all);
@@ -130,7 +130,8 @@ static void check_packing(const char *dtype) {
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) check_file(&p, places[i], want);
     sched_setaffinity(0, sizeof one, &one);
     check_file(&p, 64, want);
-    CHECK(model_fingerprint(&m) == fingerprint);
+    CHECK(model_fingerprint(&m, "f32 64") == fingerprint);
+    CHECK(model_fingerprint(&m, "bf16 64") != fingerprint);
     sched_setaffinity(0, sizeof all, &all);
     model_close(&m);
 }
