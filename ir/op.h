@@ -26,6 +26,7 @@ typedef enum OpFlag {
     OPF_CONST_ONLY = 2, /* only ever evaluated at compile time */
     OPF_VARIADIC = 4,   /* the last operand of the signature may repeat */
     OPF_EFFECT = 8,     /* loop level: not to be removed when unused */
+    OPF_INTERNAL = 16,  /* put in by passes; descriptions cannot say it */
 } OpFlag;
 
 typedef struct AttrDef {
@@ -121,6 +122,11 @@ struct OpDef {
     Value *(*lower_elem)(Lower *l, const Op *op, Value *const *in);
     /* All others: writes the loops of the stage that this op anchors. */
     void (*lower)(Lower *l, Op *op);
+    /* CONTRACT: how many numbers of operand 0 an output sums over. */
+    int64_t (*contracted)(const Op *op);
+    /* Bytes that a row of the first result takes in memory, when it does not lie there as numbers of 4 bytes,
+     * so that only ops which know of it can read it; NULL: it does. */
+    int64_t (*row_bytes)(const Op *op);
     /* How the work splits; NULL: by pattern (see lower/stages.c). */
     void (*access)(const Op *op, Form form, Access *out);
     /* The update of the state, when it must wait until all threads have read the old one: a stage of its own

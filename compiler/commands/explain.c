@@ -194,7 +194,7 @@ static int example_members(Arena *a, const OpDef *def, const Signature *sig, con
 static void example(Arena *a, const OpDef *def, const Signature *sig) {
     if (def->level == LEVEL_LOOP) return row("seen in", "btc MODEL --emit=loops");
     if (def == OP_TABLE[OP_weight]) return row("example", "\"w\": \"@proj.weight[D, E]\" as an operand");
-    if (def == OP_TABLE[OP_derived]) return row("made by", "the compiler (btc MODEL --emit=ir)");
+    if (def->flags & OPF_INTERNAL) return row("made by", "the compiler (btc MODEL --emit=ir)");
     if (def->pattern == PAT_CALL)
         return row("example", "{ \"layers\": 24, \"pattern\": [\"block\"], \"prefix\": \"layers.{i}.\" }");
     const char *members[40];

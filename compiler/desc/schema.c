@@ -151,7 +151,8 @@ static cJSON *op_schema(Arena *a, const OpDef *def) {
 }
 
 static bool is_statement(const OpDef *def) {
-    return def->level == LEVEL_MODEL && def->pattern != PAT_CALL && strcmp(def->name, "weight") != 0;
+    return def->level == LEVEL_MODEL && def->pattern != PAT_CALL && !(def->flags & OPF_INTERNAL) &&
+           strcmp(def->name, "weight") != 0;
 }
 
 /* ---- the other statements ---- */

@@ -212,7 +212,7 @@ static const OpDef *find_op(const Stmt *st, const cJSON *n) {
     Reader *r = st->s->r;
     if (!cJSON_IsString(n)) return fail(st, n, "op", "must be the name of an op"), NULL;
     const OpDef *def = op_find(n->valuestring);
-    if (!def || def->level != LEVEL_MODEL) {
+    if (!def || def->level != LEVEL_MODEL || (def->flags & OPF_INTERNAL)) {
         json_error(&r->json, n, sub_path(st, "op"), "unknown op \"%s\"%s", n->valuestring,
                    op_did_you_mean(r->arena, n->valuestring, LEVEL_MODEL));
         return NULL;

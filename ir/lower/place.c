@@ -15,6 +15,12 @@ static int64_t row_stride(int64_t count) {
     return stride % (LINE * SETS / 4) ? stride : stride + LINE;
 }
 
+/* Words of 4 bytes that a row of v takes. */
+static int64_t row_words(const Value *v) {
+    const OpDef *def = v->def ? v->def->def : NULL;
+    return def && def->row_bytes ? (def->row_bytes(v->def) + 3) / 4 : type_count(v->type);
+}
+
 static void touch(ValueInfo *i, const Stage *s, int index) {
     i->stored = true;
     if (s->epoch > i->last_epoch) i->last_epoch = s->epoch;
@@ -128,7 +134,7 @@ static void place_value(FuncPlan *p, Value *v, int64_t rows, Room **rooms, int *
     if (!i || !i->stored || i->place != PLACE_NONE) return;
     if ((p->stages[i->stage]->axis == AXIS_REPLICATED && !p->stages[i->stage]->is_call) != private) return;
     i->place = private ? PLACE_PRIVATE : PLACE_SHARED;
-    i->stride = row_stride(type_count(v->type));
+    i->stride = row_stride(row_words(v));
     Room r = {.bytes = round_up(i->stride * 4 * rows, 64),
               .first = private ? i->first_stage : i->first_epoch,
               .last = private ? i->last_stage : i->last_epoch};

@@ -1,9 +1,19 @@
-/* Rows of x in the form that kernels of products read (kernels.h): as they lie, or brought into a scratch of
- * this thread: padded to whole parts, rounded to bf16, or quantised. Every row is treated by itself. */
+/* Rows of x in the form that kernels of products read (kernels.h): f32 as they lie, or rounded, as the op
+ * round.rows lays them out (ops/round_rows.c). Rows that a product chooses one by one (those of an expert), and
+ * f32 that must be padded to whole parts, are copied into a scratch of this thread. */
 #ifndef BTC_LOWER_ROWS_H
 #define BTC_LOWER_ROWS_H
 
 #include "matmul.h"
+
+/* How K numbers that are multiplied together lie once they are rounded: bf16, or bytes and behind them
+ * {f32 scale, i32 begin} of each block, where begin is what a kernel's integer sum begins with. Zeros up to a
+ * multiple of QUANT_PART. */
+typedef struct RowLayout {
+    int64_t scales; /* where they begin; 0: there are none */
+    int64_t bytes;  /* of all, a multiple of 64 */
+} RowLayout;
+RowLayout row_layout(Math math, int64_t block, int64_t K);
 
 typedef struct XRows {
     Value *p, *stride; /* of row 0; bytes from row to row */

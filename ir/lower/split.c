@@ -67,6 +67,13 @@ static bool stage_private(const FuncPlan *p, int k) {
     return k >= 0 && p->stages[k]->axis == AXIS_REPLICATED;
 }
 
+/* Whether units as large as st's would leave a class too few to share among many threads. */
+static bool coarsens(Splitter *s, int cls, const Stage *st) {
+    enum { MANY = 64 };
+    const Class *c = &s->cls[find(s, cls)];
+    return !c->fixed && st->access.multiple > c->multiple && c->n / st->access.multiple < MANY;
+}
+
 /* Whether all operands that are not at hand in every thread are made by stages that split alike. */
 static bool beside_makers(Splitter *s, Stage *st, bool join) {
     FuncPlan *p = s->p;
@@ -80,7 +87,7 @@ static bool beside_makers(Splitter *s, Stage *st, bool join) {
         Stage *from = p->stages[k];
         if (from == st) continue;
         if (r[i].all || from->is_call || from->axis != AXIS_CHANNELS) return false;
-        if (!unify(s, from->cls, st->cls, false)) return false;
+        if (!unify(s, from->cls, st->cls, false) || coarsens(s, from->cls, st)) return false;
         if (join) unify(s, from->cls, st->cls, true);
         any = true;
     }

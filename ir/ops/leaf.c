@@ -59,6 +59,7 @@ static bool infer_derived(Diag *d, Func *f, Op *op) {
 /* No eval: the numbers are those of the expression that the op replaces. */
 const OpDef op_derived = {
     .name = "derived",
+    .flags = OPF_INTERNAL,
     .pattern = PAT_LEAF,
     .doc = "A constant that the compiler computes from weights before anything runs.",
     .formula = "y = expression of weights and constants",

@@ -2,6 +2,7 @@
 #include "../lower/matmul.h"
 #include "common.h"
 #include "linear_experts_lower.h"
+#include "round_rows.h"
 
 /* ---- arithmetic ---- */
 
@@ -12,8 +13,7 @@ static const AttrDef product_attrs[] = {
     {0},
 };
 
-/* x[0..n), for matrix number `matrix` of operand `weight`, as the op's arithmetic takes it in: rounded as
- * lower/rows.c does, in f32. */
+/* x[0..n), for matrix number `matrix` of operand `weight`, as the op's arithmetic takes it in. */
 static const double *as_multiplied(EvalCtx *c, int weight, int64_t matrix, const double *x, int64_t n) {
     const Env *env = c->env;
     if (env && env->multiplied && c->op->out[0]->type.seq && c->op->in[weight]->def)
@@ -22,15 +22,7 @@ static const double *as_multiplied(EvalCtx *c, int weight, int64_t matrix, const
     Math math = math_of(c->op, c->op->in[weight], &stored);
     if (math == MATH_F32) return x;
     double *y = arena_alloc(c->scratch, sizeof *y * (size_t)n);
-    for (int64_t i = 0; i < n; i++) y[i] = dtype_round(DT_BF16, x[i]);
-    int64_t block = math == MATH_INT8 ? stored.quant->block : n;
-    for (int64_t at = 0; at < n && math == MATH_INT8; at += block) {
-        int64_t end = at + block < n ? at + block : n;
-        float most = 0;
-        for (int64_t i = at; i < end; i++) most = fmaxf(most, fabsf((float)x[i]));
-        float inverse = most > 0 ? 127 / most : 0, scale = most / 127;
-        for (int64_t i = at; i < end; i++) y[i] = (double)nearbyintf((float)x[i] * inverse) * (double)scale;
-    }
+    round_row(math, math == MATH_INT8 ? stored.quant->block : n, x, n, y);
     return y;
 }
 
@@ -50,8 +42,12 @@ static void eval_linear(EvalCtx *c) {
     }
 }
 
+static int64_t contracted_linear(const Op *op) {
+    return last_dim(op->in[1]->type);
+}
+
 static Cost cost_linear(const Op *op, int64_t rows) {
-    return op_cost(op, rows, 2 * out_count(op) * (double)last_dim(op->in[1]->type));
+    return op_cost(op, rows, 2 * out_count(op) * (double)contracted_linear(op));
 }
 
 /* By outputs: a unit is one panel of weights. With leading dimensions, the same outputs of every index. */
@@ -88,6 +84,7 @@ const OpDef op_linear = {
     .attrs = product_attrs,
     .eval = eval_linear,
     .cost = cost_linear,
+    .contracted = contracted_linear,
     .access = access_linear,
     .lower = lower_linear,
 };
@@ -109,8 +106,12 @@ static void eval_blocks(EvalCtx *c) {
         }
 }
 
+static int64_t contracted_blocks(const Op *op) {
+    return op->in[1]->type.dim[1];
+}
+
 static Cost cost_blocks(const Op *op, int64_t rows) {
-    return op_cost(op, rows, 2 * out_count(op) * (double)op->in[1]->type.dim[1]);
+    return op_cost(op, rows, 2 * out_count(op) * (double)contracted_blocks(op));
 }
 
 /* A unit is a block: it reads its own part of x only. */
@@ -142,6 +143,7 @@ const OpDef op_linear_blocks = {
     .attrs = product_attrs,
     .eval = eval_blocks,
     .cost = cost_blocks,
+    .contracted = contracted_blocks,
     .access = access_blocks,
     .lower = lower_blocks,
 };
@@ -177,10 +179,14 @@ static void eval_experts(EvalCtx *c) {
         }
 }
 
+static int64_t contracted_experts(const Op *op) {
+    return last_dim(op->in[2]->type);
+}
+
 /* At most every expert is read, at least one per token and choice while these are few. */
 static Cost cost_experts(const Op *op, int64_t rows) {
     const int64_t *dim = op->in[2]->type.dim;
-    Cost c = op_cost(op, rows, 2 * out_count(op) * (double)dim[2]);
+    Cost c = op_cost(op, rows, 2 * out_count(op) * (double)contracted_experts(op));
     double experts = fmin((double)dim[0], (double)rows * (double)op->in[1]->type.dim[0]);
     c.weight_bytes = 4 * experts * (double)dim[1] * (double)dim[2];
     return c;
@@ -197,6 +203,7 @@ const OpDef op_linear_experts = {
     .attrs = product_attrs,
     .eval = eval_experts,
     .cost = cost_experts,
+    .contracted = contracted_experts,
     .access = linear_experts_access,
     .lower = linear_experts_lower,
 };

@@ -59,7 +59,7 @@ static void run_case(const char *name, const OpDef *const *defs, int n, const Va
 }
 
 static bool is_drawn(const OpDef *def) {
-    return def->level == LEVEL_MODEL && def->sig && def != &op_derived;
+    return def->level == LEVEL_MODEL && def->sig && !(def->flags & OPF_INTERNAL);
 }
 
 /* Narrow states are of ops that have states; quantised are matrices only. */

@@ -1,0 +1,48 @@
+/* Puts the rounding of what products multiply before them, as an op: products of the same input then share it
+ * (merge-equal makes equal ones one), and so do the threads.
+ *
+ *     %y = linear %x, %w, _ {math="int8"}    ->    %r = round.rows %x {math="int8", block=128, zero=128}
+ *                                                  %y = linear %r, %w, _ {math="int8"} */
+#include "lower/kernels.h"
+#include "pass.h"
+
+/* The arithmetic of a product, and how the weights are stored that it goes with. */
+static Math math_of_product(const Op *op, Storage *stored) {
+    for (int i = 1; i < op->nin; i++) {
+        Math math = op->in[i] && op->in[i]->type.rank >= 2 ? math_of(op, op->in[i], stored) : MATH_F32;
+        if (math != MATH_F32) return math;
+    }
+    return MATH_F32;
+}
+
+static bool round_before(PassCtx *cx, Func *f, Op *op, Math math, Storage w) {
+    Arena *a = f->module->arena;
+    int64_t last = op->in[0]->type.dim[op->in[0]->type.rank - 1], parts = last / op->def->contracted(op);
+    Attr *attrs = NULL;
+    attr_set(a, &attrs, (Attr){.name = "math", .kind = AT_STR, .s = math_name(math)});
+    if (math == MATH_INT8) {
+        attr_set(a, &attrs, (Attr){.name = "block", .kind = AT_INT, .i = w.quant->block});
+        attr_set(a, &attrs, (Attr){.name = "zero", .kind = AT_INT, .i = kernel_zero(w)});
+    }
+    if (parts > 1) attr_set(a, &attrs, (Attr){.name = "parts", .kind = AT_INT, .i = parts});
+    Op *rounded = build_before(cx, f, op, "round.rows", op->in, 1, attrs);
+    if (!rounded) return false;
+    rounded->out[0]->name = ir_fresh_name(f, arena_printf(a, "%s.rounded", op->in[0]->name));
+    op->in[0] = rounded->out[0];
+    cx->changed++;
+    return true;
+}
+
+static bool run(PassCtx *cx, Module *m) {
+    for (Func *f = m->first; f; f = f->next)
+        OPS_OF (f->body, op) {
+            Storage stored;
+            if (op->def->pattern != PAT_CONTRACT || !op->out[0]->type.seq) continue;
+            Math math = math_of_product(op, &stored);
+            if (math != MATH_F32 && !round_before(cx, f, op, math, stored)) return false;
+        }
+    return true;
+}
+
+const Pass pass_round_rows = {"round-rows", "makes the rounding of what products multiply an op of its own",
+                              run};
