@@ -86,6 +86,7 @@ typedef struct Access {
     int64_t multiple; /* with units == 0 */
     bool rows;        /* rows are independent: may also be split by rows */
     bool all[16];     /* operand k is needed whole */
+    bool at_once;     /* every share costs something that does not depend on its size: few, large ones */
 } Access;
 
 /* One way to compute a stateful op over T rows (the row of OpDef.forms with the first legal form wins). */

@@ -37,7 +37,9 @@ static bool plan_function(Diag *d, Arena *a, Lowered *o, Func *f, const LowerTar
     if (!plan_stages(d, p, t)) return false;
     plan_split(p, t);
     plan_barriers(p);
-    plan_place(p, f->form == FORM_STEP ? t->max_rows_step : t->chunk, attr_find(f->attrs, "main") != NULL);
+    int64_t rows = f->form == FORM_STEP ? t->max_rows_step : t->chunk;
+    plan_place(p, rows, attr_find(f->attrs, "main") != NULL);
+    plan_strips(p, t, rows);
     place_states(p, t);
     return true;
 }
@@ -94,28 +96,47 @@ Value *lw_private_part(Lower *l) {
     return lb_offset(b, l->work, lb_add(b, shared, lb_mul(b, private, l->tid)));
 }
 
-/* Loads what the API hands out: rows, this thread's part of rows and units, memory. */
-static void open_stage(Lower *l) {
+/* This thread's share of a stage: rows, or units as threads take them. */
+typedef struct Share {
+    Value *lo, *hi;
+} Share;
+
+static Share share_of(Lower *l, const Stage *s) {
     LB *b = &l->b;
-    const Stage *s = l->stage;
-    Value *one = lb_i64(b, 1), *next = lb_add(b, l->tid, one);
+    Value *lo = s->out_rows ? l->out_begin : lb_i64(b, 0), *next = lb_addi(b, l->tid, 1);
+    if (s->axis == AXIS_CHANNELS) {
+        Value *n = lb_i64(b, s->shares);
+        return (Share){share(l, n, l->tid), share(l, n, next)};
+    }
+    if (s->axis == AXIS_REPLICATED) return (Share){lo, l->rows};
+    Value *n = lb_sub(b, l->rows, lo);
+    return (Share){lb_add(b, lo, share(l, n, l->tid)), lb_add(b, lo, share(l, n, next))};
+}
+
+static void load_call(Lower *l) {
+    LB *b = &l->b;
     l->rows = lb_load(b, DT_I64, 0, l->call, lb_i64(b, BTC_CALL_ROWS), 0);
     l->out_begin = lb_load(b, DT_I64, 0, l->call, lb_i64(b, BTC_CALL_OUT_BEGIN), 0);
     l->work = lb_loadp(b, l->call, lb_i64(b, BTC_CALL_WORK));
+}
+
+/* Loads what the API hands out: rows, this thread's part of rows and units, memory. strip: which of them. */
+static void open_stage(Lower *l, Value *strip) {
+    LB *b = &l->b;
+    const Stage *s = l->stage;
+    load_call(l);
     l->private_work = lw_private_part(l);
-    Value *lo = s->out_rows ? l->out_begin : lb_i64(b, 0), *n = lb_sub(b, l->rows, lo);
-    l->row_lo = lo, l->row_hi = l->rows;
-    if (s->axis == AXIS_ROWS) {
-        l->row_lo = lb_add(b, lo, share(l, n, l->tid));
-        l->row_hi = lb_add(b, lo, share(l, n, next));
+    Share part = share_of(l, s);
+    if (strip) {
+        part.lo = lb_add(b, part.lo, lb_muli(b, strip, s->strip));
+        part.hi = lw_min_i64(l, part.hi, lb_addi(b, part.lo, s->strip));
     }
-    if (s->axis == AXIS_CHANNELS) {
-        l->unit_lo = lb_muli(b, share(l, lb_i64(b, s->shares), l->tid), s->units / s->shares);
-        l->unit_hi = lb_muli(b, share(l, lb_i64(b, s->shares), next), s->units / s->shares);
-    } else {
-        l->unit_lo = lb_i64(b, 0);
-        l->unit_hi = lb_i64(b, s->access.units ? s->access.units : 1);
-    }
+    bool channels = s->axis == AXIS_CHANNELS;
+    l->row_lo = channels ? s->out_rows ? l->out_begin : lb_i64(b, 0) : part.lo;
+    l->row_hi = channels ? l->rows : part.hi;
+    l->unit_lo = channels ? lb_muli(b, part.lo, s->units / s->shares) : lb_i64(b, 0);
+    l->unit_hi = channels ? lb_muli(b, part.hi, s->units / s->shares)
+                          : lb_i64(b, s->access.units ? s->access.units : 1);
 }
 
 static void lower_stage(Lower *l, Func *lf, const Stage *s) {
@@ -123,7 +144,7 @@ static void lower_stage(Lower *l, Func *lf, const Stage *s) {
     l->scratch_used = l->scratch_peak = 0;
     l->plan->gen++; /* vectors at hand belong to the function that was written before */
     open_function(l, lf, l->plan);
-    open_stage(l);
+    open_stage(l, s->strip ? ir_param_add(lf, "strip", type_scalar(DT_I64, 0)) : NULL);
     l->b.loc = s->anchor ? s->anchor->loc : s->posts[0]->loc;
     if (s->commit) {
         s->anchor->def->commit(l, s->anchor);
@@ -181,16 +202,34 @@ static const Instance *instance_find(const Lowered *o, const char *block, int64_
     BTC_BUG("no instance %lld of @%s", (long long)index, block);
 }
 
+static void invoke_stage(Lower *l, int k, Value *const *args, int nargs, ProfileClock *clock) {
+    const char *stage = symbol(l->arena, l->plan->f->name, l->plan->stages[k]->name, k);
+    lb_invoke(&l->b, stage, args, nargs);
+    profile_note(clock, k, PROFILE_WORK);
+}
+
+/* The stages of a run take turns; the last argument says which strip. */
+static void lower_strips(Lower *l, int first, Value **args, int nargs, ProfileClock *clock) {
+    LB *b = &l->b;
+    const Stage *s = l->plan->stages[first];
+    Share part = share_of(l, s);
+    Value *n = lb_addi(b, lb_sub(b, part.hi, part.lo), s->strip - 1);
+    KFOR (b, strip, lb_i64(b, 0), lb_div(b, n, lb_i64(b, s->strip)), 1) {
+        args[nargs] = strip;
+        for (int k = first; k < first + s->run; k++) invoke_stage(l, k, args, nargs + 1, clock);
+    }
+}
+
 /* The function that runs all stages of a block (or of main, which also calls the blocks). */
 static void lower_body(Diag *d, Lowered *o, FuncPlan *p, const LowerTarget *t) {
     Arena *a = p->arena;
     Func *body = ir_func_new(o->loops, symbol(a, p->f->name, NULL, 0), LEVEL_LOOP);
     Lower l = {.diag = d, .arena = a, .t = t, .form = p->f->form, .plan = p};
     open_function(&l, body, p);
-    l.work = lb_loadp(&l.b, l.call, lb_i64(&l.b, BTC_CALL_WORK));
+    load_call(&l);
     Value *own[] = {l.call, l.w, l.soff, l.tid, l.nt};
     int nargs = 5 + (is_main(p->f) ? 0 : p->f->nparams + p->f->nresults);
-    Value **args = ARENA_ARRAY(a, Value *, nargs);
+    Value **args = ARENA_ARRAY(a, Value *, nargs + 1);
     for (int i = 0; i < nargs; i++) args[i] = i < 5 ? own[i] : l.io[i - 5];
     ProfileClock clock = profile_begin(&l);
     for (int k = 0; k < p->n; k++) {
@@ -204,9 +243,11 @@ static void lower_body(Diag *d, Lowered *o, FuncPlan *p, const LowerTarget *t) {
                 form_base_name(a, ir_func_find(p->f->module, attr_str(s->anchor, "func", "")));
             call_block(&l, s->anchor, instance_find(o, block, attr_int(s->anchor, "index", 0)));
             profile_skip(&clock);
+        } else if (s->run) {
+            lower_strips(&l, k, args, nargs, &clock);
+            k += s->run - 1;
         } else {
-            lb_invoke(&l.b, symbol(a, p->f->name, s->name, k), args, nargs);
-            profile_note(&clock, k, PROFILE_WORK);
+            invoke_stage(&l, k, args, nargs, &clock);
         }
     }
 }

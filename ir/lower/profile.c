@@ -16,7 +16,7 @@ ProfileClock profile_begin(Lower *l) {
     if (!l->t->profile) return c;
     LB *b = &l->b;
     c.records = lb_offseti(b, lw_private_part(l), l->plan->profile_offset);
-    c.last = lb_clock(b);
+    c.last = lb_var(b, lb_clock(b));
     return c;
 }
 
@@ -24,11 +24,11 @@ void profile_note(ProfileClock *c, int stage, int field) {
     if (!c->last) return;
     LB *b = &c->l->b;
     Value *at = lb_i64(b, stage * PROFILE_FIELDS + field), *now = lb_clock(b);
-    Value *sum = lb_add(b, lb_load(b, DT_I64, 0, c->records, at, 0), lb_sub(b, now, c->last));
+    Value *sum = lb_add(b, lb_load(b, DT_I64, 0, c->records, at, 0), lb_sub(b, now, lb_get(b, c->last)));
     lb_store(b, DT_I64, c->records, at, sum, 0);
-    c->last = now;
+    lb_set(b, c->last, now);
 }
 
 void profile_skip(ProfileClock *c) {
-    if (c->last) c->last = lb_clock(&c->l->b);
+    if (c->last) lb_set(&c->l->b, c->last, lb_clock(&c->l->b));
 }

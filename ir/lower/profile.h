@@ -18,7 +18,7 @@ void profile_place(Lowered *out);
 typedef struct ProfileClock {
     Lower *l;
     Value *records; /* of this thread and plan */
-    Value *last;    /* when the last note was taken */
+    Value *last;    /* a variable: when the last note was taken; NULL: there is no profile */
 } ProfileClock;
 /* l->call, l->tid, l->work are loaded; without LowerTarget.profile nothing is ever emitted. */
 ProfileClock profile_begin(Lower *l);

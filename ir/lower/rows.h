@@ -1,6 +1,6 @@
 /* Rows of x in the form that kernels of products read (kernels.h): f32 as they lie, or rounded, as the op
- * round.rows lays them out (ops/round_rows.c). Rows that a product chooses one by one (those of an expert), and
- * f32 that must be padded to whole parts, are copied into a scratch of this thread. */
+ * round.rows lays them out (ops/round_rows.c). Rows that a product chooses one by one (those of an expert),
+ * and f32 that must be padded to whole parts, are copied into a scratch of this thread. */
 #ifndef BTC_LOWER_ROWS_H
 #define BTC_LOWER_ROWS_H
 

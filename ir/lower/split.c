@@ -69,7 +69,7 @@ static bool stage_private(const FuncPlan *p, int k) {
 
 /* Whether units as large as st's would leave a class too few to share among many threads. */
 static bool coarsens(Splitter *s, int cls, const Stage *st) {
-    enum { MANY = 64 };
+    enum { MANY = 32 };
     const Class *c = &s->cls[find(s, cls)];
     return !c->fixed && st->access.multiple > c->multiple && c->n / st->access.multiple < MANY;
 }

@@ -4,6 +4,7 @@
  *     split.c    axis and units of each stage
  *     barriers.c where threads meet, and where deferred state updates go
  *     place.c    buffers: shared, per thread, passed in, output
+ *     strips.c   stages that take turns, strip by strip
  * lower.c then writes the loops. */
 #ifndef BTC_STAGE_H
 #define BTC_STAGE_H
@@ -24,6 +25,8 @@ struct Stage {
     int64_t units, grain; /* unit u: elements [u*grain, min((u+1)*grain, n)) */
     int64_t shares;       /* what threads take: units / shares units each; the same in a class */
     bool barrier;         /* threads meet before this stage */
+    int run;              /* how many stages from here on run in strips (strips.c); 0: this one alone */
+    int64_t strip;        /* shares, or rows, of a strip; 0: all at once */
     int epoch;            /* number of barriers up to here */
     bool out_rows;        /* only rows with an output: what follows the last layer */
 };
@@ -86,6 +89,7 @@ void plan_split(FuncPlan *p, const LowerTarget *t);
 void plan_barriers(FuncPlan *p);
 /* rows: the most rows of a call in this form. */
 void plan_place(FuncPlan *p, int64_t rows, bool is_main);
+void plan_strips(FuncPlan *p, const LowerTarget *t, int64_t rows);
 /* Whether result r may lie in the memory of parameter j (place.c). */
 bool plan_may_alias(FuncPlan *p, int r, int j);
 /* All reads of stage s: fills reads (grown in the arena), returns their number. */

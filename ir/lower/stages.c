@@ -161,16 +161,16 @@ static void default_access(const Op *op, const Stage *s, const LowerTarget *t, A
     int64_t multiple = t->lanes > 16 ? t->lanes : 16;
     switch (op->def->pattern) {
     case PAT_CONTRACT:
-        *a = (Access){SPLIT_FLAT, 0, t->panel, true, {[0] = true}};
+        *a = (Access){.split = SPLIT_FLAT, .multiple = t->panel, .rows = true, .all = {[0] = true}};
         break;
     case PAT_GATHER:
-        *a = (Access){SPLIT_FLAT, 0, multiple, true, {[0] = true}};
+        *a = (Access){.split = SPLIT_FLAT, .multiple = multiple, .rows = true, .all = {[0] = true}};
         break;
     case PAT_ROW:
         if (s->O > 1)
             *a = (Access){.split = SPLIT_FLAT, .units = s->O, .rows = true};
         else
-            *a = (Access){SPLIT_NONE, 0, 0, true, {[0] = true}};
+            *a = (Access){.split = SPLIT_NONE, .rows = true, .all = {[0] = true}};
         for (int k = 1; k < op->nin && k < 16; k++) a->all[k] = op->in[k] && !lw_is_constant(op->in[k]);
         break;
     case PAT_SCAN:
@@ -179,7 +179,7 @@ static void default_access(const Op *op, const Stage *s, const LowerTarget *t, A
         *a = (Access){.split = SPLIT_FLAT, .multiple = multiple};
         break;
     default:
-        *a = (Access){SPLIT_NONE, 0, 0, true, {[0] = true, true, true, true}};
+        *a = (Access){.split = SPLIT_NONE, .rows = true, .all = {[0] = true, true, true, true}};
         break;
     }
 }
@@ -296,6 +296,7 @@ char *plan_print(Arena *a, const FuncPlan *p) {
             if (s->axis == AXIS_CHANNELS)
                 text_add(&t, " %lld x %lld", (long long)s->units, (long long)s->grain);
         }
+        if (s->run) text_add(&t, "  strips of %lld through %d stages", (long long)s->strip, s->run);
         text_add(&t, "\n");
     }
     return t.s;

@@ -18,7 +18,7 @@ typedef struct Experts {
 /* By outputs of every chosen expert: each thread reads its panels of them all. */
 void linear_experts_access(const Op *op, Form form, Access *a) {
     (void)op, (void)form;
-    *a = (Access){.split = SPLIT_INNER, .multiple = 16, .rows = true, .all = {true, true}};
+    *a = (Access){.split = SPLIT_INNER, .multiple = 16, .rows = true, .all = {true, true}, .at_once = true};
 }
 
 static Experts experts_new(Lower *l, Op *op) {
