@@ -20,7 +20,7 @@ typedef struct Part {
 } Part;
 
 /* Applies `part` to every group of every vector, then w and b. */
-static void eval_groups(EvalCtx *c, Part (*part)(const double *x, int64_t n, const Op *op)) {
+static void eval_groups(EvalCtx *c, Part (*part)(const EvalCtx *c, const double *x, int64_t n, int64_t row)) {
     const Tensor *x = &c->in[0];
     int64_t d = last_dim(x->type), n = d / attr_int(c->op, "groups", 1);
     const double *w = c->op->nin > 1 ? c->in[1].data : NULL;
@@ -30,7 +30,7 @@ static void eval_groups(EvalCtx *c, Part (*part)(const double *x, int64_t n, con
         double *out = c->out[0].data + v * d;
         Part p = {0};
         for (int64_t i = 0; i < d; i++) {
-            if (i % n == 0) p = part(in + i, n, c->op);
+            if (i % n == 0) p = part(c, in + i, n, v * c->in[0].rows / vector_count(x));
             out[i] = (in[i] - p.shift) * p.scale * (w ? w[i] : 1) + (b ? b[i] : 0);
         }
     }
@@ -97,11 +97,27 @@ static Value *reciprocal(Lower *l, Value *x) {
     return lb_div(&l->b, lb_f32(&l->b, 1), x);
 }
 
+/* norm.rms: sums of squares that somebody has made already, or NULL. */
+static Value *squares_of(const Op *op) {
+    return op->nin > 3 ? op->in[3] : NULL;
+}
+
+/* Of them, for a row. */
+static Value *sum_of_sums(Lower *l, Value *squares, Value *row) {
+    LB *b = &l->b;
+    Value *acc = lb_var(b, lw_zero(l));
+    LW_SPAN (l, row, NULL, 1, type_count(squares->type), ix)
+        lb_set(b, acc, lb_add(b, lb_get(b, acc), lw_read_flat(l, squares, row, ix.i, ix.n)));
+    return lb_max(b, lb_reduce(b, "add", lb_get(b, acc)), lb_f32(b, 0));
+}
+
 static void lower_rms(Lower *l, Op *op) {
     LB *b = &l->b;
+    Value *squares = squares_of(op);
     LW_ROWS (l, row)
         LW_OUTER (l, e) {
-            Value *sum = sum_group(l, op, row, e.o, term_square, NULL);
+            Value *sum =
+                squares ? sum_of_sums(l, squares, row) : sum_group(l, op, row, e.o, term_square, NULL);
             Value *mean = lb_div(b, sum, group_size(l, op));
             write_group(l, op, row, e.o, NULL, reciprocal(l, lb_sqrt(b, lb_add(b, mean, eps(l, op)))));
         }
@@ -131,10 +147,18 @@ static void lower_l2(Lower *l, Op *op) {
 
 /* ---- norm.rms ---- */
 
-static Part part_rms(const double *x, int64_t n, const Op *op) {
+static bool infer_rms(Diag *d, Func *f, Op *op) {
+    if (squares_of(op) && (op->in[0]->type.rank != 1 || attr_int(op, "groups", 1) != 1))
+        return diag_error(d, op->loc, "norm.rms: with sums of squares, x must be [T,d], in one group");
+    return infer_groups(d, f, op);
+}
+
+static Part part_rms(const EvalCtx *c, const double *x, int64_t n, int64_t row) {
+    const double *sums = squares_of(c->op) ? tensor_row(&c->in[3], row) : NULL;
     double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += x[i] * x[i];
-    return (Part){.scale = 1 / sqrt(sum / (double)n + attr_float(op, "eps", 0))};
+    for (int64_t i = 0; i < n && !sums; i++) sum += x[i] * x[i];
+    for (int64_t i = 0; sums && i < c->in[3].type.dim[0]; i++) sum += sums[i];
+    return (Part){.scale = 1 / sqrt(fmax(sum, 0) / (double)n + attr_float(c->op, "eps", 0))};
 }
 
 static void eval_rms(EvalCtx *c) {
@@ -150,12 +174,12 @@ static const AttrDef norm_attrs[] = {
 const OpDef op_norm_rms = {
     .name = "norm.rms",
     .pattern = PAT_ROW,
-    .doc = "Divides by the root mean square.",
-    .formula = "y = x / sqrt(mean(x^2) + eps) * w + b",
+    .doc = "Divides by the root mean square; sums of squares of all parts of x may be given.",
+    .formula = "y = x / sqrt(mean(x^2) + eps) * w + b;  with squares: mean(x^2) = max(sum(squares), 0) / d",
     .source = "Zhang & Sennrich 2019, arXiv:1910.07467, eq. 4",
-    .sig = "x[t,*,d] w?[d] b?[d] -> y[t,*,d]",
+    .sig = "x[t,*,d] w?[d] b?[d] squares?[t,n,1] -> y[t,*,d]",
     .attrs = norm_attrs,
-    .infer = infer_groups,
+    .infer = infer_rms,
     .eval = eval_rms,
     .lower = lower_rms,
     .cost = cost_norm,
@@ -163,11 +187,12 @@ const OpDef op_norm_rms = {
 
 /* ---- norm.layer ---- */
 
-static Part part_layer(const double *x, int64_t n, const Op *op) {
+static Part part_layer(const EvalCtx *c, const double *x, int64_t n, int64_t row) {
+    (void)row;
     double mean = 0, var = 0;
     for (int64_t i = 0; i < n; i++) mean += x[i] / (double)n;
     for (int64_t i = 0; i < n; i++) var += (x[i] - mean) * (x[i] - mean) / (double)n;
-    return (Part){.shift = mean, .scale = 1 / sqrt(var + attr_float(op, "eps", 0))};
+    return (Part){.shift = mean, .scale = 1 / sqrt(var + attr_float(c->op, "eps", 0))};
 }
 
 static void eval_layer(EvalCtx *c) {
@@ -190,10 +215,11 @@ const OpDef op_norm_layer = {
 
 /* ---- norm.l2 ---- */
 
-static Part part_l2(const double *x, int64_t n, const Op *op) {
-    double sum = 0, eps = attr_float(op, "eps", 0);
+static Part part_l2(const EvalCtx *c, const double *x, int64_t n, int64_t row) {
+    (void)row;
+    double sum = 0, eps = attr_float(c->op, "eps", 0);
     for (int64_t i = 0; i < n; i++) sum += x[i] * x[i];
-    bool inside = !strcmp(attr_str(op, "mode", "inside"), "inside");
+    bool inside = !strcmp(attr_str(c->op, "mode", "inside"), "inside");
     return (Part){.scale = inside ? 1 / sqrt(sum + eps) : 1 / fmax(sqrt(sum), eps)};
 }
 

@@ -14,9 +14,10 @@ static void eval_reduce(EvalCtx *c) {
     const char *kind = attr_str(c->op, "kind", "sum");
     for (int64_t v = 0; v < vector_count(x); v++) {
         const double *in = x->data + v * d;
+        bool squares = !strcmp(kind, "squares");
         double sum = 0, max = in[0];
         for (int64_t i = 0; i < d; i++) {
-            sum += in[i];
+            sum += squares ? in[i] * in[i] : in[i];
             if (in[i] > max) max = in[i];
         }
         c->out[0].data[v] = !strcmp(kind, "max") ? max : !strcmp(kind, "mean") ? sum / (double)d : sum;
@@ -31,14 +32,15 @@ static Value *mask_lanes(Lower *l, Value *x, int n, double neutral) {
 }
 
 /* The maximum or sum of one vector of the last axis of v (d elements, leading index o of O). */
-static Value *fold(Lower *l, Value *v, Value *row, Value *o, bool is_max) {
+static Value *fold(Lower *l, Value *v, Value *row, Value *o, const char *kind) {
     LB *b = &l->b;
     int64_t d = last_dim(v->type), O = type_count(v->type) / d;
+    bool is_max = !strcmp(kind, "max"), squares = !strcmp(kind, "squares");
     double neutral = is_max ? -INFINITY : 0;
     Value *acc = lb_var(b, lb_splat(b, lb_f32(b, neutral)));
     LW_SPAN (l, row, o, O, d, ix) {
         Value *x = mask_lanes(l, lb_splat(b, lw_read(l, v, &ix)), ix.n, neutral), *a = lb_get(b, acc);
-        lb_set(b, acc, is_max ? lb_max(b, a, x) : lb_add(b, a, x));
+        lb_set(b, acc, is_max ? lb_max(b, a, x) : squares ? lb_fma(b, x, x, a) : lb_add(b, a, x));
     }
     return lb_reduce(b, is_max ? "max" : "add", lb_get(b, acc));
 }
@@ -49,7 +51,7 @@ static void lower_reduce(Lower *l, Op *op) {
     int64_t d = last_dim(op->in[0]->type), O = type_count(op->in[0]->type) / d;
     LW_ROWS (l, row)
         LW_OUTER (l, e) {
-            Value *y = fold(l, op->in[0], row, e.o, !strcmp(kind, "max"));
+            Value *y = fold(l, op->in[0], row, e.o, kind);
             if (!strcmp(kind, "mean")) y = lb_div(b, y, lb_f32(b, (double)d));
             Ix ix = {.row = row, .o = e.o, .i = lb_i64(b, 0), .n = 1, .O = O, .I = 1};
             lw_write(l, op->out[0], &ix, y);
@@ -57,15 +59,15 @@ static void lower_reduce(Lower *l, Op *op) {
 }
 
 static const AttrDef reduce_attrs[] = {
-    {"kind", AT_STR, true, 0, "sum|mean|max", "what to compute"},
+    {"kind", AT_STR, true, 0, "sum|mean|max|squares", "what to compute; squares: their sum"},
     {0},
 };
 
 const OpDef op_reduce = {
     .name = "reduce",
     .pattern = PAT_ROW,
-    .doc = "Sum, mean or maximum of the last dimension.",
-    .formula = "y = sum_d x_d, or sum/d, or max_d x_d",
+    .doc = "Sum, mean, maximum or sum of squares of the last dimension.",
+    .formula = "y = sum_d x_d, or sum/d, or max_d x_d, or sum_d x_d^2",
     .source = "elementary function",
     .sig = "x[t,*,d] -> y[t,*,1]",
     .attrs = reduce_attrs,
@@ -100,7 +102,7 @@ static void lower_softmax(Lower *l, Op *op) {
     Value *exps = lw_scratch(l, 4 * (d + b->lanes));
     LW_ROWS (l, row)
         LW_OUTER (l, e) {
-            Value *max = fold(l, x, row, e.o, true), *acc = lb_var(b, lw_zero(l));
+            Value *max = fold(l, x, row, e.o, "max"), *acc = lb_var(b, lw_zero(l));
             LW_SPAN (l, row, e.o, O, d, ix) {
                 Value *y = lb_exp(b, lb_sub(b, lw_read(l, x, &ix), max));
                 y = mask_lanes(l, y, ix.n, 0);

@@ -5,6 +5,7 @@
  *
  * BTC_OPS=NAME runs one case only; BTC_SEED=N draws others. */
 #include "follow.h"
+#include "wide.h"
 
 /* The chunked forms of scan.matrix are for large states only. */
 static int64_t draw_large(Rng *r, const char *name) {
@@ -46,6 +47,20 @@ static bool beyond_f16_agrees(const Variant *v) {
         add_results(k, &op_scan_diag, kit_op(k, k->main, "scan.diag", in, 2, NULL), "scan.diag#");
     }
     return agrees(&c, v, followed);
+}
+
+static void run_wide(void) {
+    static const Variant variants[] = {
+        {NULL, DT_F32, 16, 0, 1, NULL, NULL, NULL},
+        {NULL, DT_F32, 61, 0, 2, NULL, "q8", "int8"},
+        {"x86-64-v3", DT_F32, 24, 0, 3, NULL, "q4", "int8"},
+        {"x86-64-v2", DT_F32, 9, 0, 4, NULL, "q6", "int8"},
+    };
+    for (size_t k = 0; k < sizeof variants / sizeof *variants; k++) {
+        bool ok;
+        if (in_child(&ok)) _exit(wide_rows_agree(&variants[k]) ? 0 : 1);
+        if (!CHECK(ok)) fprintf(stderr, "    wide rows, variant %d\n", (int)k);
+    }
 }
 
 static void run_case(const char *name, const OpDef *const *defs, int n, const Variant *v) {
@@ -99,6 +114,7 @@ int main(void) {
         if (!CHECK(ok))
             fprintf(stderr, "    beyond f16, cpu %s\n", variants[k].cpu ? variants[k].cpu : "native");
     }
+    if (!getenv("BTC_OPS") || !strcmp(getenv("BTC_OPS"), "wide")) run_wide();
     for (size_t k = 0; k < sizeof variants / sizeof *variants; k++) {
         const OpDef *elementwise[OP_COUNT];
         int n = 0;

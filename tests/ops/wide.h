@@ -1,0 +1,70 @@
+/* Rows so wide that planning treats them otherwise than those that are drawn: a norm has its sums from where
+ * its input is made, inputs of a product are rounded beside what makes them, and stages run in strips. What
+ * is rounded to bytes is exact in f32 (a weight, or an input), so that the interpreter rounds it alike. */
+#ifndef BTC_TESTS_OPS_WIDE_H
+#define BTC_TESTS_OPS_WIDE_H
+
+#include "agree.h"
+#include "lower/stage.h"
+
+static inline Value *wide_input(Kit *k, int64_t n) {
+    return kit_activation(k, type_tensor(DT_F32, true, 1, (int64_t[]){n}), LIVELY, 0);
+}
+
+/* y[outputs] = W x, with W stored as `quant` and multiplied in `math`, or as it is. */
+static inline Value *wide_product(Kit *k, Value *x, int64_t outputs, const Variant *v) {
+    int64_t inputs = type_count(x->type);
+    Value *w = kit_weight(k, type_tensor(DT_F32, false, 2, (int64_t[]){outputs, inputs}), SMALL, 0.05);
+    Value *in[] = {x, w, NULL};
+    Op *op = kit_op(k, k->main, "linear", in, 3, NULL);
+    if (v->quant) op_set_str(k->main, w->def, "storage", v->quant), op_set_str(k->main, op, "math", v->math);
+    return op->out[0];
+}
+
+/* Weights or inputs, whichever is larger: product, elementwise, rounding and product split alike. */
+static inline void wide_choice(Kit *k, int64_t n, const Variant *v) {
+    static const Variant plain = {0};
+    Value *one[] = {wide_input(k, 1), wide_input(k, 1)};
+    Value *either = kit_op(k, k->main, "less", one, 2, NULL)->out[0]; /* 0 or 1 */
+    Value *both[] = {wide_product(k, either, n, &plain), wide_input(k, n)};
+    Value *most = kit_op(k, k->main, "maximum", both, 2, NULL)->out[0];
+    ir_result_add(k->main, "linear#wide", wide_product(k, most, 40, v));
+}
+
+static inline void wide_norm(Kit *k, int64_t n) {
+    static const Variant plain = {0};
+    Value *both[] = {wide_product(k, wide_input(k, 48), n, &plain), wide_input(k, n)};
+    Value *sum = kit_op(k, k->main, "add", both, 2, NULL)->out[0];
+    Value *in[] = {sum, kit_weight(k, type_tensor(DT_F32, false, 1, (int64_t[]){n}), LIVELY, 0), NULL, NULL};
+    Attr *eps = NULL;
+    attr_set(k->a, &eps, (Attr){.name = "eps", .kind = AT_FLOAT, .f = 1e-5});
+    Value *y = kit_op(k, k->main, "norm.rms", in, 4, eps)->out[0];
+    ir_result_add(k->main, "norm.rms#wide", y);
+    ir_result_add(k->main, "linear#behind", wide_product(k, y, 24, &plain));
+}
+
+/* Whether the plans are what this file is about: a sum of squares, and with bytes a rounding, in a strip
+ * behind a product. */
+static inline bool are_wide(const Case *c, const OpDef *behind) {
+    const ModulePlan *plans = &c->l.compiled.lowered.plans;
+    for (int i = 0; i < plans->n; i++)
+        for (int k = 1; k < plans->plans[i]->n; k++) {
+            const Stage *s = plans->plans[i]->stages[k];
+            if (s->strip && !s->run && s->axis == AXIS_CHANNELS && s->anchor && s->anchor->def == behind)
+                return true;
+        }
+    return false;
+}
+
+static inline bool wide_rows_agree(const Variant *v) {
+    Case c = {.k = kit_new(arena_new(), v->seed, v->storage, false), .slack = 1};
+    Variant stored = *v;
+    stored.quant = stored.math = NULL; /* of these products alone, not of all */
+    wide_norm(&c.k, 1056);
+    wide_choice(&c.k, 4096, v);
+    wide_choice(&c.k, 4224, v);
+    return agrees(&c, &stored, compared) && are_wide(&c, &op_reduce) &&
+           (!v->quant || are_wide(&c, &op_round_rows));
+}
+
+#endif
