@@ -19,7 +19,8 @@ static bool is_made_here(const Value *v) {
 
 /* Named for its op: it is the one that takes sums. */
 static bool gains(const Op *op) {
-    if (op->def != OP_TABLE[OP_norm_rms] || op->nin < 4 || op->in[3] || attr_int(op, "groups", 1) != 1) return false;
+    if (op->def != OP_TABLE[OP_norm_rms] || op->nin < 4 || op->in[3] || attr_int(op, "groups", 1) != 1)
+        return false;
     Type x = op->in[0]->type;
     return x.rank == 1 && x.dim[0] % PART == 0 && x.dim[0] / PART >= LEAST && is_made_here(op->in[0]);
 }

@@ -30,16 +30,11 @@ static void place_states(FuncPlan *p, const LowerTarget *t) {
     }
 }
 
-static bool plan_function(Diag *d, Arena *a, Lowered *o, Func *f, const LowerTarget *t) {
+static bool add_plan(Diag *d, Arena *a, Lowered *o, Func *f, const LowerTarget *t) {
     FuncPlan *p = ARENA_NEW(a, FuncPlan);
     p->f = f, p->arena = a, p->module = &o->plans;
     ARENA_PUSH(a, o->plans.plans, o->plans.n, o->plans.cap, p);
-    if (!plan_stages(d, p, t)) return false;
-    plan_split(p, t);
-    plan_barriers(p);
-    int64_t rows = f->form == FORM_STEP ? t->max_rows_step : t->chunk;
-    plan_place(p, rows, attr_find(f->attrs, "main") != NULL);
-    plan_strips(p, t, rows);
+    if (!plan_function(d, p, t)) return false;
     place_states(p, t);
     return true;
 }
@@ -312,7 +307,7 @@ bool lower_module(Diag *d, Module *m, const LowerTarget *t, Lowered *out) {
     for (int pass = 0; pass < 2; pass++) /* blocks before main, which asks for their plans */
         for (Func *f = m->first; f; f = f->next)
             if (f->form != FORM_SEQUENCE && is_main(f) == (pass == 1))
-                if (!plan_function(d, a, out, f, t)) return false;
+                if (!add_plan(d, a, out, f, t)) return false;
     place_regions(out);
     for (int i = 0; i < out->plans.n; i++) lower_stages(d, out, out->plans.plans[i], t);
     for (int i = 0; i < out->plans.n; i++) {

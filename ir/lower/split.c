@@ -120,17 +120,6 @@ static bool makes_result(const FuncPlan *p, const Stage *s) {
     return false;
 }
 
-/* Whether a later stage needs a result of stage k beyond its own unit. */
-static bool needed_whole(FuncPlan *p, int k) {
-    for (int j = k + 1; j < p->n; j++) {
-        Read *r;
-        int n = stage_reads(p, p->stages[j], &r);
-        for (int i = 0; i < n; i++)
-            if (value_info(r[i].v)->stage == k && r[i].all) return true;
-    }
-    return false;
-}
-
 static bool is_light(const Stage *s) {
     if (!s->anchor) return true;
     /* a shift: no work, and its state is updated later */
@@ -149,22 +138,32 @@ static bool is_light(const Stage *s) {
     }
 }
 
-/* A product so small (a router) that every thread may as well compute it for itself. */
-static bool is_tiny_product(const Stage *st) {
-    enum { TINY = 16 << 10 };
-    const Op *op = st->anchor;
-    if (!op || op->def->pattern != PAT_CONTRACT) return false;
-    for (int i = 1; i < op->nin; i++)
-        if (op->in[i] && (!lw_is_constant(op->in[i]) || type_count(op->in[i]->type) > TINY)) return false;
-    return true;
+/* Whether a later stage needs a result of stage k beyond its own unit: itself, or through a light stage whose
+ * results are. */
+static bool needed_whole(FuncPlan *p, int k) {
+    for (int j = k + 1; j < p->n; j++) {
+        Read *r;
+        int n = stage_reads(p, p->stages[j], &r);
+        for (int i = 0; i < n; i++)
+            if (value_info(r[i].v)->stage == k &&
+                (r[i].all || (is_light(p->stages[j]) && needed_whole(p, j))))
+                return true;
+    }
+    return false;
 }
 
-static Axis step_axis(Splitter *s, int k) {
+/* A product so small that every thread may as well compute it for itself. */
+static bool is_computed_whole(FuncPlan *p, int k, const LowerTarget *t) {
+    const Stage *st = p->stages[k];
+    if (!st->anchor || st->anchor->def->pattern != PAT_CONTRACT || makes_result(p, st)) return false;
+    return needed_whole(p, k) && inputs_private(p, st) && plan_computes_whole(p, st->anchor, t);
+}
+
+static Axis step_axis(Splitter *s, int k, const LowerTarget *t) {
     FuncPlan *p = s->p;
     Stage *st = p->stages[k];
     bool can_split = st->access.split != SPLIT_NONE;
-    if (is_tiny_product(st) && needed_whole(p, k) && inputs_private(p, st) && !makes_result(p, st))
-        return AXIS_REPLICATED;
+    if (is_computed_whole(p, k, t)) return AXIS_REPLICATED;
     if (!is_light(st)) return can_split ? AXIS_CHANNELS : AXIS_ROWS;
     if (makes_result(p, st)) return can_split ? AXIS_CHANNELS : AXIS_ROWS;
     if (!can_split) return AXIS_REPLICATED;
@@ -199,7 +198,6 @@ static Axis chunk_axis(Splitter *s, int k) {
 }
 
 void plan_split(FuncPlan *p, const LowerTarget *t) {
-    (void)t;
     Splitter s = {.p = p, .cls = ARENA_ARRAY(p->arena, Class, p->n)};
     for (int k = 0; k < p->n; k++) {
         Stage *st = p->stages[k];
@@ -208,7 +206,7 @@ void plan_split(FuncPlan *p, const LowerTarget *t) {
             continue;
         }
         if (st->access.split != SPLIT_NONE) class_of(&s, st);
-        st->axis = p->f->form == FORM_STEP ? step_axis(&s, k) : chunk_axis(&s, k);
+        st->axis = p->f->form == FORM_STEP ? step_axis(&s, k, t) : chunk_axis(&s, k);
         if (st->axis != AXIS_CHANNELS) continue;
         /* join every maker that can be joined, also when another operand needs a barrier */
         Read *r;

@@ -72,6 +72,11 @@ struct FuncPlan {
     int *alias;            /* per result: the parameter whose memory it may take, or -1 */
     int barriers;          /* including the one at entry */
     int nclasses;
+    /* step: products of weights up to so many bytes may be computed whole by every thread (plan.c), but for
+     * those in shared_out; so many bytes of weights are */
+    int64_t whole_most, whole_bytes;
+    const Op **shared_out;
+    int nshared_out, shared_out_cap;
     int gen;
 };
 
@@ -84,6 +89,10 @@ typedef struct Read {
 } Read;
 
 ValueInfo *value_info(const Value *v);
+/* All of the below, for p->f; false: the message is filed. */
+bool plan_function(Diag *d, FuncPlan *p, const LowerTarget *t);
+/* Whether every thread computes this product, which all need whole, for itself. */
+bool plan_computes_whole(FuncPlan *p, const Op *op, const LowerTarget *t);
 bool plan_stages(Diag *d, FuncPlan *p, const LowerTarget *t);
 void plan_split(FuncPlan *p, const LowerTarget *t);
 void plan_barriers(FuncPlan *p);

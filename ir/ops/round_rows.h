@@ -5,8 +5,8 @@
 #include "../lower/kernels.h"
 
 /* y[0..n), numbers that are multiplied together, as the kernels of `math` take x in: to the nearest bf16, or
- * in blocks of `block` to the nearest multiple of the 127th part of the largest magnitude there; ties to even.
- * MATH_F32: as they are. */
+ * in blocks of `block` to the nearest multiple of the 127th part of the largest magnitude there; ties to
+ * even. MATH_F32: as they are. */
 void round_row(Math math, int64_t block, const double *x, int64_t n, double *y);
 
 #endif

@@ -97,6 +97,27 @@ static void check_other_machine(void) {
     CHECK_STR_CONTAINS(r.err, "does not hold these numbers, which stay the cost model's: tile_rows");
 }
 
+static int barriers_of(const char *stages, const char *plan) {
+    const char *at = strstr(stages, plan), *end = at ? strstr(at + 1, "\n@") : NULL;
+    int n = 0;
+    while (at && (at = strstr(at + 1, "-- barrier --")) && (!end || at < end)) n++;
+    return n;
+}
+
+/* What is of low rank is computed whole by every thread where a barrier is dearer than reading it. (One
+ * barrier is there because heads of 12 channels do not end where panels do.) */
+static void check_whole_products(void) {
+    const char *m = model("rwkv7"), *cpu;
+    int lanes;
+    Tuning t;
+    if (!this_machine(m, &cpu, &lanes, &t)) return;
+    t.barrier_kib = 0;
+    const char *never = tuning_file("never.json", cpu, lanes, &t, -1);
+    CHECK(barriers_of(run("'%s' --emit=stages --quiet --tuning=none", m).out, "@later.step") == 5);
+    Run r = run("'%s' --emit=stages --quiet --tuning='%s'", m, never);
+    CHECK(barriers_of(r.out, "@later.step") == 6);
+}
+
 int main(int argc, char **argv) {
     if (!begin(argc, argv)) return 2;
     new_folder("a"), new_folder("b"), new_folder("c"); /* a library knows its own name, not its folder */
@@ -105,5 +126,6 @@ int main(int argc, char **argv) {
         check_tune();
         check_other_machine();
     }
+    if (have("rwkv7")) check_whole_products();
     return finish("tune");
 }
