@@ -5,6 +5,7 @@
  *
  *     %n = neg (exp @A_log)       ->   @mamba.const: return (neg (exp @A_log))
  *     %y = scan.expand .., %n, ..      %A = derived {func="mamba.const", index=0} */
+#include "lower/kernels.h"
 #include "pass.h"
 
 #include <string.h>
@@ -25,27 +26,13 @@ static bool used_by_others(const Func *f, const Value *v) {
     return false;
 }
 
-/* The file's element type survives ops that only move elements. */
-static const char *storage_of(const Value *v) {
-    const Op *op = v->def;
-    if (op->def == OP_TABLE[OP_weight]) return attr_str(op, "storage", "f32");
-    bool moves = op->def->pattern == PAT_VIEW || op->def == OP_TABLE[OP_transpose];
-    if (op->def == OP_TABLE[OP_concat]) {
-        const char *s = storage_of(op->in[0]);
-        for (int i = 1; i < op->nin; i++)
-            if (strcmp(s, storage_of(op->in[i]))) return "f32";
-        return s;
-    }
-    return moves ? storage_of(op->in[0]) : "f32";
-}
-
 static Op *derived_op(Func *f, const Value *root, const char *func, int index) {
     Op *op = ir_op_new(f, OP_TABLE[OP_derived], NULL, 0, 1, root->def->loc);
     op->out[0]->type = root->type;
     op->out[0]->name = ir_fresh_name(f, arena_printf(f->module->arena, "%s.c", root->name));
     op_set_str(f, op, "func", func);
     op_set_int(f, op, "index", index);
-    op_set_str(f, op, "storage", storage_of(root));
+    op_set_str(f, op, "storage", storage_of_constant(root));
     return op;
 }
 
