@@ -40,8 +40,8 @@ static void copy_row(Lower *l, Value *from, Value *to, int64_t n, int64_t padded
         lb_store(b, DT_I32, to, i, lb_load(b, DT_I32, b->lanes, from, i, 0), 0);
     for (int64_t i = full; i < padded; i += b->lanes) {
         int left = n - i < b->lanes ? (int)(n - i) : 0, room = padded - i < b->lanes ? (int)(padded - i) : 0;
-        Value *some = left < 0 || i >= n ? lb_splat(b, lb_i32(b, 0))
-                                         : lb_load(b, DT_I32, b->lanes, from, lb_i64(b, i), left);
+        Value *some =
+            i >= n ? lb_splat(b, lb_i32(b, 0)) : lb_load(b, DT_I32, b->lanes, from, lb_i64(b, i), left);
         lb_store(b, DT_I32, to, lb_i64(b, i), some, room);
     }
 }

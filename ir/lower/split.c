@@ -21,6 +21,8 @@ typedef struct Class {
 typedef struct Splitter {
     FuncPlan *p;
     Class *cls;
+    /* of each stage: see follow_results */
+    bool *whole, *feeds;
 } Splitter;
 
 static int find(Splitter *s, int c) {
@@ -138,55 +140,46 @@ static bool is_light(const Stage *s) {
     }
 }
 
-/* Whether a later stage needs a result of stage k beyond its own unit: itself, or through a light stage whose
- * results are. */
-static bool needed_whole(FuncPlan *p, int k) {
+/* Where the results of stage k go, when that of all later ones is known.
+ *   whole: a later stage needs more of them than its own unit: itself, or through a light stage, whose
+ * results are needed whole feeds: they end, unit by unit, in a stage that surely splits by channels: in a
+ * chunk k does so as well, and waits for its operands instead of letting the other wait, with everything on
+ * its way from one thread's cache to another's */
+static void follow_results(Splitter *s, int k) {
+    FuncPlan *p = s->p;
     for (int j = k + 1; j < p->n; j++) {
+        const Stage *to = p->stages[j];
+        bool light = is_light(to), channels = !to->is_call && to->access.split != SPLIT_NONE;
         Read *r;
-        int n = stage_reads(p, p->stages[j], &r);
-        for (int i = 0; i < n; i++)
-            if (value_info(r[i].v)->stage == k &&
-                (r[i].all || (is_light(p->stages[j]) && needed_whole(p, j))))
-                return true;
+        int n = stage_reads(p, to, &r);
+        for (int i = 0; i < n; i++) {
+            if (value_info(r[i].v)->stage != k) continue;
+            s->whole[k] |= r[i].all || (light && s->whole[j]);
+            s->feeds[k] |= !r[i].all && channels && (!light || s->feeds[j]);
+        }
     }
-    return false;
+    s->feeds[k] &= !s->whole[k];
 }
 
 /* A product so small that every thread may as well compute it for itself. */
-static bool is_computed_whole(FuncPlan *p, int k, const LowerTarget *t) {
+static bool is_computed_whole(const Splitter *s, int k, const LowerTarget *t) {
+    FuncPlan *p = s->p;
     const Stage *st = p->stages[k];
     if (!st->anchor || st->anchor->def->pattern != PAT_CONTRACT || makes_result(p, st)) return false;
-    return needed_whole(p, k) && inputs_private(p, st) && plan_computes_whole(p, st->anchor, t);
+    return s->whole[k] && inputs_private(p, st) && plan_computes_whole(p, st->anchor, t);
 }
 
 static Axis step_axis(Splitter *s, int k, const LowerTarget *t) {
     FuncPlan *p = s->p;
     Stage *st = p->stages[k];
     bool can_split = st->access.split != SPLIT_NONE;
-    if (is_computed_whole(p, k, t)) return AXIS_REPLICATED;
+    if (is_computed_whole(s, k, t)) return AXIS_REPLICATED;
     if (!is_light(st)) return can_split ? AXIS_CHANNELS : AXIS_ROWS;
     if (makes_result(p, st)) return can_split ? AXIS_CHANNELS : AXIS_ROWS;
     if (!can_split) return AXIS_REPLICATED;
-    if (!needed_whole(p, k)) return AXIS_CHANNELS;
+    if (!s->whole[k]) return AXIS_CHANNELS;
     if (inputs_private(p, st)) return AXIS_REPLICATED;
     return beside_makers(s, st, false) ? AXIS_CHANNELS : AXIS_REPLICATED;
-}
-
-/* Whether what stage k makes ends, unit by unit, in a stage that surely splits by channels: then k does so as
- * well, and waits for its operands instead of letting the other wait, with everything on its way from one
- * thread's cache to another's. */
-static bool feeds_channels(FuncPlan *p, int k) {
-    if (needed_whole(p, k)) return false;
-    for (int j = k + 1; j < p->n; j++) {
-        const Stage *to = p->stages[j];
-        if (to->is_call || to->access.split == SPLIT_NONE) continue;
-        Read *r;
-        int n = stage_reads(p, to, &r);
-        for (int i = 0; i < n; i++)
-            if (value_info(r[i].v)->stage == k && !r[i].all && (!is_light(to) || feeds_channels(p, j)))
-                return true;
-    }
-    return false;
 }
 
 static Axis chunk_axis(Splitter *s, int k) {
@@ -194,11 +187,13 @@ static Axis chunk_axis(Splitter *s, int k) {
     bool can_split = st->access.split != SPLIT_NONE, stateful = st->anchor && st->anchor->def->state;
     if (can_split && (!is_light(st) || stateful || !st->access.rows || beside_makers(s, st, false)))
         return AXIS_CHANNELS;
-    return can_split && feeds_channels(s->p, k) ? AXIS_CHANNELS : AXIS_ROWS;
+    return can_split && s->feeds[k] ? AXIS_CHANNELS : AXIS_ROWS;
 }
 
 void plan_split(FuncPlan *p, const LowerTarget *t) {
     Splitter s = {.p = p, .cls = ARENA_ARRAY(p->arena, Class, p->n)};
+    s.whole = ARENA_ARRAY(p->arena, bool, p->n), s.feeds = ARENA_ARRAY(p->arena, bool, p->n);
+    for (int k = p->n - 1; k >= 0; k--) follow_results(&s, k);
     for (int k = 0; k < p->n; k++) {
         Stage *st = p->stages[k];
         if (st->is_call) {
