@@ -21,6 +21,7 @@ const char *op_did_you_mean(Arena *a, const char *name, Level level) {
     const char *names[OP_COUNT];
     int n = 0;
     for (int i = 0; i < OP_COUNT; i++)
-        if (OP_TABLE[i]->level == level) names[n++] = OP_TABLE[i]->name;
+        if (OP_TABLE[i]->level == level && !(OP_TABLE[i]->flags & OPF_INTERNAL))
+            names[n++] = OP_TABLE[i]->name;
     return diag_did_you_mean(a, name, names, n);
 }
