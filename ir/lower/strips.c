@@ -16,27 +16,26 @@ static int64_t out_bytes(const Value *v) {
     return value_info(v) && value_info(v)->stored ? 4 * type_count(v->type) : 0;
 }
 
-/* Bytes per row of what stages [k, end) write, and of what they read, unit by unit, that others have made. */
-static int64_t bytes_of_run(FuncPlan *p, int k, int end) {
+/* Bytes per row of what stages [k, end) make. */
+static int64_t bytes_of_run(const FuncPlan *p, int k, int end) {
     int64_t bytes = 0;
     for (int j = k; j < end; j++) {
         const Stage *s = p->stages[j];
         for (int i = 0; s->anchor && i < s->anchor->nout; i++) bytes += out_bytes(s->anchor->out[i]);
         for (int i = 0; i < s->nposts; i++) bytes += out_bytes(s->posts[i]->out[0]);
-        Read *r;
-        int n = stage_reads(p, s, &r);
-        for (int i = 0; i < n; i++)
-            if (!r[i].all && value_info(r[i].v)->stage < k) bytes += 4 * type_count(r[i].v->type);
     }
     return bytes;
 }
 
-/* Units that products take in whole tiles. */
-static int64_t whole_tiles(const LowerTarget *t, const Stage *s) {
+/* The fewest shares of a strip: whole tiles of products, and stretches of a row that are long enough for what
+ * reads them from further away. */
+static int64_t least_strip(const LowerTarget *t, const Stage *s) {
+    enum { STRETCH = 256 };
     int columns =
         t->tuning.tile_columns > t->tuning.dot_columns ? t->tuning.tile_columns : t->tuning.dot_columns;
-    int64_t tile = (int64_t)columns * t->lanes, unit = s->grain * (s->units / s->shares);
-    return unit < tile ? (tile + unit - 1) / unit : 1;
+    int64_t tile = (int64_t)columns * t->lanes, least = STRETCH > tile ? STRETCH : tile;
+    int64_t unit = s->grain * (s->units / s->shares);
+    return unit < least ? (least + unit - 1) / unit : 1;
 }
 
 static int64_t strip_of(FuncPlan *p, const LowerTarget *t, int k, int end, int64_t rows) {
@@ -45,8 +44,8 @@ static int64_t strip_of(FuncPlan *p, const LowerTarget *t, int k, int end, int64
     if (!bytes) return 0;
     if (s->axis == AXIS_ROWS) return room / bytes > 1 ? room / bytes : 1;
     n = room * s->shares / (bytes * rows);
-    int64_t tiles = whole_tiles(t, s);
-    return n / tiles > 1 ? n / tiles * tiles : tiles;
+    int64_t least = least_strip(t, s);
+    return n / least > 1 ? n / least * least : least;
 }
 
 void plan_strips(FuncPlan *p, const LowerTarget *t, int64_t rows) {

@@ -52,6 +52,7 @@ void attend_access(const Op *op, Form form, Access *a) {
     bool groups = units_are_groups(h, g);
     *a = (Access){.split = SPLIT_FLAT, .units = groups ? g : h, .rows = form == FORM_STEP};
     a->all[1] = a->all[2] = !groups;
+    a->at_once = !groups; /* the keys of a kv head are brought into form for each share of its heads */
 }
 
 /* The query heads and, touched by them, the kv heads of this thread. */

@@ -22,6 +22,7 @@ void scan_matrix_access(const Op *op, Form form, Access *a) {
     MatrixShape s = scan_matrix_shape(op);
     *a = (Access){.split = SPLIT_FLAT, .units = s.h, .rows = form == FORM_STEP};
     a->all[IN_Q] = a->all[IN_K] = s.g != s.h;
+    a->at_once = s.g != s.h; /* products of q and k are made for each share of their heads */
 }
 
 void scan_matrix_state_unpack(const Op *op, int slot, const LowerTarget *t, int64_t position,
