@@ -18,8 +18,7 @@ static bool is_product(const Op *op) {
 /* Whether a product's weights allow `math`, which it then has; else f32. */
 static bool takes(Func *f, Op *op, const char *math) {
     op_set_str(f, op, "math", math);
-    for (int i = 0; i < op->nin; i++)
-        if (op->in[i] && math_of(op, op->in[i], NULL) != MATH_F32) return true;
+    if (math_of_product(op, NULL) != MATH_F32) return true;
     op_set_str(f, op, "math", "f32");
     return false;
 }

@@ -50,6 +50,8 @@ bool run_passes(Diag *d, Module *m, const PassOptions *o);
 bool op_is_constant(const Op *op); /* all results known at compile time */
 /* Builds an op before `at`; see ir_build. */
 Op *build_before(PassCtx *cx, Func *f, Op *at, const char *name, Value *const *in, int nin, Attr *attrs);
+/* The first result of `made` becomes operand k of `op`, and is named after its operand 0: "x.rounded". */
+void use_result(PassCtx *cx, Func *f, Op *op, int k, Op *made, const char *suffix);
 /* Takes the state slots of an op, which is about to go, out of its function. */
 void drop_states(Func *f, const Op *op);
 

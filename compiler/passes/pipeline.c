@@ -66,6 +66,13 @@ Op *build_before(PassCtx *cx, Func *f, Op *at, const char *name, Value *const *i
     return op;
 }
 
+void use_result(PassCtx *cx, Func *f, Op *op, int k, Op *made, const char *suffix) {
+    const char *name = arena_printf(f->module->arena, "%s.%s", op->in[0]->name, suffix);
+    made->out[0]->name = ir_fresh_name(f, name);
+    op->in[k] = made->out[0];
+    cx->changed++;
+}
+
 void drop_states(Func *f, const Op *op) {
     int kept = 0;
     for (int i = 0; i < f->nstates; i++) {

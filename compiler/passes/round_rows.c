@@ -6,15 +6,6 @@
 #include "lower/kernels.h"
 #include "pass.h"
 
-/* The arithmetic of a product, and how the weights are stored that it goes with. */
-static Math math_of_product(const Op *op, Storage *stored) {
-    for (int i = 1; i < op->nin; i++) {
-        Math math = op->in[i] && op->in[i]->type.rank >= 2 ? math_of(op, op->in[i], stored) : MATH_F32;
-        if (math != MATH_F32) return math;
-    }
-    return MATH_F32;
-}
-
 static bool round_before(PassCtx *cx, Func *f, Op *op, Math math, Storage w) {
     Arena *a = f->module->arena;
     int64_t last = op->in[0]->type.dim[op->in[0]->type.rank - 1], parts = last / op->def->contracted(op);
@@ -27,9 +18,7 @@ static bool round_before(PassCtx *cx, Func *f, Op *op, Math math, Storage w) {
     if (parts > 1) attr_set(a, &attrs, (Attr){.name = "parts", .kind = AT_INT, .i = parts});
     Op *rounded = build_before(cx, f, op, "round.rows", op->in, 1, attrs);
     if (!rounded) return false;
-    rounded->out[0]->name = ir_fresh_name(f, arena_printf(a, "%s.rounded", op->in[0]->name));
-    op->in[0] = rounded->out[0];
-    cx->changed++;
+    use_result(cx, f, op, 0, rounded, "rounded");
     return true;
 }
 

@@ -35,9 +35,7 @@ static bool sum_before(PassCtx *cx, Func *f, Op *norm) {
     Op *parts = build_before(cx, f, norm, "reshape", norm->in, 1, view);
     Op *sums = parts ? build_before(cx, f, norm, "reduce", parts->out, 1, kind) : NULL;
     if (!sums) return false;
-    sums->out[0]->name = ir_fresh_name(f, arena_printf(a, "%s.squares", norm->in[0]->name));
-    norm->in[3] = sums->out[0];
-    cx->changed++;
+    use_result(cx, f, norm, 3, sums, "squares");
     return true;
 }
 

@@ -40,6 +40,14 @@ Math math_of(const Op *op, const Value *w, Storage *stored) {
     return fits ? math : MATH_F32;
 }
 
+Math math_of_product(const Op *op, Storage *stored) {
+    for (int i = 1; i < op->nin; i++) {
+        const Value *w = op->in[i];
+        if (w && !w->type.seq && w->type.rank >= 2) return math_of(op, w, stored);
+    }
+    return MATH_F32;
+}
+
 /* ---- products ---- */
 
 static void plain_group(Kernel *k, Value *group, Value *at) {

@@ -30,6 +30,8 @@ const char *storage_of_constant(const Value *v);
 /* The arithmetic of a product with weight `w`: the op's attribute `math`, where w is stored in a way that
  * allows it, else MATH_F32. *stored (or NULL): how w is stored, where it is a weight. */
 Math math_of(const Op *op, const Value *w, Storage *stored);
+/* The same for the op's matrix, its first operand of two dimensions or more that no token changes. */
+Math math_of_product(const Op *op, Storage *stored);
 int kernel_zero(Storage w);
 
 typedef struct KernelSpec {
