@@ -27,6 +27,7 @@ typedef enum OpFlag {
     OPF_VARIADIC = 4,   /* the last operand of the signature may repeat */
     OPF_EFFECT = 8,     /* loop level: not to be removed when unused */
     OPF_INTERNAL = 16,  /* put in by passes; descriptions cannot say it */
+    OPF_BANDS = 32,     /* CONTRACT of x, w, bias?: can split over threads by inputs (lower/bands.h) */
 } OpFlag;
 
 typedef struct AttrDef {

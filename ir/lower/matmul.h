@@ -13,6 +13,7 @@ typedef struct Matmul {
     Value *x; /* operand; rows of K elements, per leading index o */
     Value *w; /* address of the panels */
     Storage storage;
+    int bands; /* they lie in (Layout) */
     Math math;
     int64_t K, N;
     Value *bias; /* operand or NULL */
@@ -28,7 +29,9 @@ typedef struct Matmul {
 /* The matrix in operand `w` of op, packed as `kind`, and the op's arithmetic. */
 void matmul_weights(Lower *l, const Op *op, Value *w, PackKind kind, Matmul *m);
 
-/* Outputs [lo, hi) (multiples of a panel, or N) of all rows. most_rows: how many there can be. */
+/* Outputs [lo, hi) (multiples of a panel, or N) of all rows. */
 void matmul_rows(Lower *l, const Matmul *m, Value *lo, Value *hi);
+/* This thread's share of them: of outputs, or in a stage with bands (bands.h) of inputs. */
+void matmul_share(Lower *l, const Matmul *m);
 
 #endif

@@ -1,10 +1,13 @@
-/* Planning a function, and which of its small products every thread of a step computes whole. One that all
- * threads need whole (a router, a projection to a low rank, the keys of a single head) costs a barrier when
- * its outputs are shared out; computed by each, it costs that all read its weights. Plans are made and judged
- * by what they have each thread read, where a barrier counts as `barrier_kib` of weights: with the products
- * up to each size computed so, and of the best, without each one that saves nothing. */
+/* Planning a function, and what the threads of a step do more than share out outputs, so that they meet less
+ * often:
+ *   - products that split by inputs (bands.h) cost sums that all threads read;
+ *   - small products that all threads need whole (a router, a projection to a low rank, the keys of a single
+ *     head), computed by each of them, cost that all read their weights.
+ * Plans are made and judged by what they have each thread read, where a barrier counts as `barrier_kib`:
+ * first with each product that can split by inputs, then with the small products up to each size computed
+ * whole, and of the best, without each one that saves nothing. */
+#include "bands.h"
 #include "pack.h"
-#include "stage.h"
 
 static bool plan_once(Diag *d, FuncPlan *p, const LowerTarget *t) {
     p->stages = NULL, p->n = p->cap = p->barriers = p->nclasses = 0;
@@ -16,7 +19,7 @@ static bool plan_once(Diag *d, FuncPlan *p, const LowerTarget *t) {
 }
 
 static int64_t cost_of(const FuncPlan *p, const LowerTarget *t) {
-    return p->whole_bytes + ((int64_t)p->barriers * t->tuning.barrier_kib << 10);
+    return p->whole_bytes + bands_bytes(p) + ((int64_t)p->barriers * t->tuning.barrier_kib << 10);
 }
 
 static int64_t product_bytes(const Op *op, const LowerTarget *t) {
@@ -65,8 +68,25 @@ static bool spare_bytes(Diag *d, FuncPlan *p, const LowerTarget *t) {
     return true;
 }
 
+/* Splits by inputs what can be and saves more than it costs. */
+static bool choose_bands(Diag *d, FuncPlan *p, const LowerTarget *t) {
+    p->whole_most = 0;
+    if (!plan_once(d, p, t)) return false;
+    OPS_OF (p->f->body, op) {
+        int64_t before = cost_of(p, t);
+        if (t->warp || !bands_possible(p, op)) continue;
+        ARENA_PUSH(p->arena, p->banded, p->nbanded, p->banded_cap, op);
+        if (!plan_once(d, p, t)) return false;
+        if (cost_of(p, t) < before) continue;
+        p->nbanded--;
+        if (!plan_once(d, p, t)) return false;
+    }
+    return true;
+}
+
 static bool plan_step(Diag *d, FuncPlan *p, const LowerTarget *t) {
     int64_t best = 0, least = INT64_MAX, size = 0;
+    if (!choose_bands(d, p, t)) return false;
     do {
         p->whole_most = size;
         if (!plan_once(d, p, t)) return false;

@@ -15,7 +15,7 @@ static int64_t round_up(int64_t x, int64_t to) {
 RowLayout row_layout(Math math, int64_t block, int64_t K) {
     int64_t padded = round_up(K, QUANT_PART);
     if (math == MATH_BF16) return (RowLayout){0, round_up(2 * padded, 64)};
-    return (RowLayout){padded, round_up(padded + (K + block - 1) / block * 8, 64)};
+    return (RowLayout){padded, round_up(padded + (K + block - 1) / block * MATH_SCALE_BYTES, 64)};
 }
 
 /* What is multiplied together of row r, `bytes` long, as it lies in memory. */
@@ -49,10 +49,10 @@ static void copy_row(Lower *l, Value *from, Value *to, int64_t n, int64_t padded
 XRows rows_prepare(Lower *l, const Matmul *m, Value *rows, int64_t most) {
     LB *b = &l->b;
     int64_t group = panel_group(m->storage), words = m->K, padded = round_up(m->K, panel_part(m->storage));
-    XRows x = {.group = 4 * group};
+    XRows x = {.group = group * math_bytes(m->math)};
     if (m->math != MATH_F32) {
         RowLayout rounded = row_layout(m->math, group, m->K);
-        x.group = group * (m->math == MATH_BF16 ? 2 : 1), x.scales = rounded.scales;
+        x.scales = rounded.scales;
         words = padded = rounded.bytes / 4;
     }
     if (!m->list && padded == words) {
@@ -77,5 +77,5 @@ Value *rows_at(Lower *l, const XRows *x, Value *r, Value *from) {
 Value *rows_scales(Lower *l, const XRows *x, Value *r, Value *from) {
     LB *b = &l->b;
     if (!x->scales) return x->p;
-    return lb_offseti(b, lb_offset(b, row_at(l, x, r), lb_muli(b, from, 8)), x->scales);
+    return lb_offseti(b, lb_offset(b, row_at(l, x, r), lb_muli(b, from, MATH_SCALE_BYTES)), x->scales);
 }

@@ -24,6 +24,7 @@ struct Stage {
     int cls;              /* stages of one class split alike (channels axis) */
     int64_t units, grain; /* unit u: elements [u*grain, min((u+1)*grain, n)) */
     int64_t shares;       /* what threads take: units / shares units each; the same in a class */
+    int64_t bands;        /* of a product that makes its sums by bands of inputs (bands.h), its O; else 0 */
     bool barrier;         /* threads meet before this stage */
     int run;              /* how many stages from here on run in strips (strips.c); 0: this one alone */
     int64_t strip;        /* shares, or rows, of a strip; 0: all at once */
@@ -77,6 +78,8 @@ struct FuncPlan {
     int64_t whole_most, whole_bytes;
     const Op **shared_out;
     int nshared_out, shared_out_cap;
+    const Op **banded; /* step: products that split over threads by inputs (bands.h) */
+    int nbanded, banded_cap;
     int gen;
 };
 

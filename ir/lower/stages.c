@@ -4,9 +4,9 @@
  *
  * Before:  %g = linear ..   %a = silu %g   %u = linear ..   %m = mul %a, %u
  * After:   stage 0: linear + silu          stage 1: linear + mul            (m needs u; a is read back) */
-#include "stage.h"
-
 #include <string.h>
+
+#include "bands.h"
 
 ValueInfo *value_info(const Value *v) {
     return v->aux;
@@ -132,7 +132,7 @@ static int latest_stage(const Op *op) {
 static bool attach(FuncPlan *p, int k, Op *op) {
     if (k < 0) return false;
     Stage *s = p->stages[k];
-    if (s->is_call || type_count(op->out[0]->type) != s->O * s->I) return false;
+    if (s->is_call || s->bands || type_count(op->out[0]->type) != s->O * s->I) return false;
     if (s->anchor && (s->anchor->def->pattern == PAT_VIEW || s->anchor->out[0]->type.dt != DT_F32))
         return false;
     int64_t O, I;
@@ -184,7 +184,7 @@ static void default_access(const Op *op, const Stage *s, const LowerTarget *t, A
     }
 }
 
-static void set_access(Stage *s, Form form, const LowerTarget *t) {
+static void set_access(const FuncPlan *p, Stage *s, const LowerTarget *t) {
     int64_t multiple = t->lanes > 16 ? t->lanes : 16;
     if (!s->anchor) {
         s->access = (Access){.split = SPLIT_FLAT, .multiple = multiple, .rows = true};
@@ -194,8 +194,10 @@ static void set_access(Stage *s, Form form, const LowerTarget *t) {
     default_access(s->anchor, s, t, &s->access);
     if (s->anchor->def->access) {
         s->access = (Access){0};
-        s->anchor->def->access(s->anchor, form, &s->access);
+        s->anchor->def->access(s->anchor, p->f->form, &s->access);
     }
+    int64_t bands = s->bands ? s->bands : bands_behind(p, s->anchor);
+    if (bands) s->access = (Access){.split = SPLIT_FLAT, .units = bands, .rows = true};
     if (s->anchor->def->pattern == PAT_CONTRACT && t->panel > multiple) multiple = t->panel;
     if (!s->access.units && s->access.multiple < multiple) s->access.multiple = multiple;
 }
@@ -241,9 +243,11 @@ bool plan_stages(Diag *d, FuncPlan *p, const LowerTarget *t) {
         Stage *s = stage_new(p, op, op->nout ? op->out[0]->name : op->def->name);
         s->is_call = op->def->pattern == PAT_CALL;
         if (!s->is_call) anchor_shape(s, op);
+        s->bands = bands_of(p, op);
+        if (s->bands) s->O = s->bands;
         for (int i = 0; i < op->nout; i++) info_new(p, op->out[i], p->n - 1);
     }
-    for (int i = 0; i < p->n; i++) set_access(p->stages[i], f->form, t);
+    for (int i = 0; i < p->n; i++) set_access(p, p->stages[i], t);
     mark_out_rows(p);
     return true;
 }
@@ -254,6 +258,8 @@ static void add_read(FuncPlan *p, Read **reads, int *n, int *cap, Value *v, bool
     Value *b = lw_base(v, &offset);
     if (!value_info(b)) return; /* states, position */
     if (offset || type_count(b->type) != type_count(v->type)) all = true;
+    int from = value_info(b)->stage;
+    if (from >= 0 && p->stages[from]->bands) all = true;
     Read r = {b, all};
     ARENA_PUSH(p->arena, *reads, *n, *cap, r);
 }
@@ -291,7 +297,11 @@ char *plan_print(Arena *a, const FuncPlan *p) {
         text_add(&t, "  %2d %-14s %s%s", i, s->name, s->commit ? "commit " : "",
                  s->anchor ? s->anchor->def->name : "elementwise");
         for (int k = 0; k < s->nposts && !s->commit; k++) text_add(&t, " + %s", s->posts[k]->def->name);
-        if (!s->is_call) {
+        if (s->bands) {
+            long long inputs = s->anchor->def->contracted(s->anchor);
+            text_add(&t, "  [1,%lld] inputs %lld x %lld", (long long)s->I, (long long)s->bands,
+                     inputs / s->bands);
+        } else if (!s->is_call) {
             text_add(&t, "  [%lld,%lld] %s", (long long)s->O, (long long)s->I, axes[s->axis]);
             if (s->axis == AXIS_CHANNELS)
                 text_add(&t, " %lld x %lld", (long long)s->units, (long long)s->grain);

@@ -61,16 +61,14 @@ static void lower_linear(Lower *l, Op *op) {
     Type x = op->in[0]->type;
     int64_t o = op->in[1]->type.dim[0], i = op->in[1]->type.dim[1], lead = i ? type_count(x) / i : 1;
     Matmul m = {.x = op->in[0], .K = i, .N = o, .bias = op->in[2], .out = op->out[0], .O = lead};
-    Value *lo, *hi;
     matmul_weights(l, op, op->in[1], PACK_PANELS, &m);
-    lw_range(l, o, &lo, &hi);
     if (lead == 1) {
-        matmul_rows(l, &m, lo, hi);
+        matmul_share(l, &m);
         return;
     }
     KFOR (&l->b, k, lb_i64(&l->b, 0), lb_i64(&l->b, lead), 1) {
         m.o = k;
-        matmul_rows(l, &m, lo, hi);
+        matmul_share(l, &m);
     }
 }
 
@@ -81,6 +79,7 @@ const OpDef op_linear = {
     .formula = "y_o = sum_i w_oi x_i + b_o",
     .source = "affine map",
     .sig = "x[t,*,i] w[o,i] b?[o] -> y[t,*,o]",
+    .flags = OPF_BANDS,
     .attrs = product_attrs,
     .eval = eval_linear,
     .cost = cost_linear,

@@ -11,36 +11,41 @@ static inline Value *wide_input(Kit *k, int64_t n) {
     return kit_activation(k, type_tensor(DT_F32, true, 1, (int64_t[]){n}), LIVELY, 0);
 }
 
-/* y[outputs] = W x, with W stored as `quant` and multiplied in `math`, or as it is. */
-static inline Value *wide_product(Kit *k, Value *x, int64_t outputs, const Variant *v) {
+/* y[outputs] = W x + bias, with W stored as `quant` and multiplied in `math`, or as it is. */
+static inline Value *wide_product(Kit *k, Value *x, int64_t outputs, Value *bias, const Variant *v) {
     int64_t inputs = type_count(x->type);
     Value *w = kit_weight(k, type_tensor(DT_F32, false, 2, (int64_t[]){outputs, inputs}), SMALL, 0.05);
-    Value *in[] = {x, w, NULL};
+    Value *in[] = {x, w, bias};
     Op *op = kit_op(k, k->main, "linear", in, 3, NULL);
-    if (v->quant) op_set_str(k->main, w->def, "storage", v->quant), op_set_str(k->main, op, "math", v->math);
+    if (v->quant) op_set_str(k->main, w->def, "storage", v->quant);
+    if (v->math) op_set_str(k->main, op, "math", v->math);
     return op->out[0];
 }
 
-/* Weights or inputs, whichever is larger: product, elementwise, rounding and product split alike. */
-static inline void wide_choice(Kit *k, int64_t n, const Variant *v) {
+/* Weights or inputs, whichever is larger: made beside a product, and exact. */
+static inline Value *wide_choice(Kit *k, int64_t n) {
     static const Variant plain = {0};
     Value *one[] = {wide_input(k, 1), wide_input(k, 1)};
     Value *either = kit_op(k, k->main, "less", one, 2, NULL)->out[0]; /* 0 or 1 */
-    Value *both[] = {wide_product(k, either, n, &plain), wide_input(k, n)};
-    Value *most = kit_op(k, k->main, "maximum", both, 2, NULL)->out[0];
-    ir_result_add(k->main, "linear#wide", wide_product(k, most, 40, v));
+    Value *both[] = {wide_product(k, either, n, NULL, &plain), wide_input(k, n)};
+    return kit_op(k, k->main, "maximum", both, 2, NULL)->out[0];
+}
+
+/* Product, elementwise, rounding and product split alike. */
+static inline void wide_rounding(Kit *k, int64_t n, const Variant *v) {
+    ir_result_add(k->main, "linear#wide", wide_product(k, wide_choice(k, n), 40, NULL, v));
 }
 
 static inline void wide_norm(Kit *k, int64_t n) {
     static const Variant plain = {0};
-    Value *both[] = {wide_product(k, wide_input(k, 48), n, &plain), wide_input(k, n)};
+    Value *both[] = {wide_product(k, wide_input(k, 48), n, NULL, &plain), wide_input(k, n)};
     Value *sum = kit_op(k, k->main, "add", both, 2, NULL)->out[0];
     Value *in[] = {sum, kit_weight(k, type_tensor(DT_F32, false, 1, (int64_t[]){n}), LIVELY, 0), NULL, NULL};
     Attr *eps = NULL;
     attr_set(k->a, &eps, (Attr){.name = "eps", .kind = AT_FLOAT, .f = 1e-5});
     Value *y = kit_op(k, k->main, "norm.rms", in, 4, eps)->out[0];
     ir_result_add(k->main, "norm.rms#wide", y);
-    ir_result_add(k->main, "linear#behind", wide_product(k, y, 24, &plain));
+    ir_result_add(k->main, "linear#behind", wide_product(k, y, 24, NULL, &plain));
 }
 
 /* Whether the plans are what this file is about: a sum of squares, and with bytes a rounding, in a strip
@@ -57,12 +62,12 @@ static inline bool are_wide(const Case *c, const OpDef *behind) {
 }
 
 static inline bool wide_rows_agree(const Variant *v) {
-    Case c = {.k = kit_new(arena_new(), v->seed, v->storage, false), .slack = 1};
+    Case c = {.k = kit_new(arena_new(), seed_of(v), v->storage, false), .slack = 1};
     Variant stored = *v;
     stored.quant = stored.math = NULL; /* of these products alone, not of all */
     wide_norm(&c.k, 1056);
-    wide_choice(&c.k, 4096, v);
-    wide_choice(&c.k, 4224, v);
+    wide_rounding(&c.k, 4096, v);
+    wide_rounding(&c.k, 4224, v);
     return agrees(&c, &stored, compared) && are_wide(&c, &op_reduce) &&
            (!v->quant || are_wide(&c, &op_round_rows));
 }
