@@ -5,6 +5,7 @@
 
 #include "kernels.h"
 #include "module.h"
+#include "squeeze.h"
 
 /* ---- which products ---- */
 
@@ -45,36 +46,27 @@ static bool only_reader(const FuncPlan *p, const Value *v, const Op *reader) {
     return true;
 }
 
-int64_t bands_possible(const FuncPlan *p, const Op *op) {
-    if (!(op->def->flags & OPF_BANDS) || op->in[0]->type.rank != 1 || !only_elementwise(p, op->out[0]))
-        return 0;
-    Value *x = op->in[0], *w = op->in[1];
-    if (!lw_is_constant(w) || !only_reader(p, w, op)) return 0;
-    if (is_rounding(x->def)) {
-        if (!only_reader(p, x, op)) return 0;
-        x = x->def->in[0];
-    }
+bool bands_possible(const FuncPlan *p, const Op *op, int64_t n) {
+    if (!(op->def->flags & OPF_BANDS) || op->in[0]->type.rank != 1) return false;
+    const Value *x = op->in[0], *w = op->in[1];
     Storage stored = {0};
-    math_of_product(op, &stored);
-    int64_t inputs = type_count(x->type), least = stored.quant ? stored.quant->block : QUANT_PART;
-    Type made = lw_base(x, NULL)->type;
-    int64_t heads = made.rank > 1 ? made.dim[0] : 1;
-    if (inputs % least) return 0;
-    for (int64_t n = MOST_BANDS; n > 1; n--)
-        if (inputs / least % n == 0 && (n % heads == 0 || heads % n == 0)) return n;
-    return 0;
+    int64_t least = math_of_product(op, &stored) == MATH_F32 ? SQUEEZE_GROUP : QUANT_PART;
+    if (stored.quant) least = stored.quant->block;
+    if (type_count(x->type) % (n * least)) return false;
+    if (is_rounding(x->def) && !only_reader(p, x, op)) return false;
+    return lw_is_constant(w) && only_reader(p, w, op) && only_elementwise(p, op->out[0]);
 }
 
 int64_t bands_of(const FuncPlan *p, const Op *op) {
     for (int i = 0; i < p->nbanded; i++)
-        if (p->banded[i] == op) return bands_possible(p, op);
+        if (p->banded[i].product == op) return p->banded[i].bands;
     return 0;
 }
 
 int64_t bands_behind(const FuncPlan *p, const Op *op) {
     if (!is_rounding(op)) return 0;
     for (int i = 0; i < p->nbanded; i++)
-        if (p->banded[i]->in[0] == op->out[0]) return bands_of(p, p->banded[i]);
+        if (p->banded[i].product->in[0] == op->out[0]) return p->banded[i].bands;
     return 0;
 }
 
@@ -85,7 +77,7 @@ int64_t bands_of_leaf(const FuncPlan *p, const Op *leaf) {
         const FuncPlan *q = p->module->plans[k];
         if (strcmp(form_base_name(a, q->f), block)) continue;
         for (int i = 0; i < q->nbanded; i++)
-            if (pack_same_leaf(leaf_of(q->banded[i]->in[1]), leaf)) return bands_of(q, q->banded[i]);
+            if (pack_same_leaf(leaf_of(q->banded[i].product->in[1]), leaf)) return q->banded[i].bands;
     }
     return 0;
 }
@@ -93,7 +85,7 @@ int64_t bands_of_leaf(const FuncPlan *p, const Op *leaf) {
 int64_t bands_bytes(const FuncPlan *p) {
     enum { MORE = 4 - 2 }; /* four threads read four sums, and would read results that the others made */
     int64_t bytes = 0;
-    for (int i = 0; i < p->nbanded; i++) bytes += MORE * 4 * type_count(p->banded[i]->out[0]->type);
+    for (int i = 0; i < p->nbanded; i++) bytes += MORE * 4 * type_count(p->banded[i].product->out[0]->type);
     return bytes;
 }
 

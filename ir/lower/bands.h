@@ -13,8 +13,8 @@
 
 enum { MOST_BANDS = 16 };
 
-/* How many bands `op` may have; 0: it cannot be split so. */
-int64_t bands_possible(const FuncPlan *p, const Op *op);
+/* Whether `op` may have n bands. */
+bool bands_possible(const FuncPlan *p, const Op *op, int64_t n);
 /* How many it has in this plan; 0: none. */
 int64_t bands_of(const FuncPlan *p, const Op *op);
 /* The same of the products that read what `op` rounds for them. */

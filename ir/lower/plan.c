@@ -68,19 +68,26 @@ static bool spare_bytes(Diag *d, FuncPlan *p, const LowerTarget *t) {
     return true;
 }
 
-/* Splits by inputs what can be and saves more than it costs. */
+/* Splits op by inputs, into as many bands as may be, if that saves more than it costs. */
+static bool try_bands(Diag *d, FuncPlan *p, const Op *op, const LowerTarget *t) {
+    int64_t before = cost_of(p, t);
+    bool tried = false;
+    for (int64_t n = MOST_BANDS; n > 1; n--) {
+        if (!bands_possible(p, op, n)) continue;
+        tried = true;
+        ARENA_PUSH(p->arena, p->banded, p->nbanded, p->banded_cap, ((Banded){op, n}));
+        if (!plan_once(d, p, t)) return false;
+        if (cost_of(p, t) < before) return true;
+        p->nbanded--;
+    }
+    return !tried || plan_once(d, p, t);
+}
+
 static bool choose_bands(Diag *d, FuncPlan *p, const LowerTarget *t) {
     p->whole_most = 0;
     if (!plan_once(d, p, t)) return false;
-    OPS_OF (p->f->body, op) {
-        int64_t before = cost_of(p, t);
-        if (t->warp || !bands_possible(p, op)) continue;
-        ARENA_PUSH(p->arena, p->banded, p->nbanded, p->banded_cap, op);
-        if (!plan_once(d, p, t)) return false;
-        if (cost_of(p, t) < before) continue;
-        p->nbanded--;
-        if (!plan_once(d, p, t)) return false;
-    }
+    OPS_OF (p->f->body, op)
+        if (!t->warp && !try_bands(d, p, op, t)) return false;
     return true;
 }
 

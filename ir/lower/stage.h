@@ -59,6 +59,12 @@ typedef struct ModulePlan {
     int n, cap;
 } ModulePlan;
 
+/* See bands.h. */
+typedef struct Banded {
+    const Op *product;
+    int64_t bands;
+} Banded;
+
 struct FuncPlan {
     Func *f;
     ModulePlan *module;
@@ -78,7 +84,7 @@ struct FuncPlan {
     int64_t whole_most, whole_bytes;
     const Op **shared_out;
     int nshared_out, shared_out_cap;
-    const Op **banded; /* step: products that split over threads by inputs (bands.h) */
+    Banded *banded; /* step: products that split over threads by inputs */
     int nbanded, banded_cap;
     int gen;
 };
