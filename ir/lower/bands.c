@@ -83,7 +83,7 @@ int64_t bands_of_leaf(const FuncPlan *p, const Op *leaf) {
 }
 
 int64_t bands_bytes(const FuncPlan *p) {
-    enum { MORE = 4 - 2 }; /* four threads read four sums, and would read results that the others made */
+    enum { MORE = 4 - 1 }; /* the sums of four threads, instead of one result */
     int64_t bytes = 0;
     for (int i = 0; i < p->nbanded; i++) bytes += MORE * 4 * type_count(p->banded[i].product->out[0]->type);
     return bytes;
@@ -112,8 +112,8 @@ void bands_join(Lower *l, Value *sums, int64_t apart, Value *count) {
     }
 }
 
-/* Band i was added to the one half before it, half being its lowest bit, if both, and all that were added to
- * them, are this thread's. */
+/* Band i was added to the one `half` before it, half being its lowest bit, if all bands from there to the
+ * last that was added to i are this thread's. */
 Value *bands_is_sum(Lower *l, Value *band) {
     LB *b = &l->b;
     Value *half = lb_and(b, band, lb_sub(b, lb_i64(b, 0), band));

@@ -118,6 +118,23 @@ static void check_whole_products(void) {
     CHECK(barriers_of(r.out, "@later.step") == 6);
 }
 
+/* A product that can multiply what its threads have made of its inputs does so, where that saves a barrier.
+ */
+static void check_bands(void) {
+    const char *m = model("hf-llama3-rope"), *cpu;
+    int lanes;
+    Tuning t;
+    if (!this_machine(m, &cpu, &lanes, &t)) return;
+    t.barrier_kib = 0;
+    const char *never = tuning_file("never.json", cpu, lanes, &t, -1);
+    Run r = run("'%s' --emit=stages --quiet --tuning=none", m);
+    CHECK(barriers_of(r.out, "@full.step") == 3);
+    CHECK_STR_CONTAINS(r.out, "linear  [1,40] inputs 4 x 16");
+    r = run("'%s' --emit=stages --quiet --tuning='%s'", m, never);
+    CHECK(barriers_of(r.out, "@full.step") == 5);
+    CHECK(!strstr(r.out, "inputs"));
+}
+
 int main(int argc, char **argv) {
     if (!begin(argc, argv)) return 2;
     new_folder("a"), new_folder("b"), new_folder("c"); /* a library knows its own name, not its folder */
@@ -127,5 +144,6 @@ int main(int argc, char **argv) {
         check_other_machine();
     }
     if (have("rwkv7")) check_whole_products();
+    if (have("hf-llama3-rope")) check_bands();
     return finish("tune");
 }
