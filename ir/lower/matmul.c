@@ -325,12 +325,15 @@ static Value *to_panels(Lower *l, Value *channels, bool up) {
     return lb_div(b, up ? lb_addi(b, channels, P - 1) : channels, lb_i64(b, P));
 }
 
-/* Bytes of the sums of a band, or of all inputs: of a tile at least. */
+/* Bytes of the sums of all inputs: of a tile; or of a band: of as many outputs as the second cache has room
+ * for. */
 static int64_t sums_bytes(const Product *p, int64_t rows) {
     const LowerTarget *t = p->l->t;
     int panels = kernel_tile(p->l, p->m->storage, p->m->math).panels;
     if (panels < t->tuning.streams) panels = t->tuning.streams;
-    int64_t tile = 4 * rows * panels * t->panel, room = p->split ? t->l2 / 4 / p->bands / 64 * 64 : 0;
+    int64_t panel = 4 * rows * t->panel, tile = panels * panel, all = p->band_size / p->panel_size * panel;
+    int64_t room = p->split ? t->l2 / 4 / p->bands / 64 * 64 : 0;
+    if (room > all) room = all;
     return tile > room ? tile : room;
 }
 

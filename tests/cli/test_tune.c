@@ -104,35 +104,37 @@ static int barriers_of(const char *stages, const char *plan) {
     return n;
 }
 
+/* How often threads meet in a step of a block, with the cost model's numbers and where barriers cost nothing;
+ * *stages: the plans of the first. */
+static bool count_barriers(const char *m, const char *plan, int n[2], const char **stages) {
+    const char *cpu;
+    int lanes;
+    Tuning t;
+    if (!this_machine(m, &cpu, &lanes, &t)) return false;
+    t.barrier_kib = 0;
+    const char *free_ones = tuning_file("free.json", cpu, lanes, &t, -1);
+    *stages = run("'%s' --emit=stages --quiet --tuning=none", m).out;
+    n[0] = barriers_of(*stages, plan);
+    n[1] = barriers_of(run("'%s' --emit=stages --quiet --tuning='%s'", m, free_ones).out, plan);
+    return true;
+}
+
 /* What is of low rank is computed whole by every thread where a barrier is dearer than reading it. (One
  * barrier is there because heads of 12 channels do not end where panels do.) */
 static void check_whole_products(void) {
-    const char *m = model("rwkv7"), *cpu;
-    int lanes;
-    Tuning t;
-    if (!this_machine(m, &cpu, &lanes, &t)) return;
-    t.barrier_kib = 0;
-    const char *never = tuning_file("never.json", cpu, lanes, &t, -1);
-    CHECK(barriers_of(run("'%s' --emit=stages --quiet --tuning=none", m).out, "@later.step") == 5);
-    Run r = run("'%s' --emit=stages --quiet --tuning='%s'", m, never);
-    CHECK(barriers_of(r.out, "@later.step") == 6);
+    const char *stages;
+    int n[2];
+    if (count_barriers(model("rwkv7"), "@later.step", n, &stages)) CHECK(n[0] == 5 && n[1] == 6);
 }
 
 /* A product that can multiply what its threads have made of its inputs does so, where that saves a barrier.
  */
 static void check_bands(void) {
-    const char *m = model("hf-llama3-rope"), *cpu;
-    int lanes;
-    Tuning t;
-    if (!this_machine(m, &cpu, &lanes, &t)) return;
-    t.barrier_kib = 0;
-    const char *never = tuning_file("never.json", cpu, lanes, &t, -1);
-    Run r = run("'%s' --emit=stages --quiet --tuning=none", m);
-    CHECK(barriers_of(r.out, "@full.step") == 3);
-    CHECK_STR_CONTAINS(r.out, "linear  [1,40] inputs 4 x 16");
-    r = run("'%s' --emit=stages --quiet --tuning='%s'", m, never);
-    CHECK(barriers_of(r.out, "@full.step") == 5);
-    CHECK(!strstr(r.out, "inputs"));
+    const char *stages;
+    int n[2];
+    if (!count_barriers(model("hf-llama3-rope"), "@full.step", n, &stages)) return;
+    CHECK(n[0] == 3 && n[1] == 5);
+    CHECK_STR_CONTAINS(stages, "linear  [1,40] inputs 4 x 16");
 }
 
 int main(int argc, char **argv) {
