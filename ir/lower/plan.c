@@ -69,15 +69,16 @@ static bool spare_bytes(Diag *d, FuncPlan *p, const LowerTarget *t) {
 }
 
 /* What a plan with n bands of op costs each thread; *shares: how many threads can have some of them. */
-static bool plan_bands(Diag *d, FuncPlan *p, Banded how, const LowerTarget *t, int64_t *cost, int64_t *shares) {
+static bool plan_bands(Diag *d, FuncPlan *p, Banded how, const LowerTarget *t, int64_t *cost,
+                       int64_t *shares) {
     ARENA_PUSH(p->arena, p->banded, p->nbanded, p->banded_cap, how);
     if (!plan_once(d, p, t)) return false;
     *cost = cost_of(p, t), *shares = p->stages[value_info(how.product->out[0])->stage]->shares;
     return true;
 }
 
-/* Splits op by inputs if that saves more than it costs: into as many bands as may be, but no more than threads
- * can share, because every band has sums of its own. */
+/* Splits op by inputs if that saves more than it costs: into as many bands as may be, but no more than
+ * threads can share, because every band has sums of its own. */
 static bool try_bands(Diag *d, FuncPlan *p, const Op *op, const LowerTarget *t) {
     int64_t before = cost_of(p, t), cost, shares;
     bool tried = false;
