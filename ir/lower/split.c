@@ -16,6 +16,7 @@ typedef struct Class {
     int64_t fixed;    /* units, 0: flexible */
     int64_t n;        /* elements, of the flexible members */
     int64_t multiple; /* of a unit, for the flexible members */
+    int64_t most;     /* elements, of the largest member */
 } Class;
 
 typedef struct Splitter {
@@ -35,7 +36,20 @@ static int64_t split_count(const Stage *s) {
 }
 
 static bool fits(const Class *flexible, int64_t units) {
-    return flexible->n % units == 0 && flexible->n / units % flexible->multiple == 0;
+    return units == 1 || (flexible->n % units == 0 && flexible->n / units % flexible->multiple == 0);
+}
+
+static bool units_fit(const Class *x, const Class *y) {
+    if (x->fixed && y->fixed) return x->fixed % y->fixed == 0 || y->fixed % x->fixed == 0;
+    if (x->fixed) return !y->n || fits(y, x->fixed);
+    if (y->fixed) return !x->n || fits(x, y->fixed);
+    return x->n == y->n;
+}
+
+/* Whether both are so small that one thread has done them sooner than all have met. */
+static bool are_tiny(const Splitter *s, const Class *x, const Class *y) {
+    enum { FEW = 64 };
+    return s->p->f->form == FORM_STEP && x->most <= FEW && y->most <= FEW && (x->fixed || y->fixed);
 }
 
 /* Whether classes a and b can be one; if so and `join`, makes them one. */
@@ -43,16 +57,15 @@ static bool unify(Splitter *s, int a, int b, bool join) {
     a = find(s, a), b = find(s, b);
     if (a == b) return true;
     Class *x = &s->cls[a], *y = &s->cls[b];
-    if (x->split != y->split) return false;
-    if (x->fixed && y->fixed && x->fixed % y->fixed && y->fixed % x->fixed) return false;
-    if (x->fixed && y->n && !y->fixed && !fits(y, x->fixed)) return false;
-    if (y->fixed && x->n && !x->fixed && !fits(x, y->fixed)) return false;
-    if (!x->fixed && !y->fixed && x->n != y->n) return false;
+    bool fit = units_fit(x, y);
+    if (x->split != y->split || (!fit && !are_tiny(s, x, y))) return false;
     if (!join) return true;
+    if (!fit) x->fixed = y->fixed = 1; /* heads that do not end where panels do: one unit of all */
     /* query heads and their key heads share threads by the coarser of the two */
     if (y->fixed && (!x->fixed || y->fixed < x->fixed)) x->fixed = y->fixed;
     if (!x->n) x->n = y->n;
     if (y->multiple > x->multiple) x->multiple = y->multiple;
+    if (y->most > x->most) x->most = y->most;
     y->parent = a;
     return true;
 }
@@ -62,6 +75,7 @@ static void class_of(Splitter *s, Stage *st) {
     FuncPlan *p = s->p;
     int c = st->cls = p->nclasses++;
     s->cls[c] = (Class){.parent = c, .split = st->access.split, .fixed = st->access.units};
+    s->cls[c].most = split_count(st);
     if (!st->access.units) s->cls[c].n = split_count(st), s->cls[c].multiple = st->access.multiple;
 }
 
