@@ -7,7 +7,8 @@
  *          else by channels, beside the stage that makes their operands.
  *   chunk: by channels beside their maker when that needs no barrier, or beside their consumer when it needs
  *          no more than its own units; else by rows.
- * Stages whose units must fall together form a class (union-find). */
+ * Stages whose units must fall together form a class (union-find). In a step, tiny ones whose units cannot
+ * (heads do not end where panels do) become one unit: one thread does them. */
 #include "stage.h"
 
 typedef struct Class {
