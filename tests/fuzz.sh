@@ -45,7 +45,7 @@ for target in "${targets[@]}"; do
         status=1
     else
         # shellcheck disable=SC2086  # no seeds: no argument
-        "$build/tests/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=3000 -max_len=65536 \
+        "$build/tests/$target" -max_total_time="$seconds" -timeout=200 -rss_limit_mb=3000 -max_len=65536 \
             -artifact_prefix="$build/crashes/$target-" "$kept" $seeds >"$log" 2>&1 </dev/null || status=1
         [ $status = 0 ] || tail -n 40 "$log"
         echo "$target: $(grep -c . <<<"$(ls "$kept")") kept inputs, $(sed -n 's/^Done \([0-9]*\) runs.*/\1 runs/p' "$log")"

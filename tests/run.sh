@@ -2,6 +2,7 @@
 # Runs everything that can be checked by itself, and ends with one line "N passed, N failed".
 #     tests/run.sh                  all of it
 #     tests/run.sh --quick          without the sanitizer and fuzz builds
+#     tests/run.sh --thorough       also what takes hours: tests/*/thorough_*, among them ThreadSanitizer
 #     tests/run.sh --filter=NAME    only suites whose name holds NAME, such as ir, asan, fuzz, structure
 # Suites run side by side, as many as there are cores (at most 4).
 # Installs what is missing (scripts/setup.sh) and builds in build/, build-asan/ and build-fuzz/.
@@ -9,16 +10,22 @@
 # Every tests/*/test_*.c is a program, every tests/*/test_*.sh a script. Both are started in the project's
 # folder with two arguments, the folder of the conformance cases and the path of btc (the other way round
 # where the head of the file says "test_NAME [BTC"), and end with "<suite>: N passed, N failed".
+# thorough_*.c and thorough_*.sh are the same, for --thorough.
+#
+# No test passes or fails by its speed. The time limit of a suite is against hangs: at least ten times what the
+# slowest suite needs on two quiet cores, so that it holds on a busy machine.
 set -eu
 shopt -s extglob
 cd "$(dirname "$0")/.."
 
-quick=no filter=
+quick=no thorough=no filter=
+hang=3600 # seconds
 for argument; do
     case $argument in
         --quick) quick=yes ;;
+        --thorough) thorough=yes hang=86400 ;;
         --filter=*) filter=${argument#--filter=} ;;
-        *) sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
 
@@ -47,7 +54,7 @@ run_suite() {
     log=$(mktemp "$logs/suite-XXXXXX")
     shift
     start=$(milliseconds)
-    timeout -k 10 900 "$@" >"$log" 2>&1 </dev/null || status=$?
+    timeout -k 10 "$hang" "$@" >"$log" 2>&1 </dev/null || status=$?
     last=$(grep -aE '^[^ ].*: [0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1) || true
     if [ -n "$last" ]; then
         p=$(sed -E 's/.*: ([0-9]+) passed, ([0-9]+) failed$/\1/' <<<"$last")
@@ -61,7 +68,7 @@ run_suite() {
         say "$(printf '%-34s %s  %5d passed, %d failed' "$name" "$(seconds_since "$start")" "$p" "$f")"
         grep -a 'skipped' "$log" | sed 's/^/      /' || true
         if [ "$f" != 0 ]; then
-            [ $status = 0 ] || echo "      exit status $status$([ $status != 124 ] || echo ': took too long')"
+            [ $status = 0 ] || echo "      exit status $status$([ $status != 124 ] || echo ": hangs; it was ended after $hang s")"
             grep -av ' passed, ' "$log" | tail -n 40 | sed 's/^/      /' || true
         fi
     } >"$log.said"
@@ -91,10 +98,11 @@ build() {
 # Compiling hundreds of models takes long, and the sanitizers see the same of the compiler in ops/ and cli/.
 not_run='asan/tests/@(e2e/*|laws/*|targets/test_ptx.c)'
 
-# programs FOLDER LABEL: the test programs built there.
+# programs FOLDER LABEL KIND: the programs tests/*/KIND_*.c built there.
 programs() {
-    local folder=$1 label=$2 source name arguments
-    for source in tests/*/test_*.c; do
+    local folder=$1 label=$2 kind=$3 source name arguments
+    for source in tests/*/"$kind"_*.c; do
+        [ -e "$source" ] || continue
         case $label/$source in $not_run) continue ;; esac
         name=$(basename "$source" .c)
         arguments=(tests/conformance "$folder/btc")
@@ -103,9 +111,19 @@ programs() {
     done
 }
 
+# scripts KIND: the scripts tests/*/KIND_*.sh.
+scripts() {
+    local script
+    for script in tests/*/"$1"_*.sh; do
+        [ -e "$script" ] || continue
+        suite "release $(basename "$(dirname "$script")")/$(basename "$script" .sh)" \
+            bash "$script" tests/conformance build/btc
+    done
+}
+
 any_wanted() { # LABEL: whether the filter lets any program of this build run
     local source
-    for source in tests/*/test_*.c tests/*/test_*.sh; do
+    for source in tests/*/test_*.c tests/*/test_*.sh tests/*/thorough_*.c tests/*/thorough_*.sh; do
         wanted "$1 $(basename "$(dirname "$source")")/$(basename "${source%.*}")" && return 0
     done
     return 1
@@ -126,14 +144,14 @@ format() {
 bash scripts/setup.sh
 say "set up"
 
+targets="btc tests" kinds=test
+[ $thorough = no ] || targets="$targets thorough" kinds="test thorough"
 if any_wanted release || wanted structure; then
-    build build "btc tests" -DCMAKE_BUILD_TYPE=Release
+    build build "$targets" -DCMAKE_BUILD_TYPE=Release
 fi
-programs build release
-for script in tests/*/test_*.sh; do
-    [ -e "$script" ] || continue
-    suite "release $(basename "$(dirname "$script")")/$(basename "$script" .sh)" \
-        bash "$script" tests/conformance build/btc
+for kind in $kinds; do
+    programs build release "$kind"
+    scripts "$kind"
 done
 
 export -f format
@@ -149,7 +167,7 @@ if [ $quick = no ]; then
     # The compiler frees its memory by ending: leaks are not looked for.
     export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
     suite fuzz bash tests/fuzz.sh 10
-    programs build-asan asan
+    programs build-asan asan test
 fi
 
 wait
