@@ -38,7 +38,7 @@ static void open_model(Engine *e, const char *path) {
     if (!lib) answer_error(dlerror());
     btc_query_fn *query;
     *(void **)&query = dlsym(lib, "btc_query");
-    *e = (Engine){.api = query ? query(BTC_ABI_VERSION) : NULL};
+    *e = (Engine){.api = query ? query(1) : NULL};
     if (!e->api) answer_error("not a library made by btc");
     const btc_info *info = e->api->info;
     if (info->kind != BTC_TOKENS) answer_error("the model takes no tokens");
