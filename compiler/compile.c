@@ -125,8 +125,22 @@ static const Func *main_of(const Model *m) {
 static int64_t module_int(const Model *m, const char *name, int64_t otherwise) {
     const Attr *t = attr_find(m->module->attrs, name);
     if (!t) return otherwise;
-    if (t->kind == AT_INTS) return t->n ? t->ints[0] : otherwise;
     return t->kind == AT_INT || t->kind == AT_BOOL ? t->i : otherwise;
+}
+
+/* The ids of an attribute, each once; eos is the first of them. */
+static void fill_ends(const Model *m, btc_info *info) {
+    const Attr *t = attr_find(m->module->attrs, "eos");
+    const int64_t *ids = !t ? NULL : t->kind == AT_INTS ? t->ints : &t->i;
+    int n = !t ? 0 : t->kind == AT_INTS ? (int)t->n : 1, kept = 0;
+    int64_t *out = ARENA_ARRAY(m->arena, int64_t, n + 1);
+    for (int i = 0; i < n; i++) {
+        int k = 0;
+        while (k < kept && out[k] != ids[i]) k++;
+        if (k == kept) out[kept++] = ids[i];
+    }
+    info->eos = kept ? out[0] : -1;
+    info->eos_count = kept, info->eos_ids = out;
 }
 
 /* The four bytes that a slot repeats before the first token. */
@@ -215,10 +229,10 @@ static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Com
         .layers = l->ninstances - 1,
         .parameters = count_parameters(m),
         .bos = module_int(m, "bos", -1),
-        .eos = module_int(m, "eos", -1),
         .text = text && text->s && !strcmp(text->s, "bytes") ? BTC_TEXT_BYTES : BTC_TEXT_NONE,
         .weights_bytes = l->weight_bytes,
     };
+    fill_ends(m, &s.info);
     fill_slots(m, c, &s);
     s.info.fingerprint = model_fingerprint(m, layout_of(m->arena, c, &s.info));
     fill_taps(m, l, &s.info);

@@ -94,6 +94,7 @@ bool session_compile(Session *s) {
 static bool batch_of(Session *s, const RawTensor *t, Batch *b) {
     Type p = main_of(s)->params[0]->type;
     bool ids = p.dt == DT_I32;
+    if (!raw_tensor_readable(s->d, t)) return false;
     if (t->rank != (ids ? 2 : 3))
         return diag_error(s->d, (Loc){.file = t->file, .path = t->name}, "must be %s, is %s",
                           ids ? "[batch, tokens]" : "[batch, tokens, features]", raw_tensor_type(s->a, t));
@@ -286,6 +287,7 @@ bool session_run(Session *s, const char *form, int threads, const RawTensor *inp
 
 bool session_greedy(Session *s, const char *form, int threads, const RawTensor *prompt, int64_t n,
                     int64_t *ids) {
+    if (!raw_tensor_readable(s->d, prompt)) return false;
     int64_t np = raw_tensor_count(prompt);
     int32_t *p = ARENA_ARRAY(s->a, int32_t, np);
     for (int64_t i = 0; i < np; i++) p[i] = (int32_t)dtype_load(prompt->dt, prompt->data, i);

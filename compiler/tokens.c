@@ -69,6 +69,7 @@ static bool file_rows(Diag *d, Arena *a, const Module *m, const WeightSet *w, in
     const RawTensor *from = weights_find(w, name);
     if (!from) return diag_error(d, (Loc){.file = w->name}, "has no tensor \"%s\"", name);
     int rank = t->ids ? 2 : 3;
+    if (!raw_tensor_readable(d, from)) return false;
     if (from->rank != rank || from->dim[0] < 1 || (!t->ids && from->dim[2] != t->width))
         return diag_error(d, (Loc){.file = w->name, .path = name}, "must be [batch, tokens%s], is %s",
                           t->ids ? "" : arena_printf(a, ", %lld", (long long)t->width),

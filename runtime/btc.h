@@ -29,7 +29,7 @@
 extern "C" {
 #endif
 
-#define BTC_ABI_VERSION 1u
+#define BTC_ABI_VERSION 2u
 
 /* Every call returns one of these; api->status_text gives the words. After an error nothing has changed. */
 typedef int32_t btc_status;
@@ -83,7 +83,7 @@ typedef struct btc_info {
     int64_t work_thread;  /* scratch of each of its threads */
     int64_t layers;
     int64_t parameters;
-    int64_t bos, eos;     /* token ids; -1: none */
+    int64_t bos, eos;     /* token ids; -1: none. A model may have several ends: eos_ids */
     int64_t text;         /* BTC_TEXT_... */
     uint64_t fingerprint; /* of weights and state layout: states belong to models with the same one */
     int64_t weights_bytes;
@@ -91,6 +91,9 @@ typedef struct btc_info {
     const btc_slot *slots;
     int64_t tap_count;
     const btc_tap *taps;
+    /* since version 2 */
+    int64_t eos_count;      /* how many ids end a sequence */
+    const int64_t *eos_ids; /* [eos_count] all of them; the first is eos */
 } btc_info;
 
 /* An open model. The fields belong to the library. */

@@ -65,9 +65,15 @@ bool read_prompt(const Program *p, int32_t **ids, int64_t *n) {
     return ok;
 }
 
+static bool ends(const btc_info *info, int32_t id) {
+    for (int64_t i = 0; i < info->eos_count; i++)
+        if (info->eos_ids[i] == id) return true;
+    return false;
+}
+
 static void write_token(const Program *p, int32_t id, int64_t index) {
     if (p->info->text == BTC_TEXT_BYTES && !p->opt.ids) {
-        if (id != p->info->eos || id == '\n') putchar(id & 255);
+        if (!ends(p->info, id) || id == '\n') putchar(id & 255);
     } else {
         printf(index ? ",%d" : "%d", id);
     }
@@ -95,7 +101,7 @@ bool program_generate(Program *p) {
     int64_t made = 0, steps = 0;
     while (ok && made < p->opt.tokens) {
         int32_t id = sampler_pick(&sampler, logits, info->output_width);
-        if (p->opt.stop_at_eos && id == info->eos) break;
+        if (p->opt.stop_at_eos && ends(info, id)) break;
         write_token(p, id, made);
         if (++made == p->opt.tokens || ferror(stdout)) break;
         btc_status s = p->api->step(&p->model, &p->state, 1, p->work, p->opt.threads, &id, logits);

@@ -25,7 +25,7 @@ enum { FOR_TOKENS = 1, FOR_FEATURES = 2, FOR_ALL = 3 };
     X(TOP_K, "top-k", "K", FOR_TOKENS, "choose among the K most likely tokens (default: all)")               \
     X(TOP_P, "top-p", "P", FOR_TOKENS, "choose among the likeliest whose share reaches P (default 1)")       \
     X(SEED, "seed", "N", FOR_TOKENS, "seed of the choices (default 0)")                                      \
-    X(STOP, "stop-at-eos", NULL, FOR_TOKENS, "end at the model's end-of-sequence token")                     \
+    X(STOP, "stop-at-eos", NULL, FOR_TOKENS, "end at any of the model's end-of-sequence tokens")             \
     X(STREAM, "stream", NULL, FOR_TOKENS, "write every token at once (default on a terminal)")               \
     X(BITS, "bits-per-byte", "FILE", FOR_TOKENS, "how well the model predicts FILE, as one stream")          \
     X(INPUT, "input", "FILE", FOR_FEATURES, "rows of f32 values (default: stdin)")                           \
@@ -173,7 +173,8 @@ static bool options_agree(const Options *o, const btc_info *info) {
         return fail("this model does not take text; give token ids by --ids=1,2,3");
     if (o->bits_per_byte && info->text != BTC_TEXT_BYTES)
         return fail("--bits-per-byte: only for models whose tokens are bytes");
-    if (o->stop_at_eos && info->eos < 0) return fail("--stop-at-eos: the model has no end-of-sequence token");
+    if (o->stop_at_eos && info->eos_count == 0)
+        return fail("--stop-at-eos: the model has no end-of-sequence token");
     return true;
 }
 
@@ -222,6 +223,10 @@ void options_print_info(const btc_info *info) {
     else
         printf("input          %lld f32 values per row\n", (long long)info->input_width);
     printf("output         %lld f32 values per row\n", (long long)info->output_width);
+    if (info->bos >= 0) printf("begins with    %lld\n", (long long)info->bos);
+    for (int64_t i = 0; i < info->eos_count; i++)
+        printf(i ? ", %lld" : "ends with      %lld", (long long)info->eos_ids[i]);
+    if (info->eos_count) putchar('\n');
     printf("layers         %lld\n", (long long)info->layers);
     printf("parameters     %lld\n", (long long)info->parameters);
     printf("weights        %lld bytes\n", (long long)info->weights_bytes);

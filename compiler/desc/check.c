@@ -145,8 +145,9 @@ static void report(Check *c, Fault fault) {
         diag_error(c->d, w->op->loc, "%s: tensor \"%s\" is %s, expected the shape %s", w->found->file,
                    w->name, raw_tensor_type(c->a, w->found), w->shape);
     else
-        diag_error(c->d, w->op->loc, "%s: tensor \"%s\" holds %s, expected floating-point numbers",
-                   w->found->file, w->name, dtype_name(w->found->dt));
+        diag_error(c->d, w->op->loc,
+                   "%s: tensor \"%s\" holds %s, expected floating-point numbers (f32, f64, f16, bf16)",
+                   w->found->file, w->name, raw_tensor_dtype(w->found));
     if (n == 1) return;
     Text t = text_new(c->a);
     for (int i = 1; i < n && i <= NAMED; i++)

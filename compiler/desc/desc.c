@@ -146,6 +146,11 @@ static void read_facts(Reader *r) {
     }
     const Attr *vocab = attr_find(r->module->attrs, "vocab");
     read_ids(r, "bos", vocab ? vocab->i : 0);
+    const Attr *bos = attr_find(r->module->attrs, "bos");
+    if (bos && bos->kind == AT_INTS && bos->n == 1)
+        set_attr(r, (Attr){.name = "bos", .kind = AT_INT, .i = bos->ints[0]});
+    else if (bos && bos->kind == AT_INTS)
+        top_error(r, "bos", "must be one id: a sequence begins with one token");
     read_ids(r, "eos", vocab ? vocab->i : 0);
 }
 

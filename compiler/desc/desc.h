@@ -10,7 +10,7 @@
  *
  * The module: `main` takes `tokens` (i32[T]) or `input` (f32[T,W]) and has one result, "logits" or "output";
  * one function per block that a layer uses; one `call` per layer. Module attributes: kind ("lm", "features"),
- * vocab or width, context, text, bos, eos (one id: an integer; several: a list), ignore (patterns, separated
+ * vocab or width, context, text, bos, eos (an integer, or a list of them), ignore (patterns, separated
  * by blanks), transposed (names of states, likewise), and expose.<name> = the name of a value of main. */
 #ifndef BTC_DESC_H
 #define BTC_DESC_H

@@ -250,8 +250,13 @@ static cJSON *map_of(cJSON *values, const char *doc) {
     return n;
 }
 
-static cJSON *ids_schema(const char *doc) {
-    return one_or_many(typed("integer", NULL), typed("integer", NULL), doc);
+/* An id, or a list of up to `most` (0: any number). */
+static cJSON *ids_schema(const char *doc, int most) {
+    cJSON *list = typed("integer", NULL), *n = one_or_many(typed("integer", NULL), list, doc);
+    cJSON *array = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(n, "anyOf"), 1);
+    cJSON_AddNumberToObject(array, "minItems", 1);
+    if (most) cJSON_AddNumberToObject(array, "maxItems", most);
+    return n;
 }
 
 static void top_properties(cJSON *p) {
@@ -272,8 +277,8 @@ static void top_properties(cJSON *p) {
     cJSON *text = typed("string", "what token ids are");
     cJSON_AddItemToObject(text, "enum", word_list("bytes"));
     cJSON_AddItemToObject(p, "text", text);
-    cJSON_AddItemToObject(p, "bos", ids_schema("id that begins a sequence"));
-    cJSON_AddItemToObject(p, "eos", ids_schema("id or ids that end one"));
+    cJSON_AddItemToObject(p, "bos", ids_schema("id that begins a sequence", 1));
+    cJSON_AddItemToObject(p, "eos", ids_schema("id or ids that end one", 0));
     cJSON *blocks = map_of(ref("block"), "kinds of layers");
     cJSON_AddItemToObject(cJSON_AddObjectToObject(blocks, "properties"), "comment", ref("comment"));
     cJSON_AddItemToObject(p, "blocks", blocks);

@@ -1,5 +1,6 @@
 /* What importers are made of: finding the right one, and writing a description piece by piece. */
 #include <ctype.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -95,10 +96,25 @@ cJSON *model_ops(cJSON *m) {
     return member(m, "model");
 }
 
-void model_ignore(ImportCtx *x, cJSON *m, const char *tensor) {
-    if (!has_tensor(x, tensor)) return;
+int64_t model_size(const cJSON *m, const char *dim) {
+    const cJSON *n = json_get(json_get(m, "dims"), dim);
+    return n ? (int64_t)n->valuedouble : 0;
+}
+
+void model_ignore(cJSON *m, const char *tensor) {
     if (!member(m, "ignore")) cJSON_AddArrayToObject(m, "ignore");
     cJSON_AddItemToArray(member(m, "ignore"), cJSON_CreateString(tensor));
+}
+
+void model_unused(ImportCtx *x, cJSON *m, const char *pattern, const char *why) {
+    const char *first = NULL;
+    int n = 0;
+    for (int i = 0; i < x->w->n; i++)
+        if (fnmatch(pattern, x->w->tensors[i].name, 0) == 0 && !n++) first = x->w->tensors[i].name;
+    if (!n) return;
+    model_ignore(m, pattern);
+    diag_warning(x->d, (Loc){.file = x->path, .path = first}, "%s not used: %s",
+                 n == 1 ? "is" : arena_printf(x->a, "and %d more are", n - 1), why);
 }
 
 cJSON *block_new(cJSON *m, const char *name, const char *in, const char *out) {
@@ -119,36 +135,6 @@ void st_linear(cJSON *ops, const char *out, const char *x, const char *tensor, c
 
 void st_layers(cJSON *m, int64_t n, const char *pattern, const char *prefix) {
     st(model_ops(m), "{'layers':%lld,'pattern':%s,'prefix':'%s'}", (long long)n, pattern, prefix);
-}
-
-const char *tied_head(ImportCtx *x, cJSON *m, bool tied, const char *embedding, const char *head) {
-    if (!tied) return head;
-    model_ignore(x, m, head); /* a copy of the embedding, which the model itself does not read either */
-    return embedding;
-}
-
-static bool ids_fit(const cJSON *n, int64_t vocab) {
-    if (cJSON_IsNumber(n)) return n->valuedouble >= 0 && n->valuedouble < (double)vocab;
-    bool ok = cJSON_IsArray(n) && n->child;
-    for (const cJSON *c = ok ? n->child : NULL; c; c = c->next)
-        ok = ok && cJSON_IsNumber(c) && ids_fit(c, vocab);
-    return ok;
-}
-
-/* Ids outside the vocabulary stand in some configurations that were cut down for tests; nothing can produce
- * them. */
-void model_ids(ImportCtx *x, cJSON *m) {
-    static const char *const keys[][2] = {{"bos_token_id", "bos"}, {"eos_token_id", "eos"}};
-    const cJSON *v = json_get(member(m, "dims"), "V");
-    for (int i = 0; i < 2; i++) {
-        const cJSON *n = x->cfg.node ? json_get(x->cfg.node, keys[i][0]) : NULL;
-        cfg_skip(&x->cfg, keys[i][0]);
-        if (!n || cJSON_IsNull(n)) continue;
-        if (v && ids_fit(n, (int64_t)v->valuedouble))
-            cJSON_ReplaceItemInObjectCaseSensitive(m, keys[i][1], cJSON_Duplicate(n, true));
-        else
-            diag_warning(x->d, json_loc(&x->json, n, keys[i][0]), "is no id of the vocabulary, left out");
-    }
 }
 
 /* ---- tensors ---- */
@@ -264,19 +250,25 @@ static const Importer *find_importer(ImportCtx *x, const char *arch) {
     return NULL;
 }
 
+/* The object in a file; one that is not there leaves out->root NULL. */
+static bool read_json(ImportCtx *x, const char *name, Json *out) {
+    if (!file_exists(name)) return true;
+    size_t size;
+    const char *text = file_read_text(x->d, x->a, name, &size);
+    if (!text || !json_parse(x->d, x->a, name, text, size, JSON_PYTHON, out)) return false;
+    return cJSON_IsObject(out->root) || json_error(out, out->root, "", "must be an object");
+}
+
 /* The config.json of a folder, or beside a weights file. A file without one is fine (RWKV has none). */
 static bool read_config(ImportCtx *x) {
     const char *folder = x->path, *slash = strrchr(x->path, '/');
     if (!file_is_folder(folder))
         folder = slash ? arena_printf(x->a, "%.*s", (int)(slash - x->path), x->path) : ".";
     const char *name = arena_printf(x->a, "%s/config.json", folder);
-    if (!file_exists(name)) return true;
-    size_t size;
-    const char *text = file_read_text(x->d, x->a, name, &size);
-    if (!text || !json_parse(x->d, x->a, name, text, size, JSON_PYTHON, &x->json)) return false;
-    if (!cJSON_IsObject(x->json.root)) return json_error(&x->json, x->json.root, "", "must be an object");
+    if (!read_json(x, name, &x->json)) return false;
+    if (!x->json.root) return true;
     x->cfg.node = x->json.root;
-    return true;
+    return read_json(x, arena_printf(x->a, "%s/generation_config.json", folder), &x->generation);
 }
 
 /* Empty parts of the frame are left out. */
@@ -293,7 +285,7 @@ char *import_model(Diag *d, Arena *a, const char *path, const char *arch, const 
                    const char *weights_as) {
     ImportCtx x = {.d = d, .a = a, .w = w, .path = arena_strdup(a, path), .arch = "", .errors = d->errors};
     x.cfg = (Cfg){.ctx = &x, .path = ""};
-    x.json = (Json){.diag = d, .arena = a, .file = x.path};
+    x.json = x.generation = (Json){.diag = d, .arena = a, .file = x.path};
     const Importer *imp = read_config(&x) ? find_importer(&x, arch) : NULL;
     cJSON *m = imp ? imp->import(&x) : NULL;
     if (m && !import_failed(&x)) cfg_done(&x.cfg);
@@ -304,5 +296,6 @@ char *import_model(Diag *d, Arena *a, const char *path, const char *arch, const 
     }
     cJSON_Delete(m);
     json_free(&x.json);
+    json_free(&x.generation);
     return text;
 }

@@ -217,13 +217,11 @@ static void write_dims(cJSON *m, const Hyena *t) {
 
 /* Tensors that stay unread with these settings. */
 static void ignore_unread(ImportCtx *x, cJSON *m, const Hyena *t, const char *pattern) {
-    Text list = text_new(x->a);
-    if (!t->modulate && in_layer(x, t, "filter_fn.modulation.deltas"))
-        text_add(&list, ",'%sfilter_fn.modulation.deltas'", pattern);
-    if (!t->modulate && in_layer(x, t, "filter_fn.pos_emb.t") && in_layer(x, t, "filter_fn.pos_emb.z"))
-        text_add(&list, ",'%sfilter_fn.pos_emb.t'", pattern);
-    if (!t->skip && in_layer(x, t, "filter_fn.bias")) text_add(&list, ",'%sfilter_fn.bias'", pattern);
-    if (list.n) model_set(m, "ignore", "[%s]", list.s + 1);
+    if (!t->modulate)
+        model_unused(x, m, arena_printf(x->a, "%sfilter_fn.modulation.deltas", pattern), "modulate is false");
+    if (!t->modulate && in_layer(x, t, "filter_fn.pos_emb.z"))
+        model_unused(x, m, arena_printf(x->a, "%sfilter_fn.pos_emb.t", pattern), "modulate is false");
+    if (!t->skip) model_unused(x, m, arena_printf(x->a, "%sfilter_fn.bias", pattern), "bias is false");
 }
 
 static cJSON *import_operator(ImportCtx *x) {
@@ -247,8 +245,6 @@ static cJSON *import_lm(ImportCtx *x) {
     int64_t layers = cfg_layers(c, "n_layer", REQUIRED), inner = cfg_size(c, "d_inner", 4 * t.D);
     double eps = cfg_float(c, "layer_norm_epsilon", 1e-5);
     const char *embedding = "backbone.embeddings.word_embeddings.weight", *head = "lm_head.weight";
-    cfg_skip(c, "vocab_size"); /* the tables are padded: the file has the number */
-    cfg_skip(c, "pad_vocab_size_multiple");
     cfg_only_int(c, "max_position_embeddings", 0, 0);
     cfg_only_bool(c, "identity_mlp", false, false);
     const cJSON *attention = cfg_list(c, "attn_layer_idx");
@@ -257,10 +253,11 @@ static cJSON *import_lm(ImportCtx *x) {
     cfg_sub(c, "attn_cfg");
     read_layer(x, &layer, &t, true);
     cfg_done(&layer);
+    int64_t V = table_rows(x, embedding, head);
     if (import_failed(x)) return NULL;
 
     cJSON *m = model_new(x, "tokens");
-    model_dim(m, "V", tensor_dim(x, embedding, 0));
+    model_dim(m, "V", V);
     write_dims(m, &t);
     model_dim(m, "M", inner);
     cJSON *b = block_new(m, "hyena", NULL, NULL);
@@ -275,14 +272,16 @@ static cJSON *import_lm(ImportCtx *x) {
     st_linear(b, "m", "m", "mlp.fc2", "D", "M", true);
     st(b, "{'out':'x','map':'x + m'}");
     cJSON *ops = model_ops(m);
-    st(ops, "{'out':'x','op':'embed','ids':'tokens','table':'@%s[V, D]'}", embedding);
+    Tied tables = tied_tables(x, m, true, NULL, embedding, head); /* safari has no flag */
+    st(ops, "{'out':'x','op':'embed','ids':'tokens','table':'@%s[V, D]'}", tables.table);
     st_layers(m, layers, "['hyena']", "backbone.layers.{i}.");
     st(ops,
        "{'out':'x','op':'norm.layer','x':'x','w':'@backbone.ln_f.weight[D]','b':'@backbone.ln_f.bias[D]',"
        "'eps':%.17g}",
        eps);
-    st(ops, "{'out':'logits','op':'linear','x':'x','w':'@%s[V, D]'}", has_tensor(x, head) ? head : embedding);
+    st(ops, "{'out':'logits','op':'linear','x':'x','w':'@%s[V, D]'}", tables.head);
     ignore_unread(x, m, &t, "*.");
+    model_ids(x, m);
     return m;
 }
 

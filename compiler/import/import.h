@@ -30,8 +30,9 @@ typedef struct Cfg {
 typedef struct ImportCtx {
     Diag *d;
     Arena *a;
-    Json json; /* config.json; json.root NULL: there is none */
-    Cfg cfg;   /* its top level */
+    Json json;       /* config.json; json.root NULL: there is none */
+    Cfg cfg;         /* its top level */
+    Json generation; /* generation_config.json, likewise */
     const WeightSet *w;
     const char *arch; /* as the user or the configuration says, or "" */
     const char *path;
@@ -85,8 +86,11 @@ cJSON *model_new(ImportCtx *x, const char *input); /* input: "tokens" or "featur
 void model_dim(cJSON *m, const char *name, int64_t size);
 void model_comment(cJSON *m, const char *text); /* one more line */
 void model_set(cJSON *m, const char *key, const char *json, ...) __attribute__((format(printf, 3, 4)));
-void model_ignore(ImportCtx *x, cJSON *m, const char *tensor); /* when the file has it */
-cJSON *model_ops(cJSON *m);                                    /* the list "model" */
+int64_t model_size(const cJSON *m, const char *dim); /* 0: there is no such dimension */
+void model_ignore(cJSON *m, const char *pattern);    /* tensors that no statement uses */
+/* Tensors of the file that the original does not read either: ignored, with a warning that says why. */
+void model_unused(ImportCtx *x, cJSON *m, const char *pattern, const char *why);
+cJSON *model_ops(cJSON *m); /* the list "model" */
 /* A new block; in, out: lists as JSON text ("['x']"), NULL: default. Returns its list of statements. */
 cJSON *block_new(cJSON *m, const char *name, const char *in, const char *out);
 /* Adds a statement, written as JSON with ' for ". */
@@ -95,10 +99,22 @@ void st(cJSON *ops, const char *json, ...) __attribute__((format(printf, 2, 3)))
 void st_linear(cJSON *ops, const char *out, const char *x, const char *tensor, const char *o, const char *i,
                bool bias);
 void st_layers(cJSON *m, int64_t n, const char *pattern, const char *prefix);
-/* Embedding table and head of a language model: tied is what the configuration says. Returns the head's
- * tensor. */
-const char *tied_head(ImportCtx *x, cJSON *m, bool tied, const char *embedding, const char *head);
-void model_ids(ImportCtx *x, cJSON *m); /* bos_token_id, eos_token_id */
+
+/* ---- tied.c ---- */
+/* The tensors of a language model's embedding table and head. */
+typedef struct Tied {
+    const char *table, *head;
+} Tied;
+/* tied: what the key `flag` of the configuration says (NULL: there is none, and the original always ties).
+ * Whichever of the two the file holds serves for both; a head that differs from the embedding is used, with a
+ * warning. */
+Tied tied_tables(ImportCtx *x, cJSON *m, bool tied, const char *flag, const char *embedding,
+                 const char *head);
+/* The rows of the tables of a model whose vocab_size was padded: at least vocab_size, which is read. */
+int64_t table_rows(ImportCtx *x, const char *embedding, const char *head);
+
+/* ---- ids.c ---- */
+void model_ids(ImportCtx *x, cJSON *m); /* "bos" and "eos", which must be ids below the dimension V */
 
 bool has_tensor(const ImportCtx *x, const char *name);
 /* Dimension `axis` of a tensor that must be there (an error and 1 otherwise). Negative: from the end. */

@@ -113,16 +113,13 @@ static cJSON *import(ImportCtx *x) {
     if (sliding == 0) pattern = "['full']";
     if (sliding == layers) pattern = "['sliding']";
     cJSON *ops = model_ops(m);
-    const char *head = tied_head(x, m, tied, "model.embed_tokens.weight", "lm_head.weight");
-    st(ops, "{'out':'x','op':'embed','ids':'tokens','table':'@model.embed_tokens.weight[V, D]'}");
+    Tied tables =
+        tied_tables(x, m, tied, "tie_word_embeddings", "model.embed_tokens.weight", "lm_head.weight");
+    st(ops, "{'out':'x','op':'embed','ids':'tokens','table':'@%s[V, D]'}", tables.table);
     st_layers(m, layers, pattern, "model.layers.{i}.");
     st(ops, "{'out':'x','op':'norm.rms','x':'x','w':'@model.norm.weight[D]','eps':%.17g}", t.eps);
-    st(ops, "{'out':'logits','op':'linear','x':'x','w':'@%s[V, D]'}", head);
-    /* Old files keep the rotary frequencies, which follow from the configuration. */
-    if (has_tensor(x, "model.layers.0.self_attn.rotary_emb.inv_freq"))
-        model_set(m, "ignore",
-                  tied && has_tensor(x, "lm_head.weight") ? "['*.rotary_emb.inv_freq','lm_head.weight']"
-                                                          : "['*.rotary_emb.inv_freq']");
+    st(ops, "{'out':'logits','op':'linear','x':'x','w':'@%s[V, D]'}", tables.head);
+    model_unused(x, m, "*.rotary_emb.inv_freq", "rotary frequencies follow from the configuration");
     model_ids(x, m);
     return m;
 }

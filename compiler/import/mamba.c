@@ -9,6 +9,7 @@ typedef struct Mamba {
     int64_t V, D, E, N, R, W, layers;
     double eps;
     bool bias, conv_bias, tied;
+    const char *flag; /* the key that says so */
     const char *act, *embedding;
 } Mamba;
 
@@ -39,7 +40,8 @@ static void read_hf(Cfg *c, Mamba *t) {
         t->R = cfg_size(c, "time_step_rank", t->R);
     t->bias = cfg_bool(c, "use_bias", false);
     t->conv_bias = cfg_bool(c, "use_conv_bias", true);
-    t->tied = cfg_bool(c, "tie_word_embeddings", true);
+    t->flag = "tie_word_embeddings";
+    t->tied = cfg_bool(c, t->flag, true);
     t->act = cfg_act(c, "hidden_act", "silu");
     t->eps = cfg_float(c, "layer_norm_epsilon", 1e-5);
     cfg_only_bool(c, "rms_norm", true, true);
@@ -50,9 +52,7 @@ static void read_hf(Cfg *c, Mamba *t) {
 static void read_original(ImportCtx *x, Cfg *c, Mamba *t) {
     t->D = cfg_size(c, "d_model", REQUIRED);
     t->layers = cfg_layers(c, "n_layer", REQUIRED);
-    t->V = tensor_dim(x, t->embedding, 0);
-    cfg_skip(c, "vocab_size");
-    cfg_skip(c, "pad_vocab_size_multiple");
+    t->V = table_rows(x, t->embedding, "lm_head.weight");
     cfg_only_bool(c, "rms_norm", true, true);
     cfg_only_int(c, "d_intermediate", 0, 0);
     const cJSON *attention = cfg_list(c, "attn_layer_idx");
@@ -73,7 +73,8 @@ static void read_original(ImportCtx *x, Cfg *c, Mamba *t) {
     t->bias = cfg_bool(&s, "bias", false);
     t->conv_bias = cfg_bool(&s, "conv_bias", true);
     cfg_done(&s);
-    t->tied = cfg_bool(c, "tie_embeddings", true);
+    t->flag = "tie_embeddings";
+    t->tied = cfg_bool(c, t->flag, true);
     t->act = "silu";
     t->eps = 1e-5;
 }
@@ -124,11 +125,11 @@ static cJSON *import(ImportCtx *x) {
     model_dim(m, "R", t.R), model_dim(m, "W", t.W);
     write_block(m, &t, falcon, mixer_eps);
     cJSON *ops = model_ops(m);
-    const char *head = tied_head(x, m, t.tied, t.embedding, "lm_head.weight");
-    st(ops, "{'out':'x','op':'embed','ids':'tokens','table':'@%s[V, D]'}", t.embedding);
+    Tied tables = tied_tables(x, m, t.tied, t.flag, t.embedding, "lm_head.weight");
+    st(ops, "{'out':'x','op':'embed','ids':'tokens','table':'@%s[V, D]'}", tables.table);
     st_layers(m, t.layers, "['mamba']", "backbone.layers.{i}.");
     st(ops, "{'out':'x','op':'norm.rms','x':'x','w':'@backbone.norm_f.weight[D]','eps':%.17g}", t.eps);
-    st(ops, "{'out':'logits','op':'linear','x':'x','w':'@%s[V, D]'}", head);
+    st(ops, "{'out':'logits','op':'linear','x':'x','w':'@%s[V, D]'}", tables.head);
     model_ids(x, m);
     return m;
 }

@@ -10,6 +10,7 @@ typedef struct Mamba2 {
     int64_t V, D, E, H, P, G, N, W, layers;
     double eps, dt_min, dt_max; /* limits of the step, after softplus */
     bool bias, conv_bias, tied;
+    const char *flag; /* the key that says so */
     const char *act, *embedding;
 } Mamba2;
 
@@ -46,7 +47,8 @@ static void read_hf(Cfg *c, Mamba2 *t) {
     t->E = cfg_size(c, "intermediate_size", t->E);
     t->bias = cfg_bool(c, "use_bias", false);
     t->conv_bias = cfg_bool(c, "use_conv_bias", true);
-    t->tied = cfg_bool(c, "tie_word_embeddings", false);
+    t->flag = "tie_word_embeddings";
+    t->tied = cfg_bool(c, t->flag, false);
     t->act = cfg_act(c, "hidden_act", "silu");
     t->eps = cfg_float(c, "layer_norm_epsilon", 1e-5);
     read_limits(c, "time_step_limit", t);
@@ -60,9 +62,7 @@ static void read_hf(Cfg *c, Mamba2 *t) {
 static void read_original(ImportCtx *x, Cfg *c, Mamba2 *t) {
     t->D = cfg_size(c, "d_model", REQUIRED);
     t->layers = cfg_layers(c, "n_layer", REQUIRED);
-    t->V = tensor_dim(x, t->embedding, 0);
-    cfg_skip(c, "vocab_size");
-    cfg_skip(c, "pad_vocab_size_multiple");
+    t->V = table_rows(x, t->embedding, "lm_head.weight");
     cfg_only_bool(c, "rms_norm", true, true);
     cfg_only_int(c, "d_intermediate", 0, 0);
     const cJSON *attention = cfg_list(c, "attn_layer_idx");
@@ -84,7 +84,8 @@ static void read_original(ImportCtx *x, Cfg *c, Mamba2 *t) {
     cfg_only_bool(&s, "D_has_hdim", false, false);
     read_limits(&s, "dt_limit", t);
     cfg_done(&s);
-    t->tied = cfg_bool(c, "tie_embeddings", true);
+    t->flag = "tie_embeddings";
+    t->tied = cfg_bool(c, t->flag, true);
     t->act = "silu";
     t->eps = 1e-5;
 }
@@ -141,11 +142,11 @@ static cJSON *import(ImportCtx *x) {
     model_dim(m, "P", t.P), model_dim(m, "G", t.G), model_dim(m, "N", t.N), model_dim(m, "W", t.W);
     write_block(x, m, &t);
     cJSON *ops = model_ops(m);
-    const char *head = tied_head(x, m, t.tied, t.embedding, "lm_head.weight");
-    st(ops, "{'out':'x','op':'embed','ids':'tokens','table':'@%s[V, D]'}", t.embedding);
+    Tied tables = tied_tables(x, m, t.tied, t.flag, t.embedding, "lm_head.weight");
+    st(ops, "{'out':'x','op':'embed','ids':'tokens','table':'@%s[V, D]'}", tables.table);
     st_layers(m, t.layers, "['mamba2']", "backbone.layers.{i}.");
     st(ops, "{'out':'x','op':'norm.rms','x':'x','w':'@backbone.norm_f.weight[D]','eps':%.17g}", t.eps);
-    st(ops, "{'out':'logits','op':'linear','x':'x','w':'@%s[V, D]'}", head);
+    st(ops, "{'out':'logits','op':'linear','x':'x','w':'@%s[V, D]'}", tables.head);
     model_ids(x, m);
     return m;
 }

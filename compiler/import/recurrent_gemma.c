@@ -124,15 +124,17 @@ static cJSON *import(ImportCtx *x) {
     if (kinds & 1) write_recurrent(m, &t);
     if (kinds & 2) write_attention(x, m, &t);
     cJSON *ops = model_ops(m);
-    const char *head = tied_head(x, m, tied, "model.embed_tokens.weight", "lm_head.weight");
-    st(ops, "{'out':'x','op':'embed','ids':'tokens','table':'@model.embed_tokens.weight[V, D]'}");
+    Tied tables =
+        tied_tables(x, m, tied, "tie_word_embeddings", "model.embed_tokens.weight", "lm_head.weight");
+    st(ops, "{'out':'x','op':'embed','ids':'tokens','table':'@%s[V, D]'}", tables.table);
     st(ops, "{'out':'x','map':'x * %s','comment':'square root of D, rounded to bf16'}",
        json_number(x->a, embedding_scale(D)));
     st_layers(m, layers, pattern, "model.layers.{i}.");
     st_norm(ops, "model.final_norm", t.eps);
-    st(ops, "{'out':'logits','op':'linear','x':'u','w':'@%s[V, D]'}", head);
+    st(ops, "{'out':'logits','op':'linear','x':'u','w':'@%s[V, D]'}", tables.head);
     st(ops, "{'out':'logits','map':'%s * tanh(logits / %s)'}", json_number(x->a, cap),
        json_number(x->a, cap));
+    model_unused(x, m, "*.rotary_emb.inv_freq", "rotary frequencies follow from the configuration");
     model_ids(x, m);
     return m;
 }

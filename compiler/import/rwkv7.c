@@ -134,9 +134,8 @@ static cJSON *import(ImportCtx *x) {
     st(ops, "{'out':'x','op':'norm.layer','x':'x','w':'@ln_out.weight[D]','b':'@ln_out.bias[D]','eps':1e-5}");
     st(ops, "{'out':'logits','op':'linear','x':'x','w':'@head.weight[V, D]'}");
     /* Some files fill layer 0's places for the mix of values with numbers that nothing reads. */
-    model_ignore(x, m, "blocks.0.att.v0");
-    model_ignore(x, m, "blocks.0.att.v1");
-    model_ignore(x, m, "blocks.0.att.v2");
+    model_unused(x, m, "blocks.0.att.v[012]", "layer 0 has no earlier values to mix its own with");
+    model_ids(x, m);
     return m;
 }
 

@@ -22,6 +22,8 @@ void artifact_check(const ArtifactSpec *s) {
         if (t->offset < BTC_STATE_HEADER || t->bytes < 0 || t->bytes > i->state_bytes - t->offset)
             BTC_BUG("slot %s is outside of the state block", t->name);
     }
+    if (i->eos_count < 0 || (i->eos_count ? i->eos_ids[0] : -1) != i->eos)
+        BTC_BUG("eos is not the first of its list");
     for (int64_t k = 0; k < s->fill_count; k++) {
         const btc_fill *f = &s->fills[k];
         if (f->offset < BTC_STATE_HEADER || f->bytes < 0 || (f->offset | f->bytes) % 4 ||
@@ -93,6 +95,12 @@ static uint64_t add_taps(Writer *w, const btc_info *info) {
     return at;
 }
 
+static uint64_t add_eos_ids(Writer *w, const btc_info *info) {
+    uint64_t at = begin(w);
+    for (int64_t k = 0; k < info->eos_count; k++) add_int(w, info->eos_ids[k]);
+    return at;
+}
+
 static uint64_t add_fills(Writer *w, const ArtifactSpec *s) {
     uint64_t at = begin(w);
     for (int64_t k = 0; k < s->fill_count; k++) {
@@ -107,7 +115,8 @@ static uint64_t add_fills(Writer *w, const ArtifactSpec *s) {
     return at;
 }
 
-static void add_info(Writer *w, const btc_info *i, int data_symbol, uint64_t slots, uint64_t taps) {
+static void add_info(Writer *w, const btc_info *i, int data_symbol, uint64_t slots, uint64_t taps,
+                     uint64_t eos_ids) {
     AT(w, btc_info, version), add_int(w, BTC_ABI_VERSION);
     AT(w, btc_info, size), add_int(w, sizeof(btc_info));
     TEXT(w, i, btc_info, name);
@@ -134,6 +143,8 @@ static void add_info(Writer *w, const btc_info *i, int data_symbol, uint64_t slo
     AT(w, btc_info, slots), elf_add_address(&w->e, w->data, data_symbol, slots);
     INT(w, i, btc_info, tap_count);
     AT(w, btc_info, taps), elf_add_address(&w->e, w->data, data_symbol, taps);
+    INT(w, i, btc_info, eos_count);
+    AT(w, btc_info, eos_ids), elf_add_address(&w->e, w->data, data_symbol, eos_ids);
     at_field(w, sizeof *i, "btc_info");
 }
 
@@ -163,10 +174,11 @@ bool artifact_object(Diag *d, Arena *a, const ArtifactSpec *s, const char *targe
     int chunk = elf_symbol(&w.e, s->chunk ? s->chunk : "btc_entry_chunk", ELF_UNDEFINED, 0, 0, STT_NOTYPE,
                            STV_HIDDEN);
     uint64_t slots = add_slots(&w, &s->info), taps = add_taps(&w, &s->info), fills = add_fills(&w, s);
+    uint64_t eos_ids = add_eos_ids(&w, &s->info);
 
     uint64_t at = begin(&w);
     elf_symbol(&w.e, "btc_artifact_data", w.data, at, sizeof(btc_artifact), STT_OBJECT, STV_HIDDEN);
-    add_info(&w, &s->info, tables, slots, taps);
+    add_info(&w, &s->info, tables, slots, taps, eos_ids);
     AT(&w, btc_artifact, fill_count), add_int(&w, s->fill_count);
     AT(&w, btc_artifact, fills), elf_add_address(&w.e, w.data, tables, fills);
     AT(&w, btc_artifact, weights);

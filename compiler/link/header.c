@@ -29,6 +29,7 @@ static void add_constants(Text *t, const btc_info *i, const char *up) {
         {"PARAMETERS", i->parameters, ""},
         {"BOS", i->bos, "-1: none"},
         {"EOS", i->eos, "-1: none"},
+        {"EOS_COUNT", i->eos_count, "ids that end a sequence"},
         {"TEXT_BYTES", i->text == BTC_TEXT_BYTES, "1: token ids are bytes of text"},
     };
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
@@ -37,6 +38,9 @@ static void add_constants(Text *t, const btc_info *i, const char *up) {
         if (*rows[k].comment) text_add(t, " /* %s */", rows[k].comment);
         text_add(t, "\n");
     }
+    text_add(t, "#define %s_EOS_IDS {", up);
+    for (int64_t k = 0; k < i->eos_count; k++) text_add(t, "%s%lld", k ? ", " : "", (long long)i->eos_ids[k]);
+    text_add(t, i->eos_count ? "} /* all of them, an initialiser */\n" : "0} /* there is none */\n");
     text_add(t, "#define %s_FINGERPRINT 0x%016llxu\n", up, (unsigned long long)i->fingerprint);
 }
 

@@ -37,6 +37,7 @@ static bool read_matrix(Diag *d, Model *m, Calibration *c, const Matrix *x) {
     if (!t)
         return diag_error(d, (Loc){.file = c->tensors.name},
                           "has no tensor \"%s\": it was made for another model, or for other layers", name);
+    if (!raw_tensor_readable(d, t)) return false;
     if (!fits(t, x)) {
         const char *lead = x->type.rank > 2 ? arena_printf(m->arena, "%lld,", (long long)x->count) : "";
         return diag_error(d, (Loc){.file = t->file, .path = name}, "is %s, expected [%s%lld]",

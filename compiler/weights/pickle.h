@@ -27,7 +27,8 @@ typedef enum PickleRole { ROLE_DICT, ROLE_TENSOR, ROLE_PARAMETER, ROLE_STORAGE, 
 typedef struct PickleGlobal {
     const char *module, *name;
     PickleRole role;
-    DType dt; /* of a storage or dtype; DT_COUNT: one that btc does not read, or a storage of bytes */
+    DType
+        dt; /* of a storage or dtype; DT_COUNT: one whose numbers btc does not read, or a storage of bytes */
 } PickleGlobal;
 
 typedef struct PickleValue PickleValue;

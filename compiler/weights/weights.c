@@ -90,9 +90,18 @@ int64_t raw_tensor_count(const RawTensor *t) {
     return container_measure(&copy, &n) ? n : 0;
 }
 
+const char *raw_tensor_dtype(const RawTensor *t) {
+    return t->dt == DT_COUNT && t->type ? t->type : dtype_name(t->dt);
+}
+
+bool raw_tensor_readable(Diag *d, const RawTensor *t) {
+    return t->dt != DT_COUNT || diag_error(d, container_loc(t->file, t->name),
+                                           "holds %s, a type that is not read", raw_tensor_dtype(t));
+}
+
 const char *raw_tensor_type(Arena *a, const RawTensor *t) {
     Text text = text_new(a);
-    text_add(&text, "%s[", dtype_name(t->dt));
+    text_add(&text, "%s[", raw_tensor_dtype(t));
     for (int i = 0; i < t->rank; i++) text_add(&text, "%s%lld", i ? "," : "", (long long)t->dim[i]);
     text_add(&text, "]");
     return text.s;

@@ -12,7 +12,8 @@ enum { RAW_MAX_RANK = 8 };
 
 typedef struct RawTensor {
     const char *name;
-    DType dt;
+    DType dt; /* DT_COUNT: one that cannot be read; `type` names it, `bytes` is what the file gives it */
+    const char *type;
     int rank;
     int64_t dim[RAW_MAX_RANK];
     const uint8_t *data; /* row-major, contiguous, maybe unaligned; lives as long as the set */
@@ -46,6 +47,8 @@ void weights_close(WeightSet *w);
 void weights_release(const WeightSet *w, const void *p, size_t n);
 RawTensor *weights_find(const WeightSet *w, const char *name); /* NULL: absent */
 int64_t raw_tensor_count(const RawTensor *t);
+const char *raw_tensor_dtype(const RawTensor *t);      /* "bf16", or the file's word for a type not read */
+bool raw_tensor_readable(Diag *d, const RawTensor *t); /* false: of a type not read, filed */
 /* "bf16[768,1536]" */
 const char *raw_tensor_type(Arena *a, const RawTensor *t);
 

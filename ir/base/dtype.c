@@ -6,10 +6,11 @@
 static const struct {
     const char *text, *safetensors;
     size_t size;
-} TABLE[DT_COUNT] = {
+} TABLE[DT_COUNT + 1] = {
 #define X(id, text, st, bytes) {text, st, bytes},
     DTYPES(X)
 #undef X
+        [DT_COUNT] = {"unknown", "unknown", 0},
 };
 
 const char *dtype_name(DType t) {

@@ -23,7 +23,7 @@ typedef enum DType {
 #define X(id, text, st, bytes) DT_##id,
     DTYPES(X)
 #undef X
-        DT_COUNT
+        DT_COUNT /* also a type that is none of these; its numbers cannot be read: size 0, NaN */
 } DType;
 
 const char *dtype_name(DType t);             /* "bf16" */

@@ -53,6 +53,7 @@ static const struct {
     {"{'btc':1,'dims':{'E':'2*D','D':4},'input':{'tokens':4}}", "dims.E, column 3: unknown dimension \"D\""},
     {"{'btc':1,'dims':{'D':7,'E':'D/2'},'input':{'tokens':4}}", "7 / 2 is not a whole number"},
     {HEAD "'text':'utf8','model':[" EMBED "," LAST "],'output':'logits'}", "text: must be \"bytes\""},
+    {HEAD "'bos':[1,2],'model':[" EMBED "," LAST "],'output':'logits'}", "bos: must be one id"},
     {HEAD "'eos':[1,99],'model':[" EMBED "," LAST "],'output':'logits'}",
      "eos[1]: must be a whole number from 0 to 7"},
     {HEAD "'name':'a b','model':[" EMBED "," LAST "],'output':'logits'}", "name: must be a name"},

@@ -2,24 +2,10 @@
  * broken configurations are refused by name. argv[1]: the folder of the conformance cases. */
 #include <math.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "../tools/check.h"
-#include "desc/desc.h"
-#include "import/import.h"
-#include "op.h"
+#include "kit.h"
 
-static Arena *a;
 static const char *cases = "tests/conformance";
-static char temp[] = "/tmp/btc-import-XXXXXX"; /* holds one config.json at a time */
-
-static char *quoted(const char *s) {
-    char *t = arena_strdup(a, s);
-    for (char *p = t; *p; p++)
-        if (*p == '\'') *p = '"';
-    return t;
-}
 
 /* ---- checkpoints ---- */
 
@@ -85,41 +71,7 @@ static void test_case(int i) {
     weights_close(&w);
 }
 
-/* ---- made-up checkpoints: a configuration and tensors without data ---- */
-
-#define T(name_, rank_, ...)                                                                                 \
-    { .name = name_, .dt = DT_F32, .rank = rank_, .dim = {__VA_ARGS__}, .file = "w" }
-
-/* In the order of their names, as in every set. */
-static RawTensor LLAMA[] = {
-    T("model.embed_tokens.weight", 2, 8, 4),
-    T("model.layers.0.input_layernorm.weight", 1, 4),
-    T("model.layers.0.mlp.down_proj.weight", 2, 4, 6),
-    T("model.layers.0.mlp.gate_proj.weight", 2, 6, 4),
-    T("model.layers.0.mlp.up_proj.weight", 2, 6, 4),
-    T("model.layers.0.post_attention_layernorm.weight", 1, 4),
-    T("model.layers.0.self_attn.k_proj.weight", 2, 64, 4),
-    T("model.layers.0.self_attn.o_proj.weight", 2, 4, 64),
-    T("model.layers.0.self_attn.q_proj.weight", 2, 64, 4),
-    T("model.layers.0.self_attn.v_proj.weight", 2, 64, 4),
-    T("model.norm.weight", 1, 4),
-};
-
-static RawTensor MAMBA[] = {
-    T("backbone.embedding.weight", 2, 8, 4),
-    T("backbone.layers.0.mixer.A_log", 2, 8, 3),
-    T("backbone.layers.0.mixer.D", 1, 8),
-    T("backbone.layers.0.mixer.conv1d.bias", 1, 8),
-    T("backbone.layers.0.mixer.conv1d.weight", 3, 8, 1, 4),
-    T("backbone.layers.0.mixer.dt_proj.bias", 1, 8),
-    T("backbone.layers.0.mixer.dt_proj.weight", 2, 8, 1),
-    T("backbone.layers.0.mixer.in_proj.weight", 2, 16, 4),
-    T("backbone.layers.0.mixer.out_proj.weight", 2, 4, 8),
-    T("backbone.layers.0.mixer.x_proj.weight", 2, 7, 8),
-    T("backbone.layers.0.norm.weight", 1, 4),
-    T("backbone.norm_f.weight", 1, 4),
-    T("lm_head.weight", 2, 8, 4),
-};
+/* ---- made-up checkpoints ---- */
 
 /* A filter of which only the trained parts are in the file, and `freq` once. */
 static RawTensor HYENA[] = {
@@ -143,29 +95,6 @@ static RawTensor HYENA[] = {
 static RawTensor RWKV_7A[] = {T("blocks.0.att.r_k", 2, 2, 4), T("blocks.0.ffn.s_emb.weight", 2, 8, 16),
                               T("emb.weight", 2, 8, 8)};
 static RawTensor NOTHING[] = {T("weight", 1, 4)};
-
-static char *import_made_up(Diag *d, const char *config, RawTensor *t, size_t n, const char *arch,
-                            WeightSet *w) {
-    const char *file = arena_printf(a, "%s/config.json", temp);
-    unlink(file);
-    if (config) {
-        FILE *f = fopen(file, "w");
-        if (!CHECK(f != NULL)) return NULL;
-        fputs(quoted(config), f);
-        fclose(f);
-    }
-    *d = diag_new(a, NULL);
-    *w = (WeightSet){.arena = a, .tensors = t, .n = (int)n, .cap = (int)n, .name = "w"};
-    for (size_t i = 0; i < n; i++) t[i].used = false;
-    return import_model(d, a, temp, arch, w, "model.safetensors");
-}
-
-#define IMPORT(d, config, tensors, arch, w)                                                                  \
-    import_made_up(d, config, tensors, sizeof tensors / sizeof *tensors, arch, w)
-
-#define SIZES                                                                                                \
-    "'model_type':'llama','vocab_size':8,'hidden_size':4,'num_hidden_layers':1,'num_attention_heads':1,"     \
-    "'head_dim':64,'intermediate_size':6,'max_position_embeddings':4096,'tie_word_embeddings':true"
 
 /* ---- mistakes in configurations ---- */
 

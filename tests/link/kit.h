@@ -62,6 +62,7 @@ static inline bool write_weights(void *user, OutFile *o, int64_t at) {
 }
 
 static const btc_slot slots[] = {{"h", "f32", "[256]", BTC_STATE_HEADER, FAKE_WIDTH * 4, 1, {FAKE_WIDTH}}};
+static const int64_t end_ids[] = {0};
 static const btc_fill fills[] = {{BTC_STATE_HEADER, 4, -1, 0x3f800000}}; /* h[0] starts as 1 */
 
 static inline ArtifactSpec tiny_spec(const char *name) {
@@ -86,7 +87,9 @@ static inline ArtifactSpec tiny_spec(const char *name) {
                  .fingerprint = 42,
                  .weights_bytes = FAKE_WEIGHTS_BYTES,
                  .slot_count = 1,
-                 .slots = slots},
+                 .slots = slots,
+                 .eos_count = 1,
+                 .eos_ids = end_ids},
         .fills = fills,
         .fill_count = 1,
         .write_weights = write_weights,

@@ -63,9 +63,55 @@ static void check_program(const char *arch, const char *runner, const char *cons
     CHECK(status == 1);
 }
 
+/* What comes before the first of the ends, of a list of ids with commas between. */
+static char *before_ends(const char *ids, const int64_t *ends, int n) {
+    Text t = text_new(arena);
+    for (const char *p = ids; *p && *p != '\n';) {
+        char *next;
+        int64_t id = strtoll(p, &next, 10);
+        for (int i = 0; i < n; i++)
+            if (id == ends[i]) return t.s;
+        text_add(&t, t.n ? ",%lld" : "%lld", (long long)id);
+        p = *next == ',' ? next + 1 : next;
+    }
+    return t.s;
+}
+
+/* A program stops at whichever end comes first, and only when asked to. */
+static void check_ends(const char *const *object) {
+    ArtifactSpec spec = tiny_spec("ends");
+    char *p = path("ends"), *of = " --ids=1,2,3 --temperature=0 --tokens=30 --quiet";
+    if (!CHECK(make(p, "x86_64", object, &spec))) return;
+    char *all = run("%s%s", p, of), *at = all;
+    int64_t made[30];
+    for (int i = 0; i < 30; i++) made[i] = strtoll(at, &at, 10), at++;
+    for (int i = 2; i < 30; i += 9) {
+        int64_t two[] = {made[i], made[(i * 7 + 5) % 30]};
+        spec.info.eos = two[0], spec.info.eos_ids = two, spec.info.eos_count = 2;
+        if (!CHECK(make(p, "x86_64", object, &spec))) return;
+        CHECK(!strcmp(run("%s%s", p, of), all));
+        char *got = run("%s%s --stop-at-eos", p, of);
+        got[strcspn(got, "\n")] = 0;
+        CHECK(!strcmp(got, before_ends(all, two, 2)));
+        CHECK_STR_CONTAINS(run("%s --info", p), arena_printf(arena, "ends with      %lld, %lld\n",
+                                                             (long long)two[0], (long long)two[1]));
+        CHECK(make(path("ends.h"), "x86_64", NULL, &spec));
+        char *header = run("cat %s", path("ends.h"));
+        CHECK_STR_CONTAINS(header, "#define ENDS_EOS_COUNT 2 ");
+        CHECK_STR_CONTAINS(header, arena_printf(arena, "#define ENDS_EOS_IDS {%lld, %lld}", (long long)two[0],
+                                                (long long)two[1]));
+    }
+    spec.info.eos = -1, spec.info.eos_count = 0;
+    if (!CHECK(make(p, "x86_64", object, &spec))) return;
+    int status;
+    CHECK_STR_CONTAINS(shell(&status, "%s%s --stop-at-eos 2>&1", p, of), "the model has no end-of-sequence");
+    CHECK(status == 2);
+}
+
 static void check_features_program(const char *const *object) {
     ArtifactSpec spec = tiny_spec("filter");
-    spec.info.kind = BTC_FEATURES, spec.info.vocab = 0, spec.info.text = BTC_TEXT_NONE, spec.info.eos = -1;
+    spec.info.kind = BTC_FEATURES, spec.info.vocab = 0, spec.info.text = BTC_TEXT_NONE;
+    spec.info.eos = -1, spec.info.eos_count = 0;
     spec.info.input_width = FAKE_FEATURES;
     spec.step = "fake_features_step", spec.chunk = "fake_features_chunk";
     char *p = path("filter");
@@ -87,6 +133,7 @@ int main(void) {
     if (!kit_open()) return 1;
     const char *object[] = {fake_object("gcc")};
     check_program("x86_64", "", object);
+    check_ends(object);
     check_features_program(object);
     if (can_run_aarch64("program")) {
         object[0] = fake_object("aarch64-linux-gnu-gcc");

@@ -10,6 +10,8 @@ static const btc_slot fake_slots[] = {
     {"h", "f32", "[256]", BTC_STATE_HEADER, FAKE_WIDTH * 4, 1, {FAKE_WIDTH}},
 };
 
+static const int64_t fake_eos_ids[] = {0};
+
 #define FAKE_INFO                                                                                            \
     .version = BTC_ABI_VERSION, .size = sizeof(btc_info), .name = "fake", .target = "host", .cpu = "any",    \
     .kind = BTC_TOKENS, .vocab = FAKE_WIDTH, .input_width = 1, .output_width = FAKE_WIDTH,                   \
@@ -17,7 +19,7 @@ static const btc_slot fake_slots[] = {
     .work_shared = FAKE_WORK_SHARED, .work_thread = FAKE_WORK_THREAD, .layers = 1,                           \
     .parameters = FAKE_WIDTH * FAKE_WIDTH, .bos = -1, .eos = 0, .text = BTC_TEXT_BYTES,                      \
     .fingerprint = 0x1234567890abcdef, .weights_bytes = FAKE_WEIGHTS_BYTES, .slot_count = 1,                 \
-    .slots = fake_slots
+    .slots = fake_slots, .eos_count = 1, .eos_ids = fake_eos_ids
 
 const btc_artifact btc_artifact_data = {
     .info = {FAKE_INFO},

@@ -45,6 +45,8 @@ static void check_query(void) {
     CHECK(btc_query(BTC_ABI_VERSION + 1) == NULL);
     const btc_api *api = btc_query(BTC_ABI_VERSION);
     CHECK(api && api->version == BTC_ABI_VERSION && api->size == sizeof *api);
+    CHECK(btc_query(1) == api); /* hosts of the first version get the same table */
+    CHECK(api->info->eos_count == 1 && api->info->eos_ids[0] == api->info->eos);
     CHECK(api->work_bytes(0) == 0 && api->work_bytes(BTC_MAX_THREADS + 1) == 0);
     CHECK(api->work_bytes(2) == api->work_bytes(1) + FAKE_WORK_THREAD);
     for (btc_status s = BTC_OK; s <= BTC_E_WEIGHTS; s++)
