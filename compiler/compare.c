@@ -50,6 +50,7 @@ static bool open_runner(Run *r, Arena *a, const char *path, const Variant *o) {
                           "exposes values (\"expose\"): it can be checked, not compared");
     x->state = block((size_t)api->info->state_bytes), x->work = block(api->work_bytes(r->o->threads));
     if (!x->state || !x->work) return diag_error(r->d, (Loc){0}, "no memory for a sequence");
+    api->work_init(&x->session.handle, x->work, api->work_bytes(r->o->threads));
     r->to->state_bytes[r->n - 1] = api->info->state_bytes;
     r->to->weights_bytes[r->n - 1] = api->info->weights_bytes;
     return api->init(&x->session.handle, x->state) == BTC_OK;

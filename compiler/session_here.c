@@ -10,19 +10,18 @@ static Loc here(const Session *s) {
     return (Loc){.file = s->model.path};
 }
 
+static bool status_ok(Session *s, btc_status status, const char *call) {
+    return status == BTC_OK || diag_error(s->d, here(s), "%s: %s", call, s->api->status_text(status));
+}
+
 bool library_load(Session *s, const char *path) {
     s->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!s->library) return diag_error(s->d, here(s), "the compiled model cannot be loaded: %s", dlerror());
     btc_query_fn *query;
     *(void **)&query = dlsym(s->library, "btc_query");
     s->api = query ? query(BTC_ABI_VERSION) : NULL;
-    if (!s->api || s->api->open(&s->handle, s->o.compile.weights_file, 0) != BTC_OK)
-        return diag_error(s->d, here(s), "the compiled model cannot be opened");
-    return true;
-}
-
-static bool status_ok(Session *s, btc_status status, const char *call) {
-    return status == BTC_OK || diag_error(s->d, here(s), "%s: %s", call, s->api->status_text(status));
+    if (!s->api) return diag_error(s->d, here(s), "the compiled model has no interface of this version");
+    return status_ok(s, s->api->open(&s->handle, s->o.compile.weights_file, 0), "open");
 }
 
 static bool need_work(Session *s, int threads) {
@@ -30,8 +29,8 @@ static bool need_work(Session *s, int threads) {
     free(s->work);
     size_t n = s->api->work_bytes(threads);
     s->work = n ? aligned_alloc(64, (n + 63) / 64 * 64) : NULL;
-    s->work_threads = s->work ? threads : 0;
-    return s->work || diag_error(s->d, here(s), "no memory for %d threads", threads);
+    s->work_threads = s->work && s->api->work_init(&s->handle, s->work, n) == BTC_OK ? threads : 0;
+    return s->work_threads || diag_error(s->d, here(s), "no memory for %d threads", threads);
 }
 
 /* Float buffers [rows, width] for the output and the taps. */

@@ -17,13 +17,15 @@ int main(int argc, char **argv) {
     btc_status s = btc->open(&model, NULL, 0);
     if (s != BTC_OK) return puts(btc->status_text(s)), 1;
     void *state = aligned_alloc(64, (size_t)btc->info->state_bytes);
-    void *work = aligned_alloc(64, (btc->work_bytes(1) + 63) / 64 * 64);
+    size_t work_bytes = btc->work_bytes(1);
+    void *work = aligned_alloc(64, (work_bytes + 63) / 64 * 64);
     float *logits = malloc(sizeof(float) * (size_t)btc->info->output_width);
     int32_t *ids = malloc(sizeof(int32_t) * (strlen(argv[2]) + 1)), n = 0;
     if (btc->info->bos >= 0) ids[n++] = (int32_t)btc->info->bos;
     for (const char *c = argv[2]; *c; c++) ids[n++] = (unsigned char)*c;
 
     btc->init(&model, state);
+    btc->work_init(&model, work, work_bytes);
     s = btc->prefill(&model, state, work, 1, ids, n, logits);
     for (int left = atoi(argv[3]); s == BTC_OK && left > 0; left--) {
         int32_t best = 0;

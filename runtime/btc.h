@@ -8,10 +8,16 @@
  *     btc_model  a small handle, opened once, read-only afterwards, shared by all threads
  *     state      one sequence: info->state_bytes plain bytes, aligned to 64. It holds no pointers, so it may
  *                be moved (to an aligned place), stored and sent
- *     work       scratch of one call: work_bytes(threads) bytes, aligned to 64; nothing in it is kept
+ *     work       scratch of one call: work_bytes(threads) bytes, aligned to 64, marked by work_init; nothing
+ *                in it is kept
  *
  * Thread rule: any number of calls may run at once on one btc_model, each with its own state(s) and its own
- * work. Two calls must not use one state or one work block at the same time.
+ * work. Two calls must not use one state or one work block at the same time. All that is given to a call
+ * (input, output, states, work) must lie apart.
+ *
+ * Fork rule: after fork() parent and child both go on. Threads are OpenMP's; before a fork those of the
+ * forking thread end, and the next call starts new ones, so OpenMP's threadprivate variables are new there.
+ * Inside of a parallel region of the host a call uses one thread, unless OMP_MAX_ACTIVE_LEVELS allows more.
  *
  * Promise: f32 outputs are the same bits for every number of threads, alone or in a batch, and for a prompt
  * cut at any multiple of info->chunk tokens. save, restore and fork are exact.
@@ -40,7 +46,9 @@ enum {
     BTC_E_LENGTH = 3,   /* the sequence would grow beyond info->context */
     BTC_E_STATE = 4,    /* not a state of this model, or a damaged one */
     BTC_E_VERSION = 5,  /* written by an incompatible version */
-    BTC_E_WEIGHTS = 6   /* the weights file is missing, unreadable, cut off, or of another model */
+    BTC_E_WEIGHTS = 6,  /* the weights file is missing, unreadable, cut off, or of another model */
+    BTC_E_CPU = 7, /* this processor lacks instructions that the model was compiled to; the text names them */
+    BTC_E_THREADS = 8 /* the system gives no more threads, or no memory for them; fewer may do */
 };
 
 enum { BTC_TOKENS = 1, BTC_FEATURES = 2 };      /* info->kind */
@@ -117,14 +125,14 @@ typedef struct btc_api {
     /* Opens the model into *m. weights_path: the side file of a model compiled with --weights=file; NULL
      * looks for <artefact>.weights beside the artefact. Ignored when the weights are inside. flags: 0 or
      * BTC_OPEN_...  Call once per handle; *m may be copied afterwards, and is closed once.
-     * BTC_E_WEIGHTS, BTC_E_VERSION: the side file does not serve; BTC_E_ARGUMENT. Any thread. */
+     * BTC_E_WEIGHTS, BTC_E_VERSION: the side file does not serve; BTC_E_CPU; BTC_E_ARGUMENT. Any thread. */
     btc_status (*open)(btc_model *m, const char *weights_path, uint32_t flags);
 
     /* Unmaps the weights. No call may be running. An unopened or closed model is left alone. */
     void (*close)(btc_model *m);
 
     /* Bytes of a work block for calls with up to `threads` threads; 0: threads is not in
-     * 1 .. BTC_MAX_THREADS. A block for more threads serves fewer. */
+     * 1 .. BTC_MAX_THREADS. A block for more threads serves fewer. See work_init. */
     size_t (*work_bytes)(int32_t threads);
 
     /* Makes state [state_bytes] the start of a sequence, position 0. BTC_E_ARGUMENT. */
@@ -132,7 +140,7 @@ typedef struct btc_api {
 
     /* Runs n >= 1 rows of one sequence. input: [n] int32_t ids or [n, input_width] f32. out_last:
      * [output_width], the output after the last row, or NULL. All ids are checked before anything runs.
-     * BTC_E_RANGE, BTC_E_LENGTH, BTC_E_STATE, BTC_E_ARGUMENT: state unchanged. */
+     * BTC_E_RANGE, BTC_E_LENGTH, BTC_E_STATE, BTC_E_THREADS, BTC_E_ARGUMENT: state unchanged. */
     btc_status (*prefill)(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
                           int64_t n, float *out_last);
 
@@ -172,6 +180,14 @@ typedef struct btc_api {
      * exposes values can only be run by the two calls with taps. */
     btc_status (*step_taps)(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
                             const void *input, float *out, float *const *taps);
+
+    /* ---- since version 2 ---- */
+
+    /* Marks work [bytes, aligned to 64] as a work block of this model, once after it was allocated. A call
+     * with more threads than it has room for, or with another model, is then refused (BTC_E_ARGUMENT). A
+     * block that was not marked, as hosts of version 1 have them, is trusted. BTC_E_ARGUMENT: below
+     * work_bytes(1). */
+    btc_status (*work_init)(const btc_model *m, void *work, size_t bytes);
 } btc_api;
 
 /* The table for hosts compiled with this header (pass BTC_ABI_VERSION); NULL: the artefact is older than

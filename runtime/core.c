@@ -5,9 +5,7 @@
  * last one shorter. So the blocks of a prompt that was cut at multiples of the chunk are those of the whole
  * prompt, and so are the bits. Each thread keeps its own copy of the argument block and moves it along by
  * itself; the only shared things are the position in the state header and the tap pointers, which thread 0
- * moves between two barriers.
- *
- * A work block is: the barrier, the tap pointers, then what emitted code sees (shared part, thread parts). */
+ * moves between two barriers. */
 #include "core.h"
 
 #include <string.h>
@@ -27,24 +25,63 @@ typedef struct Job {
     float **moving; /* [tap_count] in the work block, or NULL */
 } Job;
 
-static size_t round_up(size_t n) {
-    return (n + BTC_ALIGN - 1) / BTC_ALIGN * BTC_ALIGN;
-}
-
-static size_t own_work(const btc_artifact *a) {
-    return BTC_BARRIER_BYTES + round_up((size_t)a->info.tap_count * sizeof(float *));
-}
-
-size_t btc_work_bytes(const btc_artifact *a, int32_t threads) {
-    if (threads < 1 || threads > BTC_MAX_THREADS) return 0;
-    return own_work(a) + (size_t)a->info.work_shared + (size_t)threads * (size_t)a->info.work_thread;
-}
-
 static int64_t row_bytes(const btc_info *info) {
     return info->kind == BTC_TOKENS ? (int64_t)sizeof(int32_t) : info->input_width * (int64_t)sizeof(float);
 }
 
-/* Before anything runs, so that an error leaves the state as it was. */
+/* ---- what a host can get wrong; before anything runs, so that an error leaves the state as it was ---- */
+
+/* Memory that a call reads or writes. */
+typedef struct Span {
+    uintptr_t begin, end;
+} Span;
+
+/* n rows of `row` bytes, of numbers of four bytes. false: no memory can be that. */
+static bool make_span(const void *p, int64_t n, int64_t row, Span *s) {
+    uint64_t bytes;
+    s->begin = (uintptr_t)p;
+    return p && s->begin % 4 == 0 && !__builtin_mul_overflow((uint64_t)n, (uint64_t)row, &bytes) &&
+           !__builtin_add_overflow(s->begin, bytes, &s->end);
+}
+
+static bool lie_apart(Span a, Span b) {
+    return a.end <= b.begin || b.end <= a.begin;
+}
+
+/* The blocks of a call, each of which is written, and its rows; out may be NULL where no rows are wanted. */
+static bool all_apart(const btc_artifact *a, void *const *states, int64_t sequences, const void *work,
+                      int32_t threads, const void *input, const float *out, int64_t rows_in,
+                      int64_t rows_out) {
+    const btc_info *info = &a->info;
+    Span in, to = {0, 0}, w, s, t;
+    if (!make_span(input, rows_in, row_bytes(info), &in) ||
+        !make_span(work, 1, (int64_t)btc_work_bytes(a, threads), &w) || !lie_apart(in, w))
+        return false;
+    if (out && (!make_span(out, rows_out, info->output_width * (int64_t)sizeof(float), &to) ||
+                !lie_apart(to, in) || !lie_apart(to, w)))
+        return false;
+    for (int64_t i = 0; i < sequences; i++) {
+        if (!make_span(states[i], 1, info->state_bytes, &s) || !lie_apart(s, w) || !lie_apart(s, in) ||
+            (out && !lie_apart(s, to)))
+            return false;
+        for (int64_t k = 0; k < i; k++) /* two rows would write it */
+            if (!make_span(states[k], 1, info->state_bytes, &t) || !lie_apart(s, t)) return false;
+    }
+    return true;
+}
+
+static bool can_call(const btc_artifact *a, const void *work, int32_t threads, const void *input, int64_t n) {
+    return a && btc_aligned(work) && input && n >= 1 && threads >= 1 && threads <= BTC_MAX_THREADS &&
+           btc_work_serves(a, work, threads);
+}
+
+/* A model that exposes values runs only where there is a place for each. */
+static bool taps_fit(const btc_artifact *a, float *const *taps) {
+    for (int64_t i = 0; i < a->info.tap_count; i++)
+        if (!taps || !taps[i] || (uintptr_t)taps[i] % sizeof(float)) return false;
+    return true;
+}
+
 static btc_status check_ids(const btc_info *info, const void *input, int64_t n) {
     if (info->kind != BTC_TOKENS) return BTC_OK;
     const int32_t *ids = input; /* [n] */
@@ -63,14 +100,14 @@ static btc_status check_room(const btc_artifact *a, const void *state, int64_t n
 
 static btc_call make_call(const btc_artifact *a, const btc_model *m, void *const *states, void *work,
                           const void *input, float *out) {
-    btc_barrier_init(work);
+    btc_barrier_init(btc_work_barrier(work));
     return (btc_call){
         .weights = m->weights,
         .states = states,
-        .work = (char *)work + own_work(a),
+        .work = (char *)work + btc_work_own(a),
         .input = input,
         .output = out,
-        .barrier = work,
+        .barrier = btc_work_barrier(work),
         .shared_bytes = a->info.work_shared,
         .private_bytes = a->info.work_thread,
     };
@@ -104,22 +141,23 @@ static void prefill_thread(void *ctx, int id, int threads) {
 static btc_status prefill(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
                           int64_t n, float *out, float *const *taps, Want want) {
     const btc_artifact *a = btc_artifact_of(m);
-    if (!a || !btc_aligned(state) || !btc_aligned(work) || !input || n < 1 || threads < 1 ||
-        threads > BTC_MAX_THREADS || (a->info.tap_count && !taps))
+    if (!can_call(a, work, threads, input, n) || !btc_aligned(state) || !taps_fit(a, taps))
         return BTC_E_ARGUMENT;
     btc_status s = check_room(a, state, n);
-    if (s == BTC_OK) s = check_ids(&a->info, input, n);
+    if (s != BTC_OK) return s;
+    void *const states[1] = {state};
+    if (!all_apart(a, states, 1, work, threads, input, out, n, want == WANT_ALL ? n : 1))
+        return BTC_E_ARGUMENT;
+    s = check_ids(&a->info, input, n);
     if (s != BTC_OK) return s;
 
-    void *const states[1] = {state};
     Job j = {.artifact = a, .call = make_call(a, m, states, work, input, out), .n = n, .want = want};
     if (taps && a->info.tap_count) {
-        j.moving = (float **)(void *)((char *)work + BTC_BARRIER_BYTES);
+        j.moving = btc_work_taps(work);
         memcpy(j.moving, taps, (size_t)a->info.tap_count * sizeof *taps);
         j.call.taps = j.moving;
     }
-    btc_parallel(threads, prefill_thread, &j);
-    return BTC_OK;
+    return btc_parallel(threads, prefill_thread, &j) ? BTC_OK : BTC_E_THREADS;
 }
 
 btc_status btc_prefill(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
@@ -152,24 +190,21 @@ static void step_thread(void *ctx, int id, int threads) {
 btc_status btc_step_taps(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
                          const void *input, float *out, float *const *taps) {
     const btc_artifact *a = btc_artifact_of(m);
-    if (a && a->info.tap_count && !taps) return BTC_E_ARGUMENT;
-    if (!a || !states || n < 1 || n > a->info.max_batch || !btc_aligned(work) || !input || !out ||
-        threads < 1 || threads > BTC_MAX_THREADS)
+    if (!can_call(a, work, threads, input, n) || !states || n > a->info.max_batch || !out ||
+        !taps_fit(a, taps))
         return BTC_E_ARGUMENT;
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++)
         if (!btc_aligned(states[i])) return BTC_E_ARGUMENT;
-        for (int64_t k = 0; k < i; k++) /* one block twice: two rows would write it */
-            if (states[k] == states[i]) return BTC_E_ARGUMENT;
-        btc_status s = check_room(a, states[i], 1);
-        if (s != BTC_OK) return s;
-    }
-    btc_status s = check_ids(&a->info, input, n);
+    if (!all_apart(a, states, n, work, threads, input, out, n, n)) return BTC_E_ARGUMENT;
+    btc_status s = BTC_OK;
+    for (int64_t i = 0; i < n && s == BTC_OK; i++) s = check_room(a, states[i], 1);
+    if (s == BTC_OK) s = check_ids(&a->info, input, n);
     if (s != BTC_OK) return s;
 
     StepJob j = {.artifact = a, .call = make_call(a, m, states, work, input, out)};
     j.call.rows = n;
     j.call.taps = taps;
-    btc_parallel(threads, step_thread, &j);
+    if (!btc_parallel(threads, step_thread, &j)) return BTC_E_THREADS;
     for (int64_t i = 0; i < n; i++) ((btc_state_header *)states[i])->position++;
     return BTC_OK;
 }

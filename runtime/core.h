@@ -22,8 +22,15 @@ btc_status btc_save(const btc_model *m, const void *state, void *block, size_t b
 btc_status btc_restore(const btc_model *m, void *state, const void *block, size_t bytes);
 btc_status btc_fork(const btc_model *m, void *to, const void *from);
 
-/* core.c */
+/* work.c */
 size_t btc_work_bytes(const btc_artifact *a, int32_t threads);
+size_t btc_work_own(const btc_artifact *a); /* of these, the runtime's: what emitted code sees lies behind */
+btc_status btc_work_init(const btc_model *m, void *work, size_t bytes);
+bool btc_work_serves(const btc_artifact *a, const void *work, int32_t threads);
+btc_barrier *btc_work_barrier(void *work);
+float **btc_work_taps(void *work); /* [tap_count] */
+
+/* core.c */
 btc_status btc_prefill(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
                        int64_t n, float *out_last);
 btc_status btc_prefill_all(const btc_model *m, void *state, void *work, int32_t threads, const void *input,

@@ -4,8 +4,11 @@
 #include "parallel.h"
 
 #include <omp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <time.h>
+
+#include "threads.h"
 
 /* A new thread may begin on its creator's processor, and then both share it until the scheduler looks again,
  * some milliseconds later. One that falls asleep for a moment is woken where nobody else is. */
@@ -13,15 +16,68 @@ static void leave(int processor) {
     if (sched_getcpu() == processor) nanosleep(&(struct timespec){.tv_nsec = 1}, NULL);
 }
 
-void btc_parallel(int threads, void (*f)(void *ctx, int id, int n), void *ctx) {
-    if (threads == 1) {
+/* How many threads a region gets at most: inside of the host's own parallel regions often one. */
+static int most_threads(int threads) {
+    if (omp_get_active_level() >= omp_get_max_active_levels()) return 1;
+    int limit = omp_get_thread_limit();
+    return threads < limit ? threads : limit;
+}
+
+/* OpenMP keeps a pool for each thread of the host, and so what is known of it belongs to that thread; a work
+ * block may be used by any. When a pool shrinks, its last thread ends first: its life says that all are
+ * there, whoever else has used the pool meanwhile, and that this process did not begin as a fork. */
+static _Thread_local struct {
+    int threads; /* in the pool, with the host's own */
+    int64_t last;
+} pool;
+
+static int pool_size(void) {
+    return omp_get_level() == 0 && pool.threads && thread_lives(pool.last) ? pool.threads : 1;
+}
+
+bool btc_parallel(int threads, void (*f)(void *ctx, int id, int n), void *ctx) {
+    if (threads > 1) threads = most_threads(threads);
+    if (threads <= 1) {
         f(ctx, 0, 1); /* no region: a host that uses one thread never wakes OpenMP */
-        return;
+        return true;
     }
-    int processor = sched_getcpu();
+    int size = pool_size(), given = 0, processor = sched_getcpu();
+    int64_t last = 0;
+    if (threads > size && !threads_given(threads - size)) return false;
 #pragma omp parallel num_threads(threads)
     {
-        if (omp_get_thread_num() != 0) leave(processor);
-        f(ctx, omp_get_thread_num(), omp_get_num_threads());
+        int id = omp_get_thread_num(), n = omp_get_num_threads();
+        if (id != 0) leave(processor);
+        if (threads != size && id == n - 1) given = n, last = thread_clock();
+        f(ctx, id, n);
     }
+    if (given == threads && omp_get_level() == 0)
+        pool.threads = threads, pool.last = last; /* nested teams end */
+    return true;
+}
+
+/* ---- fork ----
+ *
+ * Only the forking thread lives on in a child, and libgomp would wait there for its pool for ever. So the
+ * pool ends before the fork, on both sides, and the next call makes a new one. */
+
+#pragma weak omp_pause_resource_all /* since GCC 9; with an older libgomp a child must not use threads */
+
+static void before_fork(void) {
+    if (omp_pause_resource_all) omp_pause_resource_all(omp_pause_hard);
+}
+
+/* What pthread_atfork does, which is no symbol of a shared library: the handler belongs to this artefact, and
+ * goes with it when it is closed. No C toolchain's start files are linked that would see to that. */
+int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *owner);
+void __cxa_finalize(void *owner);
+
+static const char artefact; /* its address is the owner */
+
+__attribute__((constructor)) static void hear_of_forks(void) {
+    __register_atfork(before_fork, NULL, NULL, (void *)(uintptr_t)&artefact);
+}
+
+__attribute__((destructor)) static void hear_no_more(void) {
+    __cxa_finalize((void *)(uintptr_t)&artefact);
 }

@@ -74,7 +74,9 @@ int main(int argc, char **argv) {
         return 1;
     }
     p.state = get_memory((size_t)p.info->state_bytes);
-    p.work = get_memory(p.api->work_bytes(p.opt.threads));
+    size_t work_bytes = p.api->work_bytes(p.opt.threads);
+    p.work = get_memory(work_bytes);
+    p.api->work_init(&p.model, p.work, work_bytes);
     p.api->init(&p.model, p.state);
     bool ok = p.opt.dump                     ? program_dump(&p)
               : p.info->kind == BTC_FEATURES ? program_features(&p)

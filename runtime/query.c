@@ -16,7 +16,8 @@ const char *btc_status_text(btc_status status) {
     case BTC_OK:
         return "no error";
     case BTC_E_ARGUMENT:
-        return "wrong argument: null or misaligned memory, or a number out of its limits";
+        return "wrong argument: null, misaligned, overlapping or too small memory, or a number out of its "
+               "limits";
     case BTC_E_RANGE:
         return "a token id is not in the model's vocabulary";
     case BTC_E_LENGTH:
@@ -27,6 +28,10 @@ const char *btc_status_text(btc_status status) {
         return "the data was written by an incompatible version";
     case BTC_E_WEIGHTS:
         return "the weights file is missing, unreadable, cut off or of another model";
+    case BTC_E_CPU:
+        return "this processor lacks instructions that the model was compiled to";
+    case BTC_E_THREADS:
+        return "the system gives no more threads, or no memory for them; fewer threads may do";
     }
     return "unknown status";
 }
@@ -49,6 +54,7 @@ static const btc_api api = {
     .status_text = btc_status_text,
     .prefill_taps = btc_prefill_taps,
     .step_taps = btc_step_taps,
+    .work_init = btc_work_init,
 };
 
 /* Tables only grow, so one for a newer version serves older hosts. */

@@ -64,6 +64,7 @@ bool runner_open(Runner *r, Subject *s, int64_t prompt, int64_t longest, int64_t
     bool ok = r->work && r->input && r->output;
     for (int i = 0; i <= batch; i++) ok = (r->states[i] = memory(info->state_bytes)) && ok;
     if (!ok) return diag_error(s->d, here(r), "no memory to run it");
+    s->api->work_init(s->model, r->work, s->api->work_bytes(threads));
     fill_input(r, rows);
     return prefill(r, r->states[batch], threads, prompt);
 }

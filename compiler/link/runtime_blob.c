@@ -13,7 +13,7 @@ static bool is_arch(const char *target, const char *arch) {
 }
 
 static bool is_wanted(const char *name, bool threads, bool program) {
-    if (strcmp(name, "parallel_omp") == 0) return threads;
+    if (strcmp(name, "parallel_omp") == 0 || strcmp(name, "threads") == 0) return threads;
     if (strcmp(name, "parallel_serial") == 0) return !threads;
     for (size_t i = 0; i < sizeof program_objects / sizeof *program_objects; i++)
         if (strcmp(name, program_objects[i]) == 0) return program;

@@ -34,7 +34,7 @@ static inline bool has_bands(const Case *c, int64_t bands) {
 
 /* The first steps of `n` sequences; the results of the first one, step after step. */
 static inline float *first_steps(Case *c, int n, int threads) {
-    void *state[SEQUENCES], *work = aligned_block(c->k.a, (size_t)c->l.api->work_bytes(threads));
+    void *state[SEQUENCES], *work = new_work(c->k.a, &c->l, threads);
     int64_t width = c->l.api->info->output_width;
     float *out = ARENA_ARRAY(c->k.a, float, SEQUENCES *width),
           *all = ARENA_ARRAY(c->k.a, float, BANDED_STEPS *width);

@@ -1,12 +1,12 @@
 # What the tests of the runtime and of linking need beyond btc_compiler; tests/CMakeLists.txt includes it after
-# it has made the targets. btc_parallel comes from the object that artefacts get: only gcc compiles it rightly.
+# it has made the targets. btc_parallel comes from the objects that artefacts get: only gcc compiles it rightly.
 set(objects ${CMAKE_BINARY_DIR}/runtime)
-set_source_files_properties(${objects}/${CMAKE_SYSTEM_PROCESSOR}/parallel_omp.o PROPERTIES
-    GENERATED TRUE EXTERNAL_OBJECT TRUE)
+set(parallel ${objects}/${CMAKE_SYSTEM_PROCESSOR}/parallel_omp.o ${objects}/${CMAKE_SYSTEM_PROCESSOR}/threads.o)
+set_source_files_properties(${parallel} PROPERTIES GENERATED TRUE EXTERNAL_OBJECT TRUE)
 foreach(name test_runtime fuzz_state)
     if(TARGET ${name})
         target_sources(${name} PRIVATE ${CMAKE_CURRENT_LIST_DIR}/fake_model.c
-            ${objects}/${CMAKE_SYSTEM_PROCESSOR}/parallel_omp.o)
+            ${parallel})
         target_link_libraries(${name} PRIVATE btc_runtime_host gomp)
         add_dependencies(${name} btc_runtime_blob)
     endif()

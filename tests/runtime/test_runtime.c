@@ -26,6 +26,7 @@ static Seq seq_new(void) {
     s.api->open(&s.model, NULL, 0);
     s.state = block((size_t)s.api->info->state_bytes);
     s.work = block(s.api->work_bytes(4));
+    s.api->work_init(&s.model, s.work, s.api->work_bytes(4));
     s.api->init(&s.model, s.state);
     return s;
 }
@@ -42,6 +43,7 @@ static void some_ids(int32_t *ids, int n) {
 
 static void check_query(void) {
     CHECK(btc_query(0) == NULL);
+    CHECK(btc_query(1) == btc_query(2)); /* tables only grow */
     CHECK(btc_query(BTC_ABI_VERSION + 1) == NULL);
     const btc_api *api = btc_query(BTC_ABI_VERSION);
     CHECK(api && api->version == BTC_ABI_VERSION && api->size == sizeof *api);
@@ -49,7 +51,7 @@ static void check_query(void) {
     CHECK(api->info->eos_count == 1 && api->info->eos_ids[0] == api->info->eos);
     CHECK(api->work_bytes(0) == 0 && api->work_bytes(BTC_MAX_THREADS + 1) == 0);
     CHECK(api->work_bytes(2) == api->work_bytes(1) + FAKE_WORK_THREAD);
-    for (btc_status s = BTC_OK; s <= BTC_E_WEIGHTS; s++)
+    for (btc_status s = BTC_OK; s <= BTC_E_THREADS; s++)
         CHECK(strcmp(api->status_text(s), "unknown status") != 0);
     CHECK_STR_CONTAINS(api->status_text(99), "unknown");
     btc_model m;
@@ -115,6 +117,97 @@ static void check_errors(void) {
     memset(s.state, 0, 64);
     CHECK(api->prefill(&s.model, s.state, s.work, 1, ids, 1, out) == BTC_E_STATE);
     CHECK(api->position(&s.model, s.state) == -1);
+    seq_free(&s);
+}
+
+/* A work block says for how many threads and which model it is. */
+static void check_work_blocks(void) {
+    Seq s = seq_new();
+    const btc_api *api = s.api;
+    int32_t id = 3;
+    float out[W];
+    size_t two = api->work_bytes(2), most = api->work_bytes(4);
+    char *work = block(most + 64);
+    memset(work, 0, most + 64);
+#define STEP(threads) api->step(&s.model, &s.state, 1, work, threads, &id, out)
+    CHECK(STEP(3) == BTC_OK); /* as a host of version 1: nothing says that it is too small */
+    CHECK(api->work_init(&s.model, work, two) == BTC_OK);
+    CHECK(STEP(1) == BTC_OK && STEP(2) == BTC_OK);
+    CHECK(STEP(3) == BTC_E_ARGUMENT && api->position(&s.model, s.state) == 3);
+    CHECK(api->prefill(&s.model, s.state, work, 3, &id, 1, out) == BTC_E_ARGUMENT);
+    CHECK(api->work_init(&s.model, work, most - 1) == BTC_OK && STEP(3) == BTC_OK &&
+          STEP(4) == BTC_E_ARGUMENT);
+    CHECK(api->work_init(&s.model, work, most) == BTC_OK && STEP(4) == BTC_OK);
+
+    btc_artifact other = btc_artifact_data;
+    other.info.fingerprint++;
+    btc_model m, closed = {0};
+    CHECK(btc_open_artifact(&other, &m, NULL, 0) == BTC_OK);
+    CHECK(btc_init(&m, s.state) == BTC_OK);
+    CHECK(btc_step(&m, &s.state, 1, work, 1, &id, out) == BTC_E_ARGUMENT);
+    CHECK(btc_work_init(&m, work, two) == BTC_OK && btc_step(&m, &s.state, 1, work, 1, &id, out) == BTC_OK);
+    CHECK(api->init(&s.model, s.state) == BTC_OK && STEP(1) == BTC_E_ARGUMENT);
+
+    CHECK(api->work_init(&s.model, NULL, two) == BTC_E_ARGUMENT);
+    CHECK(api->work_init(NULL, work, two) == BTC_E_ARGUMENT);
+    CHECK(api->work_init(&closed, work, two) == BTC_E_ARGUMENT);
+    CHECK(api->work_init(&s.model, work + 8, two) == BTC_E_ARGUMENT);
+    CHECK(api->work_init(&s.model, work, api->work_bytes(1) - 1) == BTC_E_ARGUMENT);
+    CHECK(api->work_init(&s.model, work, 0) == BTC_E_ARGUMENT);
+
+    /* what a block has left behind is no label elsewhere, nor when its first words are written over */
+    CHECK(api->work_init(&s.model, work, api->work_bytes(1)) == BTC_OK);
+    memmove(work + 64, work, 64);
+    CHECK(api->step(&s.model, &s.state, 1, work + 64, 2, &id, out) == BTC_OK);
+    CHECK(api->work_init(&s.model, work, api->work_bytes(1)) == BTC_OK && STEP(2) == BTC_E_ARGUMENT);
+    memset(work, 0, 8);
+    CHECK(STEP(2) == BTC_OK);
+#undef STEP
+    free(work);
+    seq_free(&s);
+}
+
+/* States, work, input and outputs that share a byte. */
+static void check_memory_lies_apart(void) {
+    Seq s = seq_new();
+    const btc_api *api = s.api;
+    size_t state = FAKE_STATE_BYTES, work = api->work_bytes(2);
+    char *all = block(4 * state + work + 4096);
+    int32_t ids[4] = {1, 2, 3, 4};
+    float out[4 * W];
+    char *w = all + 4 * state;
+    for (int i = 0; i < 4; i++) api->init(&s.model, all + (size_t)i * state);
+    void *two[2] = {all, all + state}, *overlap[2] = {all + state, all + 2 * state - 64};
+#define STEP(states, work, in, out) api->step(&s.model, states, 2, work, 2, in, out)
+    CHECK(STEP(two, w, ids, out) == BTC_OK);
+    CHECK(STEP(overlap, w, ids, out) == BTC_E_ARGUMENT);
+    CHECK(STEP(two, all + state - 64, ids, out) == BTC_E_ARGUMENT);
+    CHECK(STEP(two, all + state + 64, ids, out) == BTC_E_ARGUMENT);
+    CHECK(STEP(two, w, (int32_t *)(void *)(all + 64), out) == BTC_E_ARGUMENT);
+    CHECK(STEP(two, w, ids, (float *)(void *)(all + 2 * state - 4)) == BTC_E_ARGUMENT);
+    CHECK(STEP(two, w, ids, (float *)(void *)(w - W)) == BTC_E_ARGUMENT);
+    CHECK(STEP(two, w, ids, (float *)(void *)(w + work - 4)) == BTC_E_ARGUMENT);
+    CHECK(STEP(two, w, ids, (float *)(void *)ids) == BTC_E_ARGUMENT);
+    CHECK(STEP(two, w, (int32_t *)(void *)out, out) == BTC_E_ARGUMENT);
+    CHECK(STEP(two, w, ids, (float *)(void *)((char *)out + 2)) == BTC_E_ARGUMENT);
+    CHECK(STEP(two, w, (int32_t *)(void *)((char *)ids + 1), out) == BTC_E_ARGUMENT);
+    CHECK(api->position(&s.model, all) == 1 && api->position(&s.model, all + state) == 1);
+    CHECK(STEP(two, w, ids, (float *)(void *)(w + work)) == BTC_OK); /* side by side is apart */
+#undef STEP
+    CHECK(api->prefill(&s.model, all, w, 2, ids, 4, (float *)(void *)(all + 64)) == BTC_E_ARGUMENT);
+    CHECK(api->prefill(&s.model, all, all, 2, ids, 4, out) == BTC_E_ARGUMENT);
+    CHECK(api->prefill_all(&s.model, all, w, 2, ids, 4, (float *)(void *)(w - 3 * sizeof out / 4)) ==
+          BTC_E_ARGUMENT);
+    CHECK(api->prefill(&s.model, all, w, 2, ids, 4, NULL) == BTC_OK);
+    CHECK(api->position(&s.model, all) == 6);
+    /* sizes that no memory has */
+    btc_artifact endless = btc_artifact_data;
+    endless.info.context = 0;
+    btc_model m;
+    CHECK(btc_open_artifact(&endless, &m, NULL, 0) == BTC_OK);
+    static const int64_t huge[] = {(int64_t)1 << 61, ((int64_t)1 << 62) - 6, (int64_t)1 << 55};
+    for (int i = 0; i < 3; i++) CHECK(btc_prefill_all(&m, all, w, 2, ids, huge[i], out) == BTC_E_ARGUMENT);
+    free(all);
     seq_free(&s);
 }
 
@@ -310,7 +403,7 @@ static void check_two_threads_really_run(void) {
     for (int threads = 1; threads <= 3; threads++) {
         btc_barrier_init(b);
         Meeting m = {.barrier = b};
-        btc_parallel(threads, meet, &m);
+        CHECK(btc_parallel(threads, meet, &m));
         CHECK(m.n == threads);
         for (int i = 0; i < threads; i++) CHECK(m.ran[i]);
         CHECK(!m.wrong && m.count == 2000);
@@ -352,6 +445,8 @@ int main(void) {
     check_query();
     check_formula();
     check_errors();
+    check_work_blocks();
+    check_memory_lies_apart();
     check_cuts_and_threads();
     check_taps();
     check_batch();

@@ -30,7 +30,8 @@ ARROWS = {
 }
 # Where a header of somebody else may be included.
 DOORS = {r"llvm(-c)?/": "targets/", r"cjson/": "compiler/", r"omp\.h": "runtime/parallel_omp.c",
-         r"pthread\.h": ("ir/base/work.c", "ir/base/temp.c", "compiler/bench/")}
+         r"pthread\.h": ("ir/base/work.c", "ir/base/temp.c", "compiler/bench/",
+                        "runtime/threads.c", "runtime/parallel_omp.c")}
 INCLUDE_PATHS = ("ir", "runtime", "targets", "compiler", "")  # as in CMakeLists.txt
 
 # table, what a row is called, where its definition is, what that looks like

@@ -50,7 +50,9 @@ static inline void *aligned_block(Arena *a, size_t n) {
 }
 
 static inline void *new_work(Arena *a, const Loaded *l, int threads) {
-    return aligned_block(a, l->api->work_bytes(threads));
+    size_t bytes = l->api->work_bytes(threads);
+    void *work = aligned_block(a, bytes);
+    return l->api->work_init(&l->handle, work, bytes) == BTC_OK ? work : NULL;
 }
 
 static inline void *new_state(Arena *a, const Loaded *l) {
