@@ -19,7 +19,7 @@ static void *run(void *user) {
     return NULL;
 }
 
-void btc_parallel(int threads, void (*f)(void *ctx, int id, int n), void *ctx) {
+bool btc_parallel(int threads, void (*f)(void *ctx, int id, int n), void *ctx) {
     pthread_t handles[MOST];
     Member members[MOST];
     int n = threads < MOST ? threads : MOST;
@@ -29,4 +29,5 @@ void btc_parallel(int threads, void (*f)(void *ctx, int id, int n), void *ctx) {
     }
     f(ctx, 0, n);
     for (int i = 1; i < n; i++) pthread_join(handles[i], NULL);
+    return true;
 }
