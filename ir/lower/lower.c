@@ -251,9 +251,16 @@ static Value *in_flight(Lower *l, Value *v) {
     return i && i->flight && i->flight_gen == l->plan->gen ? i->flight : NULL;
 }
 
-Value *lw_read(Lower *l, Value *v, const Ix *ix) {
+/* The position, or a view of it: it lies in no memory, and has one element. */
+static bool is_position(Value *v) {
+    const Value *base = lw_base(v, NULL);
+    return base->def && base->def->def == OP_TABLE[OP_position];
+}
+
+/* The vector of v at ix, in v's own type. */
+static Value *read_typed(Lower *l, Value *v, const Ix *ix) {
     LB *b = &l->b;
-    if (v->def && v->def->def == OP_TABLE[OP_position]) return lb_cast(b, lw_position(l, ix->row), DT_F32);
+    if (is_position(v)) return lb_cast(b, lw_position(l, ix->row), DT_I32);
     if (lw_is_constant(v)) {
         Value *c = read_constant_scalar(l, v);
         if (c) return c;
@@ -275,10 +282,16 @@ Value *lw_read(Lower *l, Value *v, const Ix *ix) {
         x = lb_load(b, dt, b->lanes, p, ix->i, ix->n);
     else
         BTC_BUG("%%%s cannot be read in stage %s", v->name, l->stage->name);
-    return dt == DT_F32 ? x : lb_cast(b, x, DT_F32);
+    return x;
+}
+
+Value *lw_read(Lower *l, Value *v, const Ix *ix) {
+    Value *x = read_typed(l, v, ix);
+    return x->type.dt == DT_I32 ? lb_cast(&l->b, x, DT_F32) : x;
 }
 
 Value *lw_read1(Lower *l, Value *v, Value *row, Value *at) {
+    if (is_position(v)) return lb_cast(&l->b, lw_position(l, row), DT_I32);
     if (lw_is_constant(v)) {
         Value *c = read_constant_scalar(l, v);
         if (c) return c;
@@ -289,6 +302,7 @@ Value *lw_read1(Lower *l, Value *v, Value *row, Value *at) {
 }
 
 Value *lw_read_flat(Lower *l, Value *v, Value *row, Value *at, int n) {
+    if (is_position(v)) return lb_splat(&l->b, lw_read1(l, v, row, at));
     DType dt;
     Value *p = source(l, v, row, &dt);
     return lb_load(&l->b, dt, l->b.lanes, p, at, n);
@@ -301,7 +315,7 @@ static void store_if_needed(Lower *l, Value *v, const Ix *ix, Value *vec) {
     /* a stage that must see every row has room in the output for the last ones only */
     bool some = i->place == PLACE_OUTPUT && !l->stage->out_rows && l->form == FORM_CHUNK;
     if (some) lb_if_begin(&l->b, lb_cmp(&l->b, "ge", ix->row, l->out_begin));
-    lb_store(&l->b, DT_F32, row_base(l, v, ix->row), flat_index(l, ix), vec, ix->n);
+    lb_store(&l->b, v->type.dt, row_base(l, v, ix->row), flat_index(l, ix), vec, ix->n);
     if (some) lb_if_end(&l->b);
 }
 
@@ -313,7 +327,8 @@ void lower_posts(Lower *l, const Ix *ix) {
         const Op *op = s->posts[k];
         Value *in[8] = {0};
         l->b.loc = op->loc;
-        for (int i = 0; i < op->nin; i++) in[i] = lw_read(l, op->in[i], ix);
+        bool numbers = op->out[0]->type.dt == DT_F32; /* else a copy of i32, as they are */
+        for (int i = 0; i < op->nin; i++) in[i] = (numbers ? lw_read : read_typed)(l, op->in[i], ix);
         store_if_needed(l, op->out[0], ix, lb_splat(&l->b, op->def->lower_elem(l, op, in)));
     }
     l->b.loc = loc;

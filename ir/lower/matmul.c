@@ -52,7 +52,7 @@ static Value *group_of(const Product *p, const Piece *k, Value *from) {
     return k->band ? lb_add(b, lb_muli(b, k->band, p->parts / p->group_parts), from) : from;
 }
 
-/* spec.rows rows from row r, spec.panels panels; tiles: of so many tiles, or NULL. */
+/* spec.rows rows from row r, spec.panels panels; tiles: of so many tiles one panel after the other, or NULL. */
 static void multiply(const Product *p, KernelSpec spec, Value *r, Panels w, const Piece *k, Value *tiles) {
     Lower *l = p->l;
     LB *b = &l->b;
@@ -110,11 +110,14 @@ static int64_t tiles_at_once(const Product *p, int panels, int64_t rows) {
     return room > 1 ? room : 1;
 }
 
-/* Tiles from panel i on, at most `most` of those before `end`. */
-static Tiles tiles_from(const Product *p, Span at, Value *i, Value *end, int64_t most) {
+/* Tiles that begin `next` panels after each other, from panel i on: at most `most` of those before `end`. */
+static Tiles tiles_from(const Product *p, Span at, int64_t next, Value *i, Value *end, int64_t most) {
     LB *b = &p->l->b;
+    Value *left = lb_sub(b, end, i);
     at.first = i;
-    return (Tiles){at, most > 1 ? lw_min_i64(p->l, lb_sub(b, end, i), lb_i64(b, most)) : NULL};
+    if (most <= 1) return (Tiles){at, next, NULL};
+    if (next > 1) left = lb_div(b, left, lb_i64(b, next));
+    return (Tiles){at, next, lw_min_i64(p->l, left, lb_i64(b, most))};
 }
 
 /* Panels [lo, hi) as n streams through equal parts; returns the first panel that is left over. */
@@ -123,7 +126,7 @@ static Value *streams(const Product *p, int n, Value *lo, Value *hi) {
     int64_t most = tiles_at_once(p, n, 1);
     Value *part = lb_div(b, lb_sub(b, hi, lo), lb_i64(b, n)), *end = lb_add(b, lo, part);
     KFOR (b, i, lo, end, most) {
-        Tiles t = tiles_from(p, (Span){i, part, n, p->l->t->panel}, i, end, most);
+        Tiles t = tiles_from(p, (Span){i, part, n, p->l->t->panel}, 1, i, end, most);
         side_by_side(p, &t);
     }
     return lb_add(b, lo, lb_muli(b, part, n));
@@ -138,7 +141,7 @@ static void one_row(const Product *p) {
         if (full >= n) at = streams(p, n, at, end);
     if (!active) return;
     lb_if_begin(b, lb_cmp(b, "gt", p->hi, lb_i64(b, full)));
-    Tiles t = {{lb_i64(b, full), lb_i64(b, 0), 1, active}, NULL};
+    Tiles t = {{lb_i64(b, full), lb_i64(b, 0), 1, active}, 1, NULL};
     side_by_side(p, &t);
     lb_if_end(b);
 }
@@ -301,19 +304,21 @@ static void many_rows(const Product *p, int64_t rows) {
     bool streams = l->form == FORM_STEP;
     if (full >= n) {
         Value *hi = streams ? lb_add(b, p->lo, part) : tiled;
-        KFOR (b, panel, p->lo, hi, (streams ? 1 : n) * most) {
-            Tiles t = tiles_from(p, (Span){panel, streams ? part : next, n, l->t->panel}, panel, hi, most);
+        int64_t far = streams ? 1 : n;
+        KFOR (b, panel, p->lo, hi, far * most) {
+            Span at = {panel, streams ? part : next, n, l->t->panel};
+            Tiles t = tiles_from(p, at, far, panel, hi, most);
             some_tiles(p, &way, &t);
         }
     }
     if (n > 1 && full)
         KFOR (b, panel, full >= n ? tiled : p->lo, end, 1) {
-            Tiles t = {{panel, next, 1, l->t->panel}, NULL};
+            Tiles t = {{panel, next, 1, l->t->panel}, 1, NULL};
             some_tiles(p, &way, &t);
         }
     if (!active) return;
     lb_if_begin(b, lb_cmp(b, "gt", p->hi, lb_i64(b, full)));
-    Tiles t = {{lb_i64(b, full), next, 1, active}, NULL};
+    Tiles t = {{lb_i64(b, full), next, 1, active}, 1, NULL};
     some_tiles(p, &way, &t);
     lb_if_end(b);
 }

@@ -29,9 +29,10 @@ typedef struct Span {
     int64_t active; /* outputs of the last one */
 } Span;
 
-/* Tiles one panel after the other, whose sums lie one behind the other and are handed on together. */
+/* Tiles whose sums lie one behind the other and are handed on together. */
 typedef struct Tiles {
     Span at;      /* of the first */
+    int64_t next; /* how many panels further the next one begins */
     Value *count; /* NULL: one */
 } Tiles;
 

@@ -13,7 +13,7 @@ Product product_begin_tile(const Product *p, const Tiles *t, Span *at) {
     *at = t->at;
     if (!t->count) return one;
     Value *tile = lb_for_begin(b, lb_i64(b, 0), t->count, 1);
-    at->first = lb_add(b, at->first, tile);
+    at->first = lb_add(b, at->first, lb_muli(b, tile, t->next));
     one.sums = lb_offset(b, p->sums, lb_mul(b, tile, product_tile_bytes(p, at->panels)));
     return one;
 }
