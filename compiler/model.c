@@ -4,6 +4,7 @@
 
 #include "desc/desc.h"
 #include "import/import.h"
+#include "index_range.h"
 #include "quantize/calibration.h"
 #include "storage.h"
 
@@ -41,7 +42,8 @@ bool model_open(Diag *d, Arena *a, const char *path, const ModelOptions *o, Mode
     bool is_description = has_suffix(path, ".json") && !has_suffix(path, ".index.json");
     if (!(is_description ? open_description(d, m) : open_checkpoint(d, m, o))) return false;
     m->module = desc_load(d, a, m->description_name, m->description, m->description_size, &m->weights);
-    if (!m->module || !desc_check_weights(d, a, m->module, &m->weights)) return false;
+    if (!m->module || !desc_check_weights(d, a, m->module, &m->weights) || !index_check(d, m->module))
+        return false;
     return storage_assign(d, m, o) && (!o->calibration || calibration_open(d, m, o->calibration));
 }
 
@@ -52,9 +54,12 @@ void model_close(Model *m) {
     m->weights_open = false;
 }
 
-/* The shortest limit of any op: a cache without a window, a long filter. */
+/* The shortest limit of any op: a cache without a window, a long filter, what the position chooses from, for
+ * which the description may say less. */
 int64_t model_longest(const Model *m) {
-    int64_t limit = 0;
+    int64_t limit = index_longest(m->module);
+    const Attr *context = attr_find(m->module->attrs, "context");
+    if (limit && context && context->i < limit) limit = context->i;
     for (Func *f = m->module->first; f; f = f->next)
         OPS_OF (f->body, op) {
             int64_t n = 0;

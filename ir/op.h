@@ -167,7 +167,8 @@ enum { SIG_MAX = 12 };
 typedef struct SigTensor {
     const char *name;
     bool optional;
-    int ndim; /* -1: anything */
+    bool index; /* i32: numbers in the first dimension of the operand behind it (index_range.h) */
+    int ndim;   /* -1: anything */
     const char *dim[MAX_RANK + 2];
 } SigTensor;
 typedef struct Signature {

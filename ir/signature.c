@@ -56,7 +56,7 @@ static const char *read_tensor(Arena *a, const char *p, SigTensor *t, DType *dt)
     if (*p == '?') t->optional = true, p++;
     if (*p == ':') {
         n = strcspn(++p, "[ ");
-        if (n == 3 && !strncmp(p, "i32", 3)) *dt = DT_I32;
+        if (n == 3 && !strncmp(p, "i32", 3)) *dt = DT_I32, t->index = true;
         if (n == 3 && !strncmp(p, "any", 3)) *dt = (DType)ANY_DTYPE;
         p += n;
     }

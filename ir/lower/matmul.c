@@ -52,7 +52,8 @@ static Value *group_of(const Product *p, const Piece *k, Value *from) {
     return k->band ? lb_add(b, lb_muli(b, k->band, p->parts / p->group_parts), from) : from;
 }
 
-/* spec.rows rows from row r, spec.panels panels; tiles: of so many tiles one panel after the other, or NULL. */
+/* spec.rows rows from row r, spec.panels panels; tiles: of so many tiles one panel after the other, or NULL.
+ */
 static void multiply(const Product *p, KernelSpec spec, Value *r, Panels w, const Piece *k, Value *tiles) {
     Lower *l = p->l;
     LB *b = &l->b;

@@ -39,6 +39,12 @@ static bool bind_params(Diag *d, Func *callee, const Op *op, bool *fresh) {
         Value *p = callee->params[i];
         if (!op->in[i] || op->in[i]->type.kind == TY_NONE)
             return diag_error(d, op->loc, "call: value for %s of @%s has no type", p->name, callee->name);
+        if (!op->in[i]->type.seq)
+            return diag_error(
+                d, op->loc,
+                "call: value for %s of @%s is %s, the same for all tokens; compute it in the block (a "
+                "weight of the whole model is \"@/NAME\" there), or give it T by per_token",
+                p->name, callee->name, type_text(a, op->in[i]->type));
         if (p->type.kind == TY_NONE) p->type = op->in[i]->type, *fresh = true;
         if (!type_equal(p->type, op->in[i]->type))
             return diag_error(d, op->loc, "call: %s of @%s is %s here but %s in an earlier call", p->name,
@@ -60,7 +66,16 @@ static bool infer_call(Diag *d, Func *f, Op *op) {
     if (op->nout != callee->nresults)
         return diag_error(d, op->loc, "call: @%s gives %d results, %d are named", name, callee->nresults,
                           op->nout);
-    for (int i = 0; i < op->nout; i++) op->out[i]->type = callee->results[i]->type;
+    for (int i = 0; i < op->nout; i++)
+        if (!callee->results[i]->type.seq)
+            return diag_error(
+                d, op->loc,
+                "call: result %s of @%s is %s, the same for all tokens; compute it where it is used, "
+                "or give it T by per_token",
+                callee->result_names[i] ? callee->result_names[i] : "?", name,
+                type_text(f->module->arena, callee->results[i]->type));
+        else
+            op->out[i]->type = callee->results[i]->type;
     return true;
 }
 
