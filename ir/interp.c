@@ -1,6 +1,9 @@
 /* The interpreter: the oracle that compiled code is compared with. Model level, in double, one op at a time
  * through OpDef.eval; nothing here knows a formula.
  *
+ * Compiled code takes denormals of f32 for zeros, and makes none. So do weights, inputs and what depends on
+ * them here; constants on their way keep what double can hold.
+ *
  * A module must have passed ir_verify, and must not change between interp_state_new and the last run.
  * Weights, and all values that depend on weights and constants only, are computed once per call and kept in
  * the InterpState, so an Env must give the same numbers in every run. After a failed run the state is
@@ -9,6 +12,8 @@
  * Call paths: "" is main; a call in it is the text of its attribute `index` (or how many calls came before);
  * a call inside that one is "3.0". When several calls in a function have the same index, the second one is
  * "3#2", the third "3#3", in the order of the text. */
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +68,12 @@ static Tensor tensor_copy(Arena *a, const Tensor *from) {
     Tensor t = *from;
     t.data = arena_copy(a, from->data, sizeof(double) * (size_t)(from->rows * type_count(from->type)));
     return t;
+}
+
+/* What is too small for a normal f32 is a zero of its sign. */
+static void flush_denormals(Tensor *t) {
+    for (int64_t i = 0, n = t->rows * type_count(t->type); i < n; i++)
+        if (fabs(t->data[i]) < (double)FLT_MIN) t->data[i] = copysign(0, t->data[i]);
 }
 
 /* ---- state ---- */
@@ -191,6 +202,7 @@ static bool read_tensor(Diag *d, Arena *tmp, const Env *env, const Op *op, const
     if (!env->weight(env->user, d, op->loc, name, t, data)) return false;
     if (env->stored)
         round_stored(tmp, op, t, env->importance ? env->importance(env->user, name) : NULL, data);
+    flush_denormals(&(Tensor){.type = t, .rows = 1, .data = data});
     return true;
 }
 
@@ -282,11 +294,14 @@ static bool run_op(Run *run, Arena *tmp, Frame *fr, Map *values, const Op *op, i
         ok = run_derived(run, run->s->arena, fr, op, out);
     else
         ok = eval_op(run, constant ? run->s->arena : tmp, tmp, op, fr->prefix, in, out);
-    for (int i = 0; i < op->nout && ok; i++)
-        if (constant)
+    for (int i = 0; i < op->nout && ok; i++) {
+        if (constant) {
             map_put(run->s->arena, &fr->constants, op->out[i], out[i]);
-        else
+        } else {
+            flush_denormals(&out[i]);
             map_put(tmp, values, op->out[i], out[i]);
+        }
+    }
     return ok;
 }
 
@@ -351,7 +366,12 @@ bool interp_run(Diag *d, Arena *a, const Module *m, const Env *env, InterpState 
             return diag_error(d, f->loc, "input %s must be %s with %lld tokens", f->params[i]->name,
                               type_text(a, f->params[i]->type), (long long)rows);
     Run run = {.d = d, .env = env, .s = s, .rows = rows, .watch = watch, .user = watch_user};
-    if (!run_frame(&run, a, s->main, inputs, results)) return false;
+    Tensor *flushed = ARENA_ARRAY(a, Tensor, f->nparams);
+    for (int i = 0; i < f->nparams; i++) {
+        flushed[i] = tensor_copy(a, &inputs[i]);
+        flush_denormals(&flushed[i]);
+    }
+    if (!run_frame(&run, a, s->main, flushed, results)) return false;
     s->pos += rows;
     return true;
 }

@@ -5,6 +5,7 @@
  * C must not fuse x*y+z behind our back here; ISO mode of the compiler (-std=c11) sees to that. */
 #include "interp_loop.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -40,7 +41,73 @@ static int64_t wrap(DType dt, int64_t v) {
     return dt == DT_I32 ? (int64_t)(int32_t)(uint32_t)v : v;
 }
 
+/* ---- denormals ---- */
+
+static Cell flush(DType dt, Cell x) {
+    if (dt == DT_F32 && fabsf(x.f) < FLT_MIN) x.f = copysignf(0, x.f);
+    if (dt == DT_F64 && fabs(x.d) < DBL_MIN) x.d = copysign(0, x.d);
+    return x;
+}
+
+static Cell operand(const Machine *m, DType dt, Cell x) {
+    return m->run->denormals == DENORMALS_KEPT ? x : flush(dt, x);
+}
+
+/* A result with all of its digits: hi + lo, where lo is less than the last place of hi. */
+typedef struct Exact {
+    double hi, lo;
+} Exact;
+
+static Exact exact_sum(Exact x, double y) {
+    double s = x.hi + y, back = s - x.hi;
+    return (Exact){s, (x.hi - (s - back)) + (y - back) + x.lo};
+}
+
+static Exact exact_product(double x, double y) {
+    double p = x * y;
+    return (Exact){p, fma(x, y, -p)};
+}
+
+/* Digits of f64 results are found 2^200 times as large as they are, so that none is lost. */
+static const double WIDER = 0x1p200;
+
+/* r is `exact` rounded. What comes out as the smallest normal number may have been rounded up to it: whether
+ * it was below when it had all digits, or as many as a normal number. */
+static Cell result(const Machine *m, DType dt, Cell r, Exact exact) {
+    if (m->run->denormals == DENORMALS_KEPT) return r;
+    bool single = dt == DT_F32;
+    double least = single ? FLT_MIN : DBL_MIN, size = fabs(single ? (double)r.f : r.d);
+    if (size == least) {
+        double limit = single ? least : least * WIDER, sign = exact.hi < 0 ? -1 : 1;
+        double half_a_place = limit * (single ? 0x1p-25 : 0x1p-54);
+        double slack = m->run->denormals == DENORMALS_FLUSHED_ROUNDED ? half_a_place : 0;
+        if (sign * exact.hi - limit + slack + sign * exact.lo >= 0) return r;
+    } else if (!(size < least)) {
+        return r;
+    }
+    return single ? (Cell){.f = copysignf(0, r.f)} : (Cell){.d = copysign(0, r.d)};
+}
+
 /* ---- arithmetic on one lane ---- */
+
+/* Of floats in double, where a product and a quotient of f32 are as good as exact. wide: what x is multiplied
+ * by to keep the digits of a small result. */
+static Exact exact_binary(int id, double x, double y, double wide) {
+    switch (id) {
+    case OP_loop_add:
+        return exact_sum((Exact){x * wide, 0}, y * wide);
+    case OP_loop_sub:
+        return exact_sum((Exact){x * wide, 0}, -y * wide);
+    case OP_loop_mul:
+        return exact_product(x * wide, y);
+    case OP_loop_div: {
+        double q = x * wide / y;
+        return (Exact){q, -fma(q, y, -x * wide) / y};
+    }
+    default: /* scale */
+        return (Exact){ldexp(x, (int)y), 0};
+    }
+}
 
 #define FLOAT_BINARY(T, name)                                                                                \
     static T name(int id, T x, T y) {                                                                        \
@@ -63,6 +130,18 @@ static int64_t wrap(DType dt, int64_t v) {
     }
 FLOAT_BINARY(float, binary_f32)
 FLOAT_BINARY(double, binary_f64)
+
+static Cell binary_float(const Machine *m, int id, DType dt, Cell x, Cell y) {
+    x = operand(m, dt, x), y = operand(m, dt, y);
+    if (dt == DT_F32) {
+        Cell r = {.f = binary_f32(id, x.f, y.f)};
+        if (fabsf(r.f) > FLT_MIN || id == OP_loop_min || id == OP_loop_max) return r;
+        return result(m, dt, r, exact_binary(id, (double)x.f, (double)y.f, 1));
+    }
+    Cell r = {.d = binary_f64(id, x.d, y.d)};
+    if (fabs(r.d) > DBL_MIN || id == OP_loop_min || id == OP_loop_max) return r;
+    return result(m, dt, r, exact_binary(id, x.d, y.d, WIDER));
+}
 
 /* Sums wrap, so they are done unsigned. */
 static bool binary_int(int id, DType dt, int64_t x, int64_t y, int64_t *r) {
@@ -97,9 +176,8 @@ static bool binary_int(int id, DType dt, int64_t x, int64_t y, int64_t *r) {
     }
 }
 
-static bool binary(int id, DType dt, Cell x, Cell y, Cell *r) {
-    if (dt == DT_F32) return r->f = binary_f32(id, x.f, y.f), true;
-    if (dt == DT_F64) return r->d = binary_f64(id, x.d, y.d), true;
+static bool binary(const Machine *m, int id, DType dt, Cell x, Cell y, Cell *r) {
+    if (dt == DT_F32 || dt == DT_F64) return *r = binary_float(m, id, dt, x, y), true;
     int64_t v = 0;
     if (!binary_int(id, dt, x.i, y.i, &v)) return false;
     return r->i = wrap(dt, v), true;
@@ -138,24 +216,31 @@ static double unary_float(int id, double x) {
     }
 }
 
-static Cell unary(int id, DType dt, Cell x) {
+static Cell unary(const Machine *m, int id, DType dt, Cell x) {
     Cell r = {.i = 0};
-    if (dt == DT_F32)
-        r.f = (float)unary_float(id, (double)x.f);
-    else if (dt == DT_F64)
-        r.d = unary_float(id, x.d);
+    bool copies = id == OP_loop_neg || id == OP_loop_abs;
+    if (!copies) x = operand(m, dt, x);
+    if (dt == DT_F32) {
+        double y = unary_float(id, (double)x.f);
+        r.f = (float)y;
+        return copies ? r : result(m, dt, r, (Exact){y, 0});
+    }
+    if (dt == DT_F64)
+        r.d = unary_float(id, x.d); /* never tiny: exp and its like are of f32 */
     else
         r.i = wrap(dt, id == OP_loop_abs && x.i >= 0 ? x.i : (int64_t)(0 - (uint64_t)x.i));
     return r;
 }
 
 static Cell fma_lane(const Machine *m, DType dt, Cell x, Cell y, Cell z) {
-    Cell r;
-    if (dt == DT_F32)
-        r.f = m->run->fused ? fmaf(x.f, y.f, z.f) : x.f * y.f + z.f;
-    else
-        r.d = m->run->fused ? fma(x.d, y.d, z.d) : x.d * y.d + z.d;
-    return r;
+    if (!m->run->fused) return binary_float(m, OP_loop_add, dt, binary_float(m, OP_loop_mul, dt, x, y), z);
+    x = operand(m, dt, x), y = operand(m, dt, y), z = operand(m, dt, z);
+    if (dt == DT_F32) {
+        Cell r = {.f = fmaf(x.f, y.f, z.f)};
+        return result(m, dt, r, exact_sum(exact_product((double)x.f, (double)y.f), (double)z.f));
+    }
+    Cell r = {.d = fma(x.d, y.d, z.d)};
+    return result(m, dt, r, exact_sum(exact_product(x.d * WIDER, y.d), z.d * WIDER));
 }
 
 static Cell dot4_lane(Cell acc, Cell x, Cell y) {
@@ -165,31 +250,25 @@ static Cell dot4_lane(Cell acc, Cell x, Cell y) {
     return (Cell){.i = wrap(DT_I32, sum)};
 }
 
-static float flushed(float x) {
-    return fabsf(x) < 0x1p-126f ? copysignf(0, x) : x;
-}
-
 /* Half j of a packed pair of bf16. */
-static float bf16_half(Cell x, int j) {
+static Cell bf16_half(Cell x, int j) {
     uint32_t u = (uint32_t)x.i >> (16 * j) << 16;
-    float f;
-    memcpy(&f, &u, 4);
-    return flushed(f);
+    Cell r;
+    memcpy(&r.f, &u, 4);
+    return flush(DT_F32, r);
 }
 
 static Cell dot2_lane(const Machine *m, Cell acc, Cell x, Cell y) {
-    Cell sum = {.f = flushed(acc.f)};
-    for (int j = 1; j >= 0; j--) {
-        Cell p = {.f = bf16_half(x, j)}, q = {.f = bf16_half(y, j)};
-        sum.f = flushed(fma_lane(m, DT_F32, p, q, sum).f);
-    }
+    Cell sum = flush(DT_F32, acc);
+    for (int j = 1; j >= 0; j--)
+        sum = flush(DT_F32, fma_lane(m, DT_F32, bf16_half(x, j), bf16_half(y, j), sum));
     return sum;
 }
 
 static Cell pair_lane(Cell x, Cell y) {
     uint16_t half[2];
-    dtype_store(DT_BF16, half, 0, flushed(x.f));
-    dtype_store(DT_BF16, half, 1, flushed(y.f));
+    dtype_store(DT_BF16, half, 0, (double)flush(DT_F32, x).f);
+    dtype_store(DT_BF16, half, 1, (double)flush(DT_F32, y).f);
     return (Cell){.i = (int32_t)(half[0] | (uint32_t)half[1] << 16)};
 }
 
@@ -237,18 +316,22 @@ static int64_t saturate(double v, DType to) {
     return v <= -0x1p63 ? INT64_MIN : v >= 0x1p63 ? INT64_MAX : (int64_t)v;
 }
 
-static Cell cast(DType from, DType to, Cell x) {
+static Cell cast(const Machine *m, DType from, DType to, Cell x) {
     Cell r = {.i = 0};
+    if (from == to) return x;
     bool flt = from == DT_F32 || from == DT_F64;
+    x = operand(m, from, x);
     double v = from == DT_F32 ? (double)x.f : from == DT_F64 ? x.d : 0;
-    if (to == DT_F32)
+    if (to == DT_F32) {
         r.f = flt ? (float)v : (float)x.i;
-    else if (to == DT_F64)
-        r.d = flt ? v : (double)x.i;
-    else if (to == DT_BOOL)
+        if (flt) r = result(m, to, r, (Exact){v, 0});
+    } else if (to == DT_F64) {
+        r.d = flt ? v : (double)x.i; /* an f32 is far above the denormals of f64 */
+    } else if (to == DT_BOOL) {
         r.i = flt ? v != 0 : x.i != 0;
-    else
+    } else {
         r.i = flt ? saturate(v, to) : wrap(to, x.i);
+    }
     return r;
 }
 
@@ -358,14 +441,14 @@ static bool run_invoke(const Machine *m, const Op *op) {
     return run_func(m, g, args);
 }
 
-static void run_reduce(const Op *op) {
+static void run_reduce(const Machine *m, const Op *op) {
     int n = lanes_of(op->in[0]->type);
     DType dt = op->in[0]->type.dt;
     int id = strcmp(attr_str(op, "kind", ""), "max") ? OP_loop_add : OP_loop_max;
     Cell v[256];
     memcpy(v, cells(op->in[0]), sizeof(Cell) * (size_t)n);
     for (n /= 2; n; n /= 2)
-        for (int l = 0; l < n; l++) binary(id, dt, v[l], v[l + n], &v[l]);
+        for (int l = 0; l < n; l++) binary(m, id, dt, v[l], v[l + n], &v[l]);
     *cells(op->out[0]) = v[0];
 }
 
@@ -413,13 +496,14 @@ static bool run_lanes(const Machine *m, const Op *op) {
             out[l] = zip_lane(x, y, l, op->mark == OP_loop_zip_low ? 0 : 8);
             break;
         case OP_loop_cmp:
-            out[l].i = holds(attr_str(op, "pred", ""), order(from, x[l], y[l]));
+            out[l].i =
+                holds(attr_str(op, "pred", ""), order(from, operand(m, from, x[l]), operand(m, from, y[l])));
             break;
         case OP_loop_select:
             out[l] = x[l].i ? y[l] : z[l];
             break;
         case OP_loop_cast:
-            out[l] = cast(from, dt, x[l]);
+            out[l] = cast(m, from, dt, x[l]);
             break;
         case OP_loop_bits:
             out[l] = bits(from, dt, x[l]);
@@ -430,8 +514,8 @@ static bool run_lanes(const Machine *m, const Op *op) {
             break;
         default:
             if (op->nin == 1)
-                out[l] = unary(op->mark, dt, x[l]);
-            else if (!binary(op->mark, dt, x[l], y[l], &out[l]))
+                out[l] = unary(m, op->mark, dt, x[l]);
+            else if (!binary(m, op->mark, dt, x[l], y[l], &out[l]))
                 return fail(m, op, "undefined for these numbers");
         }
     }
@@ -441,7 +525,7 @@ static bool run_lanes(const Machine *m, const Op *op) {
 static bool run_op(const Machine *m, const Op *op) {
     switch (op->mark) {
     case OP_loop_reduce:
-        return run_reduce(op), true;
+        return run_reduce(m, op), true;
     case OP_loop_offset:
         return cells(op->out[0])->p = cells(op->in[0])->p + cells(op->in[1])->i, true;
     case OP_loop_loadp:

@@ -3,7 +3,7 @@
 #ifndef BTC_INTERP_LOOP_H
 #define BTC_INTERP_LOOP_H
 
-#include "ir.h"
+#include "loop.h"
 
 typedef struct LoopRegion {
     const char *name; /* for messages */
@@ -15,6 +15,7 @@ typedef struct LoopRun {
     const LoopRegion *regions; /* memory that may be touched; NULL: anything */
     int nregions;
     bool fused; /* fma rounds once, as on targets that have it */
+    Denormals denormals;
 } LoopRun;
 
 /* An argument by its parameter's type. */
@@ -25,8 +26,9 @@ typedef union LoopArg {
 } LoopArg;
 
 /* Runs f (verified) alone: barriers are passed, one thread. Real f32 arithmetic for f32, so results equal
- * those of compiled code bit for bit (payloads of NaN aside). exp and its like, where they were not expanded,
- * are the double function rounded. false: a bad access or an undefined operation, which is filed. */
+ * those of compiled code bit for bit (payloads of NaN aside, and denormals that min and max let through). exp
+ * and its like, where they were not expanded, are the double function rounded. false: a bad access or an
+ * undefined operation, which is filed. */
 bool interp_loop(Diag *d, Func *f, const LoopArg *args, const LoopRun *run);
 
 #endif

@@ -18,6 +18,11 @@
 
 enum { LB_MAX_DEPTH = 32 };
 
+/* What a machine makes of denormals in arithmetic (the settings are those of runtime/float_env.h). Flushed, a
+ * denormal operand is a zero of its sign, and so is a result that is too small to be normal: judged with its
+ * digits rounded (x86) or before (ARM). */
+typedef enum Denormals { DENORMALS_KEPT, DENORMALS_FLUSHED_ROUNDED, DENORMALS_FLUSHED_EXACT } Denormals;
+
 typedef struct LB {
     Func *f;
     int lanes; /* vector width of the target in f32 */

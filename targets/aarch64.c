@@ -87,6 +87,7 @@ const Target target_aarch64 = {
     .default_cpu = "generic",
     .cpu_flag = "--cpu",
     .vectors = TARGET_REGISTER,
+    .denormals = DENORMALS_FLUSHED_EXACT,
     .pointer_bytes = 8,
     .elf_machine = 183, /* EM_AARCH64 */
     .cpus = cpus,

@@ -75,7 +75,7 @@ static LLVMValueRef dot4(Emit *e, Dot d) {
 
 /* ---- bf16 ---- */
 
-/* A denormal becomes a zero of its sign. */
+/* A denormal becomes a zero of its sign: for what is not computed with, and for machines that keep them. */
 static LLVMValueRef flushed(Emit *e, LLVMValueRef x) {
     LLVMTypeRef t = LLVMTypeOf(x), ints = emit_like(e, e->i32, t);
     LLVMValueRef bits = as(e, x, ints), mag = emit_int_op(e, LLVMAnd, bits, 0x7fffffff);
@@ -87,14 +87,21 @@ static LLVMValueRef flushed(Emit *e, LLVMValueRef x) {
 static LLVMValueRef half(Emit *e, LLVMValueRef pair, LLVMTypeRef floats, int j) {
     LLVMValueRef bits =
         j ? emit_int_op(e, LLVMAnd, pair, (int64_t)0xffff0000) : emit_int_op(e, LLVMShl, pair, 16);
-    return flushed(e, as(e, bits, floats));
+    return as(e, bits, floats);
+}
+
+static LLVMValueRef flushed_unless_machine_does(Emit *e, LLVMValueRef x) {
+    return e->t->target->denormals == DENORMALS_KEPT ? flushed(e, x) : x;
 }
 
 static LLVMValueRef dot2_by_fma(Emit *e, Dot d) {
     LLVMTypeRef floats = LLVMTypeOf(d.acc);
-    LLVMValueRef sum = flushed(e, d.acc);
-    for (int j = 1; j >= 0; j--)
-        sum = flushed(e, emit_fma(e, half(e, d.x, floats, j), half(e, d.y, floats, j), sum));
+    LLVMValueRef sum = flushed_unless_machine_does(e, d.acc);
+    for (int j = 1; j >= 0; j--) {
+        LLVMValueRef x = flushed_unless_machine_does(e, half(e, d.x, floats, j)),
+                     y = flushed_unless_machine_does(e, half(e, d.y, floats, j));
+        sum = flushed_unless_machine_does(e, emit_fma(e, x, y, sum));
+    }
     return sum;
 }
 

@@ -296,18 +296,21 @@ static LLVMAttributeRef word_attr(const Emit *e, const char *name) {
     return LLVMCreateEnumAttribute(e->cx, kind, 0);
 }
 
+static void set_attr(const Emit *e, const char *name, const char *value) {
+    LLVMAttributeRef attr =
+        LLVMCreateStringAttribute(e->cx, name, (unsigned)strlen(name), value, (unsigned)strlen(value));
+    LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, attr);
+}
+
 static void set_attrs(Emit *e) {
-    const char *const text[][2] = {{"target-cpu", e->t->cpu}, {"target-features", e->t->features}};
-    LLVMAttributeIndex whole = (LLVMAttributeIndex)LLVMAttributeFunctionIndex;
-    LLVMAddAttributeAtIndex(e->fn, whole, word_attr(e, "nounwind"));
-    for (int i = 0; i < 2; i++)
-        LLVMAddAttributeAtIndex(e->fn, whole,
-                                LLVMCreateStringAttribute(e->cx, text[i][0], (unsigned)strlen(text[i][0]),
-                                                          text[i][1], (unsigned)strlen(text[i][1])));
+    const Target *target = e->t->target;
+    LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, word_attr(e, "nounwind"));
+    set_attr(e, "target-cpu", e->t->cpu);
+    set_attr(e, "target-features", e->t->features);
     /* LLVM prefers half of the width on some models; lanes were chosen with the whole in mind. */
-    if (e->t->target->vectors == TARGET_REGISTER && e->t->lanes >= 16)
-        LLVMAddAttributeAtIndex(e->fn, whole,
-                                LLVMCreateStringAttribute(e->cx, "prefer-vector-width", 19, "512", 3));
+    if (target->vectors == TARGET_REGISTER && e->t->lanes >= 16) set_attr(e, "prefer-vector-width", "512");
+    /* What LLVM computes by itself is flushed as the machine's is. */
+    if (target->denormals != DENORMALS_KEPT) set_attr(e, "denormal-fp-math", "preserve-sign,preserve-sign");
 }
 
 /* Whether a parameter was given this name: the builder may have added a number to make it unique. */

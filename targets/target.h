@@ -3,7 +3,7 @@
 #ifndef BTC_TARGET_H
 #define BTC_TARGET_H
 
-#include "ir.h"
+#include "loop.h"
 
 /* What a vector of the loop level becomes. */
 typedef enum VectorKind {
@@ -19,6 +19,7 @@ typedef struct Target {
     const char *default_cpu; /* when none is given and it is not the host's own kind */
     const char *cpu_flag;    /* the option that chooses the model: "--cpu" or "--gpu" */
     VectorKind vectors;
+    Denormals denormals;
     int pointer_bytes;
     int elf_machine;         /* e_machine of its objects; 0: objects are texts (PTX) */
     const char *const *cpus; /* known models; ends with NULL */

@@ -79,6 +79,7 @@ const Target target_x86_64 = {
     .default_cpu = "x86-64-v3",
     .cpu_flag = "--cpu",
     .vectors = TARGET_REGISTER,
+    .denormals = DENORMALS_FLUSHED_ROUNDED,
     .pointer_bytes = 8,
     .elf_machine = 62, /* EM_X86_64 */
     .cpus = cpus,

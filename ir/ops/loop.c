@@ -6,6 +6,8 @@
  *   - min and max are `x < y ? x : y` and `x > y ? x : y`: the second operand wins when one is NaN;
  *   - comparisons with NaN are false, except `ne`;
  *   - a cast of a float to an integer truncates, saturates, and takes NaN to 0;
+ *   - where the machine flushes denormals (Denormals in loop.h), arithmetic, comparisons and casts take them
+ * for zeros and never make one; neg, abs, select, bits, loads and stores keep them, min and max may;
  *   - stores of bf16 and f16 round to nearest even and keep NaN; stores of small integers keep the low bits;
  *   - integers wrap; a shift by the width or more, and a division by zero, are bugs of the lowering. */
 #include "../loop.h"

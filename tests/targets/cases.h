@@ -26,6 +26,22 @@ static void put(CaseArgs *c, Value *v) {
     put_as(c, v->type.dt, v, 0);
 }
 
+/* A denormal as the zero that it counts as: min and max may let one through. */
+static Value *flushed(CaseArgs *c, Value *v) {
+    LB *b = c->b;
+    bool single = v->type.dt == DT_F32;
+    DType ints = single ? DT_I32 : DT_I64;
+    Value *bits = lb_bits(b, v, ints), *sign = single ? lb_i32(b, INT32_MIN) : lb_i64(b, INT64_MIN);
+    Value *least = single ? lb_i32(b, 0x00800000) : lb_i64(b, 0x0010000000000000);
+    Value *size = lb_and(b, bits, single ? lb_i32(b, INT32_MAX) : lb_i64(b, INT64_MAX));
+    return lb_bits(b, lb_select(b, lb_cmp(b, "lt", size, least), lb_and(b, bits, sign), bits), v->type.dt);
+}
+
+/* The lanes' numbers, as nothing that LLVM could compute with by itself: a begins with a 0. */
+static Value *iota_at_run_time(CaseArgs *c) {
+    return lb_add(c->b, lb_iota(c->b), lb_load(c->b, DT_I32, 0, c->in[0], lb_i64(c->b, 0), 0));
+}
+
 /* Vector k of a buffer. */
 static Value *get_as(CaseArgs *c, DType dt, int buffer, int k, int n) {
     return lb_load(c->b, dt, c->b->lanes, c->in[buffer], lb_i64(c->b, (int64_t)k * c->b->lanes), n);
@@ -38,11 +54,54 @@ typedef Value *BinaryFn(LB *, Value *, Value *);
 typedef Value *UnaryFn(LB *, Value *);
 
 static void case_float_binary(CaseArgs *c) {
-    BinaryFn *const ops[] = {lb_add, lb_sub, lb_mul, lb_div, lb_min, lb_max};
-    for (int k = 0; k < 2; k++)
-        for (int i = 0; i < 6; i++) put(c, ops[i](c->b, get(c, 0, k), get(c, 1, k)));
+    BinaryFn *const ops[] = {lb_add, lb_sub, lb_mul, lb_div}, *const choices[] = {lb_min, lb_max};
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < 4; i++) put(c, ops[i](c->b, get(c, 0, k), get(c, 1, k)));
+        for (int i = 0; i < 2; i++) put(c, flushed(c, choices[i](c->b, get(c, 0, k), get(c, 1, k))));
+    }
     Value *x = lb_cast(c->b, get(c, 0, 0), DT_F64), *y = lb_cast(c->b, get(c, 1, 0), DT_F64);
-    for (int i = 0; i < 6; i++) put(c, ops[i](c->b, x, y));
+    for (int i = 0; i < 4; i++) put(c, ops[i](c->b, x, y));
+    for (int i = 0; i < 2; i++) put(c, flushed(c, choices[i](c->b, x, y)));
+}
+
+/* Numbers around the smallest normal one, in f32 and f64: operands and results on both sides of it. */
+static void case_tiny(CaseArgs *c) {
+    BinaryFn *const ops[] = {lb_add, lb_sub, lb_mul, lb_div}, *const choices[] = {lb_min, lb_max};
+    LB *b = c->b;
+    Value *lane = iota_at_run_time(c), *least = lb_i32(b, 0x00800000);
+    Value *x = lb_bits(b, lb_add(b, lb_sub(b, least, lb_i32(b, 6)), lane), DT_F32); /* steps of 2^-149 */
+    Value *near_one = lb_bits(b, lb_sub(b, lb_i32(b, 0x3f800004), lane), DT_F32),
+          *least_f32 = lb_f32(b, 0x1p-126);
+    Value *below =
+        lb_bits(b, lb_shl(b, lb_add(b, lane, lb_i32(b, 98)), lb_i32(b, 23)), DT_F32); /* 2^-29 .. */
+    for (int i = 0; i < 4; i++) {
+        put(c, ops[i](b, x, near_one));
+        put(c, ops[i](b, x, lb_f32(b, 0x1.8p-126)));
+        put(c, ops[i](b, least_f32, near_one));
+        put(c, ops[i](b, lb_neg(b, near_one), lb_f32(b, 0x1p126)));
+    }
+    for (int i = 0; i < 2; i++) put(c, flushed(c, choices[i](b, lb_neg(b, x), lb_f32(b, 0))));
+    put(c, lb_fma(b, least_f32, lb_neg(b, below), least_f32));
+    put(c, lb_fma(b, lb_neg(b, least_f32), lb_mul(b, near_one, below), least_f32));
+    put(c, lb_fma(b, x, near_one, lb_f32(b, 0)));
+    put(c, lb_scale(b, lb_mul(b, near_one, lb_f32(b, 0.5)), lb_f32(b, -125)));
+    put(c, lb_sqrt(b, x)), put(c, lb_floor(b, lb_neg(b, x))), put(c, lb_round(b, x));
+    put(c, lb_neg(b, x)), put(c, lb_abs(b, lb_neg(b, x)));
+    put(c, lb_cast(b, lb_cmp(b, "gt", x, lb_f32(b, 0)), DT_I32));
+    Value *wide = lb_cast(b, near_one, DT_F64), *tiny = lb_f64(b, 0x1p-1022);
+    put(c, lb_cast(b, x, DT_F64));
+    put(c, lb_cast(b, lb_mul(b, wide, lb_f64(b, 0x1p-126)), DT_F32));
+    put(c,
+        lb_cast(b, lb_fma(b, lb_cast(b, lb_neg(b, below), DT_F64), lb_f64(b, 0x1p-126), lb_f64(b, 0x1p-126)),
+                DT_F32));
+    put(c, lb_mul(b, wide, tiny));
+    put(c, lb_sub(b, lb_mul(b, wide, lb_f64(b, 0x1.8p-1022)), tiny));
+    put(c, lb_fma(b, lb_cast(b, lb_neg(b, below), DT_F64), tiny, tiny));
+    put(c, lb_div(b, lb_mul(b, wide, tiny), lb_f64(b, 0x1.00001p0)));
+    put_as(c, DT_BF16, x, 0), put_as(c, DT_F16, x, 0);
+    for (int k = 0; k < 2; k++) /* f16 has denormals of its own, which are normal in f32 */
+        put_as(c, DT_F16, get_as(c, DT_F16, 0, k, 0), 0);
+    put_as(c, DT_F16, lb_mul(b, near_one, lb_f32(b, 0x1.7p-20)), 0);
 }
 
 static void case_float_unary(CaseArgs *c) {
@@ -60,9 +119,11 @@ static void case_fma(CaseArgs *c) {
 /* From deep in the denormals to infinity; a vector and a scalar. */
 static void case_scale(CaseArgs *c) {
     LB *b = c->b;
-    Value *lane = lb_cast(b, lb_iota(b), DT_F32), *x = lb_fma(b, lane, lb_f32(b, 0.03), lb_f32(b, 0.7));
+    Value *lane = lb_cast(b, iota_at_run_time(c), DT_F32),
+          *x = lb_fma(b, lane, lb_f32(b, 0.03), lb_f32(b, 0.7));
     for (int n = -250; n < 250; n += 25) put(c, lb_scale(b, x, lb_add(b, lane, lb_f32(b, n))));
-    put(c, lb_scale(b, lb_f32(b, -1.3), lb_f32(b, -140)));
+    Value *zero = lb_cast(b, lb_load(b, DT_I32, 0, c->in[0], lb_i64(b, 0), 0), DT_F32);
+    put(c, lb_scale(b, lb_sub(b, zero, lb_f32(b, 1.3)), lb_f32(b, -140)));
 }
 
 static void case_integers(CaseArgs *c) {
@@ -86,7 +147,7 @@ static void case_compare_select(CaseArgs *c) {
     Value *x = get(c, 0, 0), *y = get(c, 1, 0), *i = lb_bits(c->b, x, DT_I32);
     for (int p = 0; p < 6; p++) {
         Value *q = lb_cmp(c->b, preds[p], x, y);
-        put(c, lb_select(c->b, q, x, y));
+        put(c, flushed(c, lb_select(c->b, q, x, y))); /* LLVM may see a min or max in it */
         put(c, lb_select(c->b, lb_cmp(c->b, preds[p], i, lb_bits(c->b, y, DT_I32)), i, lb_i32(c->b, 7)));
         put_as(c, DT_BOOL, lb_or(c->b, q, lb_cmp(c->b, "eq", x, x)), 0);
         put(c, lb_cast(c->b, q, DT_F32));
@@ -105,7 +166,7 @@ static void case_casts(CaseArgs *c) {
 
 static void case_reduce(CaseArgs *c) {
     for (int k = 0; k < 4; k++) {
-        put(c, lb_reduce(c->b, "max", get(c, 0, k)));
+        put(c, flushed(c, lb_reduce(c->b, "max", get(c, 0, k))));
         put(c, lb_reduce(c->b, "add", get(c, 1, k + 1)));
         put(c, lb_reduce(c->b, "add", lb_bits(c->b, get(c, 1, k), DT_I32)));
     }
@@ -292,6 +353,7 @@ static const struct {
     void (*write)(CaseArgs *);
 } CASES[] = {
     {"float_binary", case_float_binary},
+    {"tiny", case_tiny},
     {"float_unary", case_float_unary},
     {"fma", case_fma},
     {"integers", case_integers},

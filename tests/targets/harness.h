@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cases.h"
+#include "float_env.h"
 #include "interp_loop.h"
 #include "tools/check.h"
 
@@ -112,10 +113,10 @@ static inline void remove_folder(const char *name) {
     run_tool(argv);
 }
 
-static inline bool interpret(Diag *d, Module *m, const char *name, bool fused, Buffers *x) {
+static inline bool interpret(Diag *d, Module *m, const char *name, const TargetInfo *t, Buffers *x) {
     LoopRegion regions[] = {{"a", x->a, BUFFER}, {"b", x->b, BUFFER}, {"out", x->out, BUFFER}};
     LoopArg args[] = {{.p = x->a}, {.p = x->b}, {.p = x->out}, {.i = 37}};
-    LoopRun run = {.regions = regions, .nregions = 3, .fused = fused};
+    LoopRun run = {.regions = regions, .nregions = 3, .fused = t->fma, .denormals = t->target->denormals};
     return interp_loop(d, ir_func_find(m, name), args, &run);
 }
 

@@ -16,11 +16,13 @@ static void *load_library(Arena *a, const char *object) {
     return lib;
 }
 
-static void compare_case(Diag *d, Module *m, int i, CaseFn *compiled, bool fused) {
+static void compare_case(Diag *d, Module *m, int i, CaseFn *compiled, const TargetInfo *t) {
     const char *name = arena_printf(d->arena, "case_%s", CASES[i].name);
     Buffers want = new_buffers(), got = new_buffers();
-    CHECK(interpret(d, m, name, fused, &want));
+    CHECK(interpret(d, m, name, t, &want));
+    uint64_t env = float_env_enter();
     compiled(got.a, got.b, got.out, 37);
+    float_env_leave(env);
     const char *what = arena_printf(d->arena, "%s, %s", m->name, CASES[i].name);
     CHECK(same_bytes(what, want.out, got.out));
     CHECK(!memcmp(want.a, got.a, BUFFER) && !memcmp(want.b, got.b, BUFFER));
@@ -43,7 +45,7 @@ static void test_cpu(Arena *a, const char *folder, const char *cpu, int times) {
     void *lib = load_library(a, object);
     CaseFn **cases = lib ? dlsym(lib, "cases") : NULL;
     if (!CHECK(cases != NULL)) return;
-    for (int i = 0; i < CASE_COUNT; i++) compare_case(&d, m, i, cases[i], t.fma);
+    for (int i = 0; i < CASE_COUNT; i++) compare_case(&d, m, i, cases[i], &t);
     dlclose(lib);
 }
 
