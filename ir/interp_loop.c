@@ -1,23 +1,11 @@
 /* The interpreter of the loop level: the meaning of each op in plain C, one lane at a time. Favours being
- * obviously right over speed. A value is an array of cells, one per lane, kept in Value.aux while its
- * function runs; a variable is a value that `set` writes. Op.mark is the op's number in the table.
- *
- * C must not fuse x*y+z behind our back here; ISO mode of the compiler (-std=c11) sees to that. */
-#include "interp_loop.h"
+ * obviously right over speed; the arithmetic is in interp_lanes.c. A value is an array of cells, one per
+ * lane, kept in Value.aux while its function runs; a variable is a value that `set` writes. Op.mark is the
+ * op's number in the table. */
+#include "interp_lanes.h"
 
-#include <float.h>
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
-
-#include "loop.h"
-
-typedef union Cell {
-    float f;
-    double d;
-    int64_t i; /* i32 is kept sign-extended; bool is 0 or 1 */
-    char *p;
-} Cell;
 
 typedef struct Machine {
     Diag *d;
@@ -36,315 +24,6 @@ static int lanes_of(Type t) {
 }
 static Cell *cells(const Value *v) {
     return v->aux;
-}
-static int64_t wrap(DType dt, int64_t v) {
-    return dt == DT_I32 ? (int64_t)(int32_t)(uint32_t)v : v;
-}
-
-/* ---- denormals ---- */
-
-static Cell flush(DType dt, Cell x) {
-    if (dt == DT_F32 && fabsf(x.f) < FLT_MIN) x.f = copysignf(0, x.f);
-    if (dt == DT_F64 && fabs(x.d) < DBL_MIN) x.d = copysign(0, x.d);
-    return x;
-}
-
-static Cell operand(const Machine *m, DType dt, Cell x) {
-    return m->run->denormals == DENORMALS_KEPT ? x : flush(dt, x);
-}
-
-/* A result with all of its digits: hi + lo, where lo is less than the last place of hi. */
-typedef struct Exact {
-    double hi, lo;
-} Exact;
-
-static Exact exact_sum(Exact x, double y) {
-    double s = x.hi + y, back = s - x.hi;
-    return (Exact){s, (x.hi - (s - back)) + (y - back) + x.lo};
-}
-
-static Exact exact_product(double x, double y) {
-    double p = x * y;
-    return (Exact){p, fma(x, y, -p)};
-}
-
-/* Digits of f64 results are found 2^200 times as large as they are, so that none is lost. */
-static const double WIDER = 0x1p200;
-
-/* r is `exact` rounded. What comes out as the smallest normal number may have been rounded up to it: whether
- * it was below when it had all digits, or as many as a normal number. */
-static Cell result(const Machine *m, DType dt, Cell r, Exact exact) {
-    if (m->run->denormals == DENORMALS_KEPT) return r;
-    bool single = dt == DT_F32;
-    double least = single ? FLT_MIN : DBL_MIN, size = fabs(single ? (double)r.f : r.d);
-    if (size == least) {
-        double limit = single ? least : least * WIDER, sign = exact.hi < 0 ? -1 : 1;
-        double half_a_place = limit * (single ? 0x1p-25 : 0x1p-54);
-        double slack = m->run->denormals == DENORMALS_FLUSHED_ROUNDED ? half_a_place : 0;
-        if (sign * exact.hi - limit + slack + sign * exact.lo >= 0) return r;
-    } else if (!(size < least)) {
-        return r;
-    }
-    return single ? (Cell){.f = copysignf(0, r.f)} : (Cell){.d = copysign(0, r.d)};
-}
-
-/* ---- arithmetic on one lane ---- */
-
-/* Of floats in double, where a product and a quotient of f32 are as good as exact. wide: what x is multiplied
- * by to keep the digits of a small result. */
-static Exact exact_binary(int id, double x, double y, double wide) {
-    switch (id) {
-    case OP_loop_add:
-        return exact_sum((Exact){x * wide, 0}, y * wide);
-    case OP_loop_sub:
-        return exact_sum((Exact){x * wide, 0}, -y * wide);
-    case OP_loop_mul:
-        return exact_product(x * wide, y);
-    case OP_loop_div: {
-        double q = x * wide / y;
-        return (Exact){q, -fma(q, y, -x * wide) / y};
-    }
-    default: /* scale */
-        return (Exact){ldexp(x, (int)y), 0};
-    }
-}
-
-#define FLOAT_BINARY(T, name)                                                                                \
-    static T name(int id, T x, T y) {                                                                        \
-        switch (id) {                                                                                        \
-        case OP_loop_add:                                                                                    \
-            return x + y;                                                                                    \
-        case OP_loop_sub:                                                                                    \
-            return x - y;                                                                                    \
-        case OP_loop_mul:                                                                                    \
-            return x * y;                                                                                    \
-        case OP_loop_div:                                                                                    \
-            return x / y;                                                                                    \
-        case OP_loop_min:                                                                                    \
-            return x < y ? x : y;                                                                            \
-        case OP_loop_scale:                                                                                  \
-            return y == y ? (T)ldexp((double)x, (int)y) : y;                                                 \
-        default:                                                                                             \
-            return x > y ? x : y; /* max */                                                                  \
-        }                                                                                                    \
-    }
-FLOAT_BINARY(float, binary_f32)
-FLOAT_BINARY(double, binary_f64)
-
-static Cell binary_float(const Machine *m, int id, DType dt, Cell x, Cell y) {
-    x = operand(m, dt, x), y = operand(m, dt, y);
-    if (dt == DT_F32) {
-        Cell r = {.f = binary_f32(id, x.f, y.f)};
-        if (fabsf(r.f) > FLT_MIN || id == OP_loop_min || id == OP_loop_max) return r;
-        return result(m, dt, r, exact_binary(id, (double)x.f, (double)y.f, 1));
-    }
-    Cell r = {.d = binary_f64(id, x.d, y.d)};
-    if (fabs(r.d) > DBL_MIN || id == OP_loop_min || id == OP_loop_max) return r;
-    return result(m, dt, r, exact_binary(id, x.d, y.d, WIDER));
-}
-
-/* Sums wrap, so they are done unsigned. */
-static bool binary_int(int id, DType dt, int64_t x, int64_t y, int64_t *r) {
-    uint64_t ux = (uint64_t)x, uy = (uint64_t)y;
-    int width = dt == DT_I32 ? 32 : 64;
-    switch (id) {
-    case OP_loop_add:
-        return *r = (int64_t)(ux + uy), true;
-    case OP_loop_sub:
-        return *r = (int64_t)(ux - uy), true;
-    case OP_loop_mul:
-        return *r = (int64_t)(ux * uy), true;
-    case OP_loop_div:
-        return y != 0 && !(y == -1 && x == INT64_MIN) && (*r = x / y, true);
-    case OP_loop_rem:
-        return y != 0 && !(y == -1 && x == INT64_MIN) && (*r = x % y, true);
-    case OP_loop_min:
-        return *r = x < y ? x : y, true;
-    case OP_loop_max:
-        return *r = x > y ? x : y, true;
-    case OP_loop_and:
-        return *r = x & y, true;
-    case OP_loop_or:
-        return *r = x | y, true;
-    case OP_loop_xor:
-        return *r = x ^ y, true;
-    case OP_loop_shl:
-        return y >= 0 && y < width && (*r = (int64_t)(ux << uy), true);
-    default: /* shr */
-        if (dt == DT_I32) ux = (uint32_t)ux;
-        return y >= 0 && y < width && (*r = (int64_t)(ux >> uy), true);
-    }
-}
-
-static bool binary(const Machine *m, int id, DType dt, Cell x, Cell y, Cell *r) {
-    if (dt == DT_F32 || dt == DT_F64) return *r = binary_float(m, id, dt, x, y), true;
-    int64_t v = 0;
-    if (!binary_int(id, dt, x.i, y.i, &v)) return false;
-    return r->i = wrap(dt, v), true;
-}
-
-static double unary_float(int id, double x) {
-    switch (id) {
-    case OP_loop_neg:
-        return -x;
-    case OP_loop_abs:
-        return fabs(x);
-    case OP_loop_floor:
-        return floor(x);
-    case OP_loop_round:
-        return nearbyint(x);
-    case OP_loop_sqrt:
-        return sqrt(x); /* of a float, in double, then rounded: as good as sqrtf */
-    case OP_loop_exp:
-        return exp(x);
-    case OP_loop_exp2:
-        return exp2(x);
-    case OP_loop_log:
-        return log(x);
-    case OP_loop_log1p:
-        return log1p(x);
-    case OP_loop_sin:
-        return sin(x);
-    case OP_loop_cos:
-        return cos(x);
-    case OP_loop_tanh:
-        return tanh(x);
-    case OP_loop_softplus:
-        return fmax(x, 0) + log1p(exp(-fabs(x)));
-    default:
-        return erf(x);
-    }
-}
-
-static Cell unary(const Machine *m, int id, DType dt, Cell x) {
-    Cell r = {.i = 0};
-    bool copies = id == OP_loop_neg || id == OP_loop_abs;
-    if (!copies) x = operand(m, dt, x);
-    if (dt == DT_F32) {
-        double y = unary_float(id, (double)x.f);
-        r.f = (float)y;
-        return copies ? r : result(m, dt, r, (Exact){y, 0});
-    }
-    if (dt == DT_F64)
-        r.d = unary_float(id, x.d); /* never tiny: exp and its like are of f32 */
-    else
-        r.i = wrap(dt, id == OP_loop_abs && x.i >= 0 ? x.i : (int64_t)(0 - (uint64_t)x.i));
-    return r;
-}
-
-static Cell fma_lane(const Machine *m, DType dt, Cell x, Cell y, Cell z) {
-    if (!m->run->fused) return binary_float(m, OP_loop_add, dt, binary_float(m, OP_loop_mul, dt, x, y), z);
-    x = operand(m, dt, x), y = operand(m, dt, y), z = operand(m, dt, z);
-    if (dt == DT_F32) {
-        Cell r = {.f = fmaf(x.f, y.f, z.f)};
-        return result(m, dt, r, exact_sum(exact_product((double)x.f, (double)y.f), (double)z.f));
-    }
-    Cell r = {.d = fma(x.d, y.d, z.d)};
-    return result(m, dt, r, exact_sum(exact_product(x.d * WIDER, y.d), z.d * WIDER));
-}
-
-static Cell dot4_lane(Cell acc, Cell x, Cell y) {
-    int64_t sum = acc.i;
-    for (int j = 0; j < 4; j++)
-        sum += (int64_t)(uint8_t)((uint64_t)x.i >> (8 * j)) * (int8_t)((uint64_t)y.i >> (8 * j));
-    return (Cell){.i = wrap(DT_I32, sum)};
-}
-
-/* Half j of a packed pair of bf16. */
-static Cell bf16_half(Cell x, int j) {
-    uint32_t u = (uint32_t)x.i >> (16 * j) << 16;
-    Cell r;
-    memcpy(&r.f, &u, 4);
-    return flush(DT_F32, r);
-}
-
-static Cell dot2_lane(const Machine *m, Cell acc, Cell x, Cell y) {
-    Cell sum = flush(DT_F32, acc);
-    for (int j = 1; j >= 0; j--)
-        sum = flush(DT_F32, fma_lane(m, DT_F32, bf16_half(x, j), bf16_half(y, j), sum));
-    return sum;
-}
-
-static Cell pair_lane(Cell x, Cell y) {
-    uint16_t half[2];
-    dtype_store(DT_BF16, half, 0, (double)flush(DT_F32, x).f);
-    dtype_store(DT_BF16, half, 1, (double)flush(DT_F32, y).f);
-    return (Cell){.i = (int32_t)(half[0] | (uint32_t)half[1] << 16)};
-}
-
-/* Byte j of the four lanes that lane l belongs to. */
-static uint32_t byte_beside(const Cell *x, int l, int j) {
-    return (uint8_t)((uint64_t)x[l / 4 * 4 + j / 4].i >> (8 * (j % 4)));
-}
-
-static Cell from_bytes(const uint32_t byte[4]) {
-    return (Cell){.i = (int32_t)(byte[0] | byte[1] << 8 | byte[2] << 16 | byte[3] << 24)};
-}
-
-static Cell lookup_lane(const Cell *x, const Cell *table, int l) {
-    uint32_t byte[4];
-    for (int j = 0; j < 4; j++) byte[j] = byte_beside(table, l, (int)(byte_beside(x, l, l % 4 * 4 + j) & 15));
-    return from_bytes(byte);
-}
-
-/* from: the byte of the four lanes that comes first. */
-static Cell zip_lane(const Cell *x, const Cell *y, int l, int from) {
-    uint32_t byte[4];
-    for (int j = 0; j < 4; j++) byte[j] = byte_beside(j % 2 ? y : x, l, from + l % 4 * 2 + j / 2);
-    return from_bytes(byte);
-}
-
-/* -1, 0, 1, or 2 when a NaN makes them unordered. */
-static int order(DType dt, Cell x, Cell y) {
-    if (dt == DT_F32) return x.f < y.f ? -1 : x.f > y.f ? 1 : x.f == y.f ? 0 : 2;
-    if (dt == DT_F64) return x.d < y.d ? -1 : x.d > y.d ? 1 : x.d == y.d ? 0 : 2;
-    return x.i < y.i ? -1 : x.i > y.i;
-}
-
-static bool holds(const char *pred, int order) {
-    if (!strcmp(pred, "lt")) return order == -1;
-    if (!strcmp(pred, "le")) return order == -1 || order == 0;
-    if (!strcmp(pred, "eq")) return order == 0;
-    if (!strcmp(pred, "ne")) return order != 0;
-    if (!strcmp(pred, "gt")) return order == 1;
-    return order == 1 || order == 0;
-}
-
-static int64_t saturate(double v, DType to) {
-    if (isnan(v)) return 0;
-    if (to == DT_I32) return v <= INT32_MIN ? INT32_MIN : v >= INT32_MAX ? INT32_MAX : (int64_t)v;
-    return v <= -0x1p63 ? INT64_MIN : v >= 0x1p63 ? INT64_MAX : (int64_t)v;
-}
-
-static Cell cast(const Machine *m, DType from, DType to, Cell x) {
-    Cell r = {.i = 0};
-    if (from == to) return x;
-    bool flt = from == DT_F32 || from == DT_F64;
-    x = operand(m, from, x);
-    double v = from == DT_F32 ? (double)x.f : from == DT_F64 ? x.d : 0;
-    if (to == DT_F32) {
-        r.f = flt ? (float)v : (float)x.i;
-        if (flt) r = result(m, to, r, (Exact){v, 0});
-    } else if (to == DT_F64) {
-        r.d = flt ? v : (double)x.i; /* an f32 is far above the denormals of f64 */
-    } else if (to == DT_BOOL) {
-        r.i = flt ? v != 0 : x.i != 0;
-    } else {
-        r.i = flt ? saturate(v, to) : wrap(to, x.i);
-    }
-    return r;
-}
-
-static Cell bits(DType from, DType to, Cell x) {
-    Cell r = {.i = 0};
-    int32_t i32;
-    if (from == DT_F32)
-        memcpy(&i32, &x.f, 4), r.i = i32;
-    else if (to == DT_F32)
-        i32 = (int32_t)x.i, memcpy(&r.f, &i32, 4);
-    else
-        r = x; /* 64 bits share the cell */
-    return r;
 }
 
 /* ---- memory ---- */
@@ -448,7 +127,7 @@ static void run_reduce(const Machine *m, const Op *op) {
     Cell v[256];
     memcpy(v, cells(op->in[0]), sizeof(Cell) * (size_t)n);
     for (n /= 2; n; n /= 2)
-        for (int l = 0; l < n; l++) binary(m, id, dt, v[l], v[l + n], &v[l]);
+        for (int l = 0; l < n; l++) lane_binary(m->run, id, dt, v[l], v[l + n], &v[l]);
     *cells(op->out[0]) = v[0];
 }
 
@@ -477,36 +156,35 @@ static bool run_lanes(const Machine *m, const Op *op) {
             out[l].i = l;
             break;
         case OP_loop_fma:
-            out[l] = fma_lane(m, dt, x[l], y[l], z[l]);
+            out[l] = lane_fma(m->run, dt, x[l], y[l], z[l]);
             break;
         case OP_loop_dot4:
-            out[l] = dot4_lane(x[l], y[l], z[l]);
+            out[l] = lane_dot4(x[l], y[l], z[l]);
             break;
         case OP_loop_dot2:
-            out[l] = dot2_lane(m, x[l], y[l], z[l]);
+            out[l] = lane_dot2(m->run, x[l], y[l], z[l]);
             break;
         case OP_loop_pair:
-            out[l] = pair_lane(x[l], y[l]);
+            out[l] = lane_pair(x[l], y[l]);
             break;
         case OP_loop_lookup:
-            out[l] = lookup_lane(x, y, l);
+            out[l] = lane_lookup(x, y, l);
             break;
         case OP_loop_zip_low:
         case OP_loop_zip_high:
-            out[l] = zip_lane(x, y, l, op->mark == OP_loop_zip_low ? 0 : 8);
+            out[l] = lane_zip(x, y, l, op->mark == OP_loop_zip_low ? 0 : 8);
             break;
         case OP_loop_cmp:
-            out[l].i =
-                holds(attr_str(op, "pred", ""), order(from, operand(m, from, x[l]), operand(m, from, y[l])));
+            out[l].i = lane_holds(m->run, attr_str(op, "pred", ""), from, x[l], y[l]);
             break;
         case OP_loop_select:
             out[l] = x[l].i ? y[l] : z[l];
             break;
         case OP_loop_cast:
-            out[l] = cast(m, from, dt, x[l]);
+            out[l] = lane_cast(m->run, from, dt, x[l]);
             break;
         case OP_loop_bits:
-            out[l] = bits(from, dt, x[l]);
+            out[l] = lane_bits(from, dt, x[l]);
             break;
         case OP_loop_get:
         case OP_loop_var:
@@ -514,8 +192,8 @@ static bool run_lanes(const Machine *m, const Op *op) {
             break;
         default:
             if (op->nin == 1)
-                out[l] = unary(m, op->mark, dt, x[l]);
-            else if (!binary(m, op->mark, dt, x[l], y[l], &out[l]))
+                out[l] = lane_unary(m->run, op->mark, dt, x[l]);
+            else if (!lane_binary(m->run, op->mark, dt, x[l], y[l], &out[l]))
                 return fail(m, op, "undefined for these numbers");
         }
     }
@@ -604,7 +282,7 @@ bool interp_loop(Diag *d, Func *f, const LoopArg *args, const LoopRun *run) {
         else if (t.dt == DT_F64)
             cells_of_args[i].d = args[i].f;
         else
-            cells_of_args[i].i = wrap(t.dt, args[i].i);
+            cells_of_args[i].i = lane_wrap(t.dt, args[i].i);
     }
     return run_func(&m, f, cells_of_args);
 }
