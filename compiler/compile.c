@@ -205,6 +205,15 @@ static int64_t count_parameters(const Model *m) {
     return n;
 }
 
+static void fill_needs(Arena *a, const TargetInfo *t, ArtifactSpec *s) {
+    btc_need *needs = ARENA_ARRAY(a, btc_need, MAX_TARGET_NEEDS);
+    for (int i = 0; i < MAX_TARGET_NEEDS; i++) {
+        const TargetNeed *row = &t->target->needs[i];
+        if (t->needs >> i & 1) needs[s->need_count++] = (btc_need){row->feature, row->word, row->bits};
+    }
+    s->needs = needs;
+}
+
 static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Compiled *c, Packer *packer) {
     const Func *f = main_of(m);
     const Lowered *l = &c->lowered;
@@ -233,6 +242,7 @@ static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Com
         .weights_bytes = l->weight_bytes,
     };
     fill_ends(m, &s.info);
+    fill_needs(m->arena, &c->target, &s);
     fill_slots(m, c, &s);
     s.info.fingerprint = model_fingerprint(m, layout_of(m->arena, c, &s.info));
     fill_taps(m, l, &s.info);

@@ -78,8 +78,10 @@ bool session_compile(Session *s) {
     if (!target_select(s->d, o.target, o.cpu, &t)) return false;
     bool away = t.target != target_host();
     if (away && !away_check(s->d, s->a, t.target->name)) return false;
-    if (!away && !target_runs_here(&t))
-        return diag_error(s->d, (Loc){0}, "--cpu=%s: this machine cannot run code for it", t.cpu);
+    const char *lacks = away ? NULL : target_lacks_here(&t);
+    if (lacks)
+        return diag_error(s->d, (Loc){0}, "--cpu=%s: this machine cannot run code for it: it lacks %s", t.cpu,
+                          lacks);
     const char *base = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
     if (!link_folder_open(s->d, s->a, arena_printf(s->a, "%s/btc-verify", base), &s->folder)) return false;
     o.output = arena_printf(s->a, "%s/%s", s->folder.path, away ? "verify" : "verify.so");

@@ -17,6 +17,13 @@ typedef struct btc_fill {
     uint64_t word;   /* the low 32 bits count */
 } btc_fill;
 
+/* Bits that a word of the processor must have (BTC_CPU_..., cpu.c). */
+typedef struct btc_need {
+    const char *text; /* the message where one is missing */
+    int64_t word;
+    uint64_t bits;
+} btc_need;
+
 typedef void btc_entry(const btc_call *c, int64_t tid, int64_t nthreads);
 
 typedef struct btc_artifact {
@@ -27,6 +34,8 @@ typedef struct btc_artifact {
     const char *weights_file; /* base name of the side file as it was written, or NULL */
     btc_entry *step;          /* btc_entry_step */
     btc_entry *chunk;         /* btc_entry_chunk */
+    int64_t need_count;
+    const btc_need *needs;
 } btc_artifact;
 
 /* A side file starts with this; the weights follow at once. All numbers little-endian. */
@@ -45,7 +54,7 @@ enum { BTC_WEIGHTS_VERSION = 1 };
 
 _Static_assert(sizeof(btc_weights_header) == 64, "weights start 64-byte aligned in the mapped file");
 _Static_assert(sizeof(btc_state_header) == BTC_STATE_HEADER, "slots start at BTC_STATE_HEADER");
-_Static_assert(sizeof(btc_info) % 8 == 0 && sizeof(btc_artifact) == sizeof(btc_info) + 6 * 8,
+_Static_assert(sizeof(btc_info) % 8 == 0 && sizeof(btc_artifact) == sizeof(btc_info) + 8 * 8,
                "a row of words");
 _Static_assert(sizeof(btc_model) == 64, "part of the ABI");
 

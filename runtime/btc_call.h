@@ -54,4 +54,19 @@ enum {
     BTC_CALL_PRIVATE_BYTES,
 };
 
+/* Where a processor says what it has, for cpu.c: words that the compiler names the bits of. */
+enum {
+    BTC_CPU_1_ECX, /* x86: registers of cpuid, by leaf and subleaf */
+    BTC_CPU_7_EBX,
+    BTC_CPU_7_ECX,
+    BTC_CPU_7_EDX,
+    BTC_CPU_7_1_EAX,
+    BTC_CPU_7_1_EDX,
+    BTC_CPU_EXT_ECX, /* of leaf 0x80000001 */
+    BTC_CPU_XCR0,    /* registers that the operating system keeps */
+    BTC_CPU_HWCAP,   /* ARM: what Linux tells of it */
+    BTC_CPU_HWCAP2,
+    BTC_CPU_WORDS,
+};
+
 #endif

@@ -11,6 +11,9 @@
 btc_status btc_open_artifact(const btc_artifact *a, btc_model *m, const char *weights_path, uint32_t flags);
 void btc_close(btc_model *m);
 
+/* cpu.c */
+const char *btc_cpu_lacks(const btc_artifact *a); /* what this processor lacks to run it, in words, or NULL */
+
 /* state.c */
 const btc_artifact *btc_artifact_of(const btc_model *m);              /* NULL: not an open model */
 btc_status btc_state_check(const btc_artifact *a, const void *state); /* for states in use */
@@ -43,6 +46,6 @@ btc_status btc_step(const btc_model *m, void *const *states, int64_t n, void *wo
                     const void *input, float *out);
 
 /* query.c */
-const char *btc_status_text(btc_status status);
+const char *btc_status_text(const btc_artifact *a, btc_status status);
 
 #endif

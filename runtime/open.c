@@ -87,6 +87,7 @@ static btc_status map_weights(const btc_artifact *a, btc_model *m, const char *p
 
 btc_status btc_open_artifact(const btc_artifact *a, btc_model *m, const char *weights_path, uint32_t flags) {
     if (!m || (flags & ~(uint32_t)BTC_OPEN_POPULATE)) return BTC_E_ARGUMENT;
+    if (btc_cpu_lacks(a)) return BTC_E_CPU;
     *m = (btc_model){.artifact = a, .weights = a->weights};
     if (!a->weights && a->info.weights_bytes > 0) {
         btc_status s = map_weights(a, m, weights_path);

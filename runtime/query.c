@@ -11,7 +11,8 @@ static size_t work_bytes_this(int32_t threads) {
     return btc_work_bytes(&btc_artifact_data, threads);
 }
 
-const char *btc_status_text(btc_status status) {
+const char *btc_status_text(const btc_artifact *a, btc_status status) {
+    const char *lacks;
     switch (status) {
     case BTC_OK:
         return "no error";
@@ -29,11 +30,16 @@ const char *btc_status_text(btc_status status) {
     case BTC_E_WEIGHTS:
         return "the weights file is missing, unreadable, cut off or of another model";
     case BTC_E_CPU:
-        return "this processor lacks instructions that the model was compiled to";
+        lacks = btc_cpu_lacks(a);
+        return lacks ? lacks : "the processor lacks instructions that the model was compiled to";
     case BTC_E_THREADS:
         return "the system gives no more threads, or no memory for them; fewer threads may do";
     }
     return "unknown status";
+}
+
+static const char *status_text_this(btc_status status) {
+    return btc_status_text(&btc_artifact_data, status);
 }
 
 static const btc_api api = {
@@ -51,7 +57,7 @@ static const btc_api api = {
     .save = btc_save,
     .restore = btc_restore,
     .fork = btc_fork,
-    .status_text = btc_status_text,
+    .status_text = status_text_this,
     .prefill_taps = btc_prefill_taps,
     .step_taps = btc_step_taps,
     .work_init = btc_work_init,

@@ -1,4 +1,5 @@
 /* 64-bit ARM CPUs with NEON, which all of them have. SVE is not used: vectors have a fixed width here. */
+#include "btc_call.h"
 #include "llvm_compat.h"
 #include "target.h"
 
@@ -72,6 +73,31 @@ static const char *const cpus[] = {"a64fx",
                                    "tsv110",
                                    NULL};
 
+/* What LLVM makes of plain loops, and the instructions of llvm_dot.c. */
+static const TargetNeed needs[] = {
+    {"sve2", BTC_CPU_HWCAP2, 1u << 1},
+    {"sve", BTC_CPU_HWCAP, 1u << 22},
+    {"i8mm", BTC_CPU_HWCAP2, 1u << 13},
+    {"bf16", BTC_CPU_HWCAP2, 1u << 14},
+    {"dotprod", BTC_CPU_HWCAP, 1u << 20},
+    {"fullfp16", BTC_CPU_HWCAP, 1u << 9 | 1u << 10},
+    {"fp16fml", BTC_CPU_HWCAP, 1u << 23},
+    {"rdm", BTC_CPU_HWCAP, 1u << 12},
+    {"complxnum", BTC_CPU_HWCAP, 1u << 14},
+    {"lse", BTC_CPU_HWCAP, 1u << 8},
+    {"sha3", BTC_CPU_HWCAP, 1u << 17},
+    {"jsconv", BTC_CPU_HWCAP, 1u << 13},
+    {"flagm", BTC_CPU_HWCAP, 1u << 27},
+    {"altnzcv", BTC_CPU_HWCAP2, 1u << 7},
+    {"fptoint", BTC_CPU_HWCAP2, 1u << 8},
+    {"cssc", BTC_CPU_HWCAP2, 1ull << 34},
+    {"mops", BTC_CPU_HWCAP2, 1ull << 43},
+    {"hbc", BTC_CPU_HWCAP2, 1ull << 44},
+    {"rcpc", BTC_CPU_HWCAP, 1u << 15},
+    {"sve2p1", BTC_CPU_HWCAP2, 1ull << 36},
+    {NULL, 0, 0},
+};
+
 static void init(void) {
     LLVMInitializeAArch64TargetInfo();
     LLVMInitializeAArch64Target();
@@ -91,6 +117,7 @@ const Target target_aarch64 = {
     .pointer_bytes = 8,
     .elf_machine = 183, /* EM_AARCH64 */
     .cpus = cpus,
+    .needs = needs,
     .clock = "llvm.readsteadycounter",
     .features = "",
     .init = init,

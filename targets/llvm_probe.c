@@ -184,6 +184,7 @@ bool llvm_probe(Diag *d, TargetInfo *t) {
         read_answers(t, arena_strndup(d->arena, LLVMGetBufferStart(text), LLVMGetBufferSize(text)));
         guess_caches(t);
         ask_assembler(tm, t);
+        ok = llvm_features(d, t, tm);
         LLVMDisposeMemoryBuffer(text);
     } else {
         diag_error(d, (Loc){0}, "LLVM cannot compile for %s: %s", t->cpu, why);

@@ -88,14 +88,12 @@ bool target_select(Diag *d, const char *target, const char *cpu, TargetInfo *out
     return llvm_probe(d, out);
 }
 
-bool target_runs_here(const TargetInfo *t) {
-    if (t->target != target_host()) return false;
+const char *target_lacks_here(const TargetInfo *t) {
+    if (t->target != target_host()) return t->target->name;
     Arena *a = arena_new();
     Diag d = diag_new(a, NULL);
     TargetInfo host;
-    bool ok = target_select(&d, NULL, "native", &host) && t->lanes <= host.lanes && t->fma <= host.fma &&
-              t->byte_dots <= host.byte_dots && t->bf16_dots <= host.bf16_dots && t->f16 <= host.f16 &&
-              t->rounds <= host.rounds && t->masks <= host.masks;
+    uint64_t lacks = target_select(&d, NULL, "native", &host) ? t->needs & ~host.needs : t->needs;
     arena_free(a);
-    return ok;
+    return lacks ? t->target->needs[__builtin_ctzll(lacks)].feature : NULL;
 }

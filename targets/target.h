@@ -11,6 +11,15 @@ typedef enum VectorKind {
     TARGET_WARP,     /* one number in each of the 32 threads of a warp; scalars are the same in all */
 } VectorKind;
 
+/* An instruction set that LLVM uses by itself where the model has it, and where a processor says that it has
+ * it: bits of a word of runtime/btc_call.h. */
+enum { MAX_TARGET_NEEDS = 64 };
+typedef struct TargetNeed {
+    const char *feature; /* LLVM's name, which is also what people are told; NULL ends the table */
+    int word;            /* BTC_CPU_... */
+    uint64_t bits;       /* all of them */
+} TargetNeed;
+
 /* A kind of machine: one row of targets.def, one file. */
 typedef struct Target {
     const char *name;   /* as --target= spells it */
@@ -23,6 +32,7 @@ typedef struct Target {
     int pointer_bytes;
     int elf_machine;         /* e_machine of its objects; 0: objects are texts (PTX) */
     const char *const *cpus; /* known models; ends with NULL */
+    const TargetNeed *needs; /* most telling first; MAX_TARGET_NEEDS at most */
     const char *features;    /* always given to LLVM; "" for none */
     const char *clock;       /* LLVM's name for reading a clock that ticks steadily, at any speed */
     void (*init)(void);      /* registers the machine with LLVM; may be called again */
@@ -52,14 +62,14 @@ typedef struct TargetInfo {
     bool bf16_dots;       /* two products of bf16 and their sum are one instruction */
     bool byte_tables;     /* looking up each byte of a vector in a table of 16 is one instruction */
     bool masks;           /* part of a vector can be loaded and stored by a mask */
+    uint64_t needs;       /* what code for it may use: bit i for row i of target->needs */
 } TargetInfo;
 
 /* target: a name of targets.def or NULL (the host's kind). cpu: a model, "native", or NULL (native for the
  * host's kind, else the default). Unknown names are errors that name the nearest. Texts live in d->arena. */
 bool target_select(Diag *d, const char *target, const char *cpu, TargetInfo *out);
-/* Whether code for `t` can run in this process, judged by the width of vectors and the abilities above: right
- * for the levels x86-64-v2..v4, a guess for a particular model. */
-bool target_runs_here(const TargetInfo *t);
+/* What this machine lacks to run code for `t`, by name; NULL: nothing. */
+const char *target_lacks_here(const TargetInfo *t);
 
 /* ---- code generation (llvm_object.c): one module, one object ---- */
 typedef struct Codegen Codegen;

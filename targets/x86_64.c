@@ -1,4 +1,5 @@
 /* x86-64 CPUs, from SSE2 to AVX-512. The width of a vector and all abilities come from the model. */
+#include "btc_call.h"
 #include "llvm_compat.h"
 #include "target.h"
 
@@ -65,6 +66,58 @@ static const char *const cpus[] = {"alderlake",
                                    "znver5",
                                    NULL};
 
+/* What LLVM makes of plain loops, and the intrinsics of llvm_dot.c. Two rows of one name: what the processor
+ * has, and whether the operating system keeps its registers. */
+static const TargetNeed needs[] = {
+    {"avx512f", BTC_CPU_XCR0, 0xe6},
+    {"avx512f", BTC_CPU_7_EBX, 1u << 16},
+    {"avx512vl", BTC_CPU_7_EBX, 1u << 31},
+    {"avx512bw", BTC_CPU_7_EBX, 1u << 30},
+    {"avx512dq", BTC_CPU_7_EBX, 1u << 17},
+    {"avx512cd", BTC_CPU_7_EBX, 1u << 28},
+    {"avx512vnni", BTC_CPU_7_ECX, 1u << 11},
+    {"avx512bf16", BTC_CPU_7_1_EAX, 1u << 5},
+    {"avx512fp16", BTC_CPU_7_EDX, 1u << 23},
+    {"avx512vbmi", BTC_CPU_7_ECX, 1u << 1},
+    {"avx512vbmi2", BTC_CPU_7_ECX, 1u << 6},
+    {"avx512ifma", BTC_CPU_7_EBX, 1u << 21},
+    {"avx512bitalg", BTC_CPU_7_ECX, 1u << 12},
+    {"avx512vpopcntdq", BTC_CPU_7_ECX, 1u << 14},
+    {"avx", BTC_CPU_XCR0, 0x6},
+    {"avx2", BTC_CPU_7_EBX, 1u << 5},
+    {"avx", BTC_CPU_1_ECX, 1u << 28},
+    {"fma", BTC_CPU_1_ECX, 1u << 12},
+    {"f16c", BTC_CPU_1_ECX, 1u << 29},
+    {"avxvnni", BTC_CPU_7_1_EAX, 1u << 4},
+    {"avxvnniint8", BTC_CPU_7_1_EDX, 1u << 4},
+    {"avxvnniint16", BTC_CPU_7_1_EDX, 1u << 10},
+    {"avxneconvert", BTC_CPU_7_1_EDX, 1u << 5},
+    {"avxifma", BTC_CPU_7_1_EAX, 1u << 23},
+    {"gfni", BTC_CPU_7_ECX, 1u << 8},
+    {"bmi2", BTC_CPU_7_EBX, 1u << 8},
+    {"bmi", BTC_CPU_7_EBX, 1u << 3},
+    {"lzcnt", BTC_CPU_EXT_ECX, 1u << 5},
+    {"movbe", BTC_CPU_1_ECX, 1u << 22},
+    {"sse4.2", BTC_CPU_1_ECX, 1u << 20},
+    {"popcnt", BTC_CPU_1_ECX, 1u << 23},
+    {"sse4.1", BTC_CPU_1_ECX, 1u << 19},
+    {"ssse3", BTC_CPU_1_ECX, 1u << 9},
+    {"sse3", BTC_CPU_1_ECX, 1u << 0},
+    {"sse4a", BTC_CPU_EXT_ECX, 1u << 6},
+    {"xop", BTC_CPU_EXT_ECX, 1u << 11},
+    {"fma4", BTC_CPU_EXT_ECX, 1u << 16},
+    {"tbm", BTC_CPU_EXT_ECX, 1u << 21},
+    {"egpr", BTC_CPU_XCR0, 1u << 19},
+    {"egpr", BTC_CPU_7_1_EDX, 1u << 21},
+    {"ndd", BTC_CPU_7_1_EDX, 1u << 21},
+    {"push2pop2", BTC_CPU_7_1_EDX, 1u << 21},
+    {"ppx", BTC_CPU_7_1_EDX, 1u << 21},
+    {"ccmp", BTC_CPU_7_1_EDX, 1u << 21},
+    {"cf", BTC_CPU_7_1_EDX, 1u << 21},
+    {"nf", BTC_CPU_7_1_EDX, 1u << 21},
+    {NULL, 0, 0},
+};
+
 static void init(void) {
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
@@ -83,6 +136,7 @@ const Target target_x86_64 = {
     .pointer_bytes = 8,
     .elf_machine = 62, /* EM_X86_64 */
     .cpus = cpus,
+    .needs = needs,
     .clock = "llvm.readcyclecounter",
     .features = "",
     .init = init,

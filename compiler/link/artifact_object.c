@@ -115,6 +115,20 @@ static uint64_t add_fills(Writer *w, const ArtifactSpec *s) {
     return at;
 }
 
+static uint64_t add_needs(Writer *w, Arena *a, const ArtifactSpec *s) {
+    uint64_t at = begin(w);
+    for (int64_t k = 0; k < s->need_count; k++) {
+        const btc_need *n = &s->needs[k];
+        begin(w);
+        AT(w, btc_need, text);
+        add_text(w, arena_printf(a, "this machine lacks %s, which code for %s needs", n->text, s->info.cpu));
+        INT(w, n, btc_need, word);
+        INT(w, n, btc_need, bits);
+        at_field(w, sizeof *n, "btc_need");
+    }
+    return at;
+}
+
 static void add_info(Writer *w, const btc_info *i, int data_symbol, uint64_t slots, uint64_t taps,
                      uint64_t eos_ids) {
     AT(w, btc_info, version), add_int(w, BTC_ABI_VERSION);
@@ -174,6 +188,7 @@ bool artifact_object(Diag *d, Arena *a, const ArtifactSpec *s, const char *targe
     int chunk = elf_symbol(&w.e, s->chunk ? s->chunk : "btc_entry_chunk", ELF_UNDEFINED, 0, 0, STT_NOTYPE,
                            STV_HIDDEN);
     uint64_t slots = add_slots(&w, &s->info), taps = add_taps(&w, &s->info), fills = add_fills(&w, s);
+    uint64_t needs = add_needs(&w, a, s);
     uint64_t eos_ids = add_eos_ids(&w, &s->info);
 
     uint64_t at = begin(&w);
@@ -189,6 +204,8 @@ bool artifact_object(Diag *d, Arena *a, const ArtifactSpec *s, const char *targe
     AT(&w, btc_artifact, weights_file), add_text(&w, weights_file);
     AT(&w, btc_artifact, step), elf_add_address(&w.e, w.data, step, 0);
     AT(&w, btc_artifact, chunk), elf_add_address(&w.e, w.data, chunk, 0);
+    AT(&w, btc_artifact, need_count), add_int(&w, s->need_count);
+    AT(&w, btc_artifact, needs), elf_add_address(&w.e, w.data, tables, needs);
     at_field(&w, sizeof(btc_artifact), "btc_artifact");
 
     OutFile o;

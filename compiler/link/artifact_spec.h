@@ -15,6 +15,8 @@ typedef struct ArtifactSpec {
     btc_info info;
     const btc_fill *fills;
     int64_t fill_count;
+    const btc_need *needs; /* text: the name of what the machine must have */
+    int64_t need_count;
     const char *step, *chunk;       /* hidden symbols of the objects; NULL: btc_entry_step, btc_entry_chunk */
     ArtifactWeights *write_weights; /* NULL only when info.weights_bytes is 0 */
     void *weights_user;

@@ -51,7 +51,7 @@ static void check_object(const char *folder, const char *object, bool program) {
 int main(void) {
     static const char *const archs[] = {"x86_64", "aarch64"};
     static const char *const library[] = {"core",         "state",           "open",    "query", "barrier",
-                                          "parallel_omp", "parallel_serial", "threads", "work"};
+                                          "parallel_omp", "parallel_serial", "threads", "work", "cpu"};
     static const char *const program[] = {"program", "options", "generate", "stream", "sample", "start"};
     int checked = 0;
     for (int i = 0; i < 2; i++) {
@@ -66,7 +66,7 @@ int main(void) {
         for (size_t k = 0; k < sizeof program / sizeof *program; k++) check_object(folder, program[k], true);
     }
     CHECK(checked > 0);
-    for (int i = 0; i < ROWS; i++)
+    for (int i = 0; i < ROWS && checked == 2; i++) /* some are for one machine alone */
         if (!CHECK(rows[i].seen || strcmp(rows[i].user, "emitted") == 0))
             fprintf(stderr, "    nothing asks for %s\n", rows[i].name);
     return check_report("libc symbols");

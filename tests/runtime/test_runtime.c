@@ -120,6 +120,26 @@ static void check_errors(void) {
     seq_free(&s);
 }
 
+/* Code for another processor is refused before any of it runs, and the text names what is missing. */
+static void check_processor(void) {
+#if defined(__x86_64__)
+    enum { HAS = BTC_CPU_XCR0 }; /* bit 0: x87, always */
+#else
+    enum { HAS = BTC_CPU_HWCAP }; /* bit 0: floating point */
+#endif
+    const btc_need needs[] = {{"lacks nothing", HAS, 1}, {"lacks the future", HAS, (uint64_t)1 << 62 | 1}};
+    btc_artifact a = btc_artifact_data;
+    a.needs = needs, a.need_count = 1;
+    btc_model m;
+    CHECK(btc_open_artifact(&a, &m, NULL, 0) == BTC_OK);
+    a.need_count = 2;
+    m = (btc_model){0};
+    CHECK(btc_open_artifact(&a, &m, NULL, 0) == BTC_E_CPU);
+    CHECK(strcmp(btc_status_text(&a, BTC_E_CPU), "lacks the future") == 0);
+    char state[FAKE_STATE_BYTES] __attribute__((aligned(64)));
+    CHECK(btc_init(&m, state) == BTC_E_ARGUMENT); /* not open */
+}
+
 /* A work block says for how many threads and which model it is. */
 static void check_work_blocks(void) {
     Seq s = seq_new();
@@ -445,6 +465,7 @@ int main(void) {
     check_query();
     check_formula();
     check_errors();
+    check_processor();
     check_work_blocks();
     check_memory_lies_apart();
     check_cuts_and_threads();

@@ -181,7 +181,7 @@ int main(void) {
         Diag d = diag_new(a, stderr);
         TargetInfo t;
         if (!target_host() || !CHECK(target_select(&d, NULL, cpus[i], &t))) break;
-        if (!target_runs_here(&t)) {
+        if (target_lacks_here(&t)) {
             printf("skip: this machine cannot run %s\n", cpus[i]);
             continue;
         }
