@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "btc_call.h"
+#include "identity.h"
 #include "link/link.h"
 #include "lower/kernels.h"
 #include "packer.h"
@@ -180,15 +181,6 @@ static void fill_slots(const Model *m, const Compiled *c, ArtifactSpec *spec) {
     spec->fills = fills, spec->fill_count = nfills;
 }
 
-/* What states of one artefact must share with those of another to be taken for its own: as a text. */
-static const char *layout_of(Arena *a, const Compiled *c, const btc_info *info) {
-    Text t = text_new(a);
-    text_add(&t, "%d lanes", c->lower.lanes);
-    for (int64_t i = 0; i < info->slot_count; i++)
-        text_add(&t, ", %s %lld", info->slots[i].dtype, (long long)info->slots[i].bytes);
-    return t.s;
-}
-
 static void fill_taps(const Model *m, const Lowered *l, btc_info *info) {
     const Func *f = main_of(m);
     btc_tap *taps = ARENA_ARRAY(m->arena, btc_tap, l->noutputs);
@@ -244,7 +236,8 @@ static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Com
     fill_ends(m, &s.info);
     fill_needs(m->arena, &c->target, &s);
     fill_slots(m, c, &s);
-    s.info.fingerprint = model_fingerprint(m, layout_of(m->arena, c, &s.info));
+    Identity id = identity_of(m, c);
+    s.info.fingerprint = id.states, s.weights_identity = id.weights;
     fill_taps(m, l, &s.info);
     return s;
 }

@@ -28,7 +28,7 @@ typedef struct CompileOptions {
     const char *tuning_file;  /* --tuning: a file, "none", or NULL: the one beside the model, if any */
     const Tuning *tuning;     /* these numbers and no file; NULL: as tuning_file says */
     const char *weights_file; /* with weights_in_file: its name (NULL: <output>.weights). One that is there
-                                 already is used: it must hold this checkpoint in this layout (pack_layout) */
+                                 already is used: it must hold this checkpoint in this layout (identity.h) */
     bool profile;             /* stages note their times: ir/lower/profile.h */
     PassOptions passes;
 } CompileOptions;

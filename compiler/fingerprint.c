@@ -1,7 +1,8 @@
-/* The fingerprint of a model, over every byte of its checkpoint: in pieces that CPUs share, put together in
- * order; over how its numbers are stored, and how states lie. */
+/* What a model holds, as 64 bits: over every byte of its checkpoint, in pieces that CPUs share, put together
+ * in order; over its description as IR; over how its numbers are rounded. */
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/work.h"
 #include "model.h"
 #include "quantize/calibration.h"
@@ -15,61 +16,55 @@ typedef struct Part {
 } Part;
 
 typedef struct Hashing {
-    const Model *m;
+    const WeightSet *weights;
     Part *parts;
     int n, cap;
 } Hashing;
-
-static uint64_t mix(uint64_t h, const void *data, size_t n) {
-    const unsigned char *p = data;
-    uint64_t x;
-    for (; n >= 8; n -= 8, p += 8) {
-        memcpy(&x, p, 8);
-        h = (h ^ x) * 0x9e3779b97f4a7c15u;
-        h ^= h >> 29;
-    }
-    for (; n; n--, p++) h = (h ^ *p) * 0x100000001b3u;
-    return h;
-}
 
 static void hash_part(void *user, int64_t i) {
     const Hashing *h = user;
     Part *p = &h->parts[i];
     size_t left = p->tensor->bytes - p->at, n = left < PIECE ? left : PIECE;
-    p->hash = mix(p->at, p->tensor->data + p->at, n);
-    weights_release(&h->m->weights, p->tensor->data + p->at, n);
+    p->hash = hash_bytes(p->at, p->tensor->data + p->at, n);
+    weights_release(h->weights, p->tensor->data + p->at, n);
 }
 
-/* How the numbers lie and are rounded: weights of one size may still be of another kind. */
-static uint64_t mix_storage(uint64_t sum, const Model *m) {
-    for (const Func *f = m->module->first; f; f = f->next)
-        OPS_OF (f->body, op) {
-            const char *storage = op->def == OP_TABLE[OP_weight] ? attr_str(op, "storage", "") : "";
-            sum = mix(sum, storage, strlen(storage));
-        }
-    const WeightSet *c = m->calibration ? &m->calibration->tensors : NULL;
-    for (int i = 0; c && i < c->n; i++) sum = mix(sum, c->tensors[i].data, c->tensors[i].bytes);
-    return sum;
-}
-
-uint64_t model_fingerprint(const Model *m, const char *layout) {
+uint64_t weights_hash(const WeightSet *w) {
     Arena *a = arena_new();
-    Hashing h = {.m = m};
-    for (int i = 0; i < m->weights.n; i++)
-        for (size_t at = 0; at < m->weights.tensors[i].bytes; at += PIECE) {
-            Part p = {&m->weights.tensors[i], at, 0};
+    Hashing h = {.weights = w};
+    for (int i = 0; i < w->n; i++)
+        for (size_t at = 0; at < w->tensors[i].bytes; at += PIECE) {
+            Part p = {&w->tensors[i], at, 0};
             ARENA_PUSH(a, h.parts, h.n, h.cap, p);
         }
     work_share(h.n, hash_part, &h);
-    uint64_t sum = mix(0x62746331u, m->description, m->description_size);
-    for (int i = 0; i < m->weights.n; i++) {
-        const RawTensor *t = &m->weights.tensors[i];
-        sum = mix(sum, t->name, strlen(t->name));
-        sum = mix(sum, t->dim, sizeof *t->dim * (size_t)t->rank);
+    uint64_t sum = HASH_START;
+    for (int i = 0; i < w->n; i++) {
+        const RawTensor *t = &w->tensors[i];
+        sum = hash_text(sum, t->name);
+        sum = hash_text(sum, dtype_name(t->dt));
+        sum = hash_bytes(sum, t->dim, sizeof *t->dim * (size_t)t->rank);
     }
-    sum = mix_storage(sum, m);
-    sum = mix(sum, layout, strlen(layout));
-    for (int i = 0; i < h.n; i++) sum = mix(sum, &h.parts[i].hash, sizeof h.parts[i].hash);
+    for (int i = 0; i < h.n; i++) sum = hash_bytes(sum, &h.parts[i].hash, sizeof h.parts[i].hash);
     arena_free(a);
     return sum;
+}
+
+/* How the numbers are rounded: weights of one size may still be of another kind. */
+static uint64_t hash_storage(uint64_t sum, const Model *m) {
+    for (const Func *f = m->module->first; f; f = f->next)
+        OPS_OF (f->body, op)
+            if (op->def == OP_TABLE[OP_weight]) sum = hash_text(sum, attr_str(op, "storage", ""));
+    const WeightSet *c = m->calibration ? &m->calibration->tensors : NULL;
+    for (int i = 0; c && i < c->n; i++) {
+        sum = hash_text(sum, c->tensors[i].name);
+        sum = hash_bytes(sum, c->tensors[i].data, c->tensors[i].bytes);
+    }
+    return sum;
+}
+
+uint64_t model_contents(const Model *m) {
+    uint64_t sum = weights_hash(&m->weights);
+    sum = hash_bytes(sum, &m->described, sizeof m->described);
+    return hash_storage(sum, m);
 }

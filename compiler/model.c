@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "desc/desc.h"
 #include "import/import.h"
 #include "index_range.h"
@@ -31,6 +32,14 @@ static bool open_checkpoint(Diag *d, Model *m, const ModelOptions *o) {
     return true;
 }
 
+static uint64_t hash_functions(const Module *module) {
+    Arena *a = arena_new();
+    uint64_t h = HASH_START;
+    for (const Func *f = module->first; f; f = f->next) h = hash_text(h, ir_print_func(a, f));
+    arena_free(a);
+    return h;
+}
+
 bool model_open(Diag *d, Arena *a, const char *path, const ModelOptions *o, Model *m) {
     *m = (Model){.arena = a, .path = path};
     if (has_suffix(path, ".gguf"))
@@ -44,6 +53,7 @@ bool model_open(Diag *d, Arena *a, const char *path, const ModelOptions *o, Mode
     m->module = desc_load(d, a, m->description_name, m->description, m->description_size, &m->weights);
     if (!m->module || !desc_check_weights(d, a, m->module, &m->weights) || !index_check(d, m->module))
         return false;
+    m->described = hash_functions(m->module);
     return storage_assign(d, m, o) && (!o->calibration || calibration_open(d, m, o->calibration));
 }
 

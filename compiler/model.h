@@ -22,6 +22,7 @@ typedef struct Model {
     size_t description_size;
     const char *description_name; /* for messages */
     Module *module;
+    uint64_t described; /* hash of the functions as they were read: what the model computes */
     WeightSet weights;
     bool weights_open;
     struct Calibration *calibration; /* how scales weigh errors, or NULL: all alike */
@@ -36,8 +37,8 @@ Env model_env(Model *m);
 PassWeights model_pass_weights(Model *m);
 /* The longest sequence that the model can read; 0: any. */
 int64_t model_longest(const Model *m);
-/* 64 bits that change when any byte of the checkpoint, of the description or of `layout` changes; layout: how
- * the numbers of a state lie, in words. */
-uint64_t model_fingerprint(const Model *m, const char *layout);
+/* 64 bits that change with any byte of the checkpoint, with what the model computes and with how its numbers
+ * are stored and rounded; not with where it lies or what it is called. */
+uint64_t model_contents(const Model *m);
 
 #endif

@@ -22,7 +22,8 @@ typedef struct Item {
 } Item;
 
 typedef struct Stretch {
-    int64_t begin, end; /* in the weights */
+    int64_t begin, end; /* in the weights: whole words of the checksum */
+    btc_checksum sum;   /* with all that follows */
     int error;          /* an errno */
     const Source *wrong;
 } Stretch;
@@ -36,6 +37,7 @@ typedef struct Packing {
     int nstretches, stretches_cap;
     int fd;
     int64_t at;
+    bool summed;
     _Atomic int64_t done; /* stretches, for the progress line */
     _Atomic bool failed;
 } Packing;
@@ -83,7 +85,7 @@ static void cut_all(Packing *k) {
         cut_windows(k, it->at);
         if (is_whole(it)) {
             cut(k, it->at);
-            cut(k, it->end);
+            cut(k, (it->end + 7) / 8 * 8);
         }
         cut_windows(k, it->end);
     }
@@ -180,7 +182,10 @@ static void write_stretch(void *user, int64_t n) {
     size_t size = (size_t)(s->end - s->begin);
     char *bytes = xmalloc(size);
     memset(bytes, 0, size); /* also what lies between tensors */
-    if (fill(k, s, bytes)) s->error = file_write_at(k->fd, k->at + s->begin, bytes, size);
+    bool filled = fill(k, s, bytes);
+    if (filled && k->summed)
+        s->sum = btc_checksum_part(bytes, size / 8, (uint64_t)(k->p->lowered->weight_bytes - s->end) / 8);
+    if (filled) s->error = file_write_at(k->fd, k->at + s->begin, bytes, size);
     free(bytes);
     if (s->wrong || s->error) atomic_store(&k->failed, true);
     int64_t done = atomic_fetch_add(&k->done, 1) + 1;
@@ -201,15 +206,25 @@ static bool report(const Packing *k, OutFile *o) {
     BTC_BUG("packing failed without a reason");
 }
 
-bool packer_write(void *user, OutFile *o, int64_t at) {
+static btc_checksum sum_up(const Packing *k) {
+    btc_checksum all = {0, 0};
+    for (int i = 0; i < k->nstretches; i++) {
+        all.sum += k->stretches[i].sum.sum;
+        all.sums += k->stretches[i].sum.sums;
+    }
+    return all;
+}
+
+bool packer_write(void *user, OutFile *o, int64_t at, btc_checksum *sum) {
     const Packer *p = user;
-    Packing k = {.p = p, .arena = arena_new(), .fd = fileno(o->f), .at = at};
+    Packing k = {.p = p, .arena = arena_new(), .fd = fileno(o->f), .at = at, .summed = sum != NULL};
     bool ok = find_items(&k);
     if (ok) {
         cut_all(&k);
         work_share(k.nstretches, write_stretch, &k);
         if (p->progress && isatty(2)) fprintf(stderr, "\r                   \r");
         ok = !k.failed || report(&k, o);
+        if (sum) *sum = sum_up(&k);
     }
     arena_free(k.arena);
     return ok;

@@ -5,6 +5,7 @@
 
 #include "lower/module.h"
 #include "model.h"
+#include "runtime/artifact.h"
 
 typedef struct Packer {
     Diag *diag;
@@ -15,7 +16,8 @@ typedef struct Packer {
 } Packer;
 
 /* Writes lowered->weight_bytes bytes into *o from byte `at` on; `user` is a Packer (the signature of
- * ArtifactWeights). The bytes are the same for any number of CPUs. */
-bool packer_write(void *user, OutFile *o, int64_t at);
+ * ArtifactWeights). The bytes are the same for any number of CPUs. sum: gets their checksum,
+ * then `at` must be a multiple of 8; or NULL. */
+bool packer_write(void *user, OutFile *o, int64_t at, btc_checksum *sum);
 
 #endif

@@ -25,7 +25,7 @@ static const char *find_emulator(Arena *a, const char *target) {
         const char *name = arena_printf(a, "qemu-%s%s", arch_of(a, target), endings[i]);
         const char *argv[] = {name, "--version", NULL};
         char *said;
-        if (spawn_and_wait(a, argv, &said) == 0) return name;
+        if (spawn_and_wait(a, NULL, argv, &said) == 0) return name;
     }
     return NULL;
 }
@@ -51,7 +51,7 @@ static bool run_program(Session *s, const char *const *arguments, char **said) {
     const char *target = s->compiled.target.target->name;
     const char *argv[16] = {find_emulator(s->a, target), "-L", sysroot_of(s->a, target), s->program};
     for (int n = 4; n < 15 && *arguments; n++) argv[n] = *arguments++;
-    int status = argv[0] ? spawn_and_wait(s->a, argv, said) : -1;
+    int status = argv[0] ? spawn_and_wait(s->a, NULL, argv, said) : -1;
     if (status == 0) return true;
     if (status == -1) return diag_error(s->d, (Loc){0}, "cannot start the emulator: %s", strerror(errno));
     if (status == -2) return diag_error(s->d, (Loc){0}, "the emulator crashed: %s", *said);

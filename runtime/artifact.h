@@ -6,6 +6,7 @@
 
 #include "btc.h"
 #include "btc_call.h"
+#include "checksum.h"
 
 enum { BTC_ALIGN = 64 }; /* of state and work blocks and of the weights */
 
@@ -32,8 +33,9 @@ typedef struct btc_artifact {
     const btc_fill *fills;
     const void *weights;      /* inside the artefact; NULL: in a side file */
     const char *weights_file; /* base name of the side file as it was written, or NULL */
-    btc_entry *step;          /* btc_entry_step */
-    btc_entry *chunk;         /* btc_entry_chunk */
+    uint64_t weights_identity;
+    btc_entry *step;  /* btc_entry_step */
+    btc_entry *chunk; /* btc_entry_chunk */
     int64_t need_count;
     const btc_need *needs;
 } btc_artifact;
@@ -42,19 +44,21 @@ typedef struct btc_artifact {
 typedef struct btc_weights_header {
     uint64_t magic; /* "BTCWEIGH" */
     uint64_t version;
-    uint64_t fingerprint; /* info.fingerprint of the artefact it belongs to */
-    uint64_t bytes;       /* of the weights, without this header */
-    uint64_t reserved[4];
+    uint64_t identity; /* weights_identity of the artefacts that it serves */
+    uint64_t bytes;    /* of the weights, without this header */
+    btc_checksum checksum;
+    uint64_t reserved[2];
 } btc_weights_header;
 
 #define BTC_WEIGHTS_MAGIC 0x4847494557435442u /* "BTCWEIGH" as bytes */
 #define BTC_STATE_MAGIC 0x4554415453435442u   /* "BTCSTATE" as bytes */
 #define BTC_MODEL_MAGIC 0x324c444f4d435442u   /* "BTCMODL2" as bytes; new with each new btc_artifact */
-enum { BTC_WEIGHTS_VERSION = 1 };
+/* Of side files, and of how ir/lower/pack.h packs a layout of some name: part of their identity. */
+enum { BTC_WEIGHTS_VERSION = 2 };
 
 _Static_assert(sizeof(btc_weights_header) == 64, "weights start 64-byte aligned in the mapped file");
 _Static_assert(sizeof(btc_state_header) == BTC_STATE_HEADER, "slots start at BTC_STATE_HEADER");
-_Static_assert(sizeof(btc_info) % 8 == 0 && sizeof(btc_artifact) == sizeof(btc_info) + 8 * 8,
+_Static_assert(sizeof(btc_info) % 8 == 0 && sizeof(btc_artifact) == sizeof(btc_info) + 9 * 8,
                "a row of words");
 _Static_assert(sizeof(btc_model) == 64, "part of the ABI");
 

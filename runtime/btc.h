@@ -97,7 +97,7 @@ typedef struct btc_info {
     int64_t parameters;
     int64_t bos, eos;     /* token ids; -1: none. A model may have several ends: eos_ids */
     int64_t text;         /* BTC_TEXT_... */
-    uint64_t fingerprint; /* of weights and state layout: states belong to models with the same one */
+    uint64_t fingerprint; /* of the model, its weights and how states lie: the same, or states are refused */
     int64_t weights_bytes;
     int64_t slot_count;
     const btc_slot *slots;
@@ -118,7 +118,8 @@ typedef struct btc_model {
     uint64_t reserved[3];
 } btc_model;
 
-enum { BTC_OPEN_POPULATE = 1 }; /* read all weights into memory now, not at first use */
+/* Read all weights into memory now, not at first use, and compare those of a side file with its checksum. */
+enum { BTC_OPEN_POPULATE = 1 };
 
 /* The table. Entries are only ever added at the end. */
 typedef struct btc_api {
@@ -127,8 +128,11 @@ typedef struct btc_api {
     const btc_info *info;
 
     /* Opens the model into *m. weights_path: the side file of a model compiled with --weights=file; NULL
-     * looks for <artefact>.weights beside the artefact. Ignored when the weights are inside. flags: 0 or
-     * BTC_OPEN_...  Call once per handle; *m may be copied afterwards, and is closed once.
+     * looks for <artefact>.weights beside the artefact, by every name that leads to it (symbolic links).
+     * Ignored when the weights are inside. The file's size and what it says of itself are checked: it must
+     * hold the same model in the layout that this artefact reads. What it contains is taken on trust, but
+     * for BTC_OPEN_POPULATE, and must not change while it is open. flags: 0 or BTC_OPEN_...  Call once per
+     * handle; *m may be copied afterwards, and is closed once.
      * BTC_E_WEIGHTS, BTC_E_VERSION: the side file does not serve; BTC_E_CPU; BTC_E_ARGUMENT. Any thread. */
     btc_status (*open)(btc_model *m, const char *weights_path, uint32_t flags);
 

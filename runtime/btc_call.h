@@ -13,9 +13,11 @@
 
 /* Every sequence's state block starts with this header; the slots follow at BTC_STATE_HEADER. */
 enum { BTC_STATE_HEADER = 64 };
+/* Of this header and of how ops lay out their slots (OpDef.state_unpack): part of the fingerprint. */
+enum { BTC_STATE_VERSION = 2 };
 typedef struct btc_state_header {
     uint64_t magic;    /* "BTCSTATE" */
-    uint64_t model;    /* fingerprint of the compiled model's state layout and weights */
+    uint64_t model;    /* info.fingerprint of the artefact */
     int64_t position;  /* tokens seen: byte offset 16, read by emitted code */
     uint64_t bytes;    /* of the whole block */
     uint64_t checksum; /* of the slots, set by save, checked by restore; 0 while in use */

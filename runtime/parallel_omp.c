@@ -1,11 +1,13 @@
 /* btc_parallel on OpenMP: the only file that knows it. Compile with gcc: clang's -fopenmp=libgomp drops the
  * pragma without a word, and everything would run on one thread. */
-#define _GNU_SOURCE /* sched_getcpu */
+#define _GNU_SOURCE /* sched_getcpu, dladdr */
 #include "parallel.h"
 
+#include <dlfcn.h>
 #include <omp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdint.h>
 #include <time.h>
 
 #include "threads.h"
@@ -14,6 +16,17 @@
  * some milliseconds later. One that falls asleep for a moment is woken where nobody else is. */
 static void leave(int processor) {
     if (sched_getcpu() == processor) nanosleep(&(struct timespec){.tv_nsec = 1}, NULL);
+}
+
+/* A statically linked program has no loader, and needs none. */
+extern __typeof(dlopen) dlopen __attribute__((weak));
+
+/* OpenMP's workers wait in its library for the next call, so it must outlive the artefact: dlclose unloads
+ * this, and leaves that. */
+__attribute__((constructor)) static void keep_openmp(void) {
+    Dl_info info;
+    if (dlopen && dladdr((void *)(uintptr_t)omp_get_num_threads, &info) && info.dli_fname)
+        dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
 /* How many threads a region gets at most: inside of the host's own parallel regions often one. */

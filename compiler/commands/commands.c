@@ -73,10 +73,15 @@ static int unknown_option(const char *arg, const Option *options) {
 }
 
 int parse_options(int argc, char **argv, const char *usage, const Option *options, const char **input) {
+    bool names = false; /* behind "--" even what begins with a dash is a name */
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
-        if (!strcmp(arg, "--help") || !strcmp(arg, "-h")) return print_help(usage, options), 0;
-        if (arg[0] != '-' || !arg[1]) {
+        if (!names && !strcmp(arg, "--")) {
+            names = true;
+            continue;
+        }
+        if (!names && (!strcmp(arg, "--help") || !strcmp(arg, "-h"))) return print_help(usage, options), 0;
+        if (names || arg[0] != '-' || !arg[1]) {
             if (!input || *input) return bad("unexpected argument \"%s\"%s", arg, "");
             *input = arg;
             continue;

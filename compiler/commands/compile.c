@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "desc/json.h"
+#include "desc/name.h"
 
 static const char USAGE[] =
     "btc MODEL -o OUTPUT [options]: compiles a model\n"
@@ -24,9 +24,8 @@ static bool check(Diag *d, const Args *a, const char *weights) {
     if (!known)
         return diag_error(d, (Loc){0}, "--emit=%s: must be description, ir, stages, loops, llvm or asm%s",
                           a->compile.emit, diag_did_you_mean(d->arena, a->compile.emit, EMITS, N));
-    if (a->compile.name && !json_is_name(a->compile.name))
-        return diag_error(d, (Loc){0}, "--name=%s: must be a name for C: letters, digits and _",
-                          a->compile.name);
+    const char *problem = a->compile.name ? name_problem(a->compile.name) : NULL;
+    if (problem) return diag_error(d, (Loc){0}, "--name=%s: must be %s", a->compile.name, problem);
     if (strcmp(weights, "embed") && strcmp(weights, "file"))
         return diag_error(d, (Loc){0}, "--weights=%s: must be embed or file", weights);
     if (!a->compile.output && !a->compile.emit && !a->compile.passes.stop_after)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "desc/name.h"
 #include "desc/scope.h"
 
 enum { MAX_IDS = 256 };
@@ -274,21 +275,26 @@ static void read_transposed(Reader *r) {
 static const char *name_from_file(Arena *a, const char *file) {
     const char *base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
     const char *dot = strrchr(base, '.');
-    char *name =
+    const char *name =
         arena_printf(a, "%.*s", (int)(dot && dot > base ? dot - base : (ptrdiff_t)strlen(base)), base);
-    for (char *p = name; *p; p++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", *p)) *p = '_';
-    return json_is_name(name) ? name : arena_printf(a, "m_%s", name);
+    return name_from(a, name, strlen(name));
 }
 
 static const char *const TOP_KEYS[] = {"$schema", "btc",    "name",   "dims",  "weights",    "input",
                                        "context", "text",   "bos",    "eos",   "blocks",     "model",
                                        "output",  "expose", "ignore", "quant", "transposed", NULL};
 
+static const char *read_model_name(Reader *r, const cJSON *node) {
+    const char *name = cJSON_IsString(node) ? node->valuestring : NULL,
+               *problem = name ? name_problem(name) : "a name";
+    if (!problem) return arena_strdup(r->arena, name);
+    return json_error(&r->json, node, "name", "must be %s, got %s", problem, json_what(r->arena, node)), NULL;
+}
+
 static void read_module(Reader *r) {
     const cJSON *name = json_get(r->json.root, "name");
     const char *id = name_from_file(r->arena, r->json.file);
-    if (name && !(id = read_name(r, name, "name"))) id = "model";
+    if (name && !(id = read_model_name(r, name))) id = "model";
     r->module = ir_module_new(r->arena, id);
     Func *f = ir_func_new(r->module, "main", LEVEL_MODEL);
     f->loc = json_loc(&r->json, r->json.root, "");

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/file.h"
+#include "desc/name.h"
 #include "import/import.h"
 
 #define IMPORTER(id) &importer_##id,
@@ -51,20 +52,6 @@ static cJSON *member(cJSON *m, const char *key) {
     return cJSON_GetObjectItemCaseSensitive(m, key);
 }
 
-/* The folder's or file's name as an identifier. */
-static const char *model_name(ImportCtx *x) {
-    size_t n = strlen(x->path);
-    while (n > 1 && x->path[n - 1] == '/') n--;
-    size_t start = n;
-    while (start > 0 && x->path[start - 1] != '/') start--;
-    char *name = arena_strndup(x->a, x->path + start, n - start);
-    char *dot = file_is_folder(x->path) ? NULL : strrchr(name, '.');
-    if (dot && dot > name) *dot = 0;
-    for (char *p = name; *p; p++)
-        if (!isalnum((unsigned char)*p)) *p = '_';
-    return json_is_name(name) ? name : arena_printf(x->a, "m_%s", name);
-}
-
 /* Keys that are filled in later keep their place near the top. */
 static const char *const LATER[] = {"context", "bos", "eos"};
 
@@ -72,7 +59,7 @@ cJSON *model_new(ImportCtx *x, const char *input) {
     cJSON *m = cJSON_CreateObject();
     model_set(m, "$schema", "'btc-model.schema.json'");
     model_set(m, "btc", "1");
-    model_set(m, "name", "'%s'", model_name(x));
+    model_set(m, "name", "'%s'", name_from_path(x->a, x->path));
     cJSON_AddArrayToObject(m, "comment");
     cJSON_AddObjectToObject(m, "dims");
     cJSON_AddNullToObject(m, "weights"); /* keeps the place */

@@ -202,6 +202,7 @@ bool artifact_object(Diag *d, Arena *a, const ArtifactSpec *s, const char *targe
     else
         add_int(&w, 0);
     AT(&w, btc_artifact, weights_file), add_text(&w, weights_file);
+    INT(&w, s, btc_artifact, weights_identity);
     AT(&w, btc_artifact, step), elf_add_address(&w.e, w.data, step, 0);
     AT(&w, btc_artifact, chunk), elf_add_address(&w.e, w.data, chunk, 0);
     AT(&w, btc_artifact, need_count), add_int(&w, s->need_count);
@@ -218,11 +219,11 @@ bool artifact_object(Diag *d, Arena *a, const ArtifactSpec *s, const char *targe
 bool artifact_weights_file(const ArtifactSpec *s, OutFile *o) {
     artifact_check(s);
     btc_weights_header h = {.magic = BTC_WEIGHTS_MAGIC, .version = BTC_WEIGHTS_VERSION};
-    h.fingerprint = s->info.fingerprint, h.bytes = (uint64_t)s->info.weights_bytes;
-    return out_write_at(o, 0, &h, sizeof h) && artifact_write_weights(s, o, sizeof h);
+    h.identity = s->weights_identity, h.bytes = (uint64_t)s->info.weights_bytes;
+    return artifact_write_weights(s, o, sizeof h, &h.checksum) && out_write_at(o, 0, &h, sizeof h);
 }
 
-bool artifact_write_weights(const ArtifactSpec *s, OutFile *o, int64_t at) {
+bool artifact_write_weights(const ArtifactSpec *s, OutFile *o, int64_t at, btc_checksum *sum) {
     if (s->info.weights_bytes == 0) return true;
-    return s->write_weights(s->weights_user, o, at) && !o->failed;
+    return s->write_weights(s->weights_user, o, at, sum) && !o->failed;
 }

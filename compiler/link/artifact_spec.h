@@ -6,8 +6,8 @@
 #include "runtime/artifact.h"
 
 /* Writes the packed weights, exactly info.weights_bytes bytes, into *o from byte `at` on. Called once per
- * artefact. false: a message is filed. */
-typedef bool ArtifactWeights(void *user, OutFile *o, int64_t at);
+ * artefact. sum: gets their checksum, unless it is NULL. false: a message is filed. */
+typedef bool ArtifactWeights(void *user, OutFile *o, int64_t at, btc_checksum *sum);
 
 typedef struct ArtifactSpec {
     /* The public facts, with pointers of this process. version and size are filled in by the writer. name
@@ -17,6 +17,7 @@ typedef struct ArtifactSpec {
     int64_t fill_count;
     const btc_need *needs; /* text: the name of what the machine must have */
     int64_t need_count;
+    uint64_t weights_identity;      /* of the packed weights: a side file must have the same */
     const char *step, *chunk;       /* hidden symbols of the objects; NULL: btc_entry_step, btc_entry_chunk */
     ArtifactWeights *write_weights; /* NULL only when info.weights_bytes is 0 */
     void *weights_user;
@@ -33,7 +34,7 @@ bool artifact_object(Diag *d, Arena *a, const ArtifactSpec *s, const char *targe
                      const char *file);
 
 /* Writes the weights, if there are any, into *o from byte `at` on. */
-bool artifact_write_weights(const ArtifactSpec *s, OutFile *o, int64_t at);
+bool artifact_write_weights(const ArtifactSpec *s, OutFile *o, int64_t at, btc_checksum *sum);
 
 /* Writes the side file into *o (which the caller opened and commits). */
 bool artifact_weights_file(const ArtifactSpec *s, OutFile *o);

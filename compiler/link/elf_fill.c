@@ -74,6 +74,7 @@ bool elf_fill_write(const ElfFill *f, const ArtifactSpec *s, OutFile *o, int64_t
     uint64_t rest = f->size - f->moved - f->cut;
     if (!f->weights) return out_write_at(o, at, f->bytes, f->size);
     if (!f->moved) rest = 0;
-    return out_write_at(o, at, f->bytes, f->cut) && artifact_write_weights(s, o, at + (int64_t)f->weights) &&
+    return out_write_at(o, at, f->bytes, f->cut) &&
+           artifact_write_weights(s, o, at + (int64_t)f->weights, NULL) &&
            out_write_at(o, at + (int64_t)(f->cut + f->moved), f->bytes + f->cut, rest);
 }

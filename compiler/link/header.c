@@ -53,6 +53,30 @@ static void add_slots(Text *t, const btc_info *i) {
     text_add(t, " */\n");
 }
 
+/* What a host of another artefact's header would get wrong: sizes, and bytes that it keeps. */
+static void add_check(Text *t, const char *n, const char *up) {
+    static const char *const facts[][2] = {
+        {"fingerprint", "FINGERPRINT"},
+        {"state_bytes", "STATE_BYTES"},
+        {"kind", "KIND"},
+        {"vocab", "VOCAB"},
+        {"input_width", "INPUT_WIDTH"},
+        {"output_width", "OUTPUT_WIDTH"},
+        {"chunk", "CHUNK"},
+        {"max_batch", "MAX_BATCH"},
+        {"context", "CONTEXT"},
+    };
+    text_add(
+        t,
+        "/* Whether this header describes the artefact that gave the table. It does not when the model was\n"
+        " * compiled anew, from other weights, for another machine or with other options. */\n"
+        "static inline int %s_fits(const btc_api *api) {\n    return api != 0",
+        n);
+    for (size_t k = 0; k < sizeof facts / sizeof *facts; k++)
+        text_add(t, " &&\n           api->info->%s == %s_%s", facts[k][0], up, facts[k][1]);
+    text_add(t, ";\n}\n");
+}
+
 static void add_example(Text *t, const btc_info *i, const char *up) {
     bool tokens = i->kind == BTC_TOKENS;
     const char *type = tokens ? "int32_t" : "float", *n = i->name;
@@ -61,6 +85,7 @@ static void add_example(Text *t, const btc_info *i, const char *up) {
              "\"btc_query\")):\n"
              " *\n"
              " *     const btc_api *api = %s_btc_query(BTC_ABI_VERSION);\n"
+             " *     if (!%s_fits(api)) return puts(\"another model, or compiled otherwise\"), 1;\n"
              " *     btc_model model;\n"
              " *     btc_status s = api->open(&model, NULL, 0);\n"
              " *     if (s != BTC_OK) return puts(api->status_text(s)), 1;\n"
@@ -76,7 +101,7 @@ static void add_example(Text *t, const btc_info *i, const char *up) {
              " *     s = api->step(&model, &state, 1, work, 1, next, out);       one more\n"
              " *     api->close(&model);\n"
              " */\n",
-             n, up, up, type, up, type, up);
+             n, n, up, up, type, up, type, up);
 }
 
 bool artifact_header(Diag *d, Arena *a, const ArtifactSpec *s, const char *file) {
@@ -95,8 +120,9 @@ bool artifact_header(Diag *d, Arena *a, const ArtifactSpec *s, const char *file)
     text_add(&t,
              "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n"
              "const btc_api *%s_btc_query(uint32_t version); /* btc_query of the .o and the .a */\n"
-             "#ifdef __cplusplus\n}\n#endif\n",
+             "#ifdef __cplusplus\n}\n#endif\n\n",
              n);
+    add_check(&t, n, up);
     add_example(&t, &s->info, up);
     text_add(&t, "\n#endif\n");
 

@@ -1,6 +1,7 @@
 #include "link.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,6 +47,8 @@ bool link_kind(const char *output, LinkKind *kind) {
     return false;
 }
 
+/* The linker runs in the folder and its own files have plain names there: to it a % in the name of its output
+ * is a random digit, an @ in front of an input a file with options, a dash an option. */
 static void add(Link *l, const char *arg) {
     if (l->nargs >= MAX_ARGS - 1) BTC_BUG("too many arguments for the linker");
     l->args[l->nargs++] = arg;
@@ -67,8 +70,8 @@ static bool add_runtime(Link *l) {
     RuntimeObject objects[MAX_RUNTIME_OBJECTS];
     int n = runtime_objects(l->job->target, l->job->threads, l->job->kind == LINK_PROGRAM, objects);
     for (int i = 0; i < n; i++) {
-        const char *file = in_folder(l, arena_printf(l->a, "runtime_%s.o", objects[i].name));
-        if (!write_file(l, file, objects[i].data, objects[i].size)) return false;
+        const char *file = arena_printf(l->a, "runtime_%s.o", objects[i].name);
+        if (!write_file(l, in_folder(l, file), objects[i].data, objects[i].size)) return false;
         add(l, file);
     }
     return true;
@@ -77,10 +80,15 @@ static bool add_runtime(Link *l) {
 /* All inputs: emitted code, the artefact's data, the runtime. */
 static bool add_inputs(Link *l) {
     const LinkJob *j = l->job;
-    for (int i = 0; i < j->object_count; i++) add(l, j->objects[i]);
-    const char *side = NULL, *data = in_folder(l, "artifact.o");
+    for (int i = 0; i < j->object_count; i++) {
+        char path[PATH_MAX];
+        if (!realpath(j->objects[i], path))
+            return diag_error(l->d, (Loc){.file = j->objects[i]}, "cannot open: %s", strerror(errno));
+        add(l, arena_strdup(l->a, path));
+    }
+    const char *side = NULL, *data = "artifact.o";
     if (j->spec->weights_in_file) side = arena_printf(l->a, "%s.weights", base_name(j->output));
-    if (!artifact_object(l->d, l->a, j->spec, j->target, side, data)) return false;
+    if (!artifact_object(l->d, l->a, j->spec, j->target, side, in_folder(l, data))) return false;
     add(l, data);
     return add_runtime(l);
 }
@@ -90,7 +98,7 @@ static bool add_libraries(Link *l) {
     int n;
     if (!stub_libraries(l->d, l->a, l->folder.path, l->machine, stubs, &n)) return false;
     add(l, "--as-needed");
-    for (int i = 0; i < n; i++) add(l, stubs[i]);
+    for (int i = 0; i < n; i++) add(l, base_name(stubs[i]));
     return true;
 }
 
@@ -99,13 +107,9 @@ static bool add_shared_options(Link *l) {
     text_add(&script, "{ global: btc_query;");
     for (int i = 0; i < l->job->export_count; i++) text_add(&script, " %s;", l->job->exports[i]);
     text_add(&script, " local: *; };\n");
-    const char *file = in_folder(l, "exports");
-    if (!write_file(l, file, script.s, script.n)) return false;
+    const char *file = "exports";
+    if (!write_file(l, in_folder(l, file), script.s, script.n)) return false;
     add(l, "-shared");
-    if (l->job->threads) { /* OpenMP's workers live in libgomp, which dlclose must not take from under them */
-        add(l, "-z");
-        add(l, "nodelete");
-    }
     add(l, arena_printf(l->a, "--version-script=%s", file));
     return true;
 }
@@ -134,7 +138,7 @@ static bool run_linker(Link *l) {
     l->args[l->nargs] = NULL;
     for (int i = 0; i < count; i++) {
         l->args[0] = l->job->linker ? l->job->linker : names[i];
-        status = spawn_and_wait(l->a, l->args, &said);
+        status = spawn_and_wait(l->a, l->folder.path, l->args, &said);
         if (status != -1 || errno != ENOENT) break;
     }
     if (status == 0) return true;
@@ -152,7 +156,7 @@ static bool link_inputs(Link *l) {
     l->made = in_folder(l, "made");
     add(l, NULL); /* the linker's name comes here */
     add(l, "-o");
-    add(l, l->made);
+    add(l, base_name(l->made));
     if (kind == LINK_OBJECT || kind == LINK_ARCHIVE) {
         add(l, "-r");
         return add_inputs(l) && run_linker(l);

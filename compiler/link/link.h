@@ -58,8 +58,9 @@ bool elf_fill_write(const ElfFill *f, const ArtifactSpec *s, OutFile *o, int64_t
 bool ar_archive(Arena *a, const ElfFill *object, const ArtifactSpec *s, const char *member,
                 const char *symbol, OutFile *o);
 
-/* spawn.c: runs a program and waits. argv[0] is looked up on PATH; argv ends with NULL. *output gets what it
- * printed. Returns its exit status; -1: it cannot be started (errno), -2: it was killed by a signal. */
-int spawn_and_wait(Arena *a, const char *const *argv, char **output);
+/* spawn.c: runs a program in a folder (NULL: here) and waits. argv[0] is looked up on PATH; argv ends with
+ * NULL. *output gets what it printed. Returns its exit status; -1: it cannot be started (errno), -2: it was
+ * killed by a signal. */
+int spawn_and_wait(Arena *a, const char *folder, const char *const *argv, char **output);
 
 #endif

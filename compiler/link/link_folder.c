@@ -5,7 +5,7 @@
 #include "link.h"
 
 bool link_folder_open(Diag *d, Arena *a, const char *output, LinkFolder *f) {
-    f->path = arena_printf(a, "%s.tmp-XXXXXX", output);
+    f->path = temp_pattern(a, output);
     if (temp_folder(f->path)) return true;
     f->path = NULL;
     return diag_error(d, (Loc){.file = output}, "cannot write: %s", strerror(errno));

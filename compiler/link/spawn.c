@@ -24,6 +24,7 @@ typedef struct Child {
     const char *const *argv;
     int out; /* becomes its standard output and standard error */
     int other;
+    const char *folder; /* in which it starts, or NULL */
     int error;
 } Child;
 
@@ -35,6 +36,7 @@ static pid_t start(void *user) {
     posix_spawn_file_actions_adddup2(&actions, c->out, 2);
     posix_spawn_file_actions_addclose(&actions, c->other);
     posix_spawn_file_actions_addclose(&actions, c->out);
+    if (c->folder) posix_spawn_file_actions_addchdir_np(&actions, c->folder);
     posix_spawnattr_t attributes; /* signals that are not for our threads are for the child */
     sigset_t none;
     sigemptyset(&none);
@@ -50,11 +52,11 @@ static pid_t start(void *user) {
     return c->error ? -1 : pid;
 }
 
-int spawn_and_wait(Arena *a, const char *const *argv, char **output) {
+int spawn_and_wait(Arena *a, const char *folder, const char *const *argv, char **output) {
     int ends[2];
     *output = arena_strdup(a, "");
     if (pipe(ends) != 0) return -1;
-    Child c = {.argv = argv, .out = ends[1], .other = ends[0]};
+    Child c = {.argv = argv, .folder = folder, .out = ends[1], .other = ends[0]};
     pid_t pid = temp_child(start, &c);
     close(ends[1]);
     if (pid < 0) {

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
+#include "identity.h"
 #include "tune/tune_file.h"
 
 enum { USUAL_PROMPT = 256 };
@@ -30,32 +32,24 @@ void workshop_forget(Workshop *w, uint64_t layout) {
 
 /* ---- looking ---- */
 
-static uint64_t hash(uint64_t h, const char *text) {
-    for (; *text; text++) h = (h ^ (unsigned char)*text) * 0x100000001b3u;
-    return h;
-}
-
 /* Functions are named after their form; one that is of neither counts for both. */
 static void hash_code(Arena *a, const Compiled *c, Look *out) {
     const Lowered *l = &c->lowered;
-    out->code[RUN_DECODE] = out->code[RUN_PREFILL] = 0xcbf29ce484222325u;
+    out->code[RUN_DECODE] = out->code[RUN_PREFILL] = HASH_START;
     for (const Func *f = l->loops->first; f; f = f->next) {
         const char *text = ir_print_func(a, f);
         bool step = strstr(f->name, "_step"), chunk = strstr(f->name, "_chunk");
-        if (step || !chunk) out->code[RUN_DECODE] = hash(out->code[RUN_DECODE], text);
-        if (chunk || !step) out->code[RUN_PREFILL] = hash(out->code[RUN_PREFILL], text);
+        if (step || !chunk) out->code[RUN_DECODE] = hash_text(out->code[RUN_DECODE], text);
+        if (chunk || !step) out->code[RUN_PREFILL] = hash_text(out->code[RUN_PREFILL], text);
     }
     const char *size = arena_printf(a, "%d", c->lower.chunk);
-    out->code[RUN_PREFILL] = hash(out->code[RUN_PREFILL], size);
+    out->code[RUN_PREFILL] = hash_text(out->code[RUN_PREFILL], size);
 }
 
-static void hash_layout(Arena *a, const Lowered *l, Look *out) {
+static void hash_layout(Arena *a, const Model *m, const Lowered *l, Look *out) {
     Text t = text_new(a);
-    for (int i = 0; i < l->npacks; i++) pack_layout(&t, l->packs[i]);
-    for (int i = 0; i < l->ninstances; i++)
-        text_add(&t, "%s %s %lld\n", l->instances[i].block, l->instances[i].prefix,
-                 (long long)l->instances[i].weights);
-    out->layout = hash(0xcbf29ce484222325u, t.n ? t.s : "");
+    identity_weights_layout(&t, m->module, l);
+    out->layout = hash_text(HASH_START, t.s);
 }
 
 /* What a model says about itself is said once; later only when it leads to an error. */
@@ -82,7 +76,7 @@ bool candidate_look(Workshop *w, const Tuning *numbers, Look *out) {
     Model m = {0};
     Compiled c;
     bool ok = pass_on(w, &d, lower_with(w, numbers, &d, &m, &c));
-    if (ok) hash_code(a, &c, out), hash_layout(a, &c.lowered, out);
+    if (ok) hash_code(a, &c, out), hash_layout(a, &m, &c.lowered, out);
     w->looked |= ok;
     model_close(&m);
     arena_free(a);

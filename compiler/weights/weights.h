@@ -46,6 +46,8 @@ void weights_close(WeightSet *w);
  * us. They can still be read. Any thread may call it. */
 void weights_release(const WeightSet *w, const void *p, size_t n);
 RawTensor *weights_find(const WeightSet *w, const char *name); /* NULL: absent */
+/* 64 bits over names, types, shapes and every byte (fingerprint.c). */
+uint64_t weights_hash(const WeightSet *w);
 int64_t raw_tensor_count(const RawTensor *t);
 const char *raw_tensor_dtype(const RawTensor *t);      /* "bf16", or the file's word for a type not read */
 bool raw_tensor_readable(Diag *d, const RawTensor *t); /* false: of a type not read, filed */

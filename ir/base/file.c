@@ -71,7 +71,7 @@ bool out_open(Diag *d, Arena *a, const char *name, OutFile *o) {
         o->failed = !o->f;
         return o->f || diag_error(d, (Loc){.file = name}, "cannot write: %s", strerror(errno));
     }
-    o->temp = arena_printf(a, "%s.tmp-XXXXXX", name);
+    o->temp = temp_pattern(a, name);
     int fd = temp_file(o->temp);
     if (fd < 0) {
         o->failed = true;

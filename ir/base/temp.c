@@ -5,14 +5,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "arena.h"
 
 typedef struct Temp {
     struct Temp *next;
@@ -32,6 +31,13 @@ static void add(const char *name, bool folder) {
     t->next = all, t->folder = folder;
     memcpy(t->name, name, n);
     all = t;
+}
+
+char *temp_pattern(Arena *a, const char *name) {
+    static const char ending[] = ".tmp-XXXXXX";
+    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
+    size_t room = NAME_MAX - (sizeof ending - 1), n = strlen(base);
+    return arena_printf(a, "%.*s%s", (int)(base - name) + (int)(n < room ? n : room), name, ending);
 }
 
 int temp_file(char *pattern) {

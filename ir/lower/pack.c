@@ -191,7 +191,8 @@ void pack_layout(Text *t, const PackList *l) {
         const PackItem *it = &l->items[i];
         int64_t index;
         const char *key = leaf_key(it->leaf, &index);
-        text_add(t, "%s %lld %s %d %d %s %lld %lld\n", key, (long long)index, attr_str(it->leaf, "func", ""),
+        text_add(t, "%s %lld %s %s %d %d %s %lld %lld\n", key, (long long)index,
+                 attr_str(it->leaf, "func", ""), type_text(t->arena, it->leaf->out[0]->type),
                  (int)it->layout.kind, it->layout.bands, storage_name(it->storage), (long long)it->offset,
                  (long long)it->bytes);
     }

@@ -9,11 +9,13 @@
 #endif
 #ifdef BY_DLOPEN
 #include <dlfcn.h>
+#include <string.h>
+#include <unistd.h>
 #endif
 
-static int run(const btc_api *api) {
+static int run(const btc_api *api, uint32_t flags) {
     btc_model model;
-    btc_status s = api->open(&model, NULL, 0);
+    btc_status s = api->open(&model, NULL, flags);
     if (s != BTC_OK) return printf("%s: %s\n", api->info->name, api->status_text(s)), 1;
     void *state = aligned_alloc(64, TINY_STATE_BYTES), *work = aligned_alloc(64, api->work_bytes(2));
     static float out[TINY_OUTPUT_WIDTH];
@@ -36,12 +38,13 @@ int main(int argc, char **argv) {
     void *so = argc > 1 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
     if (!so) return printf("%s\n", dlerror()), 1;
     btc_query_fn *query = (btc_query_fn *)(uintptr_t)dlsym(so, "btc_query");
-    return run(query(BTC_ABI_VERSION));
+    if (argc > 2 && !strcmp(argv[2], "chdir") && chdir("/") != 0) return 1;
+    return run(query(BTC_ABI_VERSION), argc > 2 && !strcmp(argv[2], "populate") ? BTC_OPEN_POPULATE : 0);
 #else
     (void)argc, (void)argv;
-    int s = run(tiny_btc_query(BTC_ABI_VERSION));
+    int s = run(tiny_btc_query(BTC_ABI_VERSION), 0);
 #ifdef TWO_MODELS
-    s |= run(other_btc_query(BTC_ABI_VERSION));
+    s |= run(other_btc_query(BTC_ABI_VERSION), 0);
 #endif
     return s;
 #endif

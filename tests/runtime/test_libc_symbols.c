@@ -50,9 +50,11 @@ static void check_object(const char *folder, const char *object, bool program) {
 
 int main(void) {
     static const char *const archs[] = {"x86_64", "aarch64"};
-    static const char *const library[] = {"core",         "state",           "open",    "query", "barrier",
-                                          "parallel_omp", "parallel_serial", "threads", "work", "cpu"};
-    static const char *const program[] = {"program", "options", "generate", "stream", "sample", "start"};
+    static const char *const library[] = {"core",    "state",   "open",         "beside",
+                                          "query",   "barrier", "parallel_omp", "parallel_serial",
+                                          "threads", "work",    "cpu"};
+    static const char *const program[] = {"program", "options", "generate", "stream",
+                                          "dump",    "sample",  "start"};
     int checked = 0;
     for (int i = 0; i < 2; i++) {
         char folder[2048];
