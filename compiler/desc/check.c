@@ -123,8 +123,23 @@ static void check_func(Check *c, const Func *f, const char *prefix, int depth) {
     }
 }
 
+/* What stands before `name` in the file's name of it; NULL: there is no such tensor, or more than a wrapper's
+ * word stands before it. */
+static const char *wrapper_of(const Check *c, const char *name) {
+    size_t n = strlen(name);
+    for (int i = 0; i < c->w->n; i++) {
+        const char *other = c->w->tensors[i].name;
+        size_t m = strlen(other);
+        if (m > n + 1 && other[m - n - 1] == '.' && !strcmp(other + m - n, name) && !c->w->tensors[i].used)
+            return arena_strndup(c->a, other, m - n);
+    }
+    return NULL;
+}
+
 /* The nearest name that nothing uses: a used one cannot have been meant. */
 static const char *did_you_mean(Check *c, const char *name) {
+    const char *wrapper = wrapper_of(c, name);
+    if (wrapper) return arena_printf(c->a, " (did you mean \"%s%s\"?)", wrapper, name);
     const char **spare = ARENA_ARRAY(c->a, const char *, c->w->n + 1);
     int n = 0;
     for (int i = 0; i < c->w->n; i++)
@@ -148,6 +163,13 @@ static void report(Check *c, Fault fault) {
         diag_error(c->d, w->op->loc,
                    "%s: tensor \"%s\" holds %s, expected floating-point numbers (f32, f64, f16, bf16)",
                    w->found->file, w->name, raw_tensor_dtype(w->found));
+    const char *wrapper = fault == FAULT_MISSING ? wrapper_of(c, w->name) : NULL;
+    if (wrapper)
+        diag_note(c->d, loc,
+                  "the names of the file begin with \"%s\": where a wrapper (torch.compile, DataParallel, a "
+                  "trainer) "
+                  "put it there, save the state_dict of the model inside",
+                  wrapper);
     if (n == 1) return;
     Text t = text_new(c->a);
     for (int i = 1; i < n && i <= NAMED; i++)

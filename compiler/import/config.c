@@ -86,6 +86,8 @@ static const char *const HARMLESS[] = {
     "fused_fft_conv",
     "jit_filter",
     "residual_in_fp32",
+    "fp32_residual_connection",
+    "attention_softmax_in_fp32",
     "attn_implementation",
     "_attn_implementation",
     "_attn_implementation_autoset",
@@ -120,10 +122,33 @@ static const char *const HARMLESS[] = {
     "return_dict_in_generate",
     "tokenizer_class",
     "suppress_tokens",
+    "begin_suppress_tokens",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "bad_words_ids",
+    "exponential_decay_length_penalty",
+    "prefix",
 };
 
-/* Parts of a model that none here has. Configurations that were written out whole say so: false, or empty. */
-static const char *const ABSENT[] = {"add_cross_attention", "pruned_heads", "tie_encoder_decoder"};
+/* Words in keys of what is off when a trained model runs, whatever its value. */
+static const char *const TRAINING[] = {"dropout", "pdrop", "layerdrop"};
+
+/* Words in keys of what every model has in some way: "false" takes it away, or chooses another way. Behind
+ * one of the words EXTRA it is a further one, which need not be there. */
+static const char *const ESSENTIAL[] = {
+    "causal",  "autoregressive", "rope",       "rotary",  "position",      "positions",
+    "norm",    "norms",          "layernorm",  "rmsnorm", "normalization", "positional",
+    "prenorm", "normalize",      "normalized", "rms",     "residual",      "residuals",
+    "weights", "softmax",        "before",     "pre",     "gated",         "glu",
+};
+static const char *const EXTRA[] = {"qk",       "q",   "k",     "post",     "sandwich", "extra",
+                                    "parallel", "tie", "cross", "absolute", "relative", "learned"};
+
+/* Words in keys of what there may be none of: 0 says so. */
+static const char *const COUNTS[] = {"num",     "n",           "number",  "count",  "bias", "window",
+                                     "layers",  "heads",       "experts", "tokens", "cap",  "softcap",
+                                     "capping", "softcapping", "coef",    "loss",   "rank", "lora",
+                                     "shared",  "clip",        "noise"};
 
 static bool is_listed(const char *key, const char *const *list, size_t n) {
     for (size_t i = 0; i < n; i++)
@@ -131,12 +156,33 @@ static bool is_listed(const char *key, const char *const *list, size_t n) {
     return false;
 }
 
+/* Whether one of the words of a key, between underscores, is listed. */
+static bool has_word(const char *key, const char *const *list, size_t n) {
+    for (const char *p = key; *p; p += *p == '_') {
+        size_t length = strcspn(p, "_");
+        for (size_t i = 0; i < n; i++)
+            if (strlen(list[i]) == length && !strncasecmp(list[i], p, length)) return true;
+        p += length;
+    }
+    return false;
+}
+
+#define LISTED(key, list) is_listed(key, list, sizeof list / sizeof *list)
+#define HAS_WORD(key, list) has_word(key, list, sizeof list / sizeof *list)
+
+/* Whether the value of a key that nobody reads says that there is nothing to read: then the model is the same
+ * with and without it. */
+static bool is_off(const cJSON *n) {
+    if (cJSON_IsNull(n)) return true; /* how the tools write "not set" */
+    if (cJSON_IsObject(n) || cJSON_IsArray(n)) return !n->child;
+    if (cJSON_IsString(n)) return !*n->valuestring || !strcmp(n->valuestring, "default");
+    if (cJSON_IsFalse(n)) return !HAS_WORD(n->string, ESSENTIAL) || HAS_WORD(n->string, EXTRA);
+    return cJSON_IsNumber(n) && n->valuedouble == 0 && HAS_WORD(n->string, COUNTS);
+}
+
 /* Whether a key may stand there although no importer reads it. */
 static bool is_harmless(const cJSON *n) {
-    if (cJSON_IsNull(n)) return true; /* how the tools write "not set" */
-    if (is_listed(n->string, HARMLESS, sizeof HARMLESS / sizeof *HARMLESS)) return true;
-    bool off = cJSON_IsFalse(n) || ((cJSON_IsObject(n) || cJSON_IsArray(n)) && !n->child);
-    return off && is_listed(n->string, ABSENT, sizeof ABSENT / sizeof *ABSENT);
+    return is_off(n) || LISTED(n->string, HARMLESS) || HAS_WORD(n->string, TRAINING);
 }
 
 static const cJSON *look(Cfg *c, const char *key) {
@@ -279,10 +325,21 @@ const char *cfg_act(Cfg *c, const char *key, const char *otherwise) {
     return "silu";
 }
 
+/* The key that this one is a slip of the pen for: one that was looked for and is not there. */
+static const char *meant(const Cfg *c, const char *key) {
+    const char **absent = ARENA_ARRAY(c->ctx->a, const char *, c->nseen + 1);
+    int n = 0;
+    for (int i = 0; i < c->nseen; i++)
+        if (!json_get(c->node, c->seen[i])) absent[n++] = c->seen[i];
+    return diag_nearest(key, absent, n);
+}
+
 void cfg_done(Cfg *c) {
     for (const cJSON *n = c->node ? c->node->child : NULL; n; n = n->next) {
-        if (!is_harmless(n) && !is_listed(n->string, c->seen, (size_t)c->nseen))
+        if (LISTED(n->string, HARMLESS) || is_listed(n->string, c->seen, (size_t)c->nseen)) continue;
+        const char *near = meant(c, n->string);
+        if (near || !is_harmless(n)) /* a misspelt key that is off may be on where it is absent */
             cfg_error(c, n->string, "this key is not known, and it might change the model's numbers%s",
-                      diag_did_you_mean(c->ctx->a, n->string, c->seen, c->nseen));
+                      near ? arena_printf(c->ctx->a, " (did you mean \"%s\"?)", near) : "");
     }
 }

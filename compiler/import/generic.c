@@ -1,20 +1,12 @@
-/* What importers are made of: finding the right one, and writing a description piece by piece. */
+/* What importers are made of: writing a description piece by piece; and the way from a checkpoint to it. */
 #include <ctype.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/file.h"
 #include "desc/name.h"
 #include "import/import.h"
-
-#define IMPORTER(id) &importer_##id,
-const Importer *const IMPORTERS[] = {
-#include "importers.def"
-};
-#undef IMPORTER
-const int IMPORTER_COUNT = sizeof IMPORTERS / sizeof *IMPORTERS;
 
 /* ---- templates ---- */
 
@@ -165,77 +157,7 @@ int64_t count_layers(const ImportCtx *x, const char *prefix) {
     return most;
 }
 
-/* ---- which importer ---- */
-
-static bool accepts(const Importer *imp, const char *arch) {
-    if (strcasecmp(imp->name, arch) == 0) return true;
-    size_t n = strlen(arch);
-    for (const char *p = imp->accepts; *p;) {
-        size_t word = strcspn(p, " ");
-        if (word == n && n && strncasecmp(p, arch, n) == 0) return true;
-        p += word;
-        p += *p == ' ';
-    }
-    return false;
-}
-
-static const Importer *find_by_name(const char *arch) {
-    for (int i = 0; arch && i < IMPORTER_COUNT; i++)
-        if (accepts(IMPORTERS[i], arch)) return IMPORTERS[i];
-    return NULL;
-}
-
-static const char *known_importers(Arena *a) {
-    Text t = text_new(a);
-    for (int i = 0; i < IMPORTER_COUNT; i++) text_add(&t, "%s%s", i ? ", " : "", IMPORTERS[i]->name);
-    return t.s;
-}
-
-/* Nearest of all the words that importers accept. */
-static const char *nearest_architecture(Arena *a, const char *arch) {
-    const char **words = NULL;
-    int n = 0, cap = 0;
-    for (int i = 0; i < IMPORTER_COUNT; i++) {
-        ARENA_PUSH(a, words, n, cap, IMPORTERS[i]->name);
-        for (const char *p = IMPORTERS[i]->accepts; *p; p += *p == ' ') {
-            size_t word = strcspn(p, " ");
-            ARENA_PUSH(a, words, n, cap, arena_strndup(a, p, word));
-            p += word;
-        }
-    }
-    return diag_did_you_mean(a, arch, words, n);
-}
-
-static const Importer *find_importer(ImportCtx *x, const char *arch) {
-    if (arch) {
-        const Importer *imp = find_by_name(arch);
-        if (!imp)
-            diag_error(x->d, (Loc){.file = x->path},
-                       "no importer for the architecture \"%s\"%s; there are: %s", arch,
-                       nearest_architecture(x->a, arch), known_importers(x->a));
-        return x->arch = arch, imp;
-    }
-    const cJSON *list = json_get(x->cfg.node, "architectures"), *type = json_get(x->cfg.node, "model_type");
-    const cJSON *first = cJSON_IsArray(list) ? list->child : NULL;
-    const char *said[2] = {cJSON_IsString(first) ? first->valuestring : NULL,
-                           cJSON_IsString(type) ? type->valuestring : NULL};
-    for (int i = 0; i < 2; i++) {
-        const Importer *imp = find_by_name(said[i]);
-        if (imp) return x->arch = said[i], imp;
-    }
-    for (int i = 0; i < IMPORTER_COUNT && !said[0] && !said[1]; i++)
-        if (IMPORTERS[i]->recognise && IMPORTERS[i]->recognise(x))
-            return x->arch = IMPORTERS[i]->name, IMPORTERS[i];
-    const char *what = said[0] ? said[0] : said[1];
-    if (what)
-        import_error(x, "no importer for the architecture \"%s\"%s; there are: %s", what,
-                     nearest_architecture(x->a, what), known_importers(x->a));
-    else
-        import_error(
-            x, "neither configuration nor tensor names tell the architecture; give it with --arch=NAME: %s",
-            known_importers(x->a));
-    return NULL;
-}
+/* ---- the way of a checkpoint ---- */
 
 /* The object in a file; one that is not there leaves out->root NULL. */
 static bool read_json(ImportCtx *x, const char *name, Json *out) {
@@ -268,12 +190,27 @@ static void tidy(cJSON *m, const char *weights) {
     if (!member(m, "comment")->child) cJSON_DeleteItemFromObjectCaseSensitive(m, "comment");
 }
 
+/* Checkpoints whose weights others have quantised: what their tensors mean is not known here. */
+static bool is_plain(ImportCtx *x) {
+    static const char *const keys[] = {"quantization_config", "compression_config", "quantization"};
+    for (int i = 0; i < 3; i++) {
+        const cJSON *n = json_get(x->cfg.node, keys[i]), *how = json_get(n, "quant_method");
+        if (!n || cJSON_IsNull(n) || cJSON_IsFalse(n) || (cJSON_IsObject(n) && !n->child)) continue;
+        return cfg_error(
+            &x->cfg, keys[i],
+            "the checkpoint is quantised%s, and such weights are not read: give the original one "
+            "(--quant=q8, q6 or q4 quantises it here)",
+            cJSON_IsString(how) ? arena_printf(x->a, " (%s)", how->valuestring) : "");
+    }
+    return true;
+}
+
 char *import_model(Diag *d, Arena *a, const char *path, const char *arch, const WeightSet *w,
                    const char *weights_as) {
     ImportCtx x = {.d = d, .a = a, .w = w, .path = arena_strdup(a, path), .arch = "", .errors = d->errors};
     x.cfg = (Cfg){.ctx = &x, .path = ""};
     x.json = x.generation = (Json){.diag = d, .arena = a, .file = x.path};
-    const Importer *imp = read_config(&x) ? find_importer(&x, arch) : NULL;
+    const Importer *imp = read_config(&x) && is_plain(&x) ? choose_importer(&x, arch) : NULL;
     cJSON *m = imp ? imp->import(&x) : NULL;
     if (m && !import_failed(&x)) cfg_done(&x.cfg);
     char *text = NULL;

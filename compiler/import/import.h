@@ -55,6 +55,11 @@ typedef struct Importer {
 extern const Importer *const IMPORTERS[];
 extern const int IMPORTER_COUNT;
 
+/* ---- choose.c ---- */
+const Importer *choose_importer(ImportCtx *x, const char *arch); /* NULL: filed */
+/* What to do with a checkpoint that no importer reads: a note. arch: its name, or "". */
+void import_way_out(ImportCtx *x, const char *arch);
+
 /* ---- config.c: reading the configuration ---- */
 /* Absent and null count as the same. Without a default (REQUIRED) an absent key is an error. */
 #define REQUIRED INT64_MIN

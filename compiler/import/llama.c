@@ -25,7 +25,7 @@ static const Family *find_family(const char *arch) {
     return &FAMILIES[3];
 }
 
-static bool slides(Cfg *c, const cJSON *type) {
+static bool is_sliding(Cfg *c, const cJSON *type) {
     const char *name = cJSON_IsString(type) ? type->valuestring : "";
     if (strcmp(name, "sliding_attention") == 0) return true;
     if (strcmp(name, "full_attention") != 0 && strcmp(name, "attention") != 0)
@@ -44,7 +44,7 @@ static int64_t read_pattern(Cfg *c, int64_t layers, int64_t first, bool listed, 
         types = NULL;
     }
     for (int64_t i = 0; i < layers; i++) {
-        bool expected = i >= first, is = types ? slides(c, cJSON_GetArrayItem(types, (int)i)) : expected;
+        bool expected = i >= first, is = types ? is_sliding(c, cJSON_GetArrayItem(types, (int)i)) : expected;
         if (is != expected && !listed && !import_failed(c->ctx))
             cfg_error(c, "layer_types", "all layers of this architecture have %s, whatever this list says",
                       expected ? "the window" : "no window");
@@ -91,11 +91,10 @@ static cJSON *import(ImportCtx *x) {
 
     /* Here null and an absent key differ: null is no window. */
     bool said = json_get(c->node, "sliding_window") != NULL;
-    int64_t window = fam->window ? cfg_int(c, "sliding_window", said ? 0 : fam->window) : 0, first = 0;
-    if (fam->window_asked) {
-        first = cfg_int(c, "max_window_layers", 28);
-        if (!cfg_bool(c, "use_sliding_window", false)) window = 0;
-    }
+    bool slides = fam->window && (!fam->window_asked || cfg_bool(c, "use_sliding_window", false));
+    int64_t window = slides ? cfg_int(c, "sliding_window", said ? 0 : fam->window) : 0, first = 0;
+    if (fam->window_asked && slides) first = cfg_int(c, "max_window_layers", 28);
+    if (fam->window_asked && !slides) cfg_skip(c, "sliding_window"), cfg_skip(c, "max_window_layers");
     const char *pattern;
     int64_t sliding = read_pattern(c, layers, window ? first : layers, fam->window_asked, &pattern);
     if (sliding && !window)

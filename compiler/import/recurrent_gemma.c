@@ -88,23 +88,43 @@ static double embedding_scale(int64_t width) {
     return dtype_load(DT_BF16, bits, 0);
 }
 
+/* What only one kind of layer reads; without such a layer it may say anything. */
+static const char *const RECURRENCE_KEYS[] = {"lru_width", "conv1d_width", NULL};
+static const char *const ATTENTION_KEYS[] = {
+    "num_key_value_heads",   "head_dim",        "attention_bias",
+    "attention_window_size", "rope_theta",      "partial_rotary_factor",
+    "rope_scaling",          "rope_parameters", NULL};
+
+static void skip_keys(Cfg *c, const char *const *keys) {
+    for (; *keys; keys++) cfg_skip(c, *keys);
+}
+
+static void read_recurrence(Cfg *c, int64_t D, int64_t H, int64_t *R, int64_t *W) {
+    *R = cfg_size(c, "lru_width", D), *W = cfg_size(c, "conv1d_width", 4);
+    if (*R % H)
+        cfg_error(c, "lru_width",
+                  "is not a multiple of num_attention_heads, the number of its gates' blocks");
+}
+
+static void read_attention(Cfg *c, int64_t D, int64_t H, int64_t *G, int64_t *K, Attention *t) {
+    *G = cfg_kv_heads(c, H), *K = cfg_size(c, "head_dim", D / H ? D / H : 1);
+    *t = (Attention){.bias_qkv = cfg_bool(c, "attention_bias", false),
+                     .bias_o = true,
+                     .module = "temporal_block",
+                     .window = cfg_size(c, "attention_window_size", 2048),
+                     .rope = cfg_rope(c, *K, 10000, 0.5, 8192)};
+}
+
 static cJSON *import(ImportCtx *x) {
     Cfg *c = &x->cfg;
     if (!c->node) return import_error(x, "there is no config.json, which RecurrentGemma needs"), NULL;
     int64_t layers = cfg_layers(c, "num_hidden_layers", 26), D = cfg_size(c, "hidden_size", 2560),
             H = cfg_size(c, "num_attention_heads", 10);
-    int64_t G = cfg_kv_heads(c, H), K = cfg_size(c, "head_dim", D / H ? D / H : 1);
     int64_t V = cfg_size(c, "vocab_size", 256000), F = cfg_size(c, "intermediate_size", 7680) / 2;
-    int64_t R = cfg_size(c, "lru_width", D), W = cfg_size(c, "conv1d_width", 4);
     double cap = cfg_float(c, "logits_soft_cap", 30);
-    bool tied = cfg_bool(c, "tie_word_embeddings", true), bias = cfg_bool(c, "attention_bias", false);
+    bool tied = cfg_bool(c, "tie_word_embeddings", true);
     Gemma t = {.eps = cfg_float(c, "rms_norm_eps", 1e-6),
                .act = cfg_act(c, "hidden_activation", "gelu_pytorch_tanh")};
-    t.attention = (Attention){.bias_qkv = bias,
-                              .bias_o = true,
-                              .module = "temporal_block",
-                              .window = cfg_size(c, "attention_window_size", 2048),
-                              .rope = cfg_rope(c, K, 10000, 0.5, 8192)};
     cfg_only_bool(c, "embeddings_scale_by_sqrt_dim", true, true);
     const cJSON *copy = cfg_list(c, "_block_types");
     if (copy && !cJSON_Compare(copy, cfg_list(c, "block_types"), true))
@@ -112,17 +132,22 @@ static cJSON *import(ImportCtx *x) {
     int kinds = 0;
     const char *pattern = read_pattern(c, layers, &kinds);
     if (!(cap > 0)) cfg_error(c, "logits_soft_cap", "must be positive");
-    if (R % H)
-        cfg_error(c, "lru_width",
-                  "is not a multiple of num_attention_heads, the number of its gates' blocks");
+    bool recurrent = kinds & 1, attention = kinds & 2;
+    int64_t R = 0, W = 0, G = 0, K = 0;
+    if (recurrent)
+        read_recurrence(c, D, H, &R, &W);
+    else
+        skip_keys(c, RECURRENCE_KEYS);
+    if (attention)
+        read_attention(c, D, H, &G, &K, &t.attention);
+    else
+        skip_keys(c, ATTENTION_KEYS);
     if (import_failed(x)) return NULL;
 
     cJSON *m = model_new(x, "tokens");
-    model_dim(m, "V", V), model_dim(m, "D", D), model_dim(m, "R", R), model_dim(m, "W", W),
-        model_dim(m, "H", H);
-    model_dim(m, "G", G), model_dim(m, "K", K), model_dim(m, "F", F);
-    if (kinds & 1) write_recurrent(m, &t);
-    if (kinds & 2) write_attention(x, m, &t);
+    model_dim(m, "V", V), model_dim(m, "D", D), model_dim(m, "H", H), model_dim(m, "F", F);
+    if (recurrent) model_dim(m, "R", R), model_dim(m, "W", W), write_recurrent(m, &t);
+    if (attention) model_dim(m, "G", G), model_dim(m, "K", K), write_attention(x, m, &t);
     cJSON *ops = model_ops(m);
     Tied tables =
         tied_tables(x, m, tied, "tie_word_embeddings", "model.embed_tokens.weight", "lm_head.weight");

@@ -120,7 +120,7 @@ static cJSON *import(ImportCtx *x) {
     if (!has_tensor(x, "blocks.0.att.r_k"))
         return import_error(x,
                             "has no tensor \"blocks.0.att.r_k\"; the author's own tensor names are expected"),
-               NULL;
+               import_way_out(x, "rwkv7"), NULL;
     cJSON *m = model_new(x, "tokens");
     if (!read_sizes(x, m, layers)) return m;
     write_block(m, true);

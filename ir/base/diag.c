@@ -55,9 +55,9 @@ void diag_note(Diag *d, Loc loc, const char *fmt, ...) {
     va_end(ap);
 }
 
-/* Edits between two words: a letter more, less, other, or two neighbours swapped; case does not count. Cut
+/* A letter more, less, other, or two neighbours swapped; case does not count. Cut
  * off at 127 characters. */
-static int distance(const char *a, const char *b) {
+int diag_distance(const char *a, const char *b) {
     size_t na = strlen(a), nb = strlen(b);
     if (na > 127 || nb > 127) return strcmp(a, b) ? 1000 : 0;
     int rows[3][128], *last = rows[0], *row = rows[1], *next = rows[2];
@@ -78,15 +78,25 @@ static int distance(const char *a, const char *b) {
     return row[nb];
 }
 
+/* Whether two short words are of the same letters, swapped or doubled: with another letter it is another
+ * word. */
+static bool same_letters(const char *a, const char *b) {
+    bool in[2][256] = {{false}};
+    for (; *a; a++) in[0][tolower((unsigned char)*a)] = true;
+    for (; *b; b++) in[1][tolower((unsigned char)*b)] = true;
+    return memcmp(in[0], in[1], sizeof in[0]) == 0;
+}
+
 const char *diag_nearest(const char *name, const char *const *candidates, int n) {
     const char *best = NULL;
-    int best_d = (int)strlen(name) / 3 + 2;
+    int length = (int)strlen(name), best_d = 1 + (length < 4   ? 1
+                                                  : length < 6 ? 1
+                                                  : length < 9 ? 2
+                                                               : length / 4);
     for (int i = 0; i < n; i++) {
         if (!candidates[i]) continue;
-        int d = distance(name, candidates[i]), longer = (int)strlen(candidates[i]);
-        if (longer < (int)strlen(name)) longer = (int)strlen(name);
-        if (d < best_d && d < longer) /* something is the same */
-            best_d = d, best = candidates[i];
+        int d = diag_distance(name, candidates[i]);
+        if (d < best_d && (length > 3 || same_letters(name, candidates[i]))) best_d = d, best = candidates[i];
     }
     return best;
 }

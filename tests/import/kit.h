@@ -24,7 +24,7 @@ static inline char *quoted(const char *s) {
     { .name = name_, .dt = DT_F32, .rank = rank_, .dim = {__VA_ARGS__}, .file = "w" }
 
 /* In the order of their names, as in every set. */
-static RawTensor LLAMA[] = {
+static RawTensor LLAMA[] __attribute__((unused)) = {
     T("model.embed_tokens.weight", 2, 8, 4),
     T("model.layers.0.input_layernorm.weight", 1, 4),
     T("model.layers.0.mlp.down_proj.weight", 2, 4, 6),
@@ -38,7 +38,7 @@ static RawTensor LLAMA[] = {
     T("model.norm.weight", 1, 4),
 };
 
-static RawTensor MAMBA[] = {
+static RawTensor MAMBA[] __attribute__((unused)) = {
     T("backbone.embedding.weight", 2, 8, 4),
     T("backbone.layers.0.mixer.A_log", 2, 8, 3),
     T("backbone.layers.0.mixer.D", 1, 8),

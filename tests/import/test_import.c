@@ -103,7 +103,8 @@ static const struct {
 } MISTAKES[] = {
     {"{" SIZES ",'attention_bais':true}", "attention_bais: this key is not known, and it might change the "
                                           "model's numbers (did you mean \"attention_bias\"?)"},
-    {"{" SIZES ",'quantization_config':{'bits':4}}", "quantization_config: this key is not known"},
+    {"{" SIZES ",'quantization_config':{'bits':4}}",
+     "quantization_config: the checkpoint is quantised, and such weights are not read"},
     {"{" SIZES ",'rms_norm_eps':NaN}", "rms_norm_eps: is NaN"},
     {"{" SIZES ",'rms_norm_eps':-Infinity}", "rms_norm_eps: must be finite"},
     {"{" SIZES ",'rms_norm_eps':{'__float__':'Infinity'}}", "rms_norm_eps: must be finite"},
