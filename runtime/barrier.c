@@ -1,25 +1,43 @@
 /* A central barrier with generations: the last thread to arrive starts the next generation and so frees the
  * others. Arrivals and generation lie on lines of their own (128 bytes: processors fetch lines in pairs),
- * because the waiting threads read one while the arriving threads write the other. It spins, since stages are
- * microseconds apart. After some 20 us a partner has probably lost its core, and then giving up our own
- * helps: with more threads than free cores, 2,000 turns were ten times faster than 20,000. In the end it
- * sleeps. */
-#define _POSIX_C_SOURCE 200809L /* sched_yield, nanosleep */
+ * because the waiting threads read one while the arriving threads write the other.
+ *
+ * A thread waits in three ways. It spins, since stages are microseconds apart. After some 50 us a partner is
+ * late, perhaps because it has lost its core: then the thread offers its own. Where nobody takes it, the
+ * offer comes back at once, and waiting so costs nobody anything. Where somebody does (a partner, or another
+ * program, which may keep it for milliseconds), the cores are crowded, and from then on a late partner is
+ * waited for asleep: the time not used is credited, so that the thread runs soon after it is woken.
+ *
+ * Who frees the others looks for sleepers without a fence, which would cost every meeting. So it may miss one
+ * that is just falling asleep; sleeps are short, and a missed one ends by itself. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* syscall */
+#endif
 #include "barrier.h"
 
+#include <linux/futex.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { SPINS = 2000, YIELDS = 20000, SLEEP_NS = 50000 };
+enum { SPINS = 2000, TAKEN_NS = 20000, OFFER_NS = 5000000, SLEEP_NS = 1000000, PATIENCE_NS = 1000000 };
+#define CLOSED 0x80000000u
 
 struct btc_barrier {
     _Atomic int64_t arrived;
-    char pad[BTC_LINE - sizeof(int64_t)];
-    _Atomic uint64_t generation;
-    char pad2[BTC_LINE - sizeof(uint64_t)];
+    _Atomic int32_t sleepers;
+    char pad[BTC_LINE - sizeof(int64_t) - sizeof(int32_t)];
+    _Atomic uint32_t generation;
+    char pad2[BTC_LINE - sizeof(uint32_t)];
+    _Atomic int64_t stalled; /* this line: by those who wait long only */
+    _Atomic bool crowded;
+    _Atomic uint32_t gathered; /* threads that came in time; CLOSED: and no more */
+    _Atomic uint32_t members;  /* how many these were; 0: still open */
+    char pad3[BTC_LINE - sizeof(int64_t) - 3 * sizeof(uint32_t)];
 };
-_Static_assert(sizeof(btc_barrier) == BTC_BARRIER_BYTES, "two lines");
+_Static_assert(sizeof(btc_barrier) <= BTC_BARRIER_BYTES, "three lines");
 
 static inline void pause_cpu(void) {
 #if defined(__x86_64__)
@@ -29,26 +47,102 @@ static inline void pause_cpu(void) {
 #endif
 }
 
-void btc_barrier_init(btc_barrier *b) {
+int64_t btc_clock(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+void btc_barrier_init(btc_barrier *b, bool crowded) {
     atomic_init(&b->arrived, 0);
+    atomic_init(&b->sleepers, 0);
     atomic_init(&b->generation, 0);
+    atomic_init(&b->stalled, 0);
+    atomic_init(&b->crowded, crowded);
+    atomic_init(&b->gathered, 0);
+    atomic_init(&b->members, 0);
+}
+
+int64_t btc_barrier_stalled(const btc_barrier *b) {
+    return atomic_load_explicit(&b->stalled, memory_order_relaxed);
+}
+
+bool btc_barrier_crowded(const btc_barrier *b) {
+    return atomic_load_explicit(&b->crowded, memory_order_relaxed);
+}
+
+static bool waiting(const btc_barrier *b, uint32_t mine) {
+    return atomic_load_explicit(&b->generation, memory_order_acquire) == mine;
+}
+
+/* Offers the core until the partners are here or somebody takes it. */
+static void offer_core(btc_barrier *b, uint32_t mine, int64_t start) {
+    int64_t before = start;
+    while (waiting(b, mine) && before - start < OFFER_NS) {
+        if (btc_barrier_crowded(b)) return;
+        sched_yield();
+        int64_t after = btc_clock();
+        if (after - before > TAKEN_NS) atomic_store_explicit(&b->crowded, true, memory_order_relaxed);
+        before = after;
+    }
+}
+
+static void futex(_Atomic uint32_t *at, int what, uint32_t value, const struct timespec *limit) {
+    syscall(SYS_futex, at, what | FUTEX_PRIVATE_FLAG, value, limit, NULL, 0);
+}
+
+/* Sleeps while *at has this value, or for a while. */
+static void sleep_on(_Atomic uint32_t *at, uint32_t value, int64_t ns) {
+    struct timespec limit = {.tv_nsec = ns};
+    if (ns > 0) futex(at, FUTEX_WAIT, value, &limit);
+}
+
+static __attribute__((noinline, cold)) void wait_long(btc_barrier *b, uint32_t mine) {
+    int64_t start = btc_clock();
+    offer_core(b, mine, start);
+    if (waiting(b, mine)) {
+        atomic_fetch_add_explicit(&b->sleepers, 1, memory_order_seq_cst);
+        while (waiting(b, mine)) sleep_on(&b->generation, mine, SLEEP_NS);
+        atomic_fetch_sub_explicit(&b->sleepers, 1, memory_order_relaxed);
+    }
+    atomic_fetch_add_explicit(&b->stalled, btc_clock() - start, memory_order_relaxed);
+}
+
+int64_t btc_barrier_gather(btc_barrier *b, int64_t nthreads, int64_t *id) {
+    uint32_t all = (uint32_t)nthreads;
+    bool first = *id == 0;
+    uint32_t before = atomic_fetch_add(&b->gathered, 1), here = before + 1;
+    if (before & CLOSED) return 0;
+    *id = before;
+    if (here == all) futex(&b->gathered, FUTEX_WAKE, INT32_MAX, NULL);
+    if (!first) {
+        while (!atomic_load(&b->members)) sleep_on(&b->members, 0, SLEEP_NS);
+        return atomic_load(&b->members);
+    }
+    for (int64_t end = btc_clock() + PATIENCE_NS; (here = atomic_load(&b->gathered)) < all;) {
+        int64_t left = end - btc_clock();
+        if (left <= 0) break;
+        sleep_on(&b->gathered, here, left);
+    }
+    here = atomic_fetch_or(&b->gathered, CLOSED);
+    atomic_store(&b->members, here);
+    futex(&b->members, FUTEX_WAKE, INT32_MAX, NULL);
+    return here;
 }
 
 void btc_barrier_wait(btc_barrier *b, int64_t nthreads) {
     if (nthreads == 1) return;
-    uint64_t mine = atomic_load_explicit(&b->generation, memory_order_relaxed);
+    uint32_t mine = atomic_load_explicit(&b->generation, memory_order_relaxed);
     if (atomic_fetch_add_explicit(&b->arrived, 1, memory_order_acq_rel) == nthreads - 1) {
         atomic_store_explicit(&b->arrived, 0, memory_order_relaxed);
         atomic_store_explicit(&b->generation, mine + 1, memory_order_release);
+        if (atomic_load_explicit(&b->sleepers, memory_order_relaxed) > 0)
+            futex(&b->generation, FUTEX_WAKE, INT32_MAX, NULL);
         return;
     }
-    for (int64_t spin = 0; atomic_load_explicit(&b->generation, memory_order_acquire) == mine; spin++) {
-        if (spin < SPINS) {
-            pause_cpu();
-        } else if (spin < SPINS + YIELDS) {
-            sched_yield();
-        } else {
-            nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
-        }
+    for (int spin = 0; spin < SPINS; spin++) {
+        if (!waiting(b, mine)) return;
+        pause_cpu();
     }
+    wait_long(b, mine);
 }

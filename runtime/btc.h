@@ -9,7 +9,7 @@
  *     state      one sequence: info->state_bytes plain bytes, aligned to 64. It holds no pointers, so it may
  *                be moved (to an aligned place), stored and sent
  *     work       scratch of one call: work_bytes(threads) bytes, aligned to 64, marked by work_init; nothing
- *                in it is kept
+ *                in it is kept but what calls have learnt of the machine's pace
  *
  * Thread rule: any number of calls may run at once on one btc_model, each with its own state(s) and its own
  * work. Two calls must not use one state or one work block at the same time. All that is given to a call
@@ -18,6 +18,9 @@
  * Fork rule: after fork() parent and child both go on. Threads are OpenMP's; before a fork those of the
  * forking thread end, and the next call starts new ones, so OpenMP's threadprivate variables are new there.
  * Inside of a parallel region of the host a call uses one thread, unless OMP_MAX_ACTIVE_LEVELS allows more.
+ *
+ * A call uses up to `threads` threads: fewer for a while where other programs want the same cores, so that
+ * threads would wait for one another longer than they work.
  *
  * Promise: f32 outputs are the same bits for every number of threads, alone or in a batch, and for a prompt
  * cut at any multiple of info->chunk tokens. save, restore and fork are exact.

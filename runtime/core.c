@@ -1,29 +1,19 @@
-/* prefill and step: checks first, then one parallel region in which every thread runs the emitted code from
- * its first row to its last.
+/* prefill and step: checks first, then parallel regions in which every thread runs the emitted code from its
+ * first row to its last.
  *
  * prefill cuts the rows of a call into blocks of exactly info->chunk, counted from the start of the call, the
  * last one shorter. So the blocks of a prompt that was cut at multiples of the chunk are those of the whole
- * prompt, and so are the bits. Each thread keeps its own copy of the argument block and moves it along by
- * itself; the only shared things are the position in the state header and the tap pointers, which thread 0
- * moves between two barriers. */
+ * prompt, and so are the bits. Each block is a region of its own, on as many threads as serve (pace.h). */
 #include "core.h"
 
 #include <string.h>
 
 #include "barrier.h"
 #include "float_env.h"
+#include "pace.h"
 #include "parallel.h"
 
 typedef enum Want { WANT_NONE, WANT_LAST, WANT_ALL } Want;
-
-/* One prefill call, read by all threads. */
-typedef struct Job {
-    const btc_artifact *artifact;
-    btc_call call;  /* of the first block */
-    int64_t n;      /* rows of the whole call */
-    Want want;      /* outputs of which rows */
-    float **moving; /* [tap_count] in the work block, or NULL */
-} Job;
 
 static int64_t row_bytes(const btc_info *info) {
     return info->kind == BTC_TOKENS ? (int64_t)sizeof(int32_t) : info->input_width * (int64_t)sizeof(float);
@@ -100,7 +90,6 @@ static btc_status check_room(const btc_artifact *a, const void *state, int64_t n
 
 static btc_call make_call(const btc_artifact *a, const btc_model *m, void *const *states, void *work,
                           const void *input, float *out) {
-    btc_barrier_init(btc_work_barrier(work));
     return (btc_call){
         .weights = m->weights,
         .states = states,
@@ -113,29 +102,38 @@ static btc_call make_call(const btc_artifact *a, const btc_model *m, void *const
     };
 }
 
-static void prefill_thread(void *ctx, int id, int threads) {
-    const Job *j = ctx;
-    const btc_info *info = &j->artifact->info;
-    uint64_t env = float_env_enter();
-    btc_state_header *state = j->call.states[0];
-    btc_call c = j->call;
-    for (int64_t at = 0; at < j->n; at += info->chunk) {
-        bool last = j->n - at <= info->chunk;
-        c.rows = last ? j->n - at : info->chunk;
-        c.out_begin = j->want == WANT_ALL ? 0 : j->want == WANT_LAST && last ? c.rows - 1 : c.rows;
-        j->artifact->chunk(&c, id, threads);
-        c.input = (const char *)c.input + c.rows * row_bytes(info);
-        if (j->want == WANT_ALL) c.output += c.rows * info->output_width;
+/* The rows of a call that the emitted code runs at once. */
+typedef struct Rows {
+    btc_entry *entry;
+    const btc_call *call;
+    bool gather;
+    int64_t done; /* when thread 0 had nothing more to do, by btc_clock */
+} Rows;
 
-        btc_barrier_wait(c.barrier, threads); /* nobody reads the old position any more */
-        if (id == 0) {
-            state->position += c.rows;
-            if (j->moving)
-                for (int64_t i = 0; i < info->tap_count; i++) j->moving[i] += c.rows * info->taps[i].width;
-        }
-        if (!last) btc_barrier_wait(c.barrier, threads);
-    }
+static void run_thread(void *ctx, int id, int threads) {
+    Rows *r = ctx;
+    int64_t mine = id, n = threads;
+    if (r->gather && threads > 1 && !(n = btc_barrier_gather(r->call->barrier, threads, &mine))) return;
+    uint64_t env = float_env_enter();
+    r->entry(r->call, mine, n);
     float_env_leave(env);
+    btc_barrier_wait(r->call->barrier, n); /* it knows better than OpenMP how to wait */
+    if (id == 0) r->done = threads > 1 ? btc_clock() : 0;
+}
+
+/* false: the system gives no more threads, and nothing has run. */
+static bool run(const btc_artifact *a, const btc_call *c, void *work, int32_t threads, bool step) {
+    Rows r = {.entry = step ? a->step : a->chunk, .call = c};
+    if (threads == 1) return btc_parallel(1, run_thread, &r);
+    btc_pace *p = btc_work_pace(work, step);
+    btc_plan plan = btc_pace_begin(p, a->info.fingerprint, threads, btc_clock(), btc_processors);
+    btc_barrier_init(c->barrier, plan.crowded);
+    r.gather = plan.gather;
+    if (!btc_parallel(plan.threads, run_thread, &r)) return false;
+    int64_t end = btc_clock(), joining = r.done ? (end - r.done) * (plan.threads - 1) : 0;
+    btc_outcome o = {c->rows, btc_barrier_stalled(c->barrier) + joining, btc_barrier_crowded(c->barrier)};
+    btc_pace_end(p, &o, end, btc_processors);
+    return true;
 }
 
 static btc_status prefill(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
@@ -151,13 +149,28 @@ static btc_status prefill(const btc_model *m, void *state, void *work, int32_t t
     s = check_ids(&a->info, input, n);
     if (s != BTC_OK) return s;
 
-    Job j = {.artifact = a, .call = make_call(a, m, states, work, input, out), .n = n, .want = want};
-    if (taps && a->info.tap_count) {
-        j.moving = btc_work_taps(work);
-        memcpy(j.moving, taps, (size_t)a->info.tap_count * sizeof *taps);
-        j.call.taps = j.moving;
+    const btc_info *info = &a->info;
+    btc_call c = make_call(a, m, states, work, input, out);
+    float **moving = NULL;
+    if (taps && info->tap_count) {
+        moving = btc_work_taps(work);
+        memcpy(moving, taps, (size_t)info->tap_count * sizeof *taps);
+        c.taps = moving;
     }
-    return btc_parallel(threads, prefill_thread, &j) ? BTC_OK : BTC_E_THREADS;
+    for (int64_t at = 0; at < n; at += info->chunk) {
+        bool last = n - at <= info->chunk;
+        c.rows = last ? n - at : info->chunk;
+        c.out_begin = want == WANT_ALL ? 0 : want == WANT_LAST && last ? c.rows - 1 : c.rows;
+        if (!run(a, &c, work, threads, false)) {
+            if (at == 0) return BTC_E_THREADS;
+            run(a, &c, work, threads = 1, false); /* too late for an error: the state has moved */
+        }
+        c.input = (const char *)c.input + c.rows * row_bytes(info);
+        if (want == WANT_ALL) c.output += c.rows * info->output_width;
+        for (int64_t i = 0; moving && i < info->tap_count; i++) moving[i] += c.rows * info->taps[i].width;
+        ((btc_state_header *)state)->position += c.rows;
+    }
+    return BTC_OK;
 }
 
 btc_status btc_prefill(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
@@ -175,18 +188,6 @@ btc_status btc_prefill_taps(const btc_model *m, void *state, void *work, int32_t
     return out && taps ? prefill(m, state, work, threads, input, n, out, taps, WANT_ALL) : BTC_E_ARGUMENT;
 }
 
-typedef struct StepJob {
-    const btc_artifact *artifact;
-    btc_call call;
-} StepJob;
-
-static void step_thread(void *ctx, int id, int threads) {
-    const StepJob *j = ctx;
-    uint64_t env = float_env_enter();
-    j->artifact->step(&j->call, id, threads);
-    float_env_leave(env);
-}
-
 btc_status btc_step_taps(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
                          const void *input, float *out, float *const *taps) {
     const btc_artifact *a = btc_artifact_of(m);
@@ -201,10 +202,10 @@ btc_status btc_step_taps(const btc_model *m, void *const *states, int64_t n, voi
     if (s == BTC_OK) s = check_ids(&a->info, input, n);
     if (s != BTC_OK) return s;
 
-    StepJob j = {.artifact = a, .call = make_call(a, m, states, work, input, out)};
-    j.call.rows = n;
-    j.call.taps = taps;
-    if (!btc_parallel(threads, step_thread, &j)) return BTC_E_THREADS;
+    btc_call c = make_call(a, m, states, work, input, out);
+    c.rows = n;
+    c.taps = taps;
+    if (!run(a, &c, work, threads, true)) return BTC_E_THREADS;
     for (int64_t i = 0; i < n; i++) ((btc_state_header *)states[i])->position++;
     return BTC_OK;
 }

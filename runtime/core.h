@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "artifact.h"
+#include "pace.h"
 
 /* open.c */
 btc_status btc_open_artifact(const btc_artifact *a, btc_model *m, const char *weights_path, uint32_t flags);
@@ -31,7 +32,8 @@ size_t btc_work_own(const btc_artifact *a); /* of these, the runtime's: what emi
 btc_status btc_work_init(const btc_model *m, void *work, size_t bytes);
 bool btc_work_serves(const btc_artifact *a, const void *work, int32_t threads);
 btc_barrier *btc_work_barrier(void *work);
-float **btc_work_taps(void *work); /* [tap_count] */
+btc_pace *btc_work_pace(void *work, bool step); /* of prefill, of steps: their rows take different times */
+float **btc_work_taps(void *work);              /* [tap_count] */
 
 /* core.c */
 btc_status btc_prefill(const btc_model *m, void *state, void *work, int32_t threads, const void *input,

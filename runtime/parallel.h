@@ -9,4 +9,7 @@
  * threads, and nothing has run. */
 bool btc_parallel(int threads, void (*f)(void *ctx, int id, int n), void *ctx);
 
+/* How many threads can run at once. */
+int btc_processors(void);
+
 #endif

@@ -94,3 +94,7 @@ __attribute__((constructor)) static void hear_of_forks(void) {
 __attribute__((destructor)) static void hear_no_more(void) {
     __cxa_finalize((void *)(uintptr_t)&artefact);
 }
+
+int btc_processors(void) {
+    return omp_get_num_procs();
+}

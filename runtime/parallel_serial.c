@@ -6,3 +6,7 @@ bool btc_parallel(int threads, void (*f)(void *ctx, int id, int n), void *ctx) {
     f(ctx, 0, 1);
     return true;
 }
+
+int btc_processors(void) {
+    return 1;
+}

@@ -1,5 +1,6 @@
-/* The work block of a call: a label, the barrier, the tap pointers, then what emitted code sees (shared part,
- * thread parts). The label says for how many bytes and which model the host has made it. */
+/* The work block of a call: a label, the barrier, what is known of the machine's pace, the tap pointers, then
+ * what emitted code sees (shared part, thread parts). The label says for how many bytes and which model the
+ * host has made it. */
 #include "core.h"
 
 #include "barrier.h"
@@ -17,12 +18,14 @@ typedef struct Label {
 } Label;
 _Static_assert(sizeof(Label) == BTC_LINE, "the barrier behind it has its own lines");
 
+enum { PACES = 2, OWN_BYTES = BTC_LINE + BTC_BARRIER_BYTES + PACES * BTC_PACE_BYTES };
+
 static size_t round_up(size_t n) {
     return (n + BTC_ALIGN - 1) / BTC_ALIGN * BTC_ALIGN;
 }
 
 size_t btc_work_own(const btc_artifact *a) {
-    return sizeof(Label) + BTC_BARRIER_BYTES + round_up((size_t)a->info.tap_count * sizeof(float *));
+    return OWN_BYTES + round_up((size_t)a->info.tap_count * sizeof(float *));
 }
 
 size_t btc_work_bytes(const btc_artifact *a, int32_t threads) {
@@ -58,6 +61,11 @@ btc_barrier *btc_work_barrier(void *work) {
     return (btc_barrier *)(void *)((char *)work + sizeof(Label));
 }
 
+btc_pace *btc_work_pace(void *work, bool step) {
+    char *paces = (char *)work + sizeof(Label) + BTC_BARRIER_BYTES;
+    return (btc_pace *)(void *)(paces + (step ? BTC_PACE_BYTES : 0));
+}
+
 float **btc_work_taps(void *work) {
-    return (float **)(void *)((char *)work + sizeof(Label) + BTC_BARRIER_BYTES);
+    return (float **)(void *)((char *)work + OWN_BYTES);
 }

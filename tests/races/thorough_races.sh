@@ -23,13 +23,13 @@ check() { # NAME COMMAND...
     fi
 }
 
-for source in core work cpu state open barrier; do
+for source in core work cpu state open barrier pace; do
     clang-19 "${flags[@]}" -c "$root/runtime/$source.c" -o "$folder/$source.o" || exit 1
 done
 for source in threads race_host; do
     clang-19 "${flags[@]}" -c "$here/$source.c" -o "$folder/$source.o" || exit 1
 done
-runtime=("$folder"/{core,work,cpu,state,open,barrier,threads,race_host}.o)
+runtime=("$folder"/{core,work,cpu,state,open,barrier,pace,threads,race_host}.o)
 
 # Emitted functions are instrumented where they ask for it.
 instrument() { # MODEL OPTIONS...

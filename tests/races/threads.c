@@ -31,3 +31,7 @@ bool btc_parallel(int threads, void (*f)(void *ctx, int id, int n), void *ctx) {
     for (int i = 1; i < n; i++) pthread_join(handles[i], NULL);
     return true;
 }
+
+int btc_processors(void) {
+    return MOST;
+}

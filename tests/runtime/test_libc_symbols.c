@@ -52,7 +52,7 @@ int main(void) {
     static const char *const archs[] = {"x86_64", "aarch64"};
     static const char *const library[] = {"core",    "state",   "open",         "beside",
                                           "query",   "barrier", "parallel_omp", "parallel_serial",
-                                          "threads", "work",    "cpu"};
+                                          "threads", "work",    "cpu",          "pace"};
     static const char *const program[] = {"program", "options", "generate", "stream",
                                           "dump",    "sample",  "start"};
     int checked = 0;
