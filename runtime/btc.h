@@ -17,7 +17,8 @@
  *
  * Fork rule: after fork() parent and child both go on. Threads are OpenMP's; before a fork those of the
  * forking thread end, and the next call starts new ones, so OpenMP's threadprivate variables are new there.
- * Inside of a parallel region of the host a call uses one thread, unless OMP_MAX_ACTIVE_LEVELS allows more.
+ * A child that was not made by the C library's fork() can only use one thread (BTC_E_THREADS). Inside of a
+ * parallel region of the host a call uses one thread, unless OMP_MAX_ACTIVE_LEVELS allows more.
  *
  * A call uses up to `threads` threads: fewer for a while where other programs want the same cores, so that
  * threads would wait for one another longer than they work.

@@ -96,7 +96,7 @@ bool program_generate(Program *p) {
     sampler_seed(&sampler, p->opt.seed);
 
     double t0 = now();
-    bool ok = run_rows(p, prompt.v, prompt.n, logits, NULL);
+    bool ok = run_rows(p, prompt.v, prompt.n, logits, NULL), began = ok;
     double t1 = now();
     int64_t made = 0, steps = 0;
     while (ok && made < p->opt.tokens) {
@@ -111,7 +111,7 @@ bool program_generate(Program *p) {
     double t2 = now();
     if (made) putchar('\n');
     ok = finish_output(stdout, "standard output") && ok;
-    if (!p->opt.quiet) {
+    if (began && !p->opt.quiet) {
         print_speed("prefill", prompt.n, t1 - t0);
         print_speed("decode", steps, t2 - t1);
     }

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <stdint.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "threads.h"
 
@@ -38,14 +39,19 @@ static int most_threads(int threads) {
 
 /* OpenMP keeps a pool for each thread of the host, and so what is known of it belongs to that thread; a work
  * block may be used by any. When a pool shrinks, its last thread ends first: its life says that all are
- * there, whoever else has used the pool meanwhile, and that this process did not begin as a fork. */
+ * there, whoever else has used the pool meanwhile. */
 static _Thread_local struct {
-    int threads; /* in the pool, with the host's own */
+    int threads; /* in the pool, with the host's own; 0: not known */
+    pid_t process;
     int64_t last;
 } pool;
 
+/* Threads that need not be made for a region of this thread, with its own. 0: there is a pool, but of the
+ * process that this one is a copy of, and OpenMP would wait for it for ever. */
 static int pool_size(void) {
-    return omp_get_level() == 0 && pool.threads && thread_lives(pool.last) ? pool.threads : 1;
+    if (omp_get_level() > 0 || !pool.threads) return 1; /* a nested team is made anew and ends */
+    if (thread_lives(pool.last)) return pool.threads;
+    return pool.process == getpid() ? 1 : 0;
 }
 
 bool btc_parallel(int threads, void (*f)(void *ctx, int id, int n), void *ctx) {
@@ -56,7 +62,7 @@ bool btc_parallel(int threads, void (*f)(void *ctx, int id, int n), void *ctx) {
     }
     int size = pool_size(), given = 0, processor = sched_getcpu();
     int64_t last = 0;
-    if (threads > size && !threads_given(threads - size)) return false;
+    if (size == 0 || (threads > size && !threads_given(threads - size))) return false;
 #pragma omp parallel num_threads(threads)
     {
         int id = omp_get_thread_num(), n = omp_get_num_threads();
@@ -65,7 +71,7 @@ bool btc_parallel(int threads, void (*f)(void *ctx, int id, int n), void *ctx) {
         f(ctx, id, n);
     }
     if (given == threads && omp_get_level() == 0)
-        pool.threads = threads, pool.last = last; /* nested teams end */
+        pool.threads = threads, pool.process = getpid(), pool.last = last;
     return true;
 }
 
@@ -74,10 +80,10 @@ bool btc_parallel(int threads, void (*f)(void *ctx, int id, int n), void *ctx) {
  * Only the forking thread lives on in a child, and libgomp would wait there for its pool for ever. So the
  * pool ends before the fork, on both sides, and the next call makes a new one. */
 
-#pragma weak omp_pause_resource_all /* since GCC 9; with an older libgomp a child must not use threads */
+#pragma weak omp_pause_resource_all /* since GCC 9; with an older libgomp a child is refused threads */
 
 static void before_fork(void) {
-    if (omp_pause_resource_all) omp_pause_resource_all(omp_pause_hard);
+    if (omp_pause_resource_all && omp_pause_resource_all(omp_pause_hard) == 0) pool.threads = 0;
 }
 
 /* What pthread_atfork does, which is no symbol of a shared library: the handler belongs to this artefact, and

@@ -45,6 +45,7 @@ bool run_rows(Program *p, const void *input, int64_t n, float *last, float *all)
     if (s == BTC_E_LENGTH)
         return fail("%s (%lld positions)", api->status_text(s), (long long)p->info->context);
     if (s == BTC_E_RANGE) return fail("%s (%lld ids)", api->status_text(s), (long long)p->info->vocab);
+    if (s == BTC_E_THREADS) return fail("%s (--threads=%d)", api->status_text(s), (int)p->opt.threads);
     return fail("%s", api->status_text(s));
 }
 

@@ -33,7 +33,9 @@ const char *btc_status_text(const btc_artifact *a, btc_status status) {
         lacks = btc_cpu_lacks(a);
         return lacks ? lacks : "the processor lacks instructions that the model was compiled to";
     case BTC_E_THREADS:
-        return "the system gives no more threads, or no memory for them; fewer threads may do";
+        return "no threads to be had: the limits of processes or memory are reached, or OpenMP was not told "
+               "of a "
+               "fork; fewer may do, and one will";
     }
     return "unknown status";
 }

@@ -88,7 +88,7 @@ bool program_features(Program *p) {
     }
     if (ok && ferror(in)) ok = fail("cannot read %s: %s", in_name, strerror(errno));
     ok = finish_output(out, out_name) && ok;
-    if (!p->opt.quiet) print_rows_speed(total, seconds);
+    if (ok && !p->opt.quiet) print_rows_speed(total, seconds);
     free(x);
     free(y);
     return ok;
