@@ -151,11 +151,36 @@ static uint32_t start_word(DType dt, double x) {
     return word;
 }
 
+typedef struct Regions {
+    btc_region *all;
+    int n, cap;
+} Regions;
+
+/* Parts that are always in use are one region with what lies before them. */
+static void add_region(Arena *a, Regions *r, const Func *f, int k, const LowerTarget *t,
+                       const btc_slot *slot) {
+    StateUse use;
+    btc_region *last = r->n ? &r->all[r->n - 1] : NULL, one = {.offset = slot->offset, .pieces = 1};
+    if (!state_slot_use(f, k, t, &use)) {
+        if (last && !last->tokens && last->offset + last->unit == slot->offset) {
+            last->unit += slot->bytes;
+            return;
+        }
+        one.unit = one.stride = slot->bytes;
+    } else {
+        int64_t size = (int64_t)dtype_size(state_slot_dtype(f, k, t));
+        one.pieces = use.pieces, one.stride = state_slot_elements(f, k, t) / use.pieces * size;
+        one.unit = use.elements * size, one.tokens = use.tokens, one.most = use.most, one.ahead = use.ahead;
+    }
+    if (one.unit) ARENA_PUSH(a, r->all, r->n, r->cap, one);
+}
+
 static void fill_slots(const Model *m, const Compiled *c, ArtifactSpec *spec) {
     Arena *a = m->arena;
     const Lowered *l = &c->lowered;
     btc_slot *slots = NULL;
     btc_fill *fills = NULL;
+    Regions regions = {0};
     int n = 0, cap = 0, nfills = 0, fills_cap = 0;
     for (int i = 0; i < l->ninstances; i++) {
         const Instance *inst = &l->instances[i];
@@ -175,10 +200,12 @@ static void fill_slots(const Model *m, const Compiled *c, ArtifactSpec *spec) {
             uint32_t word = start_word(dt, s->init);
             btc_fill fill = {.offset = slot.offset, .bytes = slot.bytes, .weights = -1, .word = word};
             if (word) ARENA_PUSH(a, fills, nfills, fills_cap, fill);
+            add_region(a, &regions, p->f, k, &c->lower, &slot);
         }
     }
     spec->info.slots = slots, spec->info.slot_count = n;
     spec->fills = fills, spec->fill_count = nfills;
+    spec->regions = regions.all, spec->region_count = regions.n;
 }
 
 static void fill_taps(const Model *m, const Lowered *l, btc_info *info) {

@@ -37,6 +37,10 @@ static void add_slot(Text *t, const Compiled *c, const Instance *inst, int k) {
              (long long)(inst->state + p->state_offset[k]),
              (long long)state_slot_elements(p->f, k, &c->lower));
     for (int i = 0; i < s->type.rank; i++) text_add(t, " %lld", (long long)s->type.dim[i]);
+    StateUse use;
+    if (state_slot_use(p->f, k, &c->lower, &use))
+        text_add(t, " grows %lld x %lld for %lld of %lld%s", (long long)use.pieces, (long long)use.elements,
+                 (long long)use.tokens, (long long)use.most, use.ahead ? " ahead" : "");
     text_add(t, "\n%s", owner ? ir_print_op(t->arena, owner) : "");
 }
 

@@ -90,6 +90,16 @@ typedef struct Access {
     bool at_once;     /* every share costs something that does not depend on its size: few, large ones */
 } Access;
 
+/* How much of a state slot a sequence uses that has seen `position` tokens, where that is not always all. The
+ * slot is some equal pieces, each filled from its beginning by units, and nobody reads or writes the rest. */
+typedef struct StateUse {
+    int64_t pieces;
+    int64_t elements; /* of a unit */
+    int64_t tokens;   /* that a unit has room for, */
+    int64_t most;     /* and a piece */
+    bool ahead;       /* tokens up to the next power of two above the position have their place already */
+} StateUse;
+
 /* One way to compute a stateful op over T rows (the row of OpDef.forms with the first legal form wins). */
 typedef struct OpForm {
     const char *name; /* "recurrent", "chunked", "fft" */
@@ -140,6 +150,10 @@ struct OpDef {
     int64_t (*state_elements)(const Op *op, int slot, const LowerTarget *t);
     void (*state_unpack)(const Op *op, int slot, const LowerTarget *t, int64_t position,
                          const float *physical, double *logical);
+    /* false, or NULL: all of the slot is always in use. Else what was in use at a position must be all there
+     * is to know of the slot then; at position 0 it is cleared before the first token, the rest holds
+     * anything. */
+    bool (*state_use)(const Op *op, int slot, const LowerTarget *t, StateUse *out);
     /* Their type where LowerTarget.state_dt is `asked`; NULL: that. */
     DType (*state_dt)(const Op *op, DType asked);
     const OpForm *forms; /* alternatives for FORM_CHUNK, best first; ends with a NULL name */

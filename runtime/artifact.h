@@ -25,14 +25,29 @@ typedef struct btc_need {
     uint64_t bits;
 } btc_need;
 
+/* A part of the state block behind the header, and how much of it is in use at a position: of each of
+ * `pieces` pieces, `stride` bytes apart, whole units from its beginning. What is not in use holds anything.
+ */
+typedef struct btc_region {
+    int64_t offset; /* in the state block */
+    int64_t pieces;
+    int64_t stride;
+    int64_t unit;   /* bytes */
+    int64_t tokens; /* of a unit; 0: a piece is one unit, always in use */
+    int64_t most;   /* tokens of a piece */
+    int64_t ahead;  /* 1: tokens up to the next power of two above the position have their place already */
+} btc_region;
+
 typedef void btc_entry(const btc_call *c, int64_t tid, int64_t nthreads);
 
 typedef struct btc_artifact {
     btc_info info;
     int64_t fill_count;
     const btc_fill *fills;
-    const void *weights;      /* inside the artefact; NULL: in a side file */
-    const char *weights_file; /* base name of the side file as it was written, or NULL */
+    int64_t region_count;
+    const btc_region *regions; /* in order, apart; together all of the block that is ever used */
+    const void *weights;       /* inside the artefact; NULL: in a side file */
+    const char *weights_file;  /* base name of the side file as it was written, or NULL */
     uint64_t weights_identity;
     btc_entry *step;  /* btc_entry_step */
     btc_entry *chunk; /* btc_entry_chunk */
@@ -58,7 +73,7 @@ enum { BTC_WEIGHTS_VERSION = 2 };
 
 _Static_assert(sizeof(btc_weights_header) == 64, "weights start 64-byte aligned in the mapped file");
 _Static_assert(sizeof(btc_state_header) == BTC_STATE_HEADER, "slots start at BTC_STATE_HEADER");
-_Static_assert(sizeof(btc_info) % 8 == 0 && sizeof(btc_artifact) == sizeof(btc_info) + 9 * 8,
+_Static_assert(sizeof(btc_info) % 8 == 0 && sizeof(btc_artifact) == sizeof(btc_info) + 11 * 8,
                "a row of words");
 _Static_assert(sizeof(btc_model) == 64, "part of the ABI");
 

@@ -94,7 +94,7 @@ typedef struct btc_info {
     int64_t chunk;        /* tokens that prefill runs at once */
     int64_t max_batch;    /* sequences in one step */
     int64_t context;      /* longest sequence; 0: no limit */
-    int64_t state_bytes;  /* of one sequence, a multiple of 64 */
+    int64_t state_bytes;  /* of one sequence, a multiple of 64. See state_used */
     int64_t work_shared;  /* scratch of a call, without the runtime's own part: see work_bytes */
     int64_t work_thread;  /* scratch of each of its threads */
     int64_t layers;
@@ -147,7 +147,8 @@ typedef struct btc_api {
      * 1 .. BTC_MAX_THREADS. A block for more threads serves fewer. See work_init. */
     size_t (*work_bytes)(int32_t threads);
 
-    /* Makes state [state_bytes] the start of a sequence, position 0. BTC_E_ARGUMENT. */
+    /* Makes state [state_bytes] the start of a sequence, position 0, whatever was in it. What a sequence will
+     * use only later, such as the cache of an attention, is not touched. BTC_E_ARGUMENT. */
     btc_status (*init)(const btc_model *m, void *state);
 
     /* Runs n >= 1 rows of one sequence. input: [n] int32_t ids or [n, input_width] f32. out_last:
@@ -169,12 +170,14 @@ typedef struct btc_api {
     /* Rows that the sequence has seen; -1: not a state of this model. */
     int64_t (*position)(const btc_model *m, const void *state);
 
-    /* Copies state into block [bytes >= state_bytes, any alignment] with a checksum, for keeping.
-     * BTC_E_STATE, BTC_E_ARGUMENT (block too small). */
+    /* Copies what of state is in use into block [bytes, any alignment] with a checksum, for keeping: the
+     * first state_used bytes of it, which are never more than state_bytes. The rest is not touched.
+     * BTC_E_STATE, BTC_E_ARGUMENT (block too small, or inside of the state). */
     btc_status (*save)(const btc_model *m, const void *state, void *block, size_t bytes);
 
-    /* Makes state what save put into block. bytes must be state_bytes. The block is not trusted: it is
-     * checked whole before state is touched. BTC_E_STATE: damaged, or of another model. */
+    /* Makes state what save put into block, whatever was in it. bytes: all that save wrote, or more. The
+     * block is not trusted: it is checked whole before state is touched. BTC_E_STATE: damaged, cut off, or of
+     * another model; BTC_E_VERSION; BTC_E_ARGUMENT. */
     btc_status (*restore)(const btc_model *m, void *state, const void *block, size_t bytes);
 
     /* Makes `to` [state_bytes, aligned to 64] a second, independent sequence equal to `from`. */
@@ -200,6 +203,10 @@ typedef struct btc_api {
      * block that was not marked, as hosts of version 1 have them, is trusted. BTC_E_ARGUMENT: below
      * work_bytes(1). */
     btc_status (*work_init)(const btc_model *m, void *work, size_t bytes);
+
+    /* Bytes that save writes for this state now; it grows with the position where a model looks back.
+     * 0: not a state of this model. */
+    size_t (*state_used)(const btc_model *m, const void *state);
 } btc_api;
 
 /* The table for hosts compiled with this header (pass BTC_ABI_VERSION); NULL: the artefact is older than

@@ -20,8 +20,10 @@ typedef struct btc_state_header {
     uint64_t model;    /* info.fingerprint of the artefact */
     int64_t position;  /* tokens seen: byte offset 16, read by emitted code */
     uint64_t bytes;    /* of the whole block */
-    uint64_t checksum; /* of the slots, set by save, checked by restore; 0 while in use */
-    uint64_t reserved[3];
+    uint64_t checksum; /* of what was saved, set by save, checked by restore; 0 while in use */
+    uint64_t version;  /* of this format: BTC_STATE_VERSION */
+    uint64_t saved;    /* bytes that save has written, this header included; 0 while in use */
+    uint64_t reserved;
 } btc_state_header;
 
 typedef struct btc_barrier btc_barrier; /* in runtime/barrier.c */

@@ -25,6 +25,7 @@ int64_t btc_position(const btc_model *m, const void *state);
 btc_status btc_save(const btc_model *m, const void *state, void *block, size_t bytes);
 btc_status btc_restore(const btc_model *m, void *state, const void *block, size_t bytes);
 btc_status btc_fork(const btc_model *m, void *to, const void *from);
+size_t btc_state_used(const btc_model *m, const void *state);
 
 /* work.c */
 size_t btc_work_bytes(const btc_artifact *a, int32_t threads);

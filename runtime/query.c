@@ -63,6 +63,7 @@ static const btc_api api = {
     .prefill_taps = btc_prefill_taps,
     .step_taps = btc_step_taps,
     .work_init = btc_work_init,
+    .state_used = btc_state_used,
 };
 
 /* Tables only grow, so one for a newer version serves older hosts. */

@@ -1,5 +1,7 @@
 /* The state block of a sequence: start, save, restore, fork. A block is a header of 64 bytes and the slots;
- * all of it is plain bytes, so saving is a copy, with a checksum for the time in which it is out of sight. */
+ * all of it is plain bytes. Much of it may not be in use yet: the artefact says which bytes are, by the
+ * position (btc_region), and no others are read or written here. So saving is a copy of them, one behind the
+ * other, with a checksum for the time in which they are out of sight. */
 #include "core.h"
 
 #include <string.h>
@@ -19,18 +21,72 @@ int64_t btc_longest(const btc_artifact *a) {
     return a->info.context > 0 ? a->info.context : POSITION_LIMIT;
 }
 
+/* ---- what is in use ---- */
+
+/* A walk over the runs of bytes that are in use at a position. */
+typedef struct Runs {
+    const btc_artifact *a;
+    int64_t position, region, piece;
+    size_t offset, bytes; /* the run at hand */
+} Runs;
+
+/* position: at most btc_longest, so a power of two above it is no overflow. */
+static int64_t units_in_use(const btc_region *r, int64_t position) {
+    if (!r->tokens) return 1;
+    int64_t n = r->ahead ? 1 : position;
+    while (r->ahead && n <= position && n < r->most) n *= 2;
+    if (n > r->most) n = r->most;
+    return (n + r->tokens - 1) / r->tokens;
+}
+
+static bool next_run(Runs *w) {
+    for (; w->region < w->a->region_count; w->region++, w->piece = 0) {
+        const btc_region *r = &w->a->regions[w->region];
+        int64_t bytes = units_in_use(r, w->position) * r->unit;
+        if (!bytes || w->piece == r->pieces) continue;
+        w->offset = (size_t)(r->offset + w->piece++ * r->stride), w->bytes = (size_t)bytes;
+        return true;
+    }
+    return false;
+}
+
+static Runs runs(const btc_artifact *a, int64_t position) {
+    return (Runs){.a = a, .position = position};
+}
+
+/* A saved block: the header and the runs, to a multiple of 8, which never makes it larger than the whole. */
+static size_t saved_bytes(const btc_artifact *a, int64_t position) {
+    size_t n = sizeof(btc_state_header);
+    for (int64_t i = 0; i < a->region_count; i++) {
+        const btc_region *r = &a->regions[i];
+        n += (size_t)(r->pieces * units_in_use(r, position) * r->unit);
+    }
+    return (n + 7) / 8 * 8;
+}
+
+static bool lie_apart(const void *x, size_t nx, const void *y, size_t ny) {
+    uintptr_t a = (uintptr_t)x, b = (uintptr_t)y;
+    return a < b ? nx <= b - a : ny <= a - b;
+}
+
+/* ---- checks ---- */
+
 /* What must hold for a header of a live or of a saved state. */
-static bool header_fits(const btc_artifact *a, const btc_state_header *h) {
-    return h->magic == BTC_STATE_MAGIC && h->model == a->info.fingerprint &&
-           h->bytes == (uint64_t)a->info.state_bytes && h->position >= 0 && h->position <= btc_longest(a);
+static btc_status check_header(const btc_artifact *a, const btc_state_header *h) {
+    if (h->magic != BTC_STATE_MAGIC) return BTC_E_STATE;
+    if (h->version != BTC_STATE_VERSION) return BTC_E_VERSION;
+    bool fits = h->model == a->info.fingerprint && h->bytes == (uint64_t)a->info.state_bytes &&
+                h->position >= 0 && h->position <= btc_longest(a);
+    return fits ? BTC_OK : BTC_E_STATE;
 }
 
 btc_status btc_state_check(const btc_artifact *a, const void *state) {
-    return header_fits(a, state) ? BTC_OK : BTC_E_STATE;
+    const btc_state_header *h = state;
+    return check_header(a, h) == BTC_OK && !h->saved ? BTC_OK : BTC_E_STATE;
 }
 
-/* Over header (with checksum 0) and slots, eight bytes at a time. A damaged word always changes the sum: each
- * step is a bijection of the sum so far. Not meant against an adversary, who could as well compute it. */
+/* Over a saved block with checksum 0, eight bytes at a time. A damaged word always changes the sum: each step
+ * is a bijection of the sum so far. Not meant against an adversary, who could as well compute it. */
 static uint64_t checksum(const void *block, size_t bytes) {
     const char *p = block; /* any alignment */
     uint64_t sum = 0x9e3779b97f4a7c15u;
@@ -44,11 +100,13 @@ static uint64_t checksum(const void *block, size_t bytes) {
     return sum ? sum : 1; /* 0 means: in use */
 }
 
+/* ---- calls ---- */
+
 btc_status btc_init(const btc_model *m, void *state) {
     const btc_artifact *a = btc_artifact_of(m);
     if (!a || !btc_aligned(state)) return BTC_E_ARGUMENT;
     char *block = state;
-    memset(block, 0, (size_t)a->info.state_bytes);
+    for (Runs r = runs(a, 0); next_run(&r);) memset(block + r.offset, 0, r.bytes);
     for (int64_t i = 0; i < a->fill_count; i++) {
         const btc_fill *f = &a->fills[i];
         uint32_t word = (uint32_t)f->word;
@@ -62,6 +120,7 @@ btc_status btc_init(const btc_model *m, void *state) {
         .magic = BTC_STATE_MAGIC,
         .model = a->info.fingerprint,
         .bytes = (uint64_t)a->info.state_bytes,
+        .version = BTC_STATE_VERSION,
     };
     return BTC_OK;
 }
@@ -72,35 +131,57 @@ int64_t btc_position(const btc_model *m, const void *state) {
     return ((const btc_state_header *)state)->position;
 }
 
+size_t btc_state_used(const btc_model *m, const void *state) {
+    int64_t position = btc_position(m, state);
+    return position < 0 ? 0 : saved_bytes(btc_artifact_of(m), position);
+}
+
 btc_status btc_save(const btc_model *m, const void *state, void *block, size_t bytes) {
     const btc_artifact *a = btc_artifact_of(m);
-    if (!a || !btc_aligned(state) || !block || bytes < (size_t)a->info.state_bytes) return BTC_E_ARGUMENT;
+    if (!a || !btc_aligned(state) || !block) return BTC_E_ARGUMENT;
     btc_status s = btc_state_check(a, state);
     if (s != BTC_OK) return s;
-    btc_state_header h;
-    memmove(block, state, (size_t)a->info.state_bytes);
-    memcpy(&h, block, sizeof h);
-    h.checksum = checksum(block, (size_t)a->info.state_bytes);
-    memcpy(block, &h, sizeof h);
+    btc_state_header h = *(const btc_state_header *)state;
+    size_t n = saved_bytes(a, h.position), at = sizeof h;
+    if (bytes < n || !lie_apart(block, n, state, (size_t)h.bytes)) return BTC_E_ARGUMENT;
+    char *to = block;
+    h.saved = n;
+    memcpy(to, &h, sizeof h);
+    for (Runs r = runs(a, h.position); next_run(&r); at += r.bytes)
+        memcpy(to + at, (const char *)state + r.offset, r.bytes);
+    memset(to + at, 0, n - at);
+    h.checksum = checksum(block, n);
+    memcpy(to, &h, sizeof h);
     return BTC_OK;
 }
 
 btc_status btc_restore(const btc_model *m, void *state, const void *block, size_t bytes) {
     const btc_artifact *a = btc_artifact_of(m);
-    if (!a || !btc_aligned(state) || !block) return BTC_E_ARGUMENT;
-    if (bytes != (size_t)a->info.state_bytes) return BTC_E_STATE;
     btc_state_header h;
+    if (!a || !btc_aligned(state) || !block) return BTC_E_ARGUMENT;
+    if (bytes < sizeof h) return BTC_E_STATE;
     memcpy(&h, block, sizeof h);
-    if (!header_fits(a, &h) || h.checksum != checksum(block, bytes)) return BTC_E_STATE;
-    memmove(state, block, bytes);
-    ((btc_state_header *)state)->checksum = 0;
+    btc_status s = check_header(a, &h);
+    if (s != BTC_OK) return s;
+    size_t n = saved_bytes(a, h.position), at = sizeof h;
+    if (h.saved != n || bytes < n || h.checksum != checksum(block, n)) return BTC_E_STATE;
+    if (!lie_apart(block, n, state, (size_t)h.bytes)) return BTC_E_ARGUMENT;
+    for (Runs r = runs(a, h.position); next_run(&r); at += r.bytes)
+        memcpy((char *)state + r.offset, (const char *)block + at, r.bytes);
+    h.checksum = h.saved = 0;
+    memcpy(state, &h, sizeof h);
     return BTC_OK;
 }
 
 btc_status btc_fork(const btc_model *m, void *to, const void *from) {
     const btc_artifact *a = btc_artifact_of(m);
-    if (!a || !btc_aligned(to) || !btc_aligned(from) || to == from) return BTC_E_ARGUMENT;
+    if (!a || !btc_aligned(to) || !btc_aligned(from)) return BTC_E_ARGUMENT;
     btc_status s = btc_state_check(a, from);
-    if (s == BTC_OK) memcpy(to, from, (size_t)a->info.state_bytes);
-    return s;
+    if (s != BTC_OK) return s;
+    btc_state_header h = *(const btc_state_header *)from;
+    if (!lie_apart(to, (size_t)h.bytes, from, (size_t)h.bytes)) return BTC_E_ARGUMENT;
+    for (Runs r = runs(a, h.position); next_run(&r);)
+        memcpy((char *)to + r.offset, (const char *)from + r.offset, r.bytes);
+    memcpy(to, &h, sizeof h);
+    return BTC_OK;
 }

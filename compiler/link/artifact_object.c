@@ -7,6 +7,28 @@
 
 enum { PAGE = 4096 };
 
+static void check_regions(const ArtifactSpec *s) {
+    int64_t end = BTC_STATE_HEADER;
+    for (int64_t k = 0; k < s->region_count; k++) {
+        const btc_region *r = &s->regions[k];
+        int64_t last = r->offset + (r->pieces - 1) * r->stride;
+        int64_t units = r->tokens ? (r->most + r->tokens - 1) / r->tokens : 1;
+        if (r->offset < end || r->pieces < 1 || r->unit < 1 || units < 1 ||
+            (r->pieces > 1 && r->stride < units * r->unit) || last + units * r->unit > s->info.state_bytes)
+            BTC_BUG("region %lld of the state block", (long long)k);
+        end = last + units * r->unit;
+    }
+    for (int64_t k = 0; k < s->fill_count; k++) {
+        bool always = false;
+        for (int64_t i = 0; i < s->region_count; i++) {
+            const btc_region *r = &s->regions[i];
+            always |= !r->tokens && s->fills[k].offset >= r->offset &&
+                      s->fills[k].offset + s->fills[k].bytes <= r->offset + r->unit;
+        }
+        if (!always) BTC_BUG("a start value is in a part that is not always in use");
+    }
+}
+
 void artifact_check(const ArtifactSpec *s) {
     const btc_info *i = &s->info;
     if (!i->name || !i->target || !i->cpu) BTC_BUG("artefact without name, target or cpu");
@@ -32,6 +54,7 @@ void artifact_check(const ArtifactSpec *s) {
         if (f->weights >= 0 && f->bytes > i->weights_bytes - f->weights)
             BTC_BUG("a start value is outside of the weights");
     }
+    check_regions(s);
 }
 
 /* Writing one struct after another, field by field, into `data`; texts go to `texts`. */
@@ -129,6 +152,23 @@ static uint64_t add_needs(Writer *w, Arena *a, const ArtifactSpec *s) {
     return at;
 }
 
+static uint64_t add_regions(Writer *w, const ArtifactSpec *s) {
+    uint64_t at = begin(w);
+    for (int64_t k = 0; k < s->region_count; k++) {
+        const btc_region *r = &s->regions[k];
+        begin(w);
+        INT(w, r, btc_region, offset);
+        INT(w, r, btc_region, pieces);
+        INT(w, r, btc_region, stride);
+        INT(w, r, btc_region, unit);
+        INT(w, r, btc_region, tokens);
+        INT(w, r, btc_region, most);
+        INT(w, r, btc_region, ahead);
+        at_field(w, sizeof *r, "btc_region");
+    }
+    return at;
+}
+
 static void add_info(Writer *w, const btc_info *i, int data_symbol, uint64_t slots, uint64_t taps,
                      uint64_t eos_ids) {
     AT(w, btc_info, version), add_int(w, BTC_ABI_VERSION);
@@ -188,7 +228,7 @@ bool artifact_object(Diag *d, Arena *a, const ArtifactSpec *s, const char *targe
     int chunk = elf_symbol(&w.e, s->chunk ? s->chunk : "btc_entry_chunk", ELF_UNDEFINED, 0, 0, STT_NOTYPE,
                            STV_HIDDEN);
     uint64_t slots = add_slots(&w, &s->info), taps = add_taps(&w, &s->info), fills = add_fills(&w, s);
-    uint64_t needs = add_needs(&w, a, s);
+    uint64_t regions = add_regions(&w, s), needs = add_needs(&w, a, s);
     uint64_t eos_ids = add_eos_ids(&w, &s->info);
 
     uint64_t at = begin(&w);
@@ -196,6 +236,8 @@ bool artifact_object(Diag *d, Arena *a, const ArtifactSpec *s, const char *targe
     add_info(&w, &s->info, tables, slots, taps, eos_ids);
     AT(&w, btc_artifact, fill_count), add_int(&w, s->fill_count);
     AT(&w, btc_artifact, fills), elf_add_address(&w.e, w.data, tables, fills);
+    AT(&w, btc_artifact, region_count), add_int(&w, s->region_count);
+    AT(&w, btc_artifact, regions), elf_add_address(&w.e, w.data, tables, regions);
     AT(&w, btc_artifact, weights);
     if (s->info.weights_bytes > 0 && !s->weights_in_file)
         elf_add_address(&w.e, w.data, add_weights(&w, s), 0);

@@ -17,6 +17,8 @@ typedef struct ArtifactSpec {
     int64_t fill_count;
     const btc_need *needs; /* text: the name of what the machine must have */
     int64_t need_count;
+    const btc_region *regions;
+    int64_t region_count;
     uint64_t weights_identity;      /* of the packed weights: a side file must have the same */
     const char *step, *chunk;       /* hidden symbols of the objects; NULL: btc_entry_step, btc_entry_chunk */
     ArtifactWeights *write_weights; /* NULL only when info.weights_bytes is 0 */

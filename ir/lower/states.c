@@ -90,6 +90,19 @@ DType state_slot_dtype(const Func *f, int k, const LowerTarget *t) {
     return op ? op_state_dtype(op, t->state_dt) : t->state_dt;
 }
 
+bool state_slot_use(const Func *f, int k, const LowerTarget *t, StateUse *out) {
+    int slot;
+    const Op *op = state_slot_owner(f, k, &slot);
+    return op && op->def->state_use && op->def->state_use(op, slot, t, out);
+}
+
+int64_t state_used(const StateUse *u, int64_t position) {
+    int64_t n = u->ahead ? 1 : position;
+    while (u->ahead && n <= position && n < u->most) n *= 2;
+    if (n > u->most) n = u->most;
+    return (n + u->tokens - 1) / u->tokens * u->elements;
+}
+
 void state_slot_read(Arena *a, const Instance *inst, int k, const LowerTarget *t, const void *block,
                      double *out) {
     const Func *f = inst->plan->f;
@@ -100,14 +113,17 @@ void state_slot_read(Arena *a, const Instance *inst, int k, const LowerTarget *t
     int64_t n = state_slot_elements(f, k, t);
     DType dt = state_slot_dtype(f, k, t);
     float *wide = as_is ? NULL : ARENA_ARRAY(a, float, n);
+    btc_state_header header; /* copied: a block may lie at any address */
+    memcpy(&header, block, sizeof header);
+    StateUse use;
+    bool grows = state_slot_use(f, k, t, &use);
+    int64_t piece = grows ? n / use.pieces : n, used = grows ? state_used(&use, header.position) : n;
     for (int64_t i = 0; i < n; i++) {
-        double x = dtype_load(dt, from, i);
+        double x = i % piece < used ? dtype_load(dt, from, i) : 0;
         if (as_is)
             out[i] = x;
         else
             wide[i] = (float)x;
     }
-    btc_state_header header; /* copied: a block may lie at any address */
-    memcpy(&header, block, sizeof header);
     if (!as_is) op->def->state_unpack(op, slot, t, header.position, wide, out);
 }

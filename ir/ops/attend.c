@@ -130,5 +130,6 @@ const OpDef op_attend = {
     .commit = attend_commit,
     .state_dt = attend_state_dt,
     .state_elements = attend_state_elements,
+    .state_use = attend_state_use,
     .state_unpack = attend_state_unpack,
 };

@@ -68,16 +68,42 @@ static void put_value(const Attend *a, Mat values, Value *slot, Value *row, Valu
     }
 }
 
+/* A ring that a chunk may go around is small, and always in use. */
+static bool grows(const Op *op, const LowerTarget *t) {
+    return attr_int(op, "context", 0) > t->chunk;
+}
+
+static void clear(const Attend *a, LwCells c, int64_t n) {
+    LB *b = a->b;
+    KFOR (b, i, lb_i64(b, 0), lb_i64(b, n), b->lanes)
+        lb_store(b, c.dt, c.p, i, lb_splat(b, c.dt == DT_I32 ? lb_i32(b, 0) : lb_f32(b, 0)), 0);
+}
+
+/* The first key of a panel finds any bytes in it: they are cleared, so that what is in use is known. */
+static void begin_panel(const Attend *a, const KeyValues *cache, Value *slot, Value *position) {
+    LB *b = a->b;
+    Value *first = lb_cmp(b, "eq", lb_and(b, slot, lb_i64(b, ATTEND_PANEL - 1)), lb_i64(b, 0));
+    if (a->window > 0) first = lb_and(b, first, lb_cmp(b, "lt", position, lb_i64(b, a->context)));
+    lb_if_begin(b, first);
+    clear(a, lw_cells_from(a->l, cache->k, lb_muli(b, slot, a->depth)), ATTEND_PANEL * a->depth);
+    if (a->pairs) {
+        Mat v = mat_from(a->l, cache->v, attend_pair_row(a, slot));
+        clear(a, v.m, ATTEND_HALF * a->p);
+    }
+    lb_if_end(b);
+}
+
 void attend_keep(const Attend *a, Value *lo, Value *hi) {
     LB *b = a->b;
     Lower *l = a->l;
     Value *first = l->row_lo;
-    if (l->form != FORM_STEP) /* of one slot's tokens, the last */
+    if (l->form != FORM_STEP && !grows(a->op, l->t)) /* of one slot's tokens, the last */
         first = lb_max(b, first, lb_addi(b, l->rows, -a->context));
     KFOR (b, row, first, l->row_hi, 1) {
-        Value *slot = lb_rem(b, lw_position(l, row), lb_i64(b, a->context));
+        Value *position = lw_position(l, row), *slot = lb_rem(b, position, lb_i64(b, a->context));
         KFOR (b, kv, lo, hi, 1) {
             KeyValues cache = attend_cached(a, row, kv);
+            if (grows(a->op, l->t)) begin_panel(a, &cache, slot, position);
             put_key(a, cache.k, slot, row, kv);
             (a->pairs ? attend_put_value : put_value)(a, cache.v, slot, row, kv);
         }
@@ -102,6 +128,15 @@ int64_t attend_state_elements(const Op *op, int slot, const LowerTarget *t) {
     if (slot == 0) return k.dim[0] * padded(context) * depth_of(op);
     bool pairs = attend_has_pairs(op);
     return v.dim[0] * value_rows(pairs, context) * (pairs ? 2 : 1) * v.dim[1];
+}
+
+/* Keys come in whole panels, and values that are pairs with them. */
+bool attend_state_use(const Op *op, int slot, const LowerTarget *t, StateUse *out) {
+    bool panels = slot == 0 || attend_has_pairs(op);
+    *out = (StateUse){.pieces = op->in[1]->type.dim[0], .tokens = panels ? ATTEND_PANEL : 1};
+    out->elements = (slot ? op->in[2]->type.dim[1] : depth_of(op)) * out->tokens;
+    out->most = attr_int(op, "context", 0);
+    return grows(op, t);
 }
 
 /* Where number i of key s lies in a head's panels. */

@@ -11,6 +11,7 @@ void attend_access(const Op *op, Form form, Access *a);
 /* The cache is of what is multiplied. */
 DType attend_state_dt(const Op *op, DType asked);
 int64_t attend_state_elements(const Op *op, int slot, const LowerTarget *t);
+bool attend_state_use(const Op *op, int slot, const LowerTarget *t, StateUse *out);
 void attend_state_unpack(const Op *op, int slot, const LowerTarget *t, int64_t position,
                          const float *physical, double *logical);
 

@@ -54,6 +54,7 @@ const OpDef op_conv_long = {
     .cost = cost_conv_long,
     .lower = conv_long_lower,
     .state_elements = conv_long_state_elements,
+    .state_use = conv_long_state_use,
     .state_unpack = conv_long_state_unpack,
     .forms = forms,
     .tolerance = 1e-4, /* FFT round-off is relative to the largest output */

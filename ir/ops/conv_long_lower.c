@@ -7,6 +7,9 @@
  *     tile:      i = p + 1, U = the lowest set bit of i:
  *                z[i + m] += sum_(n<U) h[U + m - n] x[i - U + n]      0 <= m < U, i + m < l
  *
+ * The tile at a power of two is the first to meet its part of the state, which may hold anything before: it
+ * is cleared. So a sequence uses what lies below the next power of two, and no more.
+ *
  * Every pair (s, p) with s < p is met in exactly one tile: the one at the multiple of the largest power of
  * two in (s, p]. So a token costs log^2 l on average, nothing depends on how a sequence is cut into calls,
  * and step and chunk agree bit for bit.
@@ -314,6 +317,9 @@ static void tile(Conv *k, Value *i) {
     LB *b = k->b;
     Value *u = lb_and(b, i, lb_neg(b, i)), *left = lb_sub(b, lb_i64(b, k->len), i);
     Value *count = lb_min(b, left, u);
+    lb_if_begin(b, lb_cmp(b, "eq", u, i));
+    KFOR (b, m, lb_i64(b, 0), count, 1) store_state(k, lb_add(b, i, m), lw_zero(k->l));
+    lb_if_end(b);
     if (!k->pack.umax) {
         direct_tile(k, i, u, count);
         return;
@@ -362,6 +368,14 @@ int64_t conv_long_state_elements(const Op *op, int slot, const LowerTarget *t) {
     (void)slot;
     Type h = op->in[1]->type;
     return (h.dim[0] + t->lanes - 1) / t->lanes * t->lanes * h.dim[1];
+}
+
+bool conv_long_state_use(const Op *op, int slot, const LowerTarget *t, StateUse *out) {
+    (void)slot;
+    Type h = op->in[1]->type;
+    int64_t vectors = (h.dim[0] + t->lanes - 1) / t->lanes;
+    *out = (StateUse){.pieces = vectors, .elements = t->lanes, .tokens = 1, .most = h.dim[1], .ahead = true};
+    return true;
 }
 
 /* To s[l,c]. Beyond the position lie sums for the future, not inputs. */

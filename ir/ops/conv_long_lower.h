@@ -6,6 +6,7 @@
 
 void conv_long_lower(Lower *l, Op *op);
 int64_t conv_long_state_elements(const Op *op, int slot, const LowerTarget *t);
+bool conv_long_state_use(const Op *op, int slot, const LowerTarget *t, StateUse *out);
 void conv_long_state_unpack(const Op *op, int slot, const LowerTarget *t, int64_t position,
                             const float *physical, double *logical);
 

@@ -1,8 +1,9 @@
 /* What runtime/btc.h promises, over all architectures of the conformance cases: the same bits for every
  * number of threads, alone or in a batch in any slot, for a prompt cut at multiples of the chunk, after save,
- * restore and fork, and from two host threads at once. Where only closeness is promised (other cuts, steps
- * against chunks, the states of both), TOLERANCE times the largest value is allowed. All of it holds for
- * states in 16 bits as well; only, steps and chunks round them at other moments, so they are less close. */
+ * restore and fork, and from two host threads at once; and whatever lay in a state's memory before. Where
+ * only closeness is promised (other cuts, steps against chunks, the states of both), TOLERANCE times the
+ * largest value is allowed. All of it holds for states in 16 bits as well; only, steps and chunks round them
+ * at other moments, so they are less close. */
 #include <dirent.h>
 #include <math.h>
 #include <pthread.h>
@@ -29,6 +30,8 @@ typedef struct Bench {
     float *steps[SEQUENCES]; /* [T, width]: each sequence alone, step by step */
     void *whole_state, *step_state;
     void *work;
+    char *saved[2]; /* for comparing states */
+    bool clean;     /* a new state's memory holds zeros, not NaN all over */
 } Bench;
 
 /* CHECK, and the model's name when it does not hold. */
@@ -65,16 +68,25 @@ static char *draw_input(const Bench *b, int sequence) {
 static float *floats(const Bench *b, int64_t n) {
     return ARENA_ARRAY(b->a, float, n);
 }
+/* The start of a sequence, in memory where every number that nobody has written is a NaN. */
 static void *fresh(Bench *b) {
-    return new_state(b->a, &b->loaded);
+    size_t bytes = (size_t)b->info->state_bytes;
+    void *state = aligned_block(b->a, bytes);
+    memset(state, b->clean ? 0 : 0xff, bytes);
+    HOLDS(b, b->api->init(b->m, state) == BTC_OK);
+    return state;
 }
 
 static bool same(const float *x, const float *y, int64_t n) {
     return !memcmp(x, y, sizeof *x * (size_t)n);
 }
 
+/* As they would be kept: what of them is in use. */
 static bool same_state(const Bench *b, const void *x, const void *y) {
-    return !memcmp(x, y, (size_t)b->info->state_bytes);
+    size_t bytes = b->api->state_used(b->m, x);
+    return bytes && bytes == b->api->state_used(b->m, y) && bytes <= (size_t)b->info->state_bytes &&
+           b->api->save(b->m, x, b->saved[0], bytes) == BTC_OK &&
+           b->api->save(b->m, y, b->saved[1], bytes) == BTC_OK && !memcmp(b->saved[0], b->saved[1], bytes);
 }
 
 static bool close_to(const Bench *b, const float *x, const float *y, int64_t n) {
@@ -223,17 +235,24 @@ static void saved_and_forked_go_on_exactly(Bench *b) {
     prefill(b, forked, 0, c, rest, 2, y);
     HOLDS(b, same(x, out + c * b->width, rest * b->width) && same(y, x, rest * b->width));
     HOLDS(b, same_state(b, restored, b->whole_state) && same_state(b, forked, b->whole_state));
-    /* in the middle of decoding, over a state that was used for something else */
+    /* again and again while decoding, over a state that was used for something else, and in exactly the bytes
+     * that are needed */
+    origin = fresh(b);
     for (int64_t t = 0; t < b->T; t++) {
-        void *old = t == 0 ? fresh(b) : forked;
-        if (t == 0) origin = fresh(b);
-        step_alone(b, origin, 0, t, 1, out);
-        if (t == b->T / 2) {
-            HOLDS(b, b->api->save(b->m, origin, block, bytes) == BTC_OK);
-            HOLDS(b, b->api->restore(b->m, old, block, bytes) == BTC_OK);
+        if (t == b->T / 2 || t % 5 == 1 || t % 32 == 0) {
+            void *old = t % 2 ? fresh(b) : forked;
+            size_t used = b->api->state_used(b->m, origin);
+            HOLDS(b, b->api->save(b->m, origin, block, used - 1) == BTC_E_ARGUMENT);
+            HOLDS(b, b->api->save(b->m, origin, block, used) == BTC_OK);
+            HOLDS(b, b->api->restore(b->m, old, block, used - 1) == BTC_E_STATE);
+            HOLDS(b, b->api->restore(b->m, old, block, used) == BTC_OK);
             HOLDS(b, same_state(b, old, origin));
-            origin = old;
+            if (t % 2)
+                origin = old;
+            else
+                HOLDS(b, b->api->fork(b->m, origin = fresh(b), old) == BTC_OK);
         }
+        step_alone(b, origin, 0, t, 1, out);
     }
     HOLDS(b, same(out, b->steps[0] + (b->T - 1) * b->width, b->width));
     HOLDS(b, same_state(b, origin, b->step_state));
@@ -281,6 +300,7 @@ static void two_hosts_do_not_meet(Bench *b) {
 /* ---- a model ---- */
 
 static void make_references(Bench *b) {
+    b->clean = true;
     b->whole_state = fresh(b);
     b->whole = in_pieces(b, b->whole_state, (int64_t[]){0}, 1);
     for (int s = 0; s < SEQUENCES; s++) {
@@ -289,6 +309,7 @@ static void make_references(Bench *b) {
         for (int64_t t = 0; t < b->T; t++) step_alone(b, state, s, t, 1, b->steps[s] + t * b->width);
         if (s == 0) b->step_state = state;
     }
+    b->clean = false;
 }
 
 static void run_laws(Bench *b) {
@@ -338,6 +359,7 @@ static bool bench_open(Bench *b, Model *m, const char *path, const char *name, W
     b->tolerance = tolerance_of(b, w);
     b->row = b->info->kind == BTC_TOKENS ? 4 : 4 * b->info->input_width;
     b->work = new_work(b->a, &b->loaded, THREADS);
+    for (int i = 0; i < 2; i++) b->saved[i] = arena_alloc(b->a, (size_t)b->info->state_bytes);
     for (int s = 0; s < SEQUENCES; s++) b->x[s] = draw_input(b, s);
     return true;
 }

@@ -10,6 +10,8 @@ static const btc_slot fake_slots[] = {
     {"h", "f32", "[256]", BTC_STATE_HEADER, FAKE_WIDTH * 4, 1, {FAKE_WIDTH}},
 };
 
+static const btc_region fake_regions[] = {{BTC_STATE_HEADER, 1, FAKE_WIDTH * 4, FAKE_WIDTH * 4, 0, 0, 0}};
+
 static const int64_t fake_eos_ids[] = {0};
 
 #define FAKE_INFO                                                                                            \
@@ -23,6 +25,8 @@ static const int64_t fake_eos_ids[] = {0};
 
 const btc_artifact btc_artifact_data = {
     .info = {FAKE_INFO},
+    .region_count = 1,
+    .regions = fake_regions,
     .weights = fake_weights,
     .step = btc_entry_step,
     .chunk = btc_entry_chunk,
