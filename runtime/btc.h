@@ -7,7 +7,8 @@
  * Three kinds of memory, all of them the caller's; the library never allocates:
  *     btc_model  a small handle, opened once, read-only afterwards, shared by all threads
  *     state      one sequence: info->state_bytes plain bytes, aligned to 64. It holds no pointers, so it may
- *                be moved (to an aligned place), stored and sent
+ *                be moved (to an aligned place), stored and sent. Only what the sequence has used so far is
+ *                ever touched (state_used): memory that the system gives page by page is taken as it grows
  *     work       scratch of one call: work_bytes(threads) bytes, aligned to 64, marked by work_init; nothing
  *                in it is kept but what calls have learnt of the machine's pace
  *
@@ -63,7 +64,8 @@ enum { BTC_TOKENS = 1, BTC_FEATURES = 2 };      /* info->kind */
 enum { BTC_TEXT_NONE = 0, BTC_TEXT_BYTES = 1 }; /* info->text: what token ids mean */
 enum { BTC_MAX_RANK = 5, BTC_MAX_THREADS = 1024 };
 
-/* One array in the state block. */
+/* One array in the state block. Where it keeps what a sequence has seen, the part for the future holds
+ * anything. */
 typedef struct btc_slot {
     const char *name;   /* "blocks.0.h" */
     const char *dtype;  /* "f32", "bf16", "i32", ... */
