@@ -16,14 +16,14 @@ enum { BTC_STATE_HEADER = 64 };
 /* Of this header and of how ops lay out their slots (OpDef.state_unpack): part of the fingerprint. */
 enum { BTC_STATE_VERSION = 2 };
 typedef struct btc_state_header {
-    uint64_t magic;    /* "BTCSTATE" */
-    uint64_t model;    /* info.fingerprint of the artefact */
-    int64_t position;  /* tokens seen: byte offset 16, read by emitted code */
-    uint64_t bytes;    /* of the whole block */
-    uint64_t checksum; /* of what was saved, set by save, checked by restore; 0 while in use */
-    uint64_t version;  /* of this format: BTC_STATE_VERSION */
-    uint64_t saved;    /* bytes that save has written, this header included; 0 while in use */
-    uint64_t reserved;
+    uint64_t magic;   /* "BTCSTATE" */
+    uint64_t model;   /* info.fingerprint of the artefact */
+    int64_t position; /* tokens seen: byte offset 16, read by emitted code */
+    uint64_t bytes;   /* of the whole block */
+    uint64_t sum;     /* checksum of what was saved, set by save, checked by restore; 0 while in use */
+    uint64_t version; /* of this format: BTC_STATE_VERSION */
+    uint64_t saved;   /* bytes that save has written, this header included; 0 while in use */
+    uint64_t sums;    /* the other half of the checksum */
 } btc_state_header;
 
 typedef struct btc_barrier btc_barrier; /* in runtime/barrier.c */

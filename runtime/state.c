@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "checksum.h"
+
 /* Positions stay far from overflow even where a model has no longest sequence. */
 #define POSITION_LIMIT ((int64_t)1 << 62)
 
@@ -85,19 +87,13 @@ btc_status btc_state_check(const btc_artifact *a, const void *state) {
     return check_header(a, h) == BTC_OK && !h->saved ? BTC_OK : BTC_E_STATE;
 }
 
-/* Over a saved block with checksum 0, eight bytes at a time. A damaged word always changes the sum: each step
- * is a bijection of the sum so far. Not meant against an adversary, who could as well compute it. */
-static uint64_t checksum(const void *block, size_t bytes) {
-    const char *p = block; /* any alignment */
-    uint64_t sum = 0x9e3779b97f4a7c15u;
-    for (size_t at = 0; at < bytes; at += 8) {
-        uint64_t word;
-        __builtin_memcpy(&word, p + at, 8); /* one load; memcpy is a call in a freestanding build */
-        if (at == offsetof(btc_state_header, checksum)) word = 0;
-        sum = (sum ^ word) * 0xff51afd7ed558ccdu;
-        sum ^= sum >> 32;
-    }
-    return sum ? sum : 1; /* 0 means: in use */
+/* Of a saved block: the header, without its checksum, and what follows. */
+static btc_checksum checksum(btc_state_header h, const void *block, size_t bytes) {
+    h.sum = h.sums = 0;
+    uint64_t behind = (bytes - sizeof h) / 8;
+    btc_checksum a = btc_checksum_part(&h, sizeof h / 8, behind),
+                 b = btc_checksum_part((const char *)block + sizeof h, behind, 0);
+    return (btc_checksum){a.sum + b.sum, a.sums + b.sums};
 }
 
 /* ---- calls ---- */
@@ -145,12 +141,12 @@ btc_status btc_save(const btc_model *m, const void *state, void *block, size_t b
     size_t n = saved_bytes(a, h.position), at = sizeof h;
     if (bytes < n || !lie_apart(block, n, state, (size_t)h.bytes)) return BTC_E_ARGUMENT;
     char *to = block;
-    h.saved = n;
-    memcpy(to, &h, sizeof h);
     for (Runs r = runs(a, h.position); next_run(&r); at += r.bytes)
         memcpy(to + at, (const char *)state + r.offset, r.bytes);
     memset(to + at, 0, n - at);
-    h.checksum = checksum(block, n);
+    h.saved = n;
+    btc_checksum c = checksum(h, block, n);
+    h.sum = c.sum, h.sums = c.sums;
     memcpy(to, &h, sizeof h);
     return BTC_OK;
 }
@@ -164,11 +160,13 @@ btc_status btc_restore(const btc_model *m, void *state, const void *block, size_
     btc_status s = check_header(a, &h);
     if (s != BTC_OK) return s;
     size_t n = saved_bytes(a, h.position), at = sizeof h;
-    if (h.saved != n || bytes < n || h.checksum != checksum(block, n)) return BTC_E_STATE;
+    if (h.saved != n || bytes < n) return BTC_E_STATE;
+    btc_checksum c = checksum(h, block, n);
+    if (h.sum != c.sum || h.sums != c.sums) return BTC_E_STATE;
     if (!lie_apart(block, n, state, (size_t)h.bytes)) return BTC_E_ARGUMENT;
     for (Runs r = runs(a, h.position); next_run(&r); at += r.bytes)
         memcpy((char *)state + r.offset, (const char *)block + at, r.bytes);
-    h.checksum = h.saved = 0;
+    h.sum = h.sums = h.saved = 0;
     memcpy(state, &h, sizeof h);
     return BTC_OK;
 }
