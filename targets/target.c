@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "llvm_compat.h"
+#include "llvm_no_memory.h"
 #include "llvm_probe.h"
 
 const Target *const TARGETS[] = {
@@ -73,6 +74,7 @@ bool target_select(Diag *d, const char *target, const char *cpu, TargetInfo *out
         return diag_error(d, (Loc){0}, "--target: this machine is not a target; name one, e.g. %s",
                           TARGETS[0]->name);
     if (!t) return false;
+    llvm_no_memory_ends();
     t->init();
     *out = (TargetInfo){.target = t, .features = t->features};
     out->triple = take_message(d->arena, LLVMNormalizeTargetTriple(t->triple));

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/arena.h"
+
 enum { LINE = 64, AHEAD = 1024, PATTERNS = 7, VECTORS_TEXT = 64 };
 
 typedef struct Kernels {
@@ -79,8 +81,14 @@ double limits_now(void) {
 
 /* ---- work on several threads ---- */
 
+/* All begin together, behind a line whose length is known when the last has been made. */
+typedef struct Start {
+    pthread_mutex_t gate;
+    pthread_barrier_t line;
+} Start;
+
 typedef struct Worker {
-    pthread_barrier_t *start;
+    Start *start;                           /* NULL: at once */
     float (*read)(const char *p, size_t n); /* NULL: chains */
     float (*chains)(long turns);
     const char *p;
@@ -92,7 +100,11 @@ typedef struct Worker {
 
 static void *work(void *user) {
     Worker *w = user;
-    if (w->start) pthread_barrier_wait(w->start);
+    if (w->start) {
+        pthread_mutex_lock(&w->start->gate);
+        pthread_mutex_unlock(&w->start->gate);
+        pthread_barrier_wait(&w->start->line);
+    }
     w->begin = limits_now();
     w->sink = w->read ? w->read(w->p, w->n) : w->chains(w->turns);
     w->end = limits_now();
@@ -102,16 +114,19 @@ static void *work(void *user) {
 /* Seconds from the first thread's start to the last one's end. The caller is the first of them; when the
  * system has no further threads, it does their work, too, and the figure is what it then deserves. */
 static double run_workers(Worker *w, int threads) {
-    pthread_t *t = calloc((size_t)threads, sizeof *t);
-    pthread_barrier_t start;
-    if (!t) abort();
-    pthread_barrier_init(&start, NULL, (unsigned)threads);
+    pthread_t *t = xmalloc((size_t)threads * sizeof *t);
+    Start start = {.gate = PTHREAD_MUTEX_INITIALIZER};
+    int made = 1;
+    pthread_mutex_lock(&start.gate);
     for (int i = 0; i < threads; i++) w[i].start = &start;
-    for (int i = 1; i < threads; i++)
-        if (pthread_create(&t[i], NULL, work, &w[i]) != 0) abort();
+    while (made < threads && pthread_create(&t[made], NULL, work, &w[made]) == 0) made++;
+    pthread_barrier_init(&start.line, NULL, (unsigned)made);
+    pthread_mutex_unlock(&start.gate);
     work(&w[0]);
-    for (int i = 1; i < threads; i++) pthread_join(t[i], NULL);
-    pthread_barrier_destroy(&start);
+    for (int i = 1; i < made; i++) pthread_join(t[i], NULL);
+    pthread_barrier_destroy(&start.line);
+    pthread_mutex_destroy(&start.gate);
+    for (int i = made; i < threads; i++) w[i].start = NULL, work(&w[i]);
     free(t);
     double begin = w[0].begin, end = w[0].end;
     for (int i = 1; i < threads; i++) {
@@ -124,8 +139,7 @@ static double run_workers(Worker *w, int threads) {
 static double best_rate(const Worker *model, int threads, size_t part, double all) {
     enum { ROUNDS = 3 };
     double best = 0;
-    Worker *w = calloc((size_t)threads, sizeof *w);
-    if (!w) abort();
+    Worker *w = xmalloc((size_t)threads * sizeof *w);
     for (int r = 0; r < ROUNDS; r++) {
         for (int i = 0; i < threads; i++) w[i] = *model, w[i].p = model->p + (size_t)i * part;
         double rate = all / run_workers(w, threads);

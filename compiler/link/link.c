@@ -157,6 +157,7 @@ static bool link_inputs(Link *l) {
     add(l, NULL); /* the linker's name comes here */
     add(l, "-o");
     add(l, base_name(l->made));
+    add(l, "--threads=1"); /* little work, and the system may have no more */
     if (kind == LINK_OBJECT || kind == LINK_ARCHIVE) {
         add(l, "-r");
         return add_inputs(l) && run_linker(l);

@@ -85,8 +85,7 @@ static void take_medians(Contest *c) {
 
 bool contest_run(const Workshop *w, TuneGoal goal, Candidate *first, Candidate *second, bool thorough,
                  Verdict *out) {
-    Contest *c = calloc(1, sizeof *c);
-    if (!c) abort();
+    Contest *c = xmalloc(sizeof *c);
     *c = (Contest){.w = w, .who = {first, second}, .v = out};
     *out = (Verdict){.same_bits = true};
     out->ran[RUN_DECODE] =

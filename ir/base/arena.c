@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "temp.h"
 
 typedef struct Chunk {
     struct Chunk *next;
@@ -16,9 +19,13 @@ struct Arena {
     size_t next_size;
 };
 
-static void out_of_memory(size_t size) {
-    fprintf(stderr, "btc: error: out of memory (asked for %zu bytes)\n", size);
-    exit(3);
+void out_of_memory(size_t asked) {
+    if (asked)
+        fprintf(stderr, "btc: error: out of memory (asked for %zu bytes)\n", asked);
+    else
+        fputs("btc: error: out of memory\n", stderr);
+    temp_remove_all();
+    _exit(1); /* nobody's clean-up may ask for more */
 }
 
 void *xmalloc(size_t size) {

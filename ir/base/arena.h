@@ -9,6 +9,9 @@
 
 typedef struct Arena Arena;
 
+/* Says so in one line, removes what is half done and ends the process. For libraries that call it, too. */
+_Noreturn void out_of_memory(size_t asked); /* 0: not known */
+
 Arena *arena_new(void);
 void arena_free(Arena *a); /* NULL is allowed */
 

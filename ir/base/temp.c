@@ -19,7 +19,8 @@ typedef struct Temp {
     char name[];
 } Temp;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Knows who holds it: out of memory may end the process in the middle of a change. */
+static pthread_mutex_t lock = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
 static Temp *all;
 static pid_t child = -1;
 

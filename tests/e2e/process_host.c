@@ -12,7 +12,7 @@
  *     own         a parallel region of the host, without the model
  *     processes=N, memory=KIB    limits from here on
  *     stack=KIB   the same, from a thread with so little stack, with one thread and with two
- *     close       dlclose and dlopen
+ *     close       dlclose and dlopen; unload: dlclose alone
  * Prints a line per run: the status and a sum over all bits of the outputs, and at the end "end". */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -182,10 +182,10 @@ static int words(int n, char **word) {
             limit(RLIMIT_AS, word[i] + 7, 1024);
         } else if (!strncmp(word[i], "stack=", 6)) {
             run_with_stack(word[i] + 6);
-        } else if (!strcmp(word[i], "close")) {
+        } else if (!strcmp(word[i], "close") || !strcmp(word[i], "unload")) {
             api->close(&model);
             if (library) dlclose(library);
-            if (!open_model()) return 4;
+            if (*word[i] == 'c' && !open_model()) return 4;
         } else {
             report(atoi(word[i]));
         }

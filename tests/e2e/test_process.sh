@@ -50,6 +50,8 @@ run "ok ok ok end ok ok end" 2 region-fork 2 1
 run "ok status 8 ok end ok ok end" 2 raw-fork 2 1
 run "ok ok end" 2 shell 2
 run "ok ok ok end ok end" 2 close 3 fork 2
+run "ok end end" 2 unload fork
+run "ok ok end" 2 $(yes close | head -n 300) 2
 OMP_MAX_ACTIVE_LEVELS=2 run "ok ok ok end ok end" region 2 region-fork region
 program=linked run "ok ok ok end ok ok end" 2 fork 2 3
 
