@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "kit.h"
+#include "draw.h"
 #include "ops/attend_lower.h"
 #include "storage.h"
 
@@ -33,6 +33,8 @@ typedef struct Case {
     Tensor *want[SEQUENCES];
     InterpState *states[SEQUENCES];
     float **out, **first; /* [n] buffers of TOKENS rows */
+    float **whole;        /* what one prompt gave, once run_chunks is done */
+    const Tuning *tuning; /* its numbers; NULL: the cost model's */
     const char *what;     /* the run, for messages */
     double slack;         /* factor on the tolerances */
     int bad;
@@ -183,7 +185,7 @@ static inline void run_chunks(Case *c) {
     if (!prefill(c, state, 1, 0, TOKENS)) return;
     compare(c, 0, 0, TOKENS, 0);
     compare_states(c, state);
-    float **whole = c->out;
+    float **whole = c->whole = c->out;
     c->out = c->first;
     c->what = "three threads";
     if (!prefill(c, new_state(c->k.a, &c->l), THREADS, 0, TOKENS)) return;
@@ -271,7 +273,7 @@ static inline bool prepare(Case *c, const Variant *v) {
     if (!interpret(c)) return false;
     CompileOptions o = {
         .cpu = v->cpu, .math = "f32", .chunk = v->chunk, .max_batch = SEQUENCES, .passes.verify = true};
-    o.state = v->state;
+    o.state = v->state, o.tuning = c->tuning;
     if (!loaded_open(&c->k.d, c->k.a, &c->model, o, &c->l)) return false;
     c->work = new_work(c->k.a, &c->l, THREADS);
     return true;

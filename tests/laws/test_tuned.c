@@ -1,0 +1,32 @@
+/* Every number of ir/lower/tuning.def, anywhere in its range, gives right results, and the same bits where its
+ * row says so. Numbers, storages and CPUs meet by pairs; thorough_tuned.c has every number alone, at both ends
+ * and between, in every storage on every CPU.      BTC_TUNED=N: one run only */
+#include "tuned.h"
+
+/* Of three levels, so that two numbers meet in all nine ways over the runs. */
+static int level_of(int run, int field) {
+    static const int by[][4] = {{1, 0, 0, 0}, {0, 1, 0, 0}, {1, 1, 0, 0}, {1, 2, 0, 0}, {0, 0, 1, 0},
+                                {1, 0, 1, 0}, {0, 1, 1, 0}, {1, 1, 1, 0}, {1, 2, 1, 0}, {2, 0, 1, 0},
+                                {0, 2, 1, 0}, {2, 2, 1, 0}, {2, 1, 1, 0}, {0, 0, 0, 1}};
+    const int *b = by[field % (int)(sizeof by / sizeof *by)];
+    int i = run % 3, j = run / 3 % 3, k = run / 9 % 3, m = (run * 7 + run / 12) % 3;
+    return (b[0] * i + b[1] * j + b[2] * k + b[3] * m) % 3;
+}
+
+int main(void) {
+    const char *only = getenv("BTC_TUNED");
+    for (int run = 0; run < STORED_COUNT * CPU_COUNT; run++) {
+        int storage = run % STORED_COUNT, cpu = (run / STORED_COUNT + storage) % CPU_COUNT;
+        Tuning t = {0};
+        if (only && atoi(only) != run) continue;
+        if (!have_cpu(cpu)) {
+            printf("tuned: skipped %s\n", CPUS[cpu]);
+            continue;
+        }
+        for (int i = 0; i < TUNING_COUNT; i++) set_level(&t, i, level_of(run, i));
+        for (Part part = 0; part < PARTS; part++)
+            if (!CHECK(tuning_holds(&STORED[storage], part, (uint64_t)run + 1, cpu, &t)))
+                fprintf(stderr, "    run %d\n", run);
+    }
+    return check_report("tuned");
+}
