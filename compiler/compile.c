@@ -8,6 +8,7 @@
 #include "lower/kernels.h"
 #include "packer.h"
 #include "passes/passes.h"
+#include "sizes.h"
 #include "squeeze.h"
 #include "tune/tune_file.h"
 
@@ -112,7 +113,8 @@ bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
     if (!set_math(d, m, o, &c->target) || !check_squeeze(d, o, &c->target)) return false;
     if (!compile_passes(d, m, &o->passes)) return false;
     if (o->passes.stop_after) return true;
-    if (!lower(d, m, o, c)) return false;
+    if (!sizes_check_values(d, m, o, c) || !lower(d, m, o, c) || !sizes_check_blocks(d, m, o, c))
+        return false;
     for (Func *f = c->lowered.loops->first; f; f = f->next) expand_math(f);
     return true;
 }

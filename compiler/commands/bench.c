@@ -66,10 +66,10 @@ static int run(int argc, char **argv) {
     int n = drop_option(options, shared_options(&a, options), "batch"); /* ours is a list */
     const Option own[] = {
         {"prompt", "N,..", "lengths of the prompts to prefill (default 512)", &prompts, OPT_STR, 0},
-        {"tokens", "N", "to decode behind the first prompt (default 32)", &o.tokens, OPT_INT, 1},
+        {"tokens", "N", "to decode behind the first prompt (default 32)", &o.tokens, OPT_INT, COUNTS_TOKENS},
         {"threads", "N,..", "numbers of threads (default 1)", &threads, OPT_STR, 0},
         {"batch", "N,..", "sequences in a step (default 1)", &batches, OPT_STR, 0},
-        {"repeat", "N", "repetitions (default 5)", &o.repeat, OPT_INT, 1},
+        {"repeat", "N", "repetitions (default 5)", &o.repeat, OPT_INT, COUNTS_REPEATS},
         {"profile", NULL, "time of every stage, and of waiting at barriers", &o.profile, OPT_ON, 0},
         {"json", "FILE", "write all that was measured, for programs", &json, OPT_STR, 0},
         {"chart", "FILE.svg", "draw it", &chart, OPT_STR, 0},
@@ -79,9 +79,9 @@ static int run(int argc, char **argv) {
     int status = command_begin(argc, argv, USAGE, options, n, own, &a.input, &d);
     if (status >= 0) return status;
     Arena *arena = d.arena;
-    bool ok = parse_ints(&d, "prompt", prompts, BENCH_MAX, o.prompts.v, &o.prompts.n) &&
-              parse_ints(&d, "threads", threads, BENCH_MAX, o.threads.v, &o.threads.n) &&
-              parse_ints(&d, "batch", batches, BENCH_MAX, o.batches.v, &o.batches.n) &&
+    bool ok = parse_ints(&d, "prompt", COUNTS_TOKENS, prompts, BENCH_MAX, o.prompts.v, &o.prompts.n) &&
+              parse_ints(&d, "threads", COUNTS_THREADS, threads, BENCH_MAX, o.threads.v, &o.threads.n) &&
+              parse_ints(&d, "batch", COUNTS_BATCH, batches, BENCH_MAX, o.batches.v, &o.batches.n) &&
               check_options(&d, &a, options, n, &o, chart) && bench(&d, arena, &a, &o, json, chart);
     return command_end(&d, ok);
 }

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "btc.h"
+#include "modes/modes.h"
+
 const Command *const COMMANDS[] = {
 #define COMMAND(id) &command_##id,
 #include "commands.def"
@@ -13,7 +16,25 @@ const Command *const COMMANDS[] = {
 };
 const int COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS;
 
-enum { MAX_OPTION = 1 << 30 };
+enum { MAX_BATCH = 1 << 12, MAX_TOKENS = 1 << 24, MAX_REPEATS = 10000 };
+
+typedef struct Bounds {
+    int least, most;
+} Bounds;
+
+static Bounds bounds_of(Counts counts) {
+    const TuningField *chunk = &TUNING_FIELDS[tuning_find("chunk")];
+    const Bounds bounds[COUNTS_KINDS] = {
+        [COUNTS_CHUNK] = {chunk->least, chunk->most},
+        [COUNTS_BATCH] = {1, MAX_BATCH},
+        [COUNTS_THREADS] = {1, BTC_MAX_THREADS},
+        [COUNTS_TOKENS] = {1, MAX_TOKENS},
+        [COUNTS_PAST] = {0, MAX_TOKENS},
+        [COUNTS_REPEATS] = {1, MAX_REPEATS},
+        [COUNTS_ORDER] = {2, 2 * MODES_MAX},
+    };
+    return bounds[counts];
+}
 
 static void print_help(const char *usage, const Option *options) {
     printf("%s\nOptions\n", usage);
@@ -49,9 +70,10 @@ static int set_option(const Option *o, const char *value) {
         char *end;
         errno = 0;
         long v = strtol(value, &end, 10);
-        if (errno || !*value || *end || v < o->min || v > MAX_OPTION)
+        Bounds bounds = bounds_of(o->counts);
+        if (errno || !*value || *end || v < bounds.least || v > bounds.most)
             return fprintf(stderr, "btc: error: --%s: must be a whole number from %d to %d, got \"%s\"\n",
-                           o->name, o->min, MAX_OPTION, value),
+                           o->name, bounds.least, bounds.most, value),
                    2;
         *(int *)o->to = (int)v;
         return -1;
@@ -127,11 +149,13 @@ int shared_options(Args *a, Option *out) {
         {"cpu", "NAME", "native (default), x86-64-v2, x86-64-v3, x86-64-v4, or a model name", &a->compile.cpu,
          OPT_STR, 0},
         {"gpu", "NAME", "GPU model for --target=nvptx64, such as sm_80", &a->compile.cpu, OPT_STR, 0},
-        {"chunk", "N", "tokens that prefill runs at once (default 256)", &a->compile.chunk, OPT_INT, 1},
-        {"batch", "N", "most sequences in one step (default 16)", &a->compile.max_batch, OPT_INT, 1},
+        {"chunk", "N", "tokens that prefill runs at once (default 256)", &a->compile.chunk, OPT_INT,
+         COUNTS_CHUNK},
+        {"batch", "N", "most sequences in one step (default 16)", &a->compile.max_batch, OPT_INT,
+         COUNTS_BATCH},
         {"distill-filters", "ORDER",
          "replace long filters by ORDER states a channel, and say how near they come",
-         &a->compile.passes.distill_filters, OPT_INT, 2},
+         &a->compile.passes.distill_filters, OPT_INT, COUNTS_ORDER},
         {"tuning", "FILE|none", "numbers from btc tune (default: the file beside the model, if any)",
          &a->compile.tuning_file, OPT_STR, 0},
         {"print-after", "PASS", "print the IR after a pass, or after all", &a->compile.passes.print_after,
@@ -173,20 +197,21 @@ int drop_option(Option *rows, int n, const char *name) {
     return kept;
 }
 
-bool parse_ints(Diag *d, const char *option, const char *text, int room, int *out, int *n) {
+bool parse_ints(Diag *d, const char *option, Counts counts, const char *text, int room, int *out, int *n) {
+    Bounds bounds = bounds_of(counts);
     const char *p = text;
     for (*n = 0; *n < room; p++) {
         char *end;
         errno = 0;
         long v = strtol(p, &end, 10);
         bool digit = *p >= '0' && *p <= '9';
-        if (!digit || errno || v < 1 || v > MAX_OPTION || (*end && *end != ',')) break;
+        if (!digit || errno || v < bounds.least || v > bounds.most || (*end && *end != ',')) break;
         out[(*n)++] = (int)v;
         if (!*end) return true;
         p = end;
     }
-    return diag_error(d, (Loc){0}, "--%s=%s: must be up to %d whole numbers from 1 on, as in 1,2,8", option,
-                      text, room);
+    return diag_error(d, (Loc){0}, "--%s=%s: must be up to %d whole numbers from %d to %d, as in 1,2,8",
+                      option, text, room, bounds.least, bounds.most);
 }
 
 void print_wrapped(int at, const char *text) {

@@ -22,6 +22,17 @@ typedef struct Args {
     ModelOptions model;
     const char *input; /* the model */
 } Args;
+/* What a whole number of the command line counts, and so how large it may be (commands.c). */
+typedef enum Counts {
+    COUNTS_CHUNK,   /* tokens of a chunk: as in a tuning file */
+    COUNTS_BATCH,   /* sequences of a step */
+    COUNTS_THREADS, /* as many as the runtime takes */
+    COUNTS_TOKENS,  /* to run */
+    COUNTS_PAST,    /* tokens that were there before, none too */
+    COUNTS_REPEATS,
+    COUNTS_ORDER, /* states of a distilled filter */
+    COUNTS_KINDS
+} Counts;
 /* One row per option of a command. */
 typedef struct Option {
     const char *name; /* "chunk" for --chunk=N; "o" for -o FILE */
@@ -29,7 +40,7 @@ typedef struct Option {
     const char *doc;
     void *to; /* const char **, int *, or bool * */
     enum { OPT_STR, OPT_INT, OPT_ON, OPT_OFF } kind;
-    int min; /* OPT_INT */
+    int counts; /* OPT_INT: a Counts */
 } Option;
 /* Parses argv by the rows (ending with a NULL name) into their targets; the one free argument goes to *input
  * (NULL: none allowed). Returns -1 to go on, else the exit status (0 after --help). */
@@ -47,8 +58,8 @@ int command_begin(int argc, char **argv, const char *usage, Option *rows, int n,
 int command_end(Diag *d, bool ok);
 /* Whether a value was given for the row of an option without a default. */
 bool option_given(const Option *o);
-/* "1,2,8" into out[n], at most `room` numbers from 1 on. Errors name the option. */
-bool parse_ints(Diag *d, const char *option, const char *text, int room, int *out, int *n);
+/* "1,2,8" into out[n], at most `room` numbers. Errors name the option. */
+bool parse_ints(Diag *d, const char *option, Counts counts, const char *text, int room, int *out, int *n);
 /* Text from column `at`, where the cursor is, broken at blanks, and a line's end. */
 enum { PRINT_WIDTH = 100 };
 void print_wrapped(int at, const char *text);

@@ -94,7 +94,7 @@ static bool check(Diag *d, const Args *a, const char *tokens, const char *form, 
     if (strcmp(form, "step") && strcmp(form, "chunk"))
         return diag_error(d, (Loc){0}, "--form=%s: must be step or chunk", form);
     o->run.steps = !strcmp(form, "step");
-    return parse_ints(d, "tokens", tokens, COMPARE_LENGTHS, o->run.lengths, &o->run.nlengths);
+    return parse_ints(d, "tokens", COUNTS_TOKENS, tokens, COMPARE_LENGTHS, o->run.lengths, &o->run.nlengths);
 }
 
 /* f32 states, then the narrow ones. */
@@ -120,9 +120,9 @@ static int run(int argc, char **argv) {
         {"input", "IDS.safetensors", "ids or features to read, as btc verify takes them", &o.run.source.input,
          OPT_STR, 0},
         {"last", "N", "tokens before a length over which the means are taken (default 512)", &o.run.stretch,
-         OPT_INT, 1},
+         OPT_INT, COUNTS_TOKENS},
         {"form", "FORM", "step (default): token by token; chunk: as a prompt", &form, OPT_STR, 0},
-        {"threads", "N", "threads (default 1)", &o.run.threads, OPT_INT, 1},
+        {"threads", "N", "threads (default 1)", &o.run.threads, OPT_INT, COUNTS_THREADS},
         {"json", "FILE", "write the figures, for programs", &json, OPT_STR, 0},
         {0},
     };

@@ -133,11 +133,11 @@ static int run(int argc, char **argv) {
         {"rows", "NAME,..", "only these numbers (btc list tuning shows them)", &t.rows, OPT_STR, 0},
         {"tuning", "FILE", "go on from an earlier result (default: begin with the cost model)",
          &a.compile.tuning_file, OPT_STR, 0},
-        {"threads", "N", "that the model will run with (default 1)", &t.threads, OPT_INT, 1},
+        {"threads", "N", "that the model will run with (default 1)", &t.threads, OPT_INT, COUNTS_THREADS},
         {"prompt", "N", "tokens of a measured prefill (default 256, or what the context allows)", &t.prompt,
-         OPT_INT, 1},
-        {"tokens", "N", "decoded behind it, over and over (default 16)", &t.tokens, OPT_INT, 1},
-        {"batch", "N", "sequences that decode together (default 1)", &t.batch, OPT_INT, 1},
+         OPT_INT, COUNTS_TOKENS},
+        {"tokens", "N", "decoded behind it, over and over (default 16)", &t.tokens, OPT_INT, COUNTS_TOKENS},
+        {"batch", "N", "sequences that decode together (default 1)", &t.batch, OPT_INT, COUNTS_BATCH},
         {0},
     };
     Diag d;

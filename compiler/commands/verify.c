@@ -234,8 +234,8 @@ static int run(int argc, char **argv) {
         (Option){"tolerance", "X",     "largest error allowed: a number, or a JSON file with \"tolerance\"",
                  &tolerance,  OPT_STR, 0};
     options[n++] = (Option){"write", "FILE", "write all tensors to a safetensors file", &write, OPT_STR, 0};
-    options[n++] =
-        (Option){"threads", "N", "threads of the compiled forms (default 1)", &r.o.threads, OPT_INT, 1};
+    options[n++] = (Option){"threads",    "N",     "threads of the compiled forms (default 1)",
+                            &r.o.threads, OPT_INT, COUNTS_THREADS};
     options[n] = (Option){0};
     int status = parse_options(argc, argv, USAGE, options, &r.path);
     if (status >= 0) return status;

@@ -1,6 +1,7 @@
 /* Elementwise ops: out[i] from in[i]. Operands broadcast from the right ([3,4] with [4] and with []); T is no
  * axis: an operand without it is the same for every token. i32 operands (the position) are read as numbers;
- * the result is f32, but for that of copy, which keeps its operand's type. One row of a table per op: to add one, add a row here and one in ops.def. */
+ * the result is f32, but for that of copy, which keeps its operand's type. One row of a table per op: to add
+ * one, add a row here and one in ops.def. */
 #include "common.h"
 #include "elementwise_lower.h"
 

@@ -29,6 +29,14 @@ static void check_options(void) {
            "--chunk");
     refuse("a number that is none", "m -o out/x.so --chunk=four", 1, "btc: error: --chunk", "four");
     refuse("a number below its range", "m -o out/x.so --batch=-1", 1, "btc: error: --batch", "-1");
+    refuse("a chunk longer than any", "m -o out/x.so --chunk=1073741824", 1, "btc: error: --chunk",
+           "from 1 to 1048576");
+    refuse("a batch larger than any", "m -o out/x.so --batch=1073741824", 1, "btc: error: --batch",
+           "from 1 to 4096");
+    refuse("more threads than the runtime takes", "verify m --threads=1025", 1, "btc: error: --threads",
+           "from 1 to 1024");
+    refuse("prompts longer than any", "bench m --prompt=16,99999999", 1, "btc: error: --prompt=16,99999999",
+           "from 1 to 16777216");
     refuse("an ending that says nothing", "m -o out/x.dll", 1, "out/x.dll: error: ", ".so");
     refuse("no output", "m", 1, "btc: error: ", "-o OUTPUT");
     refuse("no input", "-o out/x.so", 1, "btc: error: ", "which model?");

@@ -20,13 +20,14 @@ static const Stored STORED[] = {
 };
 enum { STORED_COUNT = sizeof STORED / sizeof *STORED };
 
+/* the last with dot products of bf16 and of bytes */
 static const char *const CPUS[] = {"x86-64-v2", "x86-64-v3", "x86-64-v4", "znver4"};
 enum { CPU_COUNT = sizeof CPUS / sizeof *CPUS };
 
 static inline bool have_cpu(int i) {
     const bool has[] = {true, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
                         __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"),
-                        __builtin_cpu_is("znver4") || __builtin_cpu_is("znver5")};
+                        __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni")};
     return has[i];
 }
 
