@@ -11,10 +11,9 @@ int main(void) {
             for (int i = 0; i < TUNING_COUNT; i++)
                 for (int level = 0; level < LEVELS; level++)
                     for (Part part = 0; part < PARTS; part++) {
-                        Tuning t = usual;
-                        set_level(&t, i, level);
-                        if (only && strcmp(only, TUNING_FIELDS[i].name)) continue;
-                        CHECK(tuning_holds(&STORED[s], part, (uint64_t)(i * LEVELS + level + 1), cpu, &t));
+                        TunedRun r = {&STORED[s], part, cpu, (uint64_t)(i * LEVELS + level + 1), true, usual};
+                        set_level(&r.t, i, level);
+                        if (!only || !strcmp(only, TUNING_FIELDS[i].name)) CHECK(tuning_holds(&r));
                     }
     }
     return check_report("tuned, each number alone");

@@ -14,9 +14,9 @@ typedef struct Stored {
     const char *quant, *math; /* NULL: as they are; f32 */
 } Stored;
 static const Stored STORED[] = {
-    {DT_F32, NULL, NULL},    {DT_F16, NULL, NULL},     {DT_BF16, NULL, NULL},  {DT_BF16, NULL, "bf16"},
-    {DT_BF16, "bf12", NULL}, {DT_BF16, "bf12", "bf16"}, {DT_F32, "q8", NULL},   {DT_F32, "q8", "int8"},
-    {DT_F32, "q6", NULL},    {DT_BF16, "q6", "int8"},  {DT_F32, "q4", NULL},   {DT_F32, "q4", "int8"},
+    {DT_F32, NULL, NULL},    {DT_F16, NULL, NULL},      {DT_BF16, NULL, NULL}, {DT_BF16, NULL, "bf16"},
+    {DT_BF16, "bf12", NULL}, {DT_BF16, "bf12", "bf16"}, {DT_F32, "q8", NULL},  {DT_F32, "q8", "int8"},
+    {DT_F32, "q6", NULL},    {DT_BF16, "q6", "int8"},   {DT_F32, "q4", NULL},  {DT_F32, "q4", "int8"},
 };
 enum { STORED_COUNT = sizeof STORED / sizeof *STORED };
 
@@ -135,30 +135,42 @@ static inline bool usual_tuning(const char *cpu, Tuning *t) {
     return ok;
 }
 
-/* Bits are the same for all numbers that promise it (effect SAME) with `t` in place of the usual ones. */
-static inline bool tuned_bits_agree(const Stored *s, Part part, uint64_t seed, const char *cpu, Tuning t) {
+/* What is held against each other: this module with these numbers. */
+typedef struct TunedRun {
+    const Stored *stored;
+    Part part;
+    int cpu;
+    uint64_t seed;
+    bool bits; /* also with the cost model's numbers in place of those that promise the same bits */
+    Tuning t;
+} TunedRun;
+
+static inline bool tuned_run(const TunedRun *r) {
     Tuning usual;
     uint64_t bits, want;
+    const char *cpu = CPUS[r->cpu];
+    if (!tuned_agrees(r->stored, r->part, r->seed, cpu, &r->t, &bits)) return false;
+    if (!r->bits) return true;
     if (!usual_tuning(cpu, &usual)) return false;
+    Tuning t = r->t;
     for (int i = 0; i < TUNING_COUNT; i++)
         if (TUNING_FIELDS[i].effect == TUNING_CUTS) *tuning_at(&usual, i) = *tuning_at(&t, i);
-    if (!tuned_agrees(s, part, seed, cpu, &t, &bits) || !tuned_agrees(s, part, seed, cpu, &usual, &want))
-        return false;
+    if (!tuned_agrees(r->stored, r->part, r->seed, cpu, &usual, &want)) return false;
     if (bits != want) fprintf(stderr, "    other bits than with the cost model's numbers\n");
     return bits == want;
 }
 
-/* Both modules; says what failed. */
-static inline bool tuning_holds(const Stored *s, Part part, uint64_t seed, int cpu, const Tuning *t) {
+/* In a process of its own; says what failed. */
+static inline bool tuning_holds(const TunedRun *r) {
     bool ok;
-    if (in_child(&ok)) _exit(tuned_bits_agree(s, part, seed, CPUS[cpu], *t) ? 0 : 1);
+    if (in_child(&ok)) _exit(tuned_run(r) ? 0 : 1);
     if (ok) return true;
-    Tuning x = *t;
+    Tuning t = r->t;
     Arena *a = arena_new();
-    fprintf(stderr, "    %s, %s, %s, seed %d:", CPUS[cpu], stored_text(a, s),
-            part == PART_PRODUCTS ? "products" : "others", (int)seed);
+    fprintf(stderr, "    %s, %s, %s, seed %d:", CPUS[r->cpu], stored_text(a, r->stored),
+            r->part == PART_PRODUCTS ? "products" : "others", (int)r->seed);
     for (int i = 0; i < TUNING_COUNT; i++)
-        fprintf(stderr, " %s %d", TUNING_FIELDS[i].name, *tuning_at(&x, i));
+        fprintf(stderr, " %s %d", TUNING_FIELDS[i].name, *tuning_at(&t, i));
     fprintf(stderr, "\n");
     arena_free(a);
     return false;
