@@ -84,20 +84,36 @@ bool runner_prefill(Runner *r, int threads, int64_t tokens, double *seconds, int
     return true;
 }
 
-bool runner_steps(Runner *r, int threads, int batch, double *seconds, int64_t *runs) {
+bool runner_once(Runner *r, int threads, int64_t tokens) {
+    return prefill(r, r->states[0], threads, tokens);
+}
+
+/* All sequences begin behind the prompt. */
+static bool begin_steps(Runner *r, int batch) {
     const btc_api *api = r->s->api;
+    for (int i = 0; i < batch; i++)
+        if (!status_ok(r, api->fork(r->s->model, r->states[i], r->states[r->batch]), "fork")) return false;
+    return true;
+}
+
+static bool take_step(Runner *r, int threads, int batch, int64_t step) {
+    const char *in = (const char *)r->input + step * batch * r->row;
+    return status_ok(
+        r, r->s->api->step(r->s->model, (void *const *)r->states, batch, r->work, threads, in, r->output),
+        "step");
+}
+
+bool runner_step(Runner *r, int threads, int batch, int64_t step) {
+    return (step || begin_steps(r, batch)) && take_step(r, threads, batch, step);
+}
+
+bool runner_steps(Runner *r, int threads, int batch, double *seconds, int64_t *runs) {
     double spent = 0;
     for (*runs = 0; spent < r->least_seconds || *runs == 0; *runs += r->tokens) {
-        for (int i = 0; i < batch; i++)
-            if (!status_ok(r, api->fork(r->s->model, r->states[i], r->states[r->batch]), "fork"))
-                return false;
+        if (!begin_steps(r, batch)) return false;
         double start = limits_now();
-        for (int64_t t = 0; t < r->tokens; t++) {
-            const char *in = (const char *)r->input + t * batch * r->row;
-            btc_status st =
-                api->step(r->s->model, (void *const *)r->states, batch, r->work, threads, in, r->output);
-            if (!status_ok(r, st, "step")) return false;
-        }
+        for (int64_t t = 0; t < r->tokens; t++)
+            if (!take_step(r, threads, batch, t)) return false;
         spent += limits_now() - start;
     }
     *seconds = spent / (double)*runs;

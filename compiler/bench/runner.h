@@ -22,6 +22,10 @@ bool runner_open(Runner *r, Subject *s, int64_t prompt, int64_t longest, int64_t
                  int threads);
 void runner_close(Runner *r); /* also after a failed open */
 
+/* One prefill, and step number `step` (from 0) behind the whole prompt: r->output has what came out. */
+bool runner_once(Runner *r, int threads, int64_t tokens);
+bool runner_step(Runner *r, int threads, int batch, int64_t step);
+
 /* Seconds of one prefill, and of one step of the batch: the mean of as many as fill least_seconds.
  * *runs: how many there were. false: the message is filed. */
 bool runner_prefill(Runner *r, int threads, int64_t tokens, double *seconds, int64_t *runs);

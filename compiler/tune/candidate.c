@@ -114,6 +114,13 @@ Candidate *candidate_open(Workshop *w, const Tuning *numbers, const Look *look) 
     return NULL;
 }
 
+bool candidate_is_exact(const Candidate *c) {
+    for (const Func *f = c->subject.session.model.module->first; f; f = f->next)
+        OPS_OF (f->body, op)
+            if (strcmp(attr_str(op, "math", "f32"), "f32")) return false;
+    return true;
+}
+
 void candidate_close(Candidate *c) {
     if (!c) return;
     runner_close(&c->runner);

@@ -46,6 +46,8 @@ bool workshop_numbers(Workshop *w, Tuning *cost_model, TargetInfo *target);
 bool candidate_look(Workshop *w, const Tuning *numbers, Look *out);
 /* Compiles, loads and runs it once. NULL: messages are filed. */
 Candidate *candidate_open(Workshop *w, const Tuning *numbers, const Look *look);
+/* Whether its products multiply f32 alone. */
+bool candidate_is_exact(const Candidate *c);
 void candidate_close(Candidate *c); /* NULL is allowed */
 
 #endif

@@ -8,6 +8,7 @@
 #include <cjson/cJSON.h>
 
 #include "tune/contest.h"
+#include "tune/trial.h"
 
 typedef struct TuneOptions {
     TuneGoal goal;
@@ -32,6 +33,7 @@ typedef struct TuneResult {
     TuneKept *kept;
     int nkept, kept_cap;
     int tried;     /* candidates that ran */
+    int wrong;     /* and that were left out, since their results were */
     bool complete; /* the search came to its end before the time did */
     bool compared; /* total is there: the best numbers are not the cost model's */
     Verdict total; /* the cost model's numbers against the best */
@@ -45,7 +47,5 @@ const char *tune_move_text(Arena *a, const TuneMove *m);
 const char *tune_line(Arena *a, const TuneMove *m, const Verdict *v);
 const char *tune_total_text(Arena *a, const Workshop *w, const TuneResult *r);
 cJSON *tune_measured_json(const Workshop *w, const TuneResult *r, const char *model);
-/* Whether the change may move the last bits of results (TUNE rows with CUTS). */
-bool tune_cuts(const TuneMove *m);
 
 #endif

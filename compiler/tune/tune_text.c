@@ -5,12 +5,6 @@
 
 static const char *const KINDS[RUN_KINDS] = {"decode", "prefill"};
 
-bool tune_cuts(const TuneMove *m) {
-    bool cuts = false;
-    for (int i = 0; i < m->n; i++) cuts |= TUNING_FIELDS[m->field[i]].effect == TUNING_CUTS;
-    return cuts;
-}
-
 const char *tune_move_text(Arena *a, const TuneMove *m) {
     Text t = text_new(a);
     for (int i = 0; i < m->n; i++)
@@ -43,6 +37,7 @@ const char *tune_total_text(Arena *a, const Workshop *w, const TuneResult *r) {
     Text t = text_new(a);
     text_add(&t, "%d candidates%s\n", r->tried,
              r->complete ? "" : "; the time was up: --minutes=N gives more");
+    if (r->wrong) text_add(&t, "%d left out, with wrong results: a bug in btc, please report it\n", r->wrong);
     if (!r->compared || !r->total.faster) {
         text_add(&t, "Nothing was found that is clearly faster than the cost model's numbers.\n");
         return t.s;

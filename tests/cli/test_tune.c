@@ -1,6 +1,9 @@
 /* btc tune as people call it, and what later commands do with the file that it writes. Nothing here depends
  * on how long anything takes.     test_tune [BTC [CONFORMANCE]]      defaults: build/btc and
  * tests/conformance */
+#include <math.h>
+
+#include "tune/trial.h"
 #include "tuning.h"
 
 /* A copy of a case in the folder of this run: tuning writes beside the model. */
@@ -97,6 +100,36 @@ static void check_other_machine(void) {
     CHECK_STR_CONTAINS(r.err, "does not hold these numbers, which stay the cost model's: tile_rows");
 }
 
+/* Before it is timed, what a candidate computes is held against what the cost model's numbers do: other
+ * weights stand for wrong code. */
+static void check_trial(const char *m) {
+    Diag d = diag_new(arena, stderr);
+    Workshop w = {.a = arena, .d = &d, .path = m, .prompt = 20, .tokens = 3, .batch = 2, .threads = 1};
+    Results r[3] = {{0}};
+    Candidate *c[3] = {0};
+    Tuning usual;
+    TargetInfo target;
+    Look look;
+    if (!CHECK(workshop_open(&w)) || !CHECK(workshop_numbers(&w, &usual, &target))) return;
+    for (int i = 0; i < 3; i++) {
+        Tuning t = usual;
+        if (i == 1) t.streams = 1, t.scan_tokens = 8;
+        if (i == 2) w.model.quant = "q4";
+        CHECK(candidate_look(&w, &t, &look) && (c[i] = candidate_open(&w, &t, &look)) &&
+              trial_run(&w, c[i], &r[i]));
+    }
+    int64_t width = c[0] ? c[0]->subject.api->info->output_width : 0;
+    CHECK(r[0].n == (7 + 3 * 2) * width && candidate_is_exact(c[0]));
+    TrialVerdict same = trial_compare(&r[0], &r[0], false, true),
+                 other = trial_compare(&r[0], &r[1], true, true);
+    CHECK(same.right && same.same_bits && other.right);
+    CHECK(!trial_compare(&r[0], &r[2], false, true).right && !trial_compare(&r[0], &r[2], true, true).right);
+    r[1].v[3] = NAN;
+    CHECK(!trial_compare(&r[0], &r[1], true, false).right);
+    for (int i = 0; i < 3; i++) candidate_close(c[i]);
+    workshop_close(&w);
+}
+
 static int barriers_of(const char *stages, const char *plan) {
     const char *at = strstr(stages, plan), *end = at ? strstr(at + 1, "\n@") : NULL;
     int n = 0;
@@ -149,6 +182,7 @@ int main(int argc, char **argv) {
     if (have("hf-mamba") && have("hf-llama")) {
         check_errors();
         check_tune();
+        check_trial(model("hf-mamba"));
         check_other_machine();
     }
     if (have("rwkv7")) check_whole_products();
