@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "processors.h"
 #include "program.h"
 
 /* Threads meet many times a token. A model of a few megabytes has less to share than a meeting costs when
@@ -33,7 +34,8 @@ enum { FOR_TOKENS = 1, FOR_FEATURES = 2, FOR_ALL = 3 };
     X(DUMP, "dump", "FILE", FOR_ALL, "write outputs, taps and state of the whole input to FILE, raw")        \
     X(FORM, "form", "FORM", FOR_ALL, "with --dump: chunk (default) or step")                                 \
     X(WEIGHTS, "weights", "FILE", FOR_ALL, "the weights file, when it is not beside the program")            \
-    X(THREADS, "threads", "N", FOR_ALL, "(default: cores and model size decide)")                            \
+    X(THREADS, "threads", "N", FOR_ALL,                                                                      \
+      "(default: what cores, quotas and the size of the model allow, or OMP_NUM_THREADS)")                   \
     X(QUIET, "quiet", NULL, FOR_ALL, "do not print the speed")                                               \
     X(INFO, "info", NULL, FOR_ALL, "print facts about the model")                                            \
     X(HELP, "help", NULL, FOR_ALL, "print this")
@@ -178,11 +180,23 @@ static bool options_agree(const Options *o, const btc_info *info) {
     return true;
 }
 
+/* The first number of a variable of OpenMP; 0: it is not set, or to nothing of sense. */
+static int64_t omp_number(const char *variable) {
+    const char *text = getenv(variable);
+    char *end;
+    long long v = text ? strtoll(text, &end, 10) : 0;
+    if (v < 1 || (*end && *end != ',' && *end != ' ')) return 0;
+    return v < BTC_MAX_THREADS ? v : BTC_MAX_THREADS;
+}
+
 static int32_t default_threads(const btc_info *info) {
-    int64_t n = sysconf(_SC_NPROCESSORS_ONLN), worth = info->weights_bytes / WEIGHTS_PER_THREAD + 1;
+    int64_t asked = omp_number("OMP_NUM_THREADS"), limit = omp_number("OMP_THREAD_LIMIT");
+    int64_t n = usable_processors(), worth = info->weights_bytes / WEIGHTS_PER_THREAD + 1;
     if (n > MAX_DEFAULT_THREADS) n = MAX_DEFAULT_THREADS;
     if (n > worth) n = worth;
-    return n < 1 ? 1 : (int32_t)n;
+    if (asked) n = asked;
+    if (limit && n > limit) n = limit;
+    return (int32_t)n;
 }
 
 bool options_read(int argc, char **argv, const btc_info *info, Options *o, int *status) {
@@ -214,7 +228,7 @@ bool options_read(int argc, char **argv, const btc_info *info, Options *o, int *
     return options_agree(o, info);
 }
 
-void options_print_info(const btc_info *info) {
+void options_print_info(const btc_info *info, int32_t threads) {
     printf("name           %s\n", info->name);
     printf("target         %s, %s\n", info->target, info->cpu);
     if (info->kind == BTC_TOKENS)
@@ -236,6 +250,7 @@ void options_print_info(const btc_info *info) {
         printf("context        unlimited\n");
     printf("chunk          %lld\n", (long long)info->chunk);
     printf("largest batch  %lld\n", (long long)info->max_batch);
+    printf("threads        %d\n", threads);
     printf("fingerprint    %016llx\n", (unsigned long long)info->fingerprint);
     printf("state          %lld bytes\n", (long long)info->state_bytes);
     for (int64_t i = 0; i < info->slot_count; i++) {

@@ -66,7 +66,7 @@ int main(int argc, char **argv) {
     int status = 0;
     if (!options_read(argc, argv, p.info, &p.opt, &status)) return status;
     if (p.opt.info) {
-        options_print_info(p.info);
+        options_print_info(p.info, p.opt.threads);
         return finish_output(stdout, "standard output") ? 0 : 1;
     }
     btc_status s = p.api->open(&p.model, p.opt.weights, 0);

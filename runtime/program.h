@@ -35,7 +35,7 @@ typedef struct Program {
 
 /* options.c. false: nothing more to do, *status is the exit status. */
 bool options_read(int argc, char **argv, const btc_info *info, Options *o, int *status);
-void options_print_info(const btc_info *info);
+void options_print_info(const btc_info *info, int32_t threads);
 
 /* program.c */
 bool fail(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* prints a message; false */

@@ -33,6 +33,18 @@ logs=$(mktemp -d)
 log=$logs/build
 trap 'rm -rf "$logs"' EXIT
 cores=$(nproc)
+# A control group may leave less: the quota of the own one and of those around it, rounded.
+while read -r file; do
+    read -r quota period <"$file" 2>/dev/null || continue
+    [ "${file##*/}" = cpu.max ] || read -r period <"${file%/*}/cpu.cfs_period_us" || continue
+    [[ $quota =~ ^[0-9]+$ && $period =~ ^[0-9]+$ ]] && ((period > 0)) || continue
+    whole=$(((2 * quota + period) / (2 * period)))
+    cores=$((whole < 1 ? 1 : whole < cores ? whole : cores))
+done < <(awk -F: '$1 == 0 { print "/sys/fs/cgroup", $3, "cpu.max" }
+                  $2 ~ /(^|,)cpu(,|$)/ { print "/sys/fs/cgroup/cpu", $3, "cpu.cfs_quota_us" }' /proc/self/cgroup |
+    while read -r top group name; do
+        while ls "$top$group/$name" 2>/dev/null || true; [ "${group%/}" ]; do group=${group%/*}; done
+    done)
 at_once=$((cores < 4 ? cores : 4)) # suites
 
 milliseconds() { date +%s%3N; }

@@ -1,9 +1,10 @@
 #include "machine.h"
 
-#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "processors.h"
 
 static const char *processor(Arena *a) {
     const char *name = "unknown processor";
@@ -22,7 +23,6 @@ static const char *processor(Arena *a) {
 }
 
 const char *machine_name(Arena *a) {
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    int n = usable_processors();
     return arena_printf(a, "%s, %d CPU%s", processor(a), n, n > 1 ? "s" : "");
 }

@@ -5,7 +5,7 @@
 
 /* Objects that only programs need; all others belong to every artefact. */
 static const char *const program_objects[] = {"start",  "program", "options", "generate",
-                                              "stream", "dump",    "sample"};
+                                              "stream", "dump",    "sample",  "processors"};
 
 static bool is_arch(const char *target, const char *arch) {
     size_t n = strlen(arch);

@@ -1,8 +1,9 @@
 #include "work.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
+
+#include "processors.h"
 
 enum { MOST_THREADS = 64 };
 
@@ -19,15 +20,11 @@ static void *take_pieces(void *user) {
     return NULL;
 }
 
-static int64_t cpus(void) {
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
 void work_share(int64_t n, WorkPiece *piece, void *user) {
     Work w = {.n = n, .piece = piece, .user = user};
     pthread_t threads[MOST_THREADS];
-    int64_t most = cpus() < MOST_THREADS ? cpus() : MOST_THREADS;
+    int most = n > 1 ? usable_processors() : 1;
+    if (most > MOST_THREADS) most = MOST_THREADS;
     int made = 0;
     while (made + 1 < most && made + 1 < n && !pthread_create(&threads[made], NULL, take_pieces, &w)) made++;
     take_pieces(&w);

@@ -56,7 +56,7 @@ static void use_threads(Engine *e, int threads) {
     if (e->threads == threads) return;
     free(e->work);
     e->work = memory(e->api->work_bytes(threads));
-    check(e, e->api->work_init(&e->model, e->work, e->api->work_bytes(threads)));
+    if (e->api->version >= 2) check(e, e->api->work_init(&e->model, e->work, e->api->work_bytes(threads)));
     e->threads = threads;
 }
 

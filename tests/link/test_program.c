@@ -63,6 +63,26 @@ static void check_program(const char *arch, const char *runner, const char *cons
     CHECK(status == 1);
 }
 
+/* How many threads it takes when it is not told: what OpenMP's variables say, and never more than may run. */
+static void check_default_threads(const char *const *object) {
+    static const char *const cases[][2] = {{"OMP_NUM_THREADS=3", "3"},
+                                           {"OMP_NUM_THREADS=5,2", "5"},
+                                           {"OMP_NUM_THREADS=4 OMP_THREAD_LIMIT=2", "2"},
+                                           {"OMP_NUM_THREADS=99999", "1024"},
+                                           {"OMP_NUM_THREADS=0", "1"},
+                                           {"OMP_NUM_THREADS=two", "1"},
+                                           {"OMP_THREAD_LIMIT=1", "1"},
+                                           {"", "1"}}; /* the model is tiny */
+    ArtifactSpec spec = tiny_spec("threads");
+    char *p = path("threads");
+    if (!CHECK(make(p, "x86_64", object, &spec))) return;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        CHECK_STR_CONTAINS(
+            run("env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT %s %s --info 2>&1", cases[i][0], p),
+            arena_printf(arena, "threads        %s\n", cases[i][1]));
+    CHECK_STR_CONTAINS(run("OMP_NUM_THREADS=3 %s --info --threads=2", p), "threads        2\n");
+}
+
 /* What comes before the first of the ends, of a list of ids with commas between. */
 static char *before_ends(const char *ids, const int64_t *ends, int n) {
     Text t = text_new(arena);
@@ -133,6 +153,7 @@ int main(void) {
     if (!kit_open()) return 1;
     const char *object[] = {fake_object("gcc")};
     check_program("x86_64", "", object);
+    check_default_threads(object);
     check_ends(object);
     check_features_program(object);
     if (can_run_aarch64("program")) {

@@ -19,18 +19,18 @@ MAX_LINES = 600
 # Who may include what, besides itself; the longest prefix of a file's path decides. ARCHITECTURE.md explains.
 CALL = "runtime/btc_call.h"
 ARROWS = {
-    "ir/base": (),
+    "ir/base": ("runtime/processors.h",),
     "ir": (CALL,),
     "targets": ("ir", CALL),
     "compiler/weights": ("ir/base", "compiler/desc/json.h"),
     "compiler/link": ("ir/base", "runtime"),
-    "compiler": ("ir", "targets/target.h", "runtime/btc.h", CALL, "runtime/artifact.h"),
+    "compiler": ("ir", "targets/target.h", "runtime/btc.h", CALL, "runtime/artifact.h", "runtime/processors.h"),
     "runtime": (),
     "examples": ("runtime/btc.h",),
 }
 # Where a header of somebody else may be included.
 DOORS = {r"llvm(-c)?/": "targets/", r"cjson/": "compiler/", r"omp\.h": "runtime/parallel_omp.c",
-         r"pthread\.h": ("ir/base/work.c", "ir/base/temp.c", "compiler/bench/",
+         r"pthread\.h": ("ir/base/work.c", "ir/base/temp.c", "ir/base/progress.c", "compiler/bench/",
                         "runtime/threads.c", "runtime/parallel_omp.c")}
 INCLUDE_PATHS = ("ir", "runtime", "targets", "compiler", "")  # as in CMakeLists.txt
 

@@ -1,0 +1,33 @@
+/* What takes long is seen. From its second second on a command shows on the terminal (stderr) what it is at,
+ * in one line that is written over and goes away at the end. Where stderr is no terminal a line is written
+ * after half a minute, and then each time twice as much has gone by; a short command writes nothing.
+ *
+ * A thread of its own writes the line, so that one long step shows as well as many short ones. Phases may lie
+ * in each other: "tuning [###.......] 3 of 9, 40 s left: packing weights 12 of 80". */
+#ifndef BTC_BASE_PROGRESS_H
+#define BTC_BASE_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct Progress Progress;
+
+/* NULL, which all functions take and then do nothing: nothing is to be shown. */
+Progress *progress_new(bool quiet);
+/* Clears the line, for good. */
+void progress_free(Progress *p);
+
+/* A phase begins, inside of those that have. all: steps that it will take; 0: not known. */
+void progress_phase(Progress *p, const char *what, int64_t all);
+/* A step of the innermost phase is done. Any thread. */
+void progress_step(Progress *p);
+/* The innermost phase is over. */
+void progress_done(Progress *p);
+/* Words for what the innermost phase does now. */
+void progress_note(Progress *p, const char *note);
+
+/* The line is out of the way of what is printed in between. */
+void progress_pause(Progress *p);
+void progress_resume(Progress *p);
+
+#endif
