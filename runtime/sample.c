@@ -27,6 +27,12 @@ static double uniform(Sampler *s) {
     return (double)(result >> 11) * 0x1p-53;
 }
 
+/* e^x. Beside the best, which has 1, less than 1e-299 is never drawn and changes no sum; the C library takes
+ * several times as long to say how little it is. */
+static double weight_of(double x) {
+    return x < -690 ? 0 : exp(x);
+}
+
 static int32_t best_of(const float *logits, int64_t vocab) {
     int64_t best = 0;
     for (int64_t i = 1; i < vocab; i++)
@@ -73,7 +79,8 @@ int32_t sampler_pick(Sampler *s, const float *logits, int64_t vocab) {
     SampleItem *v = s->items;
     double total = 0;
     for (int64_t i = 0; i < vocab; i++) {
-        v[i] = (SampleItem){exp(((double)logits[i] - (double)logits[best]) / s->temperature), (int32_t)i};
+        v[i] =
+            (SampleItem){weight_of(((double)logits[i] - (double)logits[best]) / s->temperature), (int32_t)i};
         total += v[i].weight;
     }
     bool use_k = s->top_k > 0 && s->top_k < vocab, use_p = s->top_p < 1;
@@ -100,6 +107,6 @@ int32_t sampler_pick(Sampler *s, const float *logits, int64_t vocab) {
 
 double sample_bits(const float *logits, int64_t vocab, int32_t id) {
     double max = (double)logits[best_of(logits, vocab)], sum = 0;
-    for (int64_t i = 0; i < vocab; i++) sum += exp((double)logits[i] - max);
+    for (int64_t i = 0; i < vocab; i++) sum += weight_of((double)logits[i] - max);
     return (max - (double)logits[id]) * 1.4426950408889634 + log2(sum);
 }
