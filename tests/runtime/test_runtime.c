@@ -4,6 +4,7 @@
 
 #include "fake_artifact.h"
 #include "runtime/core.h"
+#include "runtime/float_env.h"
 #include "tools/check.h"
 
 enum { W = FAKE_WIDTH, MAX_ROWS = 64 };
@@ -518,6 +519,46 @@ static void check_two_streams_at_once(void) {
     seq_free(&s);
 }
 
+/* ---- floating-point settings ---- */
+
+static const volatile float least_normal = 0x1p-126f;
+static float halves[3]; /* of it, as each thread of a call computes them */
+
+static void halve(const btc_call *c, int64_t tid, int64_t nt) {
+    (void)c, (void)nt;
+    halves[tid] = least_normal * 0.5f;
+}
+
+/* Denormals are zeros inside a call, in every thread and whatever the host has set, and only there. */
+static void check_denormals(void) {
+#if defined(__x86_64__) || defined(__aarch64__)
+    btc_artifact a = btc_artifact_data;
+    a.step = a.chunk = halve;
+    btc_model m;
+    CHECK(btc_open_artifact(&a, &m, NULL, 0) == BTC_OK);
+    Seq s = seq_new();
+    int32_t id = 1;
+    float out[W];
+    for (int flushing = 0; flushing < 2; flushing++) {
+        uint64_t plain = flushing ? float_env_enter() : 0;
+        for (int i = 0; i < 3; i++) halves[i] = 1;
+        CHECK(btc_prefill(&m, s.state, s.work, 3, &id, 1, NULL) == BTC_OK);
+        for (int i = 0; i < 3; i++) CHECK(halves[i] == 0 || halves[i] == 1); /* 1: fewer threads served */
+        CHECK(halves[0] == 0);
+        halves[0] = 1;
+        CHECK(btc_step(&m, &s.state, 1, s.work, 1, &id, out) == BTC_OK && halves[0] == 0);
+        volatile float here = least_normal * 0.5f;
+        if (flushing) float_env_leave(plain);
+        uint32_t bits;
+        memcpy(&bits, (const void *)(uintptr_t)&here, sizeof bits);
+        CHECK((bits == 0) == (flushing == 1));
+    }
+    seq_free(&s);
+#else
+    printf("runtime: this machine keeps denormals: skipped\n");
+#endif
+}
+
 int main(void) {
     fake_fill_weights();
     check_query();
@@ -532,6 +573,7 @@ int main(void) {
     check_save_and_restore();
     check_growing_states();
     check_features_and_fills();
+    check_denormals();
     check_two_streams_at_once();
     return check_report("runtime");
 }
