@@ -3,7 +3,7 @@
 set(objects ${CMAKE_BINARY_DIR}/runtime)
 set(parallel ${objects}/${CMAKE_SYSTEM_PROCESSOR}/parallel_omp.o ${objects}/${CMAKE_SYSTEM_PROCESSOR}/threads.o)
 set_source_files_properties(${parallel} PROPERTIES GENERATED TRUE EXTERNAL_OBJECT TRUE)
-foreach(name test_runtime test_barrier fuzz_state)
+foreach(name test_runtime test_saved test_barrier fuzz_state)
     if(TARGET ${name})
         target_sources(${name} PRIVATE ${CMAKE_CURRENT_LIST_DIR}/fake_model.c
             ${parallel})
