@@ -13,8 +13,8 @@
  *                in it is kept but what calls have learnt of the machine's pace
  *
  * Thread rule: any number of calls may run at once on one btc_model, each with its own state(s) and its own
- * work. Two calls must not use one state or one work block at the same time. All that is given to a call
- * (input, output, states, work) must lie apart.
+ * work. Two calls must not use one state or one marked work block at the same time: the second one is
+ * refused. All that is given to a call (input, output, states, work) must lie apart.
  *
  * Fork rule: after fork() parent and child both go on. Threads are OpenMP's; before a fork those of the
  * forking thread end, and the next call starts new ones, so OpenMP's threadprivate variables are new there.

@@ -20,7 +20,8 @@ typedef struct btc_state_header {
     uint64_t model;   /* info.fingerprint of the artefact */
     int64_t position; /* tokens seen: byte offset 16, read by emitted code */
     uint64_t bytes;   /* of the whole block */
-    uint64_t sum;     /* checksum of what was saved, set by save, checked by restore; 0 while in use */
+    uint64_t
+        sum; /* checksum of what was saved, set by save, checked by restore; else 1 while a call is at it */
     uint64_t version; /* of this format: BTC_STATE_VERSION */
     uint64_t saved;   /* bytes that save has written, this header included; 0 while in use */
     uint64_t sums;    /* the other half of the checksum */

@@ -136,6 +136,23 @@ static bool run(const btc_artifact *a, const btc_call *c, void *work, int32_t th
     return true;
 }
 
+static void give_back(void *work, void *const *states, int64_t n) {
+    for (int64_t i = 0; i < n; i++) btc_state_give_back(states[i]);
+    btc_work_give_back(work);
+}
+
+/* Two calls at one block at the same time would wait for each other's threads, or mix their numbers. */
+static bool take(const btc_artifact *a, void *work, void *const *states, int64_t n, int64_t rows) {
+    if (!btc_work_take(work)) return false;
+    for (int64_t i = 0; i < n; i++) {
+        bool taken = btc_state_take(states[i]);
+        if (taken && check_room(a, states[i], rows) == BTC_OK) continue; /* nor has one moved it meanwhile */
+        give_back(work, states, taken ? i + 1 : i);
+        return false;
+    }
+    return true;
+}
+
 static btc_status prefill(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
                           int64_t n, float *out, float *const *taps, Want want) {
     const btc_artifact *a = btc_artifact_of(m);
@@ -148,6 +165,7 @@ static btc_status prefill(const btc_model *m, void *state, void *work, int32_t t
         return BTC_E_ARGUMENT;
     s = check_ids(&a->info, input, n);
     if (s != BTC_OK) return s;
+    if (!take(a, work, states, 1, n)) return BTC_E_ARGUMENT;
 
     const btc_info *info = &a->info;
     btc_call c = make_call(a, m, states, work, input, out);
@@ -162,7 +180,7 @@ static btc_status prefill(const btc_model *m, void *state, void *work, int32_t t
         c.rows = last ? n - at : info->chunk;
         c.out_begin = want == WANT_ALL ? 0 : want == WANT_LAST && last ? c.rows - 1 : c.rows;
         if (!run(a, &c, work, threads, false)) {
-            if (at == 0) return BTC_E_THREADS;
+            if (at == 0) return give_back(work, states, 1), BTC_E_THREADS;
             run(a, &c, work, threads = 1, false); /* too late for an error: the state has moved */
         }
         c.input = (const char *)c.input + c.rows * row_bytes(info);
@@ -170,6 +188,7 @@ static btc_status prefill(const btc_model *m, void *state, void *work, int32_t t
         for (int64_t i = 0; moving && i < info->tap_count; i++) moving[i] += c.rows * info->taps[i].width;
         ((btc_state_header *)state)->position += c.rows;
     }
+    give_back(work, states, 1);
     return BTC_OK;
 }
 
@@ -201,13 +220,15 @@ btc_status btc_step_taps(const btc_model *m, void *const *states, int64_t n, voi
     for (int64_t i = 0; i < n && s == BTC_OK; i++) s = check_room(a, states[i], 1);
     if (s == BTC_OK) s = check_ids(&a->info, input, n);
     if (s != BTC_OK) return s;
+    if (!take(a, work, states, n, 1)) return BTC_E_ARGUMENT;
 
     btc_call c = make_call(a, m, states, work, input, out);
     c.rows = n;
     c.taps = taps;
-    if (!run(a, &c, work, threads, true)) return BTC_E_THREADS;
-    for (int64_t i = 0; i < n; i++) ((btc_state_header *)states[i])->position++;
-    return BTC_OK;
+    bool ran = run(a, &c, work, threads, true);
+    for (int64_t i = 0; ran && i < n; i++) ((btc_state_header *)states[i])->position++;
+    give_back(work, states, n);
+    return ran ? BTC_OK : BTC_E_THREADS;
 }
 
 btc_status btc_step(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,

@@ -20,6 +20,8 @@ const btc_artifact *btc_artifact_of(const btc_model *m);              /* NULL: n
 btc_status btc_state_check(const btc_artifact *a, const void *state); /* for states in use */
 bool btc_aligned(const void *p);                                      /* not NULL, and aligned to BTC_ALIGN */
 int64_t btc_longest(const btc_artifact *a);                           /* the greatest position allowed */
+bool btc_state_take(void *state);                                     /* false: another call is at it */
+void btc_state_give_back(void *state);
 btc_status btc_init(const btc_model *m, void *state);
 int64_t btc_position(const btc_model *m, const void *state);
 btc_status btc_save(const btc_model *m, const void *state, void *block, size_t bytes);
@@ -35,6 +37,8 @@ bool btc_work_serves(const btc_artifact *a, const void *work, int32_t threads);
 btc_barrier *btc_work_barrier(void *work);
 btc_pace *btc_work_pace(void *work, bool step); /* of prefill, of steps: their rows take different times */
 float **btc_work_taps(void *work);              /* [tap_count] */
+bool btc_work_take(void *work); /* false: another call is at it; of a block without label nobody knows */
+void btc_work_give_back(void *work);
 
 /* core.c */
 btc_status btc_prefill(const btc_model *m, void *state, void *work, int32_t threads, const void *input,

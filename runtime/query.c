@@ -17,8 +17,9 @@ const char *btc_status_text(const btc_artifact *a, btc_status status) {
     case BTC_OK:
         return "no error";
     case BTC_E_ARGUMENT:
-        return "wrong argument: null, misaligned, overlapping or too small memory, or a number out of its "
-               "limits";
+        return "wrong argument: null, misaligned, overlapping or too small memory, or memory that another "
+               "call "
+               "is using, or a number out of its limits";
     case BTC_E_RANGE:
         return "a token id is not in the model's vocabulary";
     case BTC_E_LENGTH:

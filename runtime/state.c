@@ -87,6 +87,14 @@ btc_status btc_state_check(const btc_artifact *a, const void *state) {
     return check_header(a, h) == BTC_OK && !h->saved ? BTC_OK : BTC_E_STATE;
 }
 
+bool btc_state_take(void *state) {
+    return !__atomic_exchange_n(&((btc_state_header *)state)->sum, 1, __ATOMIC_ACQUIRE);
+}
+
+void btc_state_give_back(void *state) {
+    __atomic_store_n(&((btc_state_header *)state)->sum, 0, __ATOMIC_RELEASE);
+}
+
 /* Of a saved block: the header, without its checksum, and what follows. */
 static btc_checksum checksum(btc_state_header h, const void *block, size_t bytes) {
     h.sum = h.sums = 0;
@@ -139,7 +147,7 @@ btc_status btc_save(const btc_model *m, const void *state, void *block, size_t b
     if (s != BTC_OK) return s;
     btc_state_header h = *(const btc_state_header *)state;
     size_t n = saved_bytes(a, h.position), at = sizeof h;
-    if (bytes < n || !lie_apart(block, n, state, (size_t)h.bytes)) return BTC_E_ARGUMENT;
+    if (h.sum || bytes < n || !lie_apart(block, n, state, (size_t)h.bytes)) return BTC_E_ARGUMENT;
     char *to = block;
     for (Runs r = runs(a, h.position); next_run(&r); at += r.bytes)
         memcpy(to + at, (const char *)state + r.offset, r.bytes);
@@ -177,7 +185,7 @@ btc_status btc_fork(const btc_model *m, void *to, const void *from) {
     btc_status s = btc_state_check(a, from);
     if (s != BTC_OK) return s;
     btc_state_header h = *(const btc_state_header *)from;
-    if (!lie_apart(to, (size_t)h.bytes, from, (size_t)h.bytes)) return BTC_E_ARGUMENT;
+    if (h.sum || !lie_apart(to, (size_t)h.bytes, from, (size_t)h.bytes)) return BTC_E_ARGUMENT;
     for (Runs r = runs(a, h.position); next_run(&r);)
         memcpy((char *)to + r.offset, (const char *)from + r.offset, r.bytes);
     memcpy(to, &h, sizeof h);

@@ -14,7 +14,8 @@ typedef struct Label {
     uint64_t bytes; /* of the whole block */
     uint64_t model; /* fingerprint */
     uint64_t sum;   /* of the three */
-    char pad[BTC_LINE - 4 * sizeof(uint64_t)];
+    uint64_t taken; /* a call is at it */
+    char pad[BTC_LINE - 5 * sizeof(uint64_t)];
 } Label;
 _Static_assert(sizeof(Label) == BTC_LINE, "the barrier behind it has its own lines");
 
@@ -50,10 +51,22 @@ btc_status btc_work_init(const btc_model *m, void *work, size_t bytes) {
     return BTC_OK;
 }
 
+static bool is_labelled(const void *work) {
+    const Label *l = work;
+    return l->seal == seal_at(work) && l->sum == sum_of(l);
+}
+
+bool btc_work_take(void *work) {
+    return !is_labelled(work) || !__atomic_exchange_n(&((Label *)work)->taken, 1, __ATOMIC_ACQUIRE);
+}
+
+void btc_work_give_back(void *work) {
+    if (is_labelled(work)) __atomic_store_n(&((Label *)work)->taken, 0, __ATOMIC_RELEASE);
+}
+
 bool btc_work_serves(const btc_artifact *a, const void *work, int32_t threads) {
     const Label *l = work;
-    if (l->seal != seal_at(work) || l->sum != sum_of(l))
-        return true; /* not labelled: the host answers for it */
+    if (!is_labelled(work)) return true; /* the host answers for it */
     return l->model == a->info.fingerprint && l->bytes >= btc_work_bytes(a, threads);
 }
 

@@ -390,6 +390,68 @@ static void check_denormals(void) {
 #endif
 }
 
+/* Two calls at one state or one work block: one of them is refused, and none waits for ever. */
+typedef struct Rival {
+    Seq *s;
+    void *state, *work;
+    int done, refused, other;
+    pthread_barrier_t *start;
+} Rival;
+
+static void *compete(void *p) {
+    Rival *r = p;
+    float out[W];
+    int32_t id = 7;
+    pthread_barrier_wait(r->start);
+    for (int i = 0; i < 40; i++) {
+        btc_status s = r->s->api->step(&r->s->model, &r->state, 1, r->work, 2, &id, out);
+        r->done += s == BTC_OK, r->refused += s == BTC_E_ARGUMENT;
+        r->other += s != BTC_OK && s != BTC_E_ARGUMENT;
+    }
+    return NULL;
+}
+
+static void check_rivals(void) {
+    Seq a = seq_new(), b = seq_new();
+    const btc_api *api = a.api;
+    for (int same_state = 0; same_state < 2; same_state++) {
+        pthread_barrier_t start;
+        pthread_barrier_init(&start, NULL, 2);
+        api->init(&a.model, a.state), api->init(&b.model, b.state);
+        Rival r = {.s = &a, .state = a.state, .work = a.work, .start = &start}, q = r;
+        if (same_state)
+            q.work = b.work;
+        else
+            q.state = b.state;
+        pthread_t t;
+        CHECK(pthread_create(&t, NULL, compete, &q) == 0);
+        compete(&r);
+        pthread_join(t, NULL);
+        pthread_barrier_destroy(&start);
+        CHECK(r.other + q.other == 0 && r.done + q.done > 0);
+        int64_t moved =
+            api->position(&a.model, r.state) + (same_state ? 0 : api->position(&b.model, q.state));
+        CHECK(moved == r.done + q.done);
+    }
+    /* what a call has left in the middle, as a process that was killed, is refused until it is made anew */
+    float out[W];
+    int32_t id = 7;
+    unsigned char saved[FAKE_STATE_BYTES];
+    CHECK(api->init(&a.model, a.state) == BTC_OK && btc_state_take(a.state));
+    CHECK(api->step(&a.model, &a.state, 1, a.work, 1, &id, out) == BTC_E_ARGUMENT);
+    CHECK(api->prefill(&a.model, a.state, a.work, 1, &id, 1, out) == BTC_E_ARGUMENT);
+    CHECK(api->save(&a.model, a.state, saved, sizeof saved) == BTC_E_ARGUMENT);
+    CHECK(api->fork(&a.model, b.state, a.state) == BTC_E_ARGUMENT);
+    CHECK(api->position(&a.model, a.state) == 0);
+    CHECK(api->init(&a.model, a.state) == BTC_OK);
+    CHECK(api->step(&a.model, &a.state, 1, a.work, 1, &id, out) == BTC_OK && btc_work_take(a.work));
+    CHECK(api->step(&a.model, &a.state, 1, a.work, 1, &id, out) == BTC_E_ARGUMENT);
+    CHECK(api->work_init(&a.model, a.work, api->work_bytes(4)) == BTC_OK);
+    CHECK(api->step(&a.model, &a.state, 1, a.work, 1, &id, out) == BTC_OK);
+    seq_free(&a);
+    seq_free(&b);
+}
+
 int main(void) {
     fake_fill_weights();
     check_query();
@@ -404,5 +466,6 @@ int main(void) {
     check_features_and_fills();
     check_denormals();
     check_two_streams_at_once();
+    check_rivals();
     return check_report("runtime");
 }
