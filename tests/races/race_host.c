@@ -68,11 +68,14 @@ int main(int argc, char **argv) {
     if (!library)
         return fprintf(stderr, "race_host: %s\n", argc == 4 ? dlerror() : "MODEL.so WEIGHTS THREADS"), 2;
     btc_query_fn *query = (btc_query_fn *)dlsym(library, "btc_query");
-    const btc_api *api = query(1);
+    const btc_api *api = query(BTC_ABI_VERSION);
     const btc_info *info = api->info;
-    btc_artifact mine = {.info = *info, .step = btc_entry_step, .chunk = btc_entry_chunk};
     btc_model theirs_open, mine_open;
-    if (api->open(&theirs_open, argv[2], 0) || btc_open_artifact(&mine, &mine_open, argv[2], 0))
+    btc_status opened = api->open(&theirs_open, argv[2], 0);
+    btc_artifact mine = {0};
+    if (opened == BTC_OK) mine = *(const btc_artifact *)theirs_open.artifact; /* made by the same btc */
+    mine.step = btc_entry_step, mine.chunk = btc_entry_chunk;
+    if (opened != BTC_OK || btc_open_artifact(&mine, &mine_open, argv[2], 0))
         return fprintf(stderr, "race_host: %s cannot be opened\n", argv[2]), 2;
     int64_t n = info->chunk + info->chunk / 2 + 5;
     if (info->context && n > info->context - STEPS) n = info->context - STEPS;
