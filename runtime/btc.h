@@ -28,8 +28,9 @@
  * cut at any multiple of info->chunk tokens. save, restore and fork are exact.
  *
  * Numbers: calls compute with round to nearest, and on x86 and ARM with denormals of f32 (below 2^-126) taken
- * for zeros, so that a state that only decays ends in zeros and silence is as fast as sound. f16 in memory
- * keeps its own small numbers. The caller's floating-point settings are put back when a call returns.
+ * for zeros, so that a state that only decays ends in zeros and silence is as fast as sound. (Machines that
+ * have no such setting keep them.) f16 in memory keeps its own small numbers. The caller's floating-point
+ * settings are put back when a call returns.
  *
  * A row is what one time step takes: an int32_t token id below info->vocab (kind BTC_TOKENS), or
  * info->input_width f32 values (kind BTC_FEATURES). It gives info->output_width f32 values: for a language

@@ -47,10 +47,10 @@ static inline int64_t draw_size(Rng *r, const char *name) {
 
 /* Attributes that the table does not bound, but their meaning does. */
 static inline void mend_attrs(Kit *k, const OpDef *def, Attr *list) {
-    static const int64_t windows[] = {0, 1, 5, 17}, dims[] = {0, 2, 4, 6};
+    static const int64_t windows[] = {0, 1, 5, 17, 40}, dims[] = {0, 2, 4, 6};
     k->min_decay = 0;
     for (Attr *t = list; t; t = t->next) {
-        if (!strcmp(t->name, "window")) t->i = windows[rng_int(&k->r, 0, 3)];
+        if (!strcmp(t->name, "window")) t->i = windows[rng_int(&k->r, 0, 4)];
         if (!strcmp(t->name, "dims")) t->i = dims[rng_int(&k->r, 0, 3)];
         if (!strcmp(t->name, "theta")) t->f = 500;
         if (!strcmp(t->name, "eps")) t->f = 1e-5;

@@ -55,8 +55,10 @@ static inline void *new_work(Arena *a, const Loaded *l, int threads) {
     return l->api->work_init(&l->handle, work, bytes) == BTC_OK ? work : NULL;
 }
 
+/* In memory where every number that nobody has written is a NaN. */
 static inline void *new_state(Arena *a, const Loaded *l) {
     void *s = aligned_block(a, (size_t)l->api->info->state_bytes);
+    memset(s, 0xff, (size_t)l->api->info->state_bytes);
     return l->api->init(&l->handle, s) == BTC_OK ? s : NULL;
 }
 
