@@ -60,7 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
     btc_init(&m, state);
     size_t body = size < sizeof state - 16 ? size : sizeof state - 16;
-    memcpy(state + 16, data, body); /* position, sizes, version and slots are the input's */
+    memcpy(state + 16, data, body);               /* position, sizes, version and slots are the input's */
+    ((btc_state_header *)(void *)state)->sum = 0; /* no call is at it */
     size_t used = btc_state_used(&m, state);
     if (used > sizeof sealed || (btc_save(&m, state, sealed, sizeof sealed) == BTC_OK) != (used > 0)) abort();
     if (used) {
