@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include <dlfcn.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,16 @@ static double *tensor_add(Arena *a, TensorList *l, const char *name, int rank, c
 
 void take_floats(double *to, const float *from, int64_t n) {
     for (int64_t i = 0; i < n; i++) to[i] = from[i];
+}
+
+bool session_likeliest(Session *s, const double *logits, int64_t n, int64_t at, int64_t *id) {
+    int64_t best = -1;
+    for (int64_t i = 0; i < n; i++)
+        if (best < 0 ? logits[i] > -INFINITY : logits[i] > logits[best]) best = i;
+    *id = best;
+    return (best >= 0 && logits[best] < INFINITY) ||
+           diag_error(s->d, (Loc){.file = s->model.path},
+                      "the output for position %lld is not finite: no token can be chosen", (long long)at);
 }
 
 static Func *main_of(const Session *s) {
@@ -267,11 +278,8 @@ static bool interpreter_greedy(Session *s, const int32_t *prompt, int64_t np, in
     for (int64_t i = 0; i < np; i++) x[i] = prompt[i];
     for (int64_t g = 0; g < n; g++) {
         if (!reading_go(s, &r, x, rows, to)) return false;
-        const double *last = to[0] + (rows - 1) * V;
-        int64_t best = 0;
-        for (int64_t i = 1; i < V; i++)
-            if (last[i] > last[best]) best = i;
-        ids[g] = best, x[0] = (double)best, rows = 1;
+        if (!session_likeliest(s, to[0] + (rows - 1) * V, V, np + g, &ids[g])) return false;
+        x[0] = (double)ids[g], rows = 1;
     }
     return true;
 }

@@ -70,6 +70,9 @@ void *session_rows(Session *s, const Batch *b, int64_t row, int64_t t, int64_t n
 void session_states(Session *s, const char *block, int64_t B, int64_t row, TensorList *list);
 void session_interpreted_states(Session *s, const InterpState *st, int64_t B, int64_t row, TensorList *list);
 void take_floats(double *to, const float *from, int64_t n);
+/* The likeliest of n logits, those for position `at`. NaN and -Inf are never chosen; false: a message says
+ * that none is finite, or one +Inf, as programs refuse it. */
+bool session_likeliest(Session *s, const double *logits, int64_t n, int64_t at, int64_t *id);
 
 /* session_here.c, session_away.c: compiled for this machine, and for another. */
 bool library_load(Session *s, const char *path);

@@ -93,13 +93,6 @@ bool library_run(Session *s, bool step, int threads, const Batch *b, TensorList 
 
 /* ---- greedy decoding ---- */
 
-static int64_t argmax(const float *x, int64_t n) {
-    int64_t best = 0;
-    for (int64_t i = 1; i < n; i++)
-        if (x[i] > x[best]) best = i;
-    return best;
-}
-
 /* Buffers for whatever taps there are; nobody looks at them. */
 static float **tap_buffers(Session *s, int64_t rows) {
     const btc_info *info = s->api->info;
@@ -115,6 +108,7 @@ bool library_greedy(Session *s, bool step, int threads, const int32_t *prompt, i
     const btc_api *api = s->api;
     int64_t V = api->info->output_width;
     bool tapped = api->info->tap_count > 0;
+    double *wide = ARENA_ARRAY(s->a, double, V);
     float *all = ARENA_ARRAY(s->a, float, V *np), *logits = all, **taps = tap_buffers(s, np);
     void *state = new_state(s);
     if (!state) return false;
@@ -129,8 +123,9 @@ bool library_greedy(Session *s, bool step, int threads, const int32_t *prompt, i
     }
     if (!status_ok(s, st, "prompt")) return false;
     for (int64_t g = 0; g < n; g++) {
-        int32_t id = (int32_t)argmax(logits, V);
-        ids[g] = id;
+        take_floats(wide, logits, V);
+        if (!session_likeliest(s, wide, V, np + g, &ids[g])) return false;
+        int32_t id = (int32_t)ids[g];
         st = tapped ? api->step_taps(&s->handle, &state, 1, s->work, threads, &id, logits, taps)
                     : api->step(&s->handle, &state, 1, s->work, threads, &id, logits);
         if (!status_ok(s, st, "step")) return false;

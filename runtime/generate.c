@@ -100,7 +100,11 @@ bool program_generate(Program *p) {
     double t1 = now();
     int64_t made = 0, steps = 0;
     while (ok && made < p->opt.tokens) {
+        int64_t at = prompt.n + made;
         int32_t id = sampler_pick(&sampler, logits, info->output_width);
+        if (id < 0) ok = fail_not_finite(p, "no token can be chosen", at);
+        if (id < 0) break;
+        warn_of_nan(p, logits, at);
         if (p->opt.stop_at_eos && ends(info, id)) break;
         write_token(p, id, made);
         if (++made == p->opt.tokens || ferror(stdout)) break;

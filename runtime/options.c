@@ -83,6 +83,8 @@ static void print_help(const char *name, const btc_info *info) {
         snprintf(left, sizeof left, "--%s%s%s", r->name, r->arg ? "=" : "", r->arg ? r->arg : "");
         if (r->kinds & (tokens ? FOR_TOKENS : FOR_FEATURES)) printf("  %-22s %s\n", left, r->help);
     }
+    printf("\nexit status: 0, or 1 after an error, 2 where the command line is wrong%s\n",
+           tokens ? ",\n3 where the model's output is not finite, so that no token can be chosen" : "");
 }
 
 static bool read_int(const char *name, const char *text, int64_t min, int64_t max, int64_t *out) {

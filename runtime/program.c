@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "sample.h"
+
 static const char *program_name = "model"; /* for messages only */
 
 bool fail(const char *fmt, ...) {
@@ -49,6 +51,21 @@ bool run_rows(Program *p, const void *input, int64_t n, float *last, float *all)
     return fail("%s", api->status_text(s));
 }
 
+void warn_of_nan(Program *p, const float *logits, int64_t at) {
+    if (p->warned_of_nan) return;
+    int64_t n = sample_undefined(logits, p->info->output_width);
+    if (!n) return;
+    p->warned_of_nan = true;
+    fprintf(stderr,
+            "%s: warning: %lld of %lld logits for position %lld are NaN; such tokens count as impossible\n",
+            p->name, (long long)n, (long long)p->info->output_width, (long long)at);
+}
+
+bool fail_not_finite(Program *p, const char *what, int64_t at) {
+    p->status = EXIT_NOT_FINITE;
+    return fail("the model's output for position %lld is not finite: %s", (long long)at, what);
+}
+
 bool finish_output(FILE *f, const char *name) {
     bool bad = ferror(f) != 0;
     int reason = bad ? errno : 0; /* callers come here right after a write that failed */
@@ -86,5 +103,5 @@ int main(int argc, char **argv) {
     p.api->close(&p.model);
     free(p.state);
     free(p.work);
-    return ok ? 0 : 1;
+    return ok ? 0 : p.status ? p.status : 1;
 }

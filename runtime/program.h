@@ -31,7 +31,12 @@ typedef struct Program {
     btc_model model;
     void *state, *work;
     Options opt;
+    int status;         /* the exit status after a failure; 0: 1 */
+    bool warned_of_nan; /* some logits were NaN, which was said */
 } Program;
+
+/* The exit status where the numbers that the model gives allow no answer. */
+enum { EXIT_NOT_FINITE = 3 };
 
 /* options.c. false: nothing more to do, *status is the exit status. */
 bool options_read(int argc, char **argv, const btc_info *info, Options *o, int *status);
@@ -42,6 +47,10 @@ bool fail(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* prints
 void *get_memory(size_t bytes); /* aligned to 64; ends the program with a message when there is none */
 double now(void);               /* seconds */
 bool run_rows(Program *p, const void *input, int64_t n, float *last, float *all); /* prefill, with message */
+/* Says once that some of the logits for position `at` are NaN. */
+void warn_of_nan(Program *p, const float *logits, int64_t at);
+/* The logits for position `at` decide nothing: message; false. */
+bool fail_not_finite(Program *p, const char *what, int64_t at);
 bool finish_output(FILE *f, const char *name); /* flushes and closes; says so if the disk was full */
 
 /* generate.c, stream.c, dump.c */

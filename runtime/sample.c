@@ -27,17 +27,25 @@ static double uniform(Sampler *s) {
     return (double)(result >> 11) * 0x1p-53;
 }
 
-/* e^x. Beside the best, which has 1, less than 1e-299 is never drawn and changes no sum; the C library takes
- * several times as long to say how little it is. */
-static double weight_of(double x) {
-    return x < -690 ? 0 : exp(x);
+/* -1: there is none that is finite, or some is +Inf, beside which no other has a share. */
+static int32_t best_of(const float *logits, int64_t vocab) {
+    int64_t best = -1;
+    for (int64_t i = 0; i < vocab; i++)
+        if (best < 0 ? logits[i] > -INFINITY : logits[i] > logits[best]) best = i;
+    return best >= 0 && logits[best] < INFINITY ? (int32_t)best : -1;
 }
 
-static int32_t best_of(const float *logits, int64_t vocab) {
-    int64_t best = 0;
-    for (int64_t i = 1; i < vocab; i++)
-        if (logits[i] > logits[best]) best = i;
-    return (int32_t)best;
+/* The weight of a logit beside the best one, which has 1. Less than 1e-299 is never drawn and changes no sum;
+ * the C library takes several times as long to say how little it is. A NaN has no weight. */
+static double weight_of(float logit, float best, double temperature) {
+    double x = ((double)logit - (double)best) / temperature;
+    return x >= -690 ? exp(x) : 0;
+}
+
+int64_t sample_undefined(const float *logits, int64_t vocab) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < vocab; i++) n += isnan(logits[i]) != 0;
+    return n;
 }
 
 static bool better(SampleItem a, SampleItem b) {
@@ -63,24 +71,25 @@ static void pop(SampleItem *v, int64_t n) {
     v[n - 1] = best;
 }
 
-/* Draws one of items v[0 .. n), from the end: there the best are. */
+/* Draws one of items v[0 .. n), from the end: there the best are. What rounding leaves of the sum at the end
+ * goes to the last that has a weight. */
 static int32_t draw(Sampler *s, const SampleItem *v, int64_t n, double total) {
     double u = uniform(s) * total;
-    for (int64_t i = n - 1; i > 0; i--) {
-        u -= v[i].weight;
-        if (u < 0) return v[i].id;
+    int32_t last = -1;
+    for (int64_t i = n - 1; i >= 0 && u >= 0; i--) {
+        if (!(v[i].weight > 0)) continue;
+        u -= v[i].weight, last = v[i].id;
     }
-    return v[0].id;
+    return last;
 }
 
 int32_t sampler_pick(Sampler *s, const float *logits, int64_t vocab) {
     int32_t best = best_of(logits, vocab);
-    if (!(s->temperature > 0)) return best;
+    if (best < 0 || !(s->temperature > 0)) return best;
     SampleItem *v = s->items;
     double total = 0;
     for (int64_t i = 0; i < vocab; i++) {
-        v[i] =
-            (SampleItem){weight_of(((double)logits[i] - (double)logits[best]) / s->temperature), (int32_t)i};
+        v[i] = (SampleItem){weight_of(logits[i], logits[best], s->temperature), (int32_t)i};
         total += v[i].weight;
     }
     bool use_k = s->top_k > 0 && s->top_k < vocab, use_p = s->top_p < 1;
@@ -106,7 +115,9 @@ int32_t sampler_pick(Sampler *s, const float *logits, int64_t vocab) {
 }
 
 double sample_bits(const float *logits, int64_t vocab, int32_t id) {
-    double max = (double)logits[best_of(logits, vocab)], sum = 0;
-    for (int64_t i = 0; i < vocab; i++) sum += weight_of((double)logits[i] - max);
-    return (max - (double)logits[id]) * 1.4426950408889634 + log2(sum);
+    int32_t best = best_of(logits, vocab);
+    if (best < 0) return NAN;
+    double sum = 0;
+    for (int64_t i = 0; i < vocab; i++) sum += weight_of(logits[i], logits[best], 1);
+    return ((double)logits[best] - (double)logits[id]) * 1.4426950408889634 + log2(sum);
 }

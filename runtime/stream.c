@@ -43,8 +43,14 @@ bool program_bits_per_byte(Program *p) {
         double t = now();
         ok = run_rows(p, ids, (int64_t)n, NULL, logits);
         seconds += now() - t;
-        for (size_t i = 0; ok && i < n; i++)
-            bits += sample_bits(logits + (int64_t)i * info->output_width, info->output_width, bytes[i]);
+        for (size_t i = 0; ok && i < n; i++) {
+            const float *row = logits + (int64_t)i * info->output_width;
+            double more = sample_bits(row, info->output_width, bytes[i]);
+            if (more != more)
+                ok = fail_not_finite(p, "the byte there has no probability", total + (int64_t)i);
+            if (ok) warn_of_nan(p, row, total + (int64_t)i);
+            bits += more;
+        }
     }
     if (ok && ferror(f)) ok = fail("cannot read %s: %s", name, strerror(errno));
     if (ok && total == 0) ok = fail("%s is empty", name);

@@ -20,6 +20,50 @@ static void shares(Sampler s, const float *logits, double *share) {
     for (int i = 0; i < DRAWS; i++) share[sampler_pick(&s, logits, V)] += 1.0 / (double)DRAWS;
 }
 
+/* A logit that is NaN or -Inf is never drawn, and the others keep their shares; what decides nothing is told.
+ */
+static void check_not_finite(void) {
+    static const double temperatures[] = {0, 1e-320, 1e-9, 1, 1000};
+    static const int64_t ks[] = {0, 1, 3, 40, V - 1, V};
+    static const double ps[] = {0, 0.5, 0.999999, 1};
+    float logits[V], sound[V];
+    double share[V], other[V];
+    for (int i = 0; i < V; i++) logits[i] = i % 3 ? (float)(i * 29 % V) * 0.1f : i % 2 ? NAN : -INFINITY;
+    for (int i = 0; i < V; i++) sound[i] = i % 3 ? logits[i] : -1e30f;
+    for (int t = 0; t < 5; t++)
+        for (int k = 0; k < 6; k++)
+            for (int p = 0; p < 4; p++) {
+                Sampler s = sampler(temperatures[t], ks[k], ps[p], 3), r = s;
+                for (int n = 0; n < 200; n++) {
+                    int32_t id = sampler_pick(&s, logits, V);
+                    CHECK(id >= 0 && id % 3 && id == sampler_pick(&r, sound, V));
+                }
+            }
+    shares(sampler(1, 0, 1, 7), logits, share), shares(sampler(1, 0, 1, 7), sound, other);
+    for (int i = 0; i < V; i++) CHECK(share[i] == other[i]);
+    CHECK(sample_undefined(logits, V) == 8 && sample_undefined(sound, V) == 0);
+    for (int i = 0; i < V; i++) {
+        double bits = sample_bits(logits, V, i), want = sample_bits(sound, V, i);
+        CHECK(i % 3 ? fabs(bits - want) < 1e-12 : i % 2 ? isnan(bits) : bits == INFINITY);
+    }
+    logits[5] = INFINITY;
+    for (int t = 0; t < 5; t++) {
+        Sampler s = sampler(temperatures[t], 3, 0.9, 3);
+        CHECK(sampler_pick(&s, logits, V) == -1);
+        for (int i = 0; i < V; i++) sound[i] = i % 2 ? NAN : -INFINITY;
+        CHECK(sampler_pick(&s, sound, V) == -1);
+        for (int i = 0; i < V; i++) sound[i] = NAN;
+        CHECK(sampler_pick(&s, sound, V) == -1);
+        sound[V - 1] = -3e38f;
+        CHECK(sampler_pick(&s, sound, V) == V - 1);
+    }
+    CHECK(isnan(sample_bits(logits, V, 1)));
+    float far[V];
+    for (int i = 0; i < V; i++) far[i] = i == 7 ? 3e38f : -3e38f;
+    Sampler s = sampler(1000, 0, 1, 3);
+    CHECK(sampler_pick(&s, far, V) == 7 && sample_bits(far, V, 7) == 0);
+}
+
 int main(void) {
     float logits[V];
     double p[V], share[V], sum = 0;
@@ -67,5 +111,6 @@ int main(void) {
     double entropy = 0;
     for (int i = 0; i < V; i++) entropy -= p[i] * log2(p[i]);
     CHECK(fabs(bits - entropy) < 1e-12);
+    check_not_finite();
     return check_report("sample");
 }
