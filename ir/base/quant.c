@@ -38,18 +38,14 @@ double storage_bits(Storage s) {
     return s.quant->bits + 16.0 / s.quant->block + (s.quant->factors ? 4.0 / QUANT_PART : 0);
 }
 
-double quant_limit(const QuantFormat *f) {
-    return 65504.0 * (f->zero - f->least) * (f->factors ? QUANT_FACTOR : 1);
+static float scale_of(uint16_t bits) {
+    return (float)dtype_load(QUANT_SCALE, &bits, 0);
 }
 
-static float half_to_float(uint16_t h) {
-    return (float)dtype_load(DT_F16, &h, 0);
-}
-
-static uint16_t float_to_half(float x) {
-    uint16_t h;
-    dtype_store(DT_F16, &h, 0, (double)x);
-    return h;
+static uint16_t scale_bits(double x) {
+    uint16_t bits;
+    dtype_store(QUANT_SCALE, &bits, 0, x);
+    return bits;
 }
 
 /* ---- vectors ---- */
@@ -167,16 +163,16 @@ static void take_codes(const QuantFormat *f, Run r, float d, uint8_t *codes) {
     }
 }
 
-/* A fit holds for the codes that it began with; the codes of the fitted scale in f16 may be others. So with
+/* A fit holds for the codes that it began with; the codes of the fitted scale, rounded, may be others. So with
  * importance the scale has to prove itself, and is refitted as long as that helps, against the one without.
  */
 static uint16_t choose_among(const QuantFormat *f, Run r, Run plain) {
-    uint16_t best = float_to_half(choose_scale(f, plain));
-    float least = error_under(f, r, half_to_float(best)), scale = choose_scale(f, r), unused;
+    uint16_t best = scale_bits((double)choose_scale(f, plain));
+    float least = error_under(f, r, scale_of(best)), scale = choose_scale(f, r), unused;
     for (int i = 0; i < 4 && scale != 0; i++) {
-        uint16_t half = float_to_half(scale);
-        float off = error_under(f, r, half_to_float(half));
-        if (off < least) least = off, best = half;
+        uint16_t rounded = scale_bits((double)scale);
+        float off = error_under(f, r, scale_of(rounded));
+        if (off < least) least = off, best = rounded;
         scale = fitted(f, r, 1 / scale, &unused);
     }
     return best;
@@ -212,38 +208,55 @@ static float factored(const QuantFormat *f, Run r, Run by, QuantBlock *out) {
         if (fabsf(wanted[p]) > fabsf(far)) far = wanted[p];
     }
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        QuantBlock b = {.scale = float_to_half(-far * sizes[i] / QUANT_FACTOR)};
-        float unit = half_to_float(b.scale), off = 0;
+        QuantBlock b = {.scale = scale_bits((double)(-far * sizes[i] / QUANT_FACTOR))};
+        float unit = scale_of(b.scale), off = 0;
         for (int p = 0; p < QUANT_PARTS; p++)
             b.factor[p] = choose_factor(f, part_of(r, p), unit, unit != 0 ? wanted[p] / unit : 0, &off);
         if (off < least) least = off, *out = b;
     }
     for (int p = 0; p < QUANT_PARTS; p++)
-        take_codes(f, part_of(r, p), half_to_float(out->scale) * out->factor[p], out->code + p * QUANT_PART);
+        take_codes(f, part_of(r, p), scale_of(out->scale) * out->factor[p], out->code + p * QUANT_PART);
     return least;
 }
 
 /* ---- blocks ---- */
 
-void quant_block(const QuantFormat *f, const float *x, int n, const float *importance, QuantBlock *out) {
-    float whole[QUANT_MOST] = {0}, weight[QUANT_MOST], ones[QUANT_MOST];
-    for (int i = 0; i < f->block; i++) weight[i] = i < n && importance ? importance[i] : 1, ones[i] = 1;
-    memcpy(whole, x, sizeof *x * (size_t)n);
-    bool searched = importance && f->bits < 8;
-    Run r = {whole, weight, f->block}, plain = {whole, ones, f->block};
+/* x[0..n) over a power of two, so that the largest magnitude is in 0.5 .. 1, and sums of squares are neither
+ * too large nor too small for an f32; the exponent. */
+static int normalised(const float *x, int n, float *out) {
+    float far = 0;
+    int exponent = 0;
+    for (int i = 0; i < n; i++) far = fabsf(x[i]) > far ? fabsf(x[i]) : far;
+    frexp((double)far, &exponent);
+    double by = ldexp(1, -exponent);
+    for (int i = 0; i < n; i++) out[i] = (float)((double)x[i] * by);
+    return exponent;
+}
+
+static void choose_block(const QuantFormat *f, Run r, Run plain, bool searched, QuantBlock *out) {
     if (f->factors) {
         QuantBlock other;
         float off = factored(f, r, plain, out);
         if (searched && factored(f, r, r, &other) < off) *out = other;
         return;
     }
-    out->scale = searched ? choose_among(f, r, plain) : float_to_half(choose_scale(f, plain));
+    out->scale = searched ? choose_among(f, r, plain) : scale_bits((double)choose_scale(f, plain));
     for (int p = 0; p < QUANT_PARTS; p++) out->factor[p] = 1;
-    take_codes(f, r, half_to_float(out->scale), out->code);
+    take_codes(f, r, scale_of(out->scale), out->code);
+}
+
+void quant_block(const QuantFormat *f, const float *x, int n, const float *importance, QuantBlock *out) {
+    float whole[QUANT_MOST] = {0}, weight[QUANT_MOST] = {0}, ones[QUANT_MOST];
+    int exponent = normalised(x, n, whole);
+    if (importance) normalised(importance, n, weight);
+    for (int i = 0; i < f->block; i++) ones[i] = 1, weight[i] = i < n && importance ? weight[i] : 1;
+    Run r = {whole, weight, f->block}, plain = {whole, ones, f->block};
+    choose_block(f, r, plain, importance && f->bits < 8, out);
+    out->scale = scale_bits(ldexp((double)scale_of(out->scale), exponent));
 }
 
 double quant_value(const QuantFormat *f, const QuantBlock *b, int i) {
-    return dtype_load(DT_F16, &b->scale, 0) * b->factor[i / QUANT_PART] * (b->code[i] - f->zero);
+    return (double)scale_of(b->scale) * b->factor[i / QUANT_PART] * (b->code[i] - f->zero);
 }
 
 void quant_round(const QuantFormat *f, double *x, int64_t n, const float *importance) {

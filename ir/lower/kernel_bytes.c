@@ -101,6 +101,6 @@ void bytes_unpack(Kernel *k, Value *g, Value *left) {
     Vectors scales;
     quant_scales(k, kernel_group_at(k, g), &scales);
     for (int c = 0; c < kernel_columns(k); c++)
-        lb_store(b, DT_F16, bytes_at(k, g, 0), lb_i64(b, (int64_t)c * b->lanes), scales.v[c], 0);
+        lb_store(b, QUANT_SCALE, bytes_at(k, g, 0), lb_i64(b, (int64_t)c * b->lanes), scales.v[c], 0);
     quant_block_parts(k, g, left, &scales, store_bytes);
 }

@@ -22,7 +22,7 @@ Value *quant_codes(Kernel *k, int c, Value *at, int g) {
 }
 
 void quant_scales(Kernel *k, Value *group, Vectors *d) {
-    for (int c = 0; c < kernel_columns(k); c++) d->v[c] = kernel_load(k, DT_F16, c, group, 0);
+    for (int c = 0; c < kernel_columns(k); c++) d->v[c] = kernel_load(k, QUANT_SCALE, c, group, 0);
 }
 
 void quant_factors(Kernel *k, Value *group, int u, Vectors *f) {

@@ -5,7 +5,7 @@
  *     f32, f16   [k][width]
  *     bf16       [k/2][width][2]: a pair; an odd k is followed by a zero
  *     bf12       see squeeze.h
- *     quantised  a group is a block of the format: { [width] f16 scales; where there are factors,
+ *     quantised  a group is a block of the format: { [width] bf16 scales; where there are factors,
  *                [2][width] bytes with those of parts 0 and 1, 2 and 3 (plus 8) in their halves; its parts },
  *                the last one with only as many parts as there are. A part of 32 inputs is
  *                    8 bits  8 x [width][4] codes

@@ -32,7 +32,7 @@ static Value *read_code(LB *b, const QuantFormat *f, int64_t width, Value *part,
 /* Number j of a quantised block. */
 static Value *read_quantised(LB *b, Storage s, int64_t width, Value *block, Value *lane, Value *j) {
     const QuantFormat *f = s.quant;
-    Value *part = div(b, j, QUANT_PART), *scale = lb_load(b, DT_F16, 0, block, lane, 0);
+    Value *part = div(b, j, QUANT_PART), *scale = lb_load(b, QUANT_SCALE, 0, block, lane, 0);
     Value *at = lb_addi(b, lb_muli(b, part, panel_part_bytes(s, width)), panel_scales_bytes(s, width));
     Value *code = read_code(b, f, width, lb_offset(b, block, at), lane, rem(b, j, QUANT_PART));
     code = lb_sub(b, code, lb_i32(b, f->zero));

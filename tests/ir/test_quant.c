@@ -70,7 +70,7 @@ static void draw_factors(const QuantFormat *f, int parts, int factor[QUANT_PARTS
     }
 }
 
-/* Codes times a scale that an f16 holds, and factors; the lowest code is in every part, so that its scale can
+/* Codes times a scale that a bf16 holds, and factors; the lowest code is in every part, so that its scale can
  * be found. */
 static void check_exact(const QuantFormat *f) {
     for (int n = 1; n <= f->block; n++) {
@@ -115,11 +115,48 @@ static void check_uneven(const QuantFormat *f) {
     if (f->factors) CHECK(sqrt(squares / all) < 2.0 / (1 << f->bits));
 }
 
+/* Blocks of any size are as good: all of it but the exponent of the scale is the same. */
+static void check_sizes(const QuantFormat *f) {
+    static const int exponents[] = {-99, -60, -24, -20, -1, 1, 23, 60, 125};
+    for (int b = 0; b < 50; b++) {
+        float x[QUANT_MOST], w[QUANT_MOST];
+        int n = 1 + (int)(uniform() * f->block);
+        for (int i = 0; i < n; i++) x[i] = (float)number(), w[i] = (float)(0.1 + uniform());
+        x[n / 2] = 1.5f;
+        for (size_t e = 0; e < sizeof exponents / sizeof *exponents; e++) {
+            float y[QUANT_MOST];
+            QuantBlock one, other;
+            for (int i = 0; i < n; i++) y[i] = ldexpf(x[i], exponents[e]);
+            quant_block(f, x, n, b % 2 ? w : NULL, &one), quant_block(f, y, n, b % 2 ? w : NULL, &other);
+            CHECK(!memcmp(one.factor, other.factor, sizeof one.factor));
+            CHECK(!memcmp(one.code, other.code, (size_t)f->block));
+            for (int i = 0; i < n; i++)
+                CHECK(quant_value(f, &other, i) == ldexp(quant_value(f, &one, i), exponents[e]));
+        }
+    }
+}
+
+/* One number far beyond the others takes the whole range; nothing becomes what is no number. */
+static void check_outliers(const QuantFormat *f) {
+    static const double sizes[] = {1e-30, 1e-6, 1, 1e7, 8e37};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (int at = 0; at < f->block; at += 13) {
+            double y[QUANT_MOST];
+            for (int i = 0; i < f->block; i++) y[i] = 1e-42 * number();
+            y[at] = at % 2 ? sizes[s] : -sizes[s];
+            quant_round(f, y, f->block, NULL);
+            CHECK(fabs(y[at]) > 0.85 * sizes[s] && fabs(y[at]) < 1.15 * sizes[s]);
+            for (int i = 0; i < f->block; i++) CHECK(i == at || fabs(y[i]) < 0.1 * sizes[s]);
+        }
+}
+
 int main(void) {
     for (int i = 0; i < QUANT_COUNT; i++) {
         check_exact(&QUANT_FORMATS[i]);
         check_errors(&QUANT_FORMATS[i]);
         check_uneven(&QUANT_FORMATS[i]);
+        check_sizes(&QUANT_FORMATS[i]);
+        check_outliers(&QUANT_FORMATS[i]);
         check_scaled_importance(&QUANT_FORMATS[i]);
         check_importance(&QUANT_FORMATS[i], 10);
         check_importance(&QUANT_FORMATS[i], 1e4);
