@@ -6,6 +6,7 @@
 #include "desc/desc.h"
 #include "import/import.h"
 #include "index_range.h"
+#include "numbers.h"
 #include "quantize/calibration.h"
 #include "storage.h"
 
@@ -54,6 +55,8 @@ bool model_open(Diag *d, Arena *a, const char *path, const ModelOptions *o, Mode
     if (!m->module || !desc_check_weights(d, a, m->module, &m->weights) || !index_check(d, m->module))
         return false;
     m->described = hash_functions(m->module);
+    if (!o->unread) numbers_read(&m->weights, false);
+    if (!o->unread && !o->allow_nonfinite && !numbers_finite(d, m)) return false;
     return storage_assign(d, m, o) && (!o->calibration || calibration_open(d, m, o->calibration));
 }
 

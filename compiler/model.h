@@ -12,6 +12,8 @@ typedef struct ModelOptions {
     const char *quant;       /* --quant: of matrices, or NULL: as the description says */
     const char *calibration; /* --calibration: a file of `btc quantize`, or NULL */
     int64_t context;         /* --context, or 0 */
+    bool allow_nonfinite;    /* --allow-nonfinite: weights that are NaN or infinite are taken as they are */
+    bool unread;             /* the description is all that is wanted: no numbers are looked at */
     const char *weights_as;  /* btc import: how the description names the checkpoint; NULL: by its path */
 } ModelOptions;
 

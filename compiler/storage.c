@@ -3,7 +3,10 @@
  *
  * By itself --quant leaves alone what is small and sensitive: matrices of low rank (gates of decays and the
  * like), routers, block-diagonal gates; and all that is no matrix (norms, convolutions, recurrences). A rule
- * of the description can still ask for any matrix. --quant=none takes no matrix, whatever the rules say. */
+ * of the description can still ask for any matrix. --quant=none takes no matrix, whatever the rules say.
+ *
+ * Where the numbers of a tensor do not fit what was chosen it keeps the checkpoint's type instead, with a
+ * warning: rules and options say what is wanted, not what must be at any price. */
 #include "storage.h"
 
 #include <fnmatch.h>
@@ -11,6 +14,7 @@
 
 #include "base/quant.h"
 #include "desc/desc.h"
+#include "numbers.h"
 
 typedef struct Rule {
     const char *pattern, *format;
@@ -158,34 +162,128 @@ static const char *decide(Assign *a, const Func *f, const Value *v, const Uses *
     return a->o->quant && !none && may_be_quantised(u) && is_worthwhile(v, u, in_main) ? a->o->quant : own;
 }
 
-/* All calls of a block share its code, so they have to agree. */
-static bool assign_weight(Assign *a, Func *f, Op *op) {
-    Func *main_func = ir_func_find(a->m->module, "main");
-    Uses u = uses_of(f, op->out[0]);
-    const char *first = NULL, *first_name = NULL;
+/* ---- formats that cannot hold the numbers ---- */
+
+/* The weight of one call: a tensor, or several that are stacked. */
+typedef struct Names {
+    const char **full;
+    int n, cap;
+} Names;
+
+static const RawTensor *tensor_of(const Assign *a, const char *name, int64_t k) {
+    return weights_find(&a->m->weights, desc_weight_part(a->m->arena, name, k));
+}
+
+/* The smallest type that keeps all of them as they are: what one block of code reads. */
+static const char *exact_type(const Assign *a, const Names *names) {
+    const RawTensor *first = tensor_of(a, names->full[0], 0);
+    for (int i = 0; i < names->n; i++)
+        for (int64_t k = 0; k < desc_weight_count(names->full[i]); k++) {
+            const RawTensor *t = tensor_of(a, names->full[i], k);
+            if (!t || t->dt != first->dt || (t->dt != DT_BF16 && t->dt != DT_F16)) return "f32";
+        }
+    return dtype_name(first->dt);
+}
+
+static const char *misfit_text(Arena *a, const RawTensor *t, const Misfit *w, const char *storage,
+                               bool blocks) {
+    const char *place = numbers_place(a, t, w->at);
+    if (w->kind == NOT_FINITE)
+        return arena_printf(a, "%s is %g, for which %s has no code", place, w->value, storage);
+    if (w->kind == TOO_LARGE) return arena_printf(a, "%s is %g, too large for %s", place, w->value, storage);
+    return arena_printf(a, "the %s from %s on is at most %g, too small for %s", blocks ? "block" : "row",
+                        place, w->value, storage);
+}
+
+/* The first tensor whose numbers the storage cannot hold; NULL: it holds all. */
+static const RawTensor *first_misfit(const Assign *a, const Op *op, const Names *names, Storage s,
+                                     bool across, Misfit *out) {
+    Type type = op->out[0]->type;
+    for (int i = 0; i < names->n; i++) {
+        bool stacked = strchr(names->full[i], '{') != NULL;
+        Type one = stacked ? type_tensor(type.dt, false, type.rank - 1, type.dim + 1) : type;
+        for (int64_t k = 0; k < desc_weight_count(names->full[i]); k++) {
+            const RawTensor *t = tensor_of(a, names->full[i], k);
+            if (t && !numbers_fit(t, one, s, across, out)) return t;
+        }
+    }
+    return NULL;
+}
+
+/* The storage, or what takes its place. NULL: nothing does, a message is filed. */
+static const char *that_fits(Assign *a, const Op *op, const Names *names, const char *storage, bool across) {
+    Storage s;
+    Misfit w;
+    storage_parse(storage, &s);
+    const RawTensor *t = first_misfit(a, op, names, s, across, &w);
+    if (!t) return storage;
+    const char *exact = exact_type(a, names),
+               *what = misfit_text(a->m->arena, t, &w, storage, s.quant != NULL);
+    Loc loc = {.file = t->file, .path = t->name};
+    if (!strcmp(exact, storage)) {
+        diag_error(a->d, loc, "%s, and there is no wider type", what);
+        return NULL;
+    }
+    diag_warning(a->d, loc, "%s: it is stored as %s%s", what, exact,
+                 names->n > 1 ? ", in all layers of its block" : "");
+    return that_fits(a, op, names, exact, across);
+}
+
+/* Calls flush numbers that small to 0. */
+static void warn_of_denormals(Assign *a, const Names *names) {
+    for (int i = 0; i < names->n; i++)
+        for (int64_t k = 0; k < desc_weight_count(names->full[i]); k++) {
+            const RawTensor *t = tensor_of(a, names->full[i], k);
+            if (t && t->numbers.largest > 0 && t->numbers.largest < 0x1p-126)
+                diag_warning(a->d, (Loc){.file = t->file, .path = t->name},
+                             "all its numbers are below 1.2e-38 (%g at most), and count as 0",
+                             t->numbers.largest);
+        }
+}
+
+/* ---- all weights ---- */
+
+/* All calls of a block share its code. */
+static Names names_of(const Assign *a, const Func *f, const Op *op) {
+    Arena *arena = a->m->arena;
+    const Func *main_func = ir_func_find(a->m->module, "main");
+    Names names = {0};
     if (f == main_func) {
-        first = decide(a, f, op->out[0], &u, desc_weight_name(a->m->arena, "", attr_str(op, "name", "")));
-        if (!first) return false;
+        const char *name = desc_weight_name(arena, "", attr_str(op, "name", ""));
+        ARENA_PUSH(arena, names.full, names.n, names.cap, name);
     }
     OPS_OF (main_func->body, call) {
         if (f == main_func || call->def->pattern != PAT_CALL || strcmp(attr_str(call, "func", ""), f->name))
             continue;
-        const char *name =
-            desc_weight_name(a->m->arena, attr_str(call, "prefix", ""), attr_str(op, "name", ""));
-        const char *s = decide(a, f, op->out[0], &u, name);
+        const char *name = desc_weight_name(arena, attr_str(call, "prefix", ""), attr_str(op, "name", ""));
+        ARENA_PUSH(arena, names.full, names.n, names.cap, name);
+    }
+    return names;
+}
+
+static bool assign_weight(Assign *a, Func *f, Op *op) {
+    Uses u = uses_of(f, op->out[0]);
+    Names names = names_of(a, f, op);
+    const char *first = names.n ? NULL : "f32";
+    for (int i = 0; i < names.n; i++) {
+        const char *s = decide(a, f, op->out[0], &u, names.full[i]);
         if (!s) return false;
         Storage other;
         bool same = !first || !strcmp(s, first), floats = storage_parse(s, &other) && !other.quant;
-        if (!first) first = s, first_name = name;
+        if (!first) first = s;
         if (same || (floats && storage_parse(first, &other) && !other.quant)) continue;
         return diag_error(
             a->d, (Loc){.file = a->m->description_name, .path = "quant"},
             "%s is to be %s and %s %s, but layers of one block share their code; use a pattern that "
             "holds for all of them",
-            first_name, first, name, s);
+            names.full[0], first, names.full[i], s);
     }
-    op_set_str(f, op, "storage", first ? first : "f32");
-    if (u.product && u.product->def == OP_TABLE[OP_linear_blocks]) op_set_int(f, op, "inputs", -2);
+    bool across = u.product && u.product->def == OP_TABLE[OP_linear_blocks];
+    if (names.n) first = that_fits(a, op, &names, first, across);
+    if (!first) return false;
+    warn_of_denormals(a, &names);
+    op_set_str(f, op, "storage", first);
+    if (across) op_set_int(f, op, "inputs", -2);
     return true;
 }
 

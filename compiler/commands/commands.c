@@ -135,6 +135,8 @@ int shared_options(Args *a, Option *out) {
         {"quant", "q8|q6|q4|none",
          "matrices in blocks of numbers of few bits (default: as the description says)", &a->model.quant,
          OPT_STR, 0},
+        {"allow-nonfinite", NULL, "take weights that are NaN or infinite as they are (default: an error)",
+         &a->model.allow_nonfinite, OPT_ON, 0},
         {"squeeze", "yes|no",
          "bf16 matrices in 12 bits a number, without loss (default yes; docs/quantization.md)",
          &a->compile.squeeze, OPT_STR, 0},

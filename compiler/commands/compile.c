@@ -69,6 +69,7 @@ static int run(int argc, char **argv) {
         ok = diag_error(&d, (Loc){0}, "--threads=%s: must be openmp or none", threads);
     a.compile.threads = !strcmp(threads, "openmp");
     a.compile.weights_in_file = !strcmp(weights, "file");
+    a.model.unread = a.compile.emit && !strcmp(a.compile.emit, "description");
     ok = ok && model_open(&d, arena, a.input, &a.model, &m) && compile_artifact(&d, &m, &a.compile, &c);
     model_close(&m);
     arena_free(arena);

@@ -79,7 +79,7 @@ static bool import(Diag *d, Arena *a, const char *input, const char *output, Mod
 
 static int run(int argc, char **argv) {
     const char *input = NULL, *output = NULL;
-    ModelOptions o = {0};
+    ModelOptions o = {.unread = true};
     const Option options[] = {
         {"o", "FILE", "where to (default: stdout)", &output, OPT_STR, 0},
         {"arch", "NAME", "the architecture, where the checkpoint does not say it (btc list importers)",

@@ -10,6 +10,14 @@
 
 enum { RAW_MAX_RANK = 8 };
 
+/* What is known of a tensor's bytes once they have been read (compiler/numbers.h). */
+typedef struct RawNumbers {
+    bool known;
+    bool finite;           /* there is no NaN and no infinity */
+    double least, largest; /* magnitudes, without zeros; 0: there are none but zeros */
+    uint64_t hash;
+} RawNumbers;
+
 typedef struct RawTensor {
     const char *name;
     DType dt; /* DT_COUNT: one that cannot be read; `type` names it, `bytes` is what the file gives it */
@@ -20,6 +28,7 @@ typedef struct RawTensor {
     size_t bytes;
     const char *file; /* for messages */
     bool used;        /* set by whoever takes it; what stays unused is surplus */
+    RawNumbers numbers;
 } RawTensor;
 
 typedef struct WeightSet {

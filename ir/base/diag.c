@@ -12,7 +12,7 @@ Diag diag_new(Arena *a, FILE *out) {
     return (Diag){.arena = a, .out = out, .log = text_new(a)};
 }
 
-static void say(Diag *d, Loc loc, const char *kind, const char *fmt, va_list ap) {
+static Text worded(Diag *d, Loc loc, const char *kind, const char *fmt, va_list ap) {
     char *msg = arena_vprintf(d->arena, fmt, ap);
     Text t = text_new(d->arena);
     if (loc.file) text_add(&t, "%s:", loc.file);
@@ -22,8 +22,16 @@ static void say(Diag *d, Loc loc, const char *kind, const char *fmt, va_list ap)
     text_add(&t, " %s: ", kind);
     if (loc.path && *loc.path) text_add(&t, "%s: ", loc.path);
     text_add(&t, "%s\n", msg);
+    return t;
+}
+
+static void print(Diag *d, Text t) {
     text_add_n(&d->log, t.s, t.n);
     if (d->out) fputs(t.s, d->out);
+}
+
+static void say(Diag *d, Loc loc, const char *kind, const char *fmt, va_list ap) {
+    print(d, worded(d, loc, kind, fmt, ap));
 }
 
 bool diag_error(Diag *d, Loc loc, const char *fmt, ...) {
@@ -40,11 +48,13 @@ bool diag_error(Diag *d, Loc loc, const char *fmt, ...) {
 }
 
 void diag_warning(Diag *d, Loc loc, const char *fmt, ...) {
-    d->warnings++;
     va_list ap;
     va_start(ap, fmt);
-    say(d, loc, "warning", fmt, ap);
+    Text t = worded(d, loc, "warning", fmt, ap);
     va_end(ap);
+    if (d->log.s && strstr(d->log.s, t.s)) return;
+    d->warnings++;
+    print(d, t);
 }
 
 void diag_note(Diag *d, Loc loc, const char *fmt, ...) {

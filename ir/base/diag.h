@@ -29,6 +29,7 @@ Diag diag_new(Arena *a, FILE *out);
 
 /* Files an error; always returns false, so that callers can `return diag_error(...)`. */
 bool diag_error(Diag *d, Loc loc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Says it once, however often a command opens its model. */
 void diag_warning(Diag *d, Loc loc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Adds to the last error what would be right. */
 void diag_note(Diag *d, Loc loc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
