@@ -127,6 +127,10 @@ Value *lb_select(LB *b, Value *cond, Value *x, Value *y) {
     return emit1(b, OP_loop_select, in, 3, in[1]->type);
 }
 
+Value *lb_keep_nan(LB *b, Value *x, Value *y) {
+    return lb_select(b, lb_cmp(b, "eq", x, x), y, x);
+}
+
 static Value *convert(LB *b, OpId id, Value *x, DType to) {
     if (x->type.dt == to) return x;
     Value *v = emit1(b, id, &x, 1, type_scalar(to, x->type.lanes));

@@ -66,6 +66,7 @@ Value *lb_zip_low(LB *b, Value *x, Value *y);
 Value *lb_zip_high(LB *b, Value *x, Value *y);
 Value *lb_cmp(LB *b, const char *pred, Value *x, Value *y); /* lt le eq ne gt ge */
 Value *lb_select(LB *b, Value *cond, Value *x, Value *y);
+Value *lb_keep_nan(LB *b, Value *x, Value *y); /* y, but where x is NaN, x: comparisons lose it */
 Value *lb_cast(LB *b, Value *x, DType to);
 Value *lb_bits(LB *b, Value *x, DType to);
 Value *lb_reduce(LB *b, const char *kind, Value *vec); /* "add", "max" -> scalar; pairwise, fixed order */

@@ -1,8 +1,9 @@
 /* See attend_block.h. Softmax in one walk over the keys with a running maximum (Milakov & Gimelshein 2018,
  * arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135), so scores never need more than one block of memory.
  *
- * Whatever is not visible gets the score MASKED and the weight 0. Each query's arithmetic is the same in
- * every tile, so neither threads nor tiles change a result. */
+ * Whatever is not visible gets the score MASKED and the weight 0; 0 times a value that is not finite would be
+ * NaN, so when sums turn out as NaN all is done once more, carefully, and masked values are left out. Each
+ * query's arithmetic is the same in every tile, so neither threads nor tiles change a result. */
 #include "attend_block.h"
 
 #include <math.h>
@@ -190,27 +191,48 @@ static void weights(const Attend *a, const Queries *q, int i, Value *padded, Val
     lb_store(b, DT_F32, a->factor, lb_i64(b, i), factor, 0);
 }
 
-/* t += weights times values, of columns from `at` on. */
-static void add_values(const Attend *a, const Keys *k, Tile *t, Value *at, Value *count) {
+void attend_look(const Attend *a, Value *slot, Value *count, Value *sum) {
+    LB *b = a->b;
+    Value *lo = lb_muli(b, slot, a->width), *hi = lb_add(b, lo, lb_muli(b, count, a->width));
+    KFOR (b, i, lo, hi, b->lanes) {
+        Value *x = lb_load(b, DT_F32, b->lanes, a->acc, i, 0);
+        lb_set(b, sum, lb_add(b, lb_get(b, sum), lb_sub(b, x, x)));
+    }
+}
+
+/* Of the queries of a tile from `first` on, and the columns c: acc times its factor, plus weights times
+ * values. */
+static void add_values(const Attend *a, const Queries *q, const Keys *k, Tile *t, Value *first, Value *at,
+                       Value *count) {
     Lower *l = a->l;
     LwCells w = {a->score, a->pairs ? DT_I32 : DT_F32};
-    Value *zero = lb_i64(a->b, 0), *rows = a->pairs ? attend_pair_rows(a, count) : count;
-    tile_madd(l, t, mat_of(l, w, weights_row(a)), zero, k->kv.v, at, zero, rows);
+    Mat acc = mat_fixed(l, a->acc, a->width);
+    Value *slot = lb_add(a->b, q->slot, first), *rows = a->pairs ? attend_pair_rows(a, count) : count;
+    tile_load(l, t, acc, slot, at);
+    tile_scale(l, t, a->factor, first);
+    tile_madd(l, t, mat_of(l, w, weights_row(a)), first, k->kv.v, at, lb_i64(a->b, 0), rows);
+    tile_store(l, t, acc, slot, at);
 }
 
 static void values(const Attend *a, const Queries *q, const Keys *k, Value *count) {
     LB *b = a->b;
     Lower *l = a->l;
-    Mat acc = mat_fixed(l, a->acc, a->width);
     int most = q->tokens ? 4 : TILE_MAX; /* a step reads values from memory: whole rows */
+    Value *zero = lb_i64(b, 0);
+    lb_if_begin(b, lb_cmp(b, "ne", a->careful, zero)); /* rare: in little code */
+    KFOR (b, i, zero, lb_i64(b, q->n), 1)
+        TILES_OF (l, c, a->p, b->lanes, 1) {
+            Tile t = tile_new(l, 1, 1, c.tail);
+            t.skips = true;
+            add_values(a, q, k, &t, i, c.at, count);
+        }
+    lb_else(b);
     TILES_OF (l, c, a->p, b->lanes, across(a, q->n, most)) {
         Tile t = tile_new(l, q->n, c.count, c.tail);
-        tile_load(l, &t, acc, q->slot, c.at);
-        tile_scale(l, &t, a->factor, lb_i64(b, 0));
         t.ahead = ahead(a, q, k);
-        add_values(a, k, &t, c.at, count);
-        tile_store(l, &t, acc, q->slot, c.at);
+        add_values(a, q, k, &t, zero, c.at, count);
     }
+    lb_if_end(b);
 }
 
 void attend_meet(const Attend *a, const Queries *q, const Keys *k) {

@@ -29,6 +29,7 @@ typedef struct Attend {
     Value *acc, *base, *sum; /* [slot][width], [slot], [slot] */
     Value *q, *key;          /* pairs: [slot][depth]; [depth], on its way into a panel */
     Value *factor;           /* [queries]: what becomes of older sums */
+    Value *careful;          /* not 0: values whose weight is 0 are left out */
 } Attend;
 
 /* Queries that are computed together: tokens of one head, or heads of one token. */
@@ -65,6 +66,9 @@ KeyValues attend_from(const Attend *a, const KeyValues *kv, Value *from);
 void attend_scratch(Attend *a, int64_t slots);
 /* Query `q` (a pointer to d numbers) begins in a slot. */
 void attend_begin(const Attend *a, Value *slot, Value *q);
+/* Adds NaN to the variable `sum`, a vector, if weighted values of some slot are not finite: of what is
+ * masked, too, as 0 times it is NaN. Else adds 0. */
+void attend_look(const Attend *a, Value *slot, Value *count, Value *sum);
 /* The tile's queries see the block; at least one of its keys is visible to one of them. */
 void attend_meet(const Attend *a, const Queries *q, const Keys *block);
 

@@ -1,7 +1,7 @@
 /* Elementwise ops: out[i] from in[i]. Operands broadcast from the right ([3,4] with [4] and with []); T is no
- * axis: an operand without it is the same for every token. i32 operands (the position) are read as numbers;
- * the result is f32, but for that of copy, which keeps its operand's type. One row of a table per op: to add
- * one, add a row here and one in ops.def. */
+ * axis: an operand without it is the same for every token. A NaN in any operand comes out as NaN. i32
+ * operands (the position) are read as numbers; the result is f32, but for that of copy, which keeps its
+ * operand's type. One row of a table per op: to add one, add a row here and one in ops.def. */
 #include "common.h"
 #include "elementwise_lower.h"
 
@@ -130,17 +130,17 @@ static double gelu_tanh(double x) {
       "Hendrycks & Gimpel 2016, arXiv:1606.08415, sec. 2", cost_ten)                                         \
     X(gelu_tanh, gelu_tanh(x), "0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).",                           \
       "Hendrycks & Gimpel 2016, arXiv:1606.08415, sec. 2", cost_ten)                                         \
-    X(relu, x > 0 ? x : 0, "max(x, 0).", "Nair & Hinton 2010, sec. 2.1", cost_one)
+    X(relu, x < 0 ? 0 : x, "max(x, 0).", "Nair & Hinton 2010, sec. 2.1", cost_one)
 
 #define BINARY_OPS(X)                                                                                        \
     X(add, a + b, "Sum.", OPF_COMMUTES, cost_one)                                                            \
     X(sub, a - b, "Difference.", 0, cost_one)                                                                \
     X(mul, (a * b), "Product.", OPF_COMMUTES, cost_one)                                                      \
     X(div, a / b, "Quotient.", 0, cost_one)                                                                  \
-    X(maximum, a > b ? a : b, "The larger one.", OPF_COMMUTES, cost_one)                                     \
-    X(minimum, a < b ? a : b, "The smaller one.", OPF_COMMUTES, cost_one)                                    \
+    X(maximum, isnan(a) || a > b ? a : b, "The larger one.", OPF_COMMUTES, cost_one)                         \
+    X(minimum, isnan(a) || a < b ? a : b, "The smaller one.", OPF_COMMUTES, cost_one)                        \
     X(power, pow(a, b), "a to the power b.", 0, cost_ten)                                                    \
-    X(less, a < b ? 1.0 : 0.0, "1 where a < b, else 0.", 0, cost_one)
+    X(less, isunordered(a, b) ? NAN : a < b ? 1.0 : 0.0, "1 where a < b, else 0.", 0, cost_one)
 
 #define UNARY(id, expr, doc_, source_, cost_)                                                                \
     static double value_##id(double x) {                                                                     \
@@ -209,7 +209,7 @@ const OpDef op_per_token = {
 
 static void eval_where(EvalCtx *c) {
     View cond = view(c, 0), a = view(c, 1), b = view(c, 2);
-    EACH (c, VAL(cond) != 0 ? VAL(a) : VAL(b))
+    EACH (c, isnan(VAL(cond)) ? NAN : VAL(cond) != 0 ? VAL(a) : VAL(b))
         ;
 }
 

@@ -30,15 +30,15 @@ SELF(silu, lb_div(b, x, lb_add(b, C(1), lb_exp(b, lb_neg(b, x)))))
 /* 0.5 x (1 + erf(x / sqrt 2)) */
 SELF(gelu,
      lb_mul(b, lb_mul(b, x, C(0.5)), lb_add(b, C(1), lb_erf(b, lb_mul(b, x, C(0.70710678118654752440))))))
-SELF(relu, lb_max(b, x, C(0)))
+SELF(relu, lb_max(b, C(0), x)) /* the second operand stays where it is NaN */
 SELF(add, lb_add(b, x, in[1]))
 SELF(sub, lb_sub(b, x, in[1]))
 SELF(mul, lb_mul(b, x, in[1]))
 SELF(div, lb_div(b, x, in[1]))
-SELF(maximum, lb_max(b, x, in[1]))
-SELF(minimum, lb_min(b, x, in[1]))
-SELF(less, lb_select(b, lb_cmp(b, "lt", x, in[1]), C(1), C(0)))
-SELF(where, lb_select(b, lb_cmp(b, "ne", x, C(0)), in[1], in[2]))
+SELF(maximum, lb_keep_nan(b, x, lb_max(b, x, in[1])))
+SELF(minimum, lb_keep_nan(b, x, lb_min(b, x, in[1])))
+SELF(less, lb_keep_nan(b, x, lb_keep_nan(b, in[1], lb_select(b, lb_cmp(b, "lt", x, in[1]), C(1), C(0)))))
+SELF(where, lb_keep_nan(b, x, lb_select(b, lb_cmp(b, "ne", x, C(0)), in[1], in[2])))
 
 /* 0.5 x (1 + tanh u) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3): one exponential, no cancellation */
 Value *lower_gelu_tanh(Lower *l, const Op *op, Value *const *in) {
@@ -50,8 +50,8 @@ Value *lower_gelu_tanh(Lower *l, const Op *op, Value *const *in) {
     return lb_div(b, x, lb_add(b, C(1), lb_exp(b, lb_neg(b, u))));
 }
 
-/* a^b = exp(b log |a|), 1 when b is 0; a negative a takes whole b only. Small whole powers, known when
- * compiling, are products. */
+/* a^b = exp(b log |a|), 1 when b is 0 or |a| is 1; a negative a that is finite takes whole b only. Small
+ * whole powers, known when compiling, are products. */
 Value *lower_power(Lower *l, const Op *op, Value *const *in) {
     LB *b = &l->b;
     const Attr *t = op->in[1]->def ? attr_find(op->in[1]->def->attrs, "values") : NULL;
@@ -62,10 +62,11 @@ Value *lower_power(Lower *l, const Op *op, Value *const *in) {
         for (int i = 1; i < n; i++) y = lb_mul(b, y, in[0]);
         return t->floats[0] < 0 ? lb_div(b, C(1), y) : y;
     }
-    Value *zero = C(0), *e = in[1], *size = lb_exp(b, lb_mul(b, e, lb_log(b, lb_abs(b, in[0]))));
-    size = lb_select(b, lb_cmp(b, "eq", e, zero), C(1), size);
+    Value *zero = C(0), *e = in[1], *a = lb_abs(b, in[0]), *size = lb_exp(b, lb_mul(b, e, lb_log(b, a)));
+    size = lb_select(b, lb_or(b, lb_cmp(b, "eq", e, zero), lb_cmp(b, "eq", a, C(1))), C(1), size);
     Value *half = lb_mul(b, e, C(0.5)), *even = lb_cmp(b, "eq", lb_floor(b, half), half);
     Value *whole = lb_cmp(b, "eq", lb_floor(b, e), e);
+    whole = lb_or(b, whole, lb_cmp(b, "eq", a, C(INFINITY)));
     Value *below = lb_select(b, whole, lb_select(b, even, size, lb_neg(b, size)), C(NAN));
     return lb_select(b, lb_cmp(b, "lt", in[0], zero), below, size);
 }

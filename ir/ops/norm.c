@@ -19,6 +19,11 @@ typedef struct Part {
     double shift, scale; /* y = (x - shift) * scale */
 } Part;
 
+/* 1 / length, but NaN where the sum that it comes from is infinite. */
+static double inverse(double length, double sum) {
+    return 1 / length + (sum - sum);
+}
+
 /* Applies `part` to every group of every vector, then w and b. */
 static void eval_groups(EvalCtx *c, Part (*part)(const EvalCtx *c, const double *x, int64_t n, int64_t row)) {
     const Tensor *x = &c->in[0];
@@ -93,10 +98,6 @@ static Value *eps(Lower *l, const Op *op) {
     return lb_f32(&l->b, attr_float(op, "eps", 0));
 }
 
-static Value *reciprocal(Lower *l, Value *x) {
-    return lb_div(&l->b, lb_f32(&l->b, 1), x);
-}
-
 /* norm.rms: sums of squares that somebody has made already, or NULL. */
 static Value *squares_of(const Op *op) {
     return op->nin > 3 ? op->in[3] : NULL;
@@ -108,7 +109,14 @@ static Value *sum_of_sums(Lower *l, Value *squares, Value *row) {
     Value *acc = lb_var(b, lw_zero(l));
     LW_SPAN (l, row, NULL, 1, type_count(squares->type), ix)
         lb_set(b, acc, lb_add(b, lb_get(b, acc), lw_read_flat(l, squares, row, ix.i, ix.n)));
-    return lb_max(b, lb_reduce(b, "add", lb_get(b, acc)), lb_f32(b, 0));
+    Value *sum = lb_reduce(b, "add", lb_get(b, acc));
+    return lb_add(b, lb_max(b, lb_f32(b, 0), sum), lb_sub(b, sum, sum)); /* minus infinity is no 0 */
+}
+
+/* 1 / length; of a sum that has become infinite nothing is known, and 0 would hide it. */
+static Value *reciprocal(Lower *l, Value *length, Value *sum) {
+    LB *b = &l->b;
+    return lb_add(b, lb_div(b, lb_f32(b, 1), length), lb_sub(b, sum, sum));
 }
 
 static void lower_rms(Lower *l, Op *op) {
@@ -119,7 +127,7 @@ static void lower_rms(Lower *l, Op *op) {
             Value *sum =
                 squares ? sum_of_sums(l, squares, row) : sum_group(l, op, row, e.o, term_square, NULL);
             Value *mean = lb_div(b, sum, group_size(l, op));
-            write_group(l, op, row, e.o, NULL, reciprocal(l, lb_sqrt(b, lb_add(b, mean, eps(l, op)))));
+            write_group(l, op, row, e.o, NULL, reciprocal(l, lb_sqrt(b, lb_add(b, mean, eps(l, op))), mean));
         }
 }
 
@@ -129,7 +137,7 @@ static void lower_layer(Lower *l, Op *op) {
         LW_OUTER (l, e) {
             Value *mean = lb_div(b, sum_group(l, op, row, e.o, term_self, NULL), group_size(l, op));
             Value *var = lb_div(b, sum_group(l, op, row, e.o, term_square, mean), group_size(l, op));
-            write_group(l, op, row, e.o, mean, reciprocal(l, lb_sqrt(b, lb_add(b, var, eps(l, op)))));
+            write_group(l, op, row, e.o, mean, reciprocal(l, lb_sqrt(b, lb_add(b, var, eps(l, op))), var));
         }
 }
 
@@ -140,8 +148,8 @@ static void lower_l2(Lower *l, Op *op) {
         LW_OUTER (l, e) {
             Value *sum = sum_group(l, op, row, e.o, term_square, NULL);
             Value *length =
-                inside ? lb_sqrt(b, lb_add(b, sum, eps(l, op))) : lb_max(b, lb_sqrt(b, sum), eps(l, op));
-            write_group(l, op, row, e.o, NULL, reciprocal(l, length));
+                inside ? lb_sqrt(b, lb_add(b, sum, eps(l, op))) : lb_max(b, eps(l, op), lb_sqrt(b, sum));
+            write_group(l, op, row, e.o, NULL, reciprocal(l, length, sum));
         }
 }
 
@@ -158,7 +166,7 @@ static Part part_rms(const EvalCtx *c, const double *x, int64_t n, int64_t row) 
     double sum = 0;
     for (int64_t i = 0; i < n && !sums; i++) sum += x[i] * x[i];
     for (int64_t i = 0; sums && i < c->in[3].type.dim[0]; i++) sum += sums[i];
-    return (Part){.scale = 1 / sqrt(fmax(sum, 0) / (double)n + attr_float(c->op, "eps", 0))};
+    return (Part){.scale = inverse(sqrt((sum < 0 ? 0 : sum) / (double)n + attr_float(c->op, "eps", 0)), sum)};
 }
 
 static void eval_rms(EvalCtx *c) {
@@ -192,7 +200,7 @@ static Part part_layer(const EvalCtx *c, const double *x, int64_t n, int64_t row
     double mean = 0, var = 0;
     for (int64_t i = 0; i < n; i++) mean += x[i] / (double)n;
     for (int64_t i = 0; i < n; i++) var += (x[i] - mean) * (x[i] - mean) / (double)n;
-    return (Part){.shift = mean, .scale = 1 / sqrt(var + attr_float(c->op, "eps", 0))};
+    return (Part){.shift = mean, .scale = inverse(sqrt(var + attr_float(c->op, "eps", 0)), var)};
 }
 
 static void eval_layer(EvalCtx *c) {
@@ -220,7 +228,7 @@ static Part part_l2(const EvalCtx *c, const double *x, int64_t n, int64_t row) {
     double sum = 0, eps = attr_float(c->op, "eps", 0);
     for (int64_t i = 0; i < n; i++) sum += x[i] * x[i];
     bool inside = !strcmp(attr_str(c->op, "mode", "inside"), "inside");
-    return (Part){.scale = inside ? 1 / sqrt(sum + eps) : 1 / fmax(sqrt(sum), eps)};
+    return (Part){.scale = inverse(inside ? sqrt(sum + eps) : sqrt(sum) < eps ? eps : sqrt(sum), sum)};
 }
 
 static void eval_l2(EvalCtx *c) {

@@ -18,7 +18,7 @@ static void eval_reduce(EvalCtx *c) {
         double sum = 0, max = in[0];
         for (int64_t i = 0; i < d; i++) {
             sum += squares ? in[i] * in[i] : in[i];
-            if (in[i] > max) max = in[i];
+            if (isnan(in[i]) || in[i] > max) max = in[i];
         }
         c->out[0].data[v] = !strcmp(kind, "max") ? max : !strcmp(kind, "mean") ? sum / (double)d : sum;
     }
@@ -31,7 +31,8 @@ static Value *mask_lanes(Lower *l, Value *x, int n, double neutral) {
     return lb_select(b, lb_cmp(b, "lt", lb_iota(b), lb_i32(b, n)), x, lb_f32(b, neutral));
 }
 
-/* The maximum or sum of one vector of the last axis of v (d elements, leading index o of O). */
+/* The maximum or sum of one vector of the last axis of v (d elements, leading index o of O). A maximum passes
+ * over NaN. */
 static Value *fold(Lower *l, Value *v, Value *row, Value *o, const char *kind) {
     LB *b = &l->b;
     int64_t d = last_dim(v->type), O = type_count(v->type) / d;
@@ -52,6 +53,7 @@ static void lower_reduce(Lower *l, Op *op) {
     LW_ROWS (l, row)
         LW_OUTER (l, e) {
             Value *y = fold(l, op->in[0], row, e.o, kind);
+            if (!strcmp(kind, "max")) y = lb_keep_nan(b, fold(l, op->in[0], row, e.o, "squares"), y);
             if (!strcmp(kind, "mean")) y = lb_div(b, y, lb_f32(b, (double)d));
             Ix ix = {.row = row, .o = e.o, .i = lb_i64(b, 0), .n = 1, .O = O, .I = 1};
             lw_write(l, op->out[0], &ix, y);

@@ -1,7 +1,9 @@
 /* Rounds what products multiply, once for all of them and for all threads: see lower/rows.h for how the
  * result lies in memory. A block of bytes is round(x * 127 / max|x|) with the scale max|x| / 127; the sum of
  * its bytes, times minus the zero of the weights' codes, is kept beside it: where a kernel's integer sum
- * begins. Every row, and every block of it, is treated by itself, so no result depends on its neighbours. */
+ * begins. Where a number of the block is not finite, its scale is NaN: that goes before all magnitudes, whose
+ * order is that of their bits; so whatever such a block is part of is not finite. Every row, and every block
+ * of it, is treated by itself, so no result depends on its neighbours. */
 #include "round_rows.h"
 
 #include "../lower/rows.h"
@@ -11,8 +13,9 @@
 
 static void round_block(const double *x, int64_t n, double *y) {
     float most = 0;
-    for (int64_t i = 0; i < n; i++) most = fmaxf(most, fabsf((float)x[i]));
-    float inverse = most > 0 ? 127 / most : 0, scale = most / 127;
+    for (int64_t i = 0; i < n; i++)
+        if (isnan(x[i]) || fabsf((float)x[i]) > most) most = fabsf((float)x[i]);
+    float inverse = most > 0 ? 127 / most : 0, scale = most / 127 + (most - most);
     for (int64_t i = 0; i < n; i++) y[i] = (double)nearbyintf((float)x[i] * inverse) * (double)scale;
 }
 
@@ -106,11 +109,16 @@ static Value *block_vector(Lower *l, const RowBlock *x, Value *part, int64_t at,
     return lb_load(b, DT_F32, b->lanes, x->from, i, left - at < b->lanes ? (int)(left - at) : 0);
 }
 
+/* Its bits, whose order as integers is that of the magnitudes, NaN behind infinity. */
+static Value *magnitude(LB *b, Value *x) {
+    return lb_and(b, lb_bits(b, x, DT_I32), lb_i32(b, INT32_MAX));
+}
+
 /* With n inputs from `part` on there (QUANT_PART, or fewer in the last part). */
 static void part_most(Lower *l, const RowBlock *x, Value *part, int64_t n, Value *most) {
     LB *b = &l->b;
     for (int64_t i = 0; i < n; i += b->lanes)
-        lb_set(b, most, lb_max(b, lb_get(b, most), lb_abs(b, block_vector(l, x, part, i, n))));
+        lb_set(b, most, lb_max(b, lb_get(b, most), magnitude(b, block_vector(l, x, part, i, n))));
 }
 
 static void part_bytes(Lower *l, const RowBlock *x, Value *part, int64_t n, Value *inverse, Value *sum) {
@@ -127,14 +135,16 @@ static void write_block(Lower *l, const Rounding *r, const RowBlock *x) {
     LB *b = &l->b;
     int64_t whole = x->n / QUANT_PART * QUANT_PART, rest = x->n - whole;
     Value *zero = lb_i64(b, 0), *end = lb_i64(b, whole), *steps = lb_f32(b, 127);
-    Value *most = lb_var(b, lw_zero(l)), *sum = lb_var(b, lb_splat(b, lb_i32(b, 0)));
+    Value *none = lb_splat(b, lb_i32(b, 0)), *most = lb_var(b, none), *sum = lb_var(b, none);
     KFOR (b, part, zero, end, QUANT_PART) part_most(l, x, part, QUANT_PART, most);
     if (rest) part_most(l, x, end, rest, most);
-    Value *far = lb_reduce(b, "max", lb_get(b, most)), *some = lb_cmp(b, "gt", far, lb_f32(b, 0));
+    Value *far = lb_bits(b, lb_reduce(b, "max", lb_get(b, most)), DT_F32),
+          *some = lb_cmp(b, "gt", far, lb_f32(b, 0));
     Value *inverse = lb_select(b, some, lb_div(b, steps, far), lb_f32(b, 0));
     KFOR (b, part, zero, end, QUANT_PART) part_bytes(l, x, part, QUANT_PART, inverse, sum);
     if (rest) part_bytes(l, x, end, rest, inverse, sum);
-    lb_store(b, DT_F32, x->scales, zero, lb_div(b, far, steps), 0);
+    Value *scale = lb_add(b, lb_div(b, far, steps), lb_sub(b, far, far)); /* infinite: NaN */
+    lb_store(b, DT_F32, x->scales, zero, scale, 0);
     Value *all = lb_reduce(b, "add", lb_get(b, sum));
     lb_store(b, DT_I32, x->scales, lb_i64(b, 1), lb_mul(b, all, lb_i32(b, (int32_t)-r->zero)), 0);
 }

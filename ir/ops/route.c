@@ -13,13 +13,18 @@ static bool infer_topk(Diag *d, Func *f, Op *op) {
     return true;
 }
 
+/* Whether x goes before y: NaN before all numbers, so that it is chosen and comes out. */
+static bool goes_before(double x, double y) {
+    return !isnan(y) && !(x <= y);
+}
+
 /* The largest not yet chosen; strictly larger is needed to replace, so that the lowest index wins ties. */
 static int64_t next_best(const double *x, int64_t e, const double *chosen, int64_t n) {
     int64_t best = -1;
     for (int64_t i = 0; i < e; i++) {
         bool used = false;
         for (int64_t j = 0; j < n; j++) used = used || chosen[j] == (double)i;
-        if (!used && (best < 0 || x[i] > x[best])) best = i;
+        if (!used && (best < 0 || goes_before(x[i], x[best]))) best = i;
     }
     return best;
 }
@@ -41,23 +46,31 @@ static Cost cost_topk(const Op *op, int64_t rows) {
     return op_cost(op, rows, in_count(op, 0) * out_count(op));
 }
 
-/* k passes over a copy of the scores, in which the chosen are struck out. */
+/* k passes over the scores, beside which stands what has been chosen. */
 static void lower_topk(Lower *l, Op *op) {
     LB *b = &l->b;
     int64_t e = last_dim(op->in[0]->type), k = attr_int(op, "k", 1);
-    Value *left = lw_scratch(l, 4 * e), *values = lw_scratch(l, 4 * k), *zero = lb_i64(b, 0);
+    Value *scores = lw_scratch(l, 4 * e), *chosen = lw_scratch(l, 4 * e), *values = lw_scratch(l, 4 * k);
+    Value *zero = lb_i64(b, 0), *none = lb_i64(b, -1);
     LW_ROWS (l, row) {
-        KFOR (b, i, zero, lb_i64(b, e), 1) lb_store(b, DT_F32, left, i, lw_read1(l, op->in[0], row, i), 0);
+        KFOR (b, i, zero, lb_i64(b, e), 1) {
+            lb_store(b, DT_F32, scores, i, lw_read1(l, op->in[0], row, i), 0);
+            lb_store(b, DT_I32, chosen, i, lb_i32(b, 0), 0);
+        }
         Value *sum = lb_var(b, lb_f32(b, 0));
         KFOR (b, j, zero, lb_i64(b, k), 1) {
-            Value *best = lb_var(b, lb_f32(b, -INFINITY)), *at = lb_var(b, zero);
+            Value *best = lb_var(b, lb_f32(b, 0)), *at = lb_var(b, none);
             KFOR (b, i, zero, lb_i64(b, e), 1) {
-                Value *x = lb_load(b, DT_F32, 0, left, i, 0);
-                Value *better = lb_cmp(b, "gt", x, lb_get(b, best));
+                Value *x = lb_load(b, DT_F32, 0, scores, i, 0), *y = lb_get(b, best);
+                Value *left = lb_cmp(b, "eq", lb_load(b, DT_I32, 0, chosen, i, 0), lb_i32(b, 0));
+                Value *after = lb_or(b, lb_cmp(b, "le", x, y), lb_cmp(b, "ne", y, y));
+                Value *first = lb_cmp(b, "lt", lb_get(b, at), zero);
+                Value *better =
+                    lb_and(b, left, lb_or(b, first, lb_xor(b, after, lb_cmp(b, "eq", zero, zero))));
                 lb_set(b, at, lb_select(b, better, i, lb_get(b, at)));
                 lb_set(b, best, lb_select(b, better, x, lb_get(b, best)));
             }
-            lb_store(b, DT_F32, left, lb_get(b, at), lb_f32(b, -INFINITY), 0);
+            lb_store(b, DT_I32, chosen, lb_get(b, at), lb_i32(b, 1), 0);
             lb_store(b, DT_F32, values, j, lb_get(b, best), 0);
             lb_set(b, sum, lb_add(b, lb_get(b, sum), lb_get(b, best)));
             lw_write1(l, op->out[1], row, j, lb_cast(b, lb_get(b, at), DT_I32));
@@ -80,7 +93,8 @@ static const AttrDef topk_attrs[] = {
 const OpDef op_topk = {
     .name = "topk",
     .pattern = PAT_ROW,
-    .doc = "The k largest values and their indices, largest first; the lowest index wins ties.",
+    .doc = "The k largest values and their indices, largest first; the lowest index wins ties. NaN counts as "
+           "the largest.",
     .formula = "value_j = x[index_j], x[index_0] >= x[index_1] >= ...",
     .source = "Shazeer et al. 2017, arXiv:1701.06538, eq. 5",
     .sig = "x[t,e] -> value[t,k] index:i32[t,k]",

@@ -43,7 +43,7 @@ static void step(const Head *x, double *S, double *y, int64_t np, int64_t nn, bo
             row[n] = row[n] * keep + (x->b ? removed * x->b[n] : 0) + x->v[p] * x->k[n];
             new += row[n] * x->q[n];
         }
-        y[p] = before ? old + direct * x->v[p] : new;
+        y[p] = !before ? new : x->bonus ? old + direct * x->v[p] : old;
     }
 }
 

@@ -278,7 +278,7 @@ static void solve(Chunked *c, const Tiles *x) {
     LB *b = &l->b;
     TILES (l, r, c->zero, c->len, NO_END, 1, c->rows) {
         Tile t = read_state(c, &r, x, c->a, true);
-        tile_madd(l, &t, c->ak, r.at, c->V, x->at, c->zero, lb_addi(b, r.at, r.count - 1));
+        tile_madd_below(l, &t, c->ak, r.at, c->V, x->at, false);
         tile_madd(l, &t, c->ab, r.at, c->U, x->at, c->zero, r.at);
         for (int i = 1; i < r.count; i++)
             for (int s = 0; s < i; s++) {
@@ -294,9 +294,8 @@ static void read_out(Chunked *c, const Tiles *x) {
     Lower *l = c->l;
     TILES (l, r, c->zero, c->len, NO_END, 1, c->rows) {
         Tile t = read_state(c, &r, x, c->q, c->s.before);
-        Value *upto = lb_addi(&l->b, r.at, r.count);
-        tile_madd(l, &t, c->qk, r.at, c->V, x->at, c->zero, upto);
-        if (c->s.rank1) tile_madd(l, &t, c->qb, r.at, c->U, x->at, c->zero, upto);
+        tile_madd_below(l, &t, c->qk, r.at, c->V, x->at, !c->s.before || c->op->in[IN_BONUS]);
+        if (c->s.rank1) tile_madd_below(l, &t, c->qb, r.at, c->U, x->at, !c->s.before);
         tile_store(l, &t, c->Y, r.at, x->at);
     }
 }

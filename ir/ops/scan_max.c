@@ -10,7 +10,7 @@ static void eval_scan_max(EvalCtx *c) {
     bool before = scan_channels_before(c->op);
     for (int64_t t = 0; t < c->rows; t++)
         for (int64_t i = 0; i < e; i++) {
-            double new = fmax(a[t * e + i] + m[i], b[t * e + i]);
+            double x = a[t * e + i] + m[i], new = isnan(x) || x > b[t * e + i] ? x : b[t * e + i];
             c->out[0].data[t * e + i] = before ? m[i] : new;
             m[i] = new;
         }
@@ -22,7 +22,8 @@ static Cost cost_scan_max(const Op *op, int64_t rows) {
 
 static Value *next(Lower *l, Op *op, const Ix *ix, Value *m) {
     LB *b = &l->b;
-    return lb_max(b, lb_add(b, lw_read(l, op->in[0], ix), m), lw_read(l, op->in[1], ix));
+    Value *x = lb_splat(b, lb_add(b, lw_read(l, op->in[0], ix), m));
+    return lb_keep_nan(b, x, lb_max(b, x, lw_read(l, op->in[1], ix)));
 }
 
 static void lower_scan_max(Lower *l, Op *op) {

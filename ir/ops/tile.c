@@ -145,22 +145,48 @@ static void ask_ahead(Lower *l, const Tile *t, Mat y, Value *k, Value *j0) {
         lb_prefetch(b, at, lb_i64(b, t->ahead + i), DT_U8);
 }
 
-void tile_madd(Lower *l, Tile *t, Mat x, Value *i0, Mat y, Value *j0, Value *k0, Value *k1) {
+/* Bits that are 0 where x, or a half of a pair, is 0: no other bits but the sign's. */
+static Value *unless_zero(LB *b, Value *x, bool pairs) {
+    Value *bits = lb_bits(b, x, DT_I32), *zero = lb_i32(b, 0), *all = lb_i32(b, -1);
+    if (!pairs) return lb_select(b, lb_cmp(b, "eq", lb_shl(b, bits, lb_i32(b, 1)), zero), zero, all);
+    Value *low = lb_cmp(b, "eq", lb_and(b, bits, lb_i32(b, 0x7fff)), zero);
+    Value *high = lb_cmp(b, "eq", lb_and(b, bits, lb_i32(b, 0x7fff0000)), zero);
+    return lb_or(b, lb_select(b, low, zero, lb_i32(b, 0xffff)),
+                 lb_select(b, high, zero, lb_i32(b, (int32_t)0xffff0000)));
+}
+
+/* Rows of t from `first` on += x[i0 + r, k] * y[k]. */
+static void madd_one(Lower *l, Tile *t, int first, Mat x, Value *i0, Mat y, Value *j0, Value *k) {
     LB *b = &l->b;
     Value *yv[TILE_MAX];
     bool pairs = y.m.dt == DT_I32;
-    KFOR (b, k, k0, k1, 1) {
-        ask_ahead(l, t, y, k, j0);
-        for (int j = 0; j < t->c; j++)
-            yv[j] = mat_load(l, y, k, lb_addi(b, j0, (int64_t)j * b->lanes), tile_lanes(t->c, t->tail, j));
-        for (int i = 0; i < t->r; i++) {
-            Value *xs = lb_splat(b, mat_load1(l, x, lb_addi(b, i0, i), k));
-            for (int j = 0; j < t->c; j++) {
-                Value *acc = lb_get(b, t->acc[i][j]);
-                lb_set(b, t->acc[i][j], pairs ? lb_dot2(b, acc, yv[j], xs) : lb_fma(b, xs, yv[j], acc));
-            }
+    for (int j = 0; j < t->c; j++)
+        yv[j] = mat_load(l, y, k, lb_addi(b, j0, (int64_t)j * b->lanes), tile_lanes(t->c, t->tail, j));
+    for (int i = first; i < t->r; i++) {
+        Value *xs = mat_load1(l, x, lb_addi(b, i0, i), k),
+              *bits = t->skips ? unless_zero(b, xs, pairs) : NULL;
+        xs = lb_splat(b, xs);
+        for (int j = 0; j < t->c; j++) {
+            Value *acc = lb_get(b, t->acc[i][j]), *v = yv[j];
+            if (bits)
+                v = lb_bits(b, lb_and(b, lb_bits(b, v, DT_I32), bits), y.m.dt == DT_I32 ? DT_I32 : DT_F32);
+            lb_set(b, t->acc[i][j], pairs ? lb_dot2(b, acc, v, xs) : lb_fma(b, xs, v, acc));
         }
     }
+}
+
+void tile_madd(Lower *l, Tile *t, Mat x, Value *i0, Mat y, Value *j0, Value *k0, Value *k1) {
+    KFOR (&l->b, k, k0, k1, 1) {
+        ask_ahead(l, t, y, k, j0);
+        madd_one(l, t, 0, x, i0, y, j0, k);
+    }
+}
+
+void tile_madd_below(Lower *l, Tile *t, Mat x, Value *i0, Mat y, Value *j0, bool diagonal) {
+    tile_madd(l, t, x, i0, y, j0, lb_i64(&l->b, 0), i0);
+    for (int s = 0; s < t->r; s++)
+        if (diagonal || s + 1 < t->r)
+            madd_one(l, t, diagonal ? s : s + 1, x, i0, y, j0, lb_addi(&l->b, i0, s));
 }
 
 void tile_scale(Lower *l, Tile *t, Value *s, Value *i0) {

@@ -58,11 +58,16 @@ typedef struct Tile {
     int r, c, tail;
     Value *acc[TILE_MAX][TILE_MAX]; /* variables */
     int64_t ahead;                  /* bytes: how far before its use tile_madd asks for y; 0: it does not */
+    bool skips; /* where x is 0, tile_madd leaves y out: 0 times what is not finite is NaN */
 } Tile;
 Tile tile_new(Lower *l, int r, int c, int tail); /* zeros */
 /* += sum over k in [k0, k1) of x[i0 + r, k] * y[k, j0 + c*lanes ..]; with pairs in x and y, of their
  * products */
 void tile_madd(Lower *l, Tile *t, Mat x, Value *i0, Mat y, Value *j0, Value *k0, Value *k1);
+/* The same where only the lower triangle of x counts: row i0 + r over the k < i0 + r, and with `diagonal`
+ * over k = i0 + r. What lies above it in x is not read, nor can a row of y that is not finite reach an
+ * earlier row. */
+void tile_madd_below(Lower *l, Tile *t, Mat x, Value *i0, Mat y, Value *j0, bool diagonal);
 /* Row r times s[i0 + r], a column of scalars. */
 void tile_scale(Lower *l, Tile *t, Value *s, Value *i0);
 void tile_load(Lower *l, Tile *t, Mat m, Value *i0, Value *j0);

@@ -75,7 +75,8 @@ static inline double half_step(DType dt, double x) {
 
 static inline double largest_of(const Tensor *w, int64_t count) {
     double largest = 0;
-    for (int64_t e = 0; e < w->rows * count; e++) largest = fmax(largest, fabs(w->data[e]));
+    for (int64_t e = 0; e < w->rows * count; e++)
+        if (isfinite(w->data[e])) largest = fmax(largest, fabs(w->data[e]));
     return largest;
 }
 
@@ -111,10 +112,28 @@ static inline double rounded_weights(Case *c, int s, int i) {
 static inline bool close_enough(const Case *c, const OpDef *def, bool post, double got, double want,
                                 double largest, double more) {
     double tolerance = c->slack * (post ? 4 : 1) * (def->tolerance > 0 ? def->tolerance : 1e-5);
+    if (c->k.spoilt && !(fabs(want) <= 3.4028235e38)) return !isfinite(got);
     if (isnan(want)) return isnan(got);
     if (fabs(want) > 3.4028235e38) return isinf(got) && (got > 0) == (want > 0);
     double scale = def->pattern == PAT_ELEMENTWISE && !post ? fmax(fabs(want), 0.05) : largest;
     return fabs(got - want) <= tolerance * scale + more + 1.2e-38;
+}
+
+/* Whether result i is made of result i - 1 by an elementwise op that hangs on it. */
+static inline bool is_post(Case *c, int i) {
+    const Value *v = c->k.main->results[i];
+    const char *name = c->k.main->result_names[i];
+    const Func *f = v->def->def == &op_call ? ir_func_find(c->k.m, attr_str(v->def, "func", "")) : NULL;
+    for (int k = 0; f && k < v->def->nout; k++)
+        if (v->def->out[k] == v) name = f->result_names[k];
+    return strstr(name, "post") != NULL;
+}
+
+/* Infinity where the interpreter has NaN, or the other way round, which is all one: but a sigmoid tells them
+ * apart.
+ */
+static inline bool ambiguous(double got, double want) {
+    return !isfinite(got) && !isfinite(want) && (isnan(got) || isnan(want) || got != want);
 }
 
 /* Rows [at, at+n) of sequence s are in c->out; row `step` apart from the next. */
@@ -124,10 +143,14 @@ static inline void compare(Case *c, int s, int64_t at, int64_t n, int64_t from) 
         const OpDef *def = op_of(c, i);
         int64_t count = count_of(c, i);
         const char *name = c->k.main->result_names[i];
+        bool spoilt_post = c->k.spoilt && i && is_post(c, i);
         bool post = strstr(name, "post") || strstr(name, "result 1");
         double largest = largest_of(w, count), more = rounded_sums(c, s, i, post) + rounded_weights(c, s, i);
         for (int64_t e = 0; e < n * count; e++) {
             double got = c->out[i][from * count + e], want = w->data[at * count + e];
+            if (spoilt_post &&
+                ambiguous((double)c->out[i - 1][from * count + e], c->want[s][i - 1].data[at * count + e]))
+                continue;
             if (close_enough(c, def, post, got, want, largest, more)) continue;
             if (c->bad++ < 3) {
                 fprintf(stderr, "    %s, %s, %s: token %lld element %lld is %.9g, not %.9g (largest %.3g)\n",
@@ -167,6 +190,11 @@ static inline void compare_states(Case *c, const void *block) {
             DType dt = state_slot_dtype(f, k, &c->l.compiled.lower);
             int64_t n = type_count(want->type);
             for (int64_t e = 0; e < n; e++) {
+                if (!(fabs(want->data[e]) <= 3.4028235e38)) {
+                    if (isfinite(got[e])) worst = INFINITY;
+                    continue;
+                }
+                if (!isfinite(got[e])) worst = INFINITY;
                 largest = fmax(largest, fabs(want->data[e]));
                 worst = fmax(worst, fabs(got[e] - want->data[e]) - half_step(dt, want->data[e]));
             }

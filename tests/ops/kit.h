@@ -42,6 +42,7 @@ typedef struct Kit {
     int calls, blocks;
     bool wide; /* this instance gets extreme numbers where they make sense */
     bool odd;  /* and operands of all kinds (operands.h) */
+    bool spoilt; /* some numbers of the input are NaN or infinite */
     /* the block that is being built; NULL: main */
     Func *block;
     Param *params;
@@ -99,6 +100,16 @@ static inline double draw_number(Rng *r, Domain d, double p) {
     return 0;
 }
 
+/* One number in half of the pieces becomes NaN or infinite, in a row of its own. */
+static inline void spoil_input(Kit *k, int64_t rows, float *x) {
+    static const float what[] = {NAN, INFINITY, -INFINITY, NAN};
+    for (int i = 0; i < k->npieces; i++) {
+        const Piece *p = &k->pieces[i];
+        int64_t t = rng_int(&k->r, 0, rows - 1), c = rng_int(&k->r, 0, p->n - 1);
+        if (rng_int(&k->r, 0, 1)) x[t * k->width + p->start + c] = what[rng_int(&k->r, 0, 3)];
+    }
+}
+
 /* Rows of the whole input, rounded to f32. Now and then a piece of a row is all zeros: a zero key, a silent
  * token. */
 static inline float *draw_input(Kit *k, int64_t rows) {
@@ -115,6 +126,7 @@ static inline float *draw_input(Kit *k, int64_t rows) {
             for (int64_t c = 0; c < p->n && !silent; c++)
                 x[t * k->width + p->start + c] = (float)draw_number(&k->r, p->domain, p->p);
         }
+    if (k->spoilt) spoil_input(k, rows, x);
     return x;
 }
 
