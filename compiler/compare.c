@@ -123,11 +123,31 @@ static int64_t likeliest(const double *p, int64_t n) {
     return best;
 }
 
+/* An infinity below is a token that cannot come. */
+static bool is_finite(const float *x, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        if (!(x[i] < INFINITY)) return false;
+    return true;
+}
+
+/* Rows of the outputs of tokens from `at` on. */
+static void look_for_infinities(Run *r, int64_t at, int64_t n) {
+    int64_t width = r->info->output_width;
+    for (int s = 0; s < r->n; s++)
+        for (int64_t t = 0; t < n && r->to->not_finite[s] < 0; t++)
+            if (!is_finite(r->runner[s].out + t * width, width)) r->to->not_finite[s] = at + t;
+}
+
 /* Adds token `at`, row `row` of the outputs, to the sums of a point. */
 static void add_token(Run *r, const Runner *other, int64_t at, int64_t row, ComparePoint *to) {
     int64_t n = r->info->output_width;
     const float *x = r->runner[0].out + row * n, *y = other->out + row * n;
+    if (!is_finite(x, n) || !is_finite(y, n)) {
+        r->square = to->divergence = to->bits[0] = to->bits[1] = NAN;
+        return;
+    }
     for (int64_t i = 0; i < n; i++) {
+        if (x[i] == y[i] && !(x[i] > -INFINITY)) continue;
         double e = (double)y[i] - (double)x[i];
         r->square += e * e, r->against += (double)x[i] * (double)x[i];
     }
@@ -188,6 +208,7 @@ static bool run_all(Run *r) {
         while (at < f->lengths[k] && ok) {
             int64_t n = f->lengths[k] - at < r->rows ? f->lengths[k] - at : r->rows;
             for (int s = 0; s < r->n && ok; s++) ok = go(r, &r->runner[s], at, n);
+            if (ok) look_for_infinities(r, at, n);
             if (ok) add_rows(r, at, n, k, sums);
             at += n;
             progress_step(&bar);
@@ -200,6 +221,7 @@ static bool run_all(Run *r) {
 
 bool compare_run(Diag *d, Arena *a, const char *path, const CompareOptions *o, Comparison *out) {
     *out = (Comparison){0};
+    for (int i = 0; i < COMPARE_MOST; i++) out->not_finite[i] = -1;
     Run r = {.d = d, .o = o, .to = out};
     bool ok = true;
     for (int i = 0; i < o->nvariants && ok; i++) ok = open_runner(&r, a, path, &o->variants[i]);

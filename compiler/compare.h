@@ -33,7 +33,7 @@ typedef struct ComparePoint {
     double divergence; /* KL(first || other) of the next token's distribution, in bits */
     double agreement;  /* share of tokens whose likeliest next token is the same */
     double bits[2];    /* of the source's own next token: of the first, and of the other */
-} ComparePoint;
+} ComparePoint;        /* all but agreement are NaN where outputs are not finite */
 
 typedef struct Comparison {
     const char *name;
@@ -42,6 +42,8 @@ typedef struct Comparison {
     int64_t state_bytes[COMPARE_MOST]; /* of one sequence, by variant */
     int64_t weights_bytes[COMPARE_MOST];
     ComparePoint points[COMPARE_MOST][COMPARE_LENGTHS]; /* of variant i + 1 at length k */
+    int64_t
+        not_finite[COMPARE_MOST]; /* by variant: the first token whose output holds NaN or +Inf; -1: none */
 } Comparison;
 
 /* Compiles every variant and runs them to the last length; a bar on the terminal meanwhile. */

@@ -323,7 +323,7 @@ static void keep_slot(const InterpState *s, Tensor *slot, const Tensor *t, const
     DType precision = !s->narrow ? DT_F32 : owner ? op_state_dtype(owner, s->precision) : s->precision;
     bool exact = precision == DT_F32 || t->type.dt != DT_F32; /* f32 stands for double here */
     for (int64_t i = 0; i < type_count(t->type); i++)
-        slot->data[i] = exact ? t->data[i] : dtype_round_state(precision, t->data[i]);
+        slot->data[i] = exact ? t->data[i] : dtype_round(precision, t->data[i]);
 }
 
 /* Results are copied to `a`; everything else of this execution goes with `tmp`, so that a long input needs

@@ -237,7 +237,7 @@ typedef void InterpWatch(void *user, const char *call_path, const Op *op, const 
 bool interp_run(Diag *d, Arena *a, const Module *m, const Env *env, InterpState *s, const Tensor *inputs,
                 int64_t rows, Tensor *results, InterpWatch *watch, void *watch_user);
 int64_t interp_position(const InterpState *s);
-/* From now on slots are rounded (dtype_round_state) to dt, or the type that their op has instead, at the end
+/* From now on slots are rounded (dtype_round) to dt, or the type that their op has instead, at the end
  * of every run, as compiled code with such states does at the end of every call. */
 void interp_state_precision(InterpState *s, DType dt);
 /* Evaluates the value `v` of `f`, which depends on weights and constants only. prefix: of weight names. */

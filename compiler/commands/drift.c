@@ -48,6 +48,11 @@ static const char *drift_text(Arena *a, const Comparison *f, const DriftOptions 
     text_add(&t, "\n");
     for (int k = 0; k < f->nlengths; k++)
         for (int i = 0; i < o->nstates; i++) add_point(&t, f, &f->points[i][k], f->lengths[k], o->states[i]);
+    for (int i = 0; i <= o->nstates; i++)
+        if (f->not_finite[i] >= 0)
+            text_add(&t, "with %s states the output of token %lld is not finite%s\n",
+                     i ? o->states[i - 1] : "f32", (long long)f->not_finite[i],
+                     i && f->not_finite[0] < 0 ? ": a number has left the range of its state" : "");
     return t.s;
 }
 
@@ -61,6 +66,10 @@ static const char *drift_json(Arena *a, const Comparison *f, const DriftOptions 
     cJSON_AddNumberToObject(bytes, "f32", (double)f->state_bytes[0]);
     for (int i = 0; i < o->nstates; i++)
         cJSON_AddNumberToObject(bytes, o->states[i], (double)f->state_bytes[i + 1]);
+    cJSON *bad = cJSON_AddObjectToObject(root, "not_finite_from");
+    for (int i = 0; i <= o->nstates; i++)
+        if (f->not_finite[i] >= 0)
+            cJSON_AddNumberToObject(bad, i ? o->states[i - 1] : "f32", (double)f->not_finite[i]);
     for (int n = 0; n < f->nlengths * o->nstates; n++) {
         int k = n / o->nstates, i = n % o->nstates;
         const ComparePoint *p = &f->points[i][k];

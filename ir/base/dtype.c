@@ -173,8 +173,3 @@ double dtype_round(DType t, double v) {
     dtype_store(t, bytes, 0, v);
     return dtype_load(t, bytes, 0);
 }
-
-double dtype_round_state(DType t, double v) {
-    if (t == DT_F16 && fabs(v) > DTYPE_F16_MAX) v = copysign(DTYPE_F16_MAX, v);
-    return dtype_round(t, v);
-}

@@ -32,9 +32,6 @@ size_t dtype_size(DType t);
 bool dtype_parse(const char *text, DType *out);              /* from "bf16" */
 bool dtype_parse_safetensors(const char *text, DType *out);  /* from "BF16" */
 double dtype_load(DType t, const void *data, int64_t index); /* element as double; data may be unaligned */
-/* v as a state keeps it in memory: rounded to t, and in f16 no further out than the largest number. */
-#define DTYPE_F16_MAX 65504.0
-double dtype_round_state(DType t, double v);
 void dtype_store(DType t, void *data, int64_t index, double v); /* rounds to nearest even; saturates ints */
 double dtype_round(DType t, double v);                          /* what is loaded once v has been stored */
 /* n elements in a row from one type to another, as dtype_load and dtype_store would do it one by one, but at

@@ -21,12 +21,7 @@ Value *lw_cells_load1(Lower *l, LwCells c, Value *at) {
 }
 
 void lw_cells_store(Lower *l, LwCells c, Value *at, Value *v, int n) {
-    LB *b = &l->b;
-    if (c.dt == DT_F16) { /* v stands second: a NaN stays one */
-        v = lb_max(b, lb_f32(b, -DTYPE_F16_MAX), v);
-        v = lb_min(b, lb_f32(b, DTYPE_F16_MAX), v);
-    }
-    lb_store(b, c.dt, c.p, at, v, n);
+    lb_store(&l->b, c.dt, c.p, at, v, n);
 }
 
 /* ---- slots that are held ---- */

@@ -35,7 +35,8 @@ static bool case_agrees(const OpDef *const *defs, int n, const Variant *v) {
     return agrees(&c, v, v->state ? followed : compared);
 }
 
-/* A recurrence far beyond the range of f16, up and down: its state must stay finite, and come back. */
+/* A recurrence far beyond the range of f16, up and down: its state becomes infinite, and what depends on it
+ * is not finite; no other number stands in its place. */
 static bool beyond_f16_agrees(const Variant *v) {
     Case c = {.k = kit_new(arena_new(), seed_of(v), v->storage, false), .slack = 1};
     Kit *k = &c.k;
