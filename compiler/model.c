@@ -42,7 +42,7 @@ static uint64_t hash_functions(const Module *module) {
 }
 
 bool model_open(Diag *d, Arena *a, const char *path, const ModelOptions *o, Model *m) {
-    *m = (Model){.arena = a, .path = path};
+    *m = (Model){.arena = a, .path = path, .allow_nonfinite = o->allow_nonfinite};
     if (has_suffix(path, ".gguf"))
         return diag_error(d, (Loc){.file = path},
                           "GGUF files are not read by this version; give a Hugging Face "

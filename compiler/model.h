@@ -27,6 +27,7 @@ typedef struct Model {
     uint64_t described; /* hash of the functions as they were read: what the model computes */
     WeightSet weights;
     bool weights_open;
+    bool allow_nonfinite;            /* of ModelOptions: also for what is computed from weights */
     struct Calibration *calibration; /* how scales weigh errors, or NULL: all alike */
 } Model;
 

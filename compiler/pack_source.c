@@ -1,8 +1,10 @@
 #include "pack_source.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "desc/desc.h"
+#include "numbers.h"
 #include "quantize/calibration.h"
 
 /* A reshape, or a slice along the first axis, of a weight is the weight's own bytes. NULL: it is something
@@ -105,6 +107,22 @@ static void join_tensors(Arena *a, const Source *s, PackSource *out) {
     out->importance = importance + first_matrix(s) * inputs;
 }
 
+/* What is computed in double must be a number in the f32 that is packed, too. */
+static bool is_finite(Diag *d, const Source *s, const Tensor *t) {
+    const double most = 0x1.fffffe8p127;
+    Type type = s->value->type;
+    RawTensor shape = {.rank = type.rank};
+    for (int i = 0; i < type.rank; i++) shape.dim[i] = type.dim[i];
+    for (int64_t i = 0; i < type_count(type); i++)
+        if (!(fabs(t->data[i]) <= most))
+            return diag_error(d, s->value->def->loc,
+                              "computed from weights%s%s, %s is %g, which is no number in f32; "
+                              "--allow-nonfinite takes it as it is",
+                              *s->prefix ? " of " : "", s->prefix, numbers_place(d->arena, &shape, i),
+                              t->data[i]);
+    return true;
+}
+
 bool source_gather(Diag *d, Arena *a, const Model *m, const Source *s, PackSource *out) {
     if (s->leaf) return join_tensors(a, s, out), true;
     Model own = *m;
@@ -113,6 +131,7 @@ bool source_gather(Diag *d, Arena *a, const Model *m, const Source *s, PackSourc
     Tensor t;
     const Func *f = ir_func_find(m->module, attr_str(s->item->leaf, "func", ""));
     if (!interp_constant(d, a, &env, f, s->value, s->prefix, &t)) return false;
+    if (!m->allow_nonfinite && !is_finite(d, s, &t)) return false;
     *out = (PackSource){.type = s->value->type, .dt = DT_F64, .data = t.data};
     return true;
 }

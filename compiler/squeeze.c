@@ -120,7 +120,11 @@ bool squeeze_weights(Diag *d, Model *m, const LowerTarget *t, const Lowered *l, 
         }
     }
     work_share(s.n, look_at, &s);
-    if (s.failed) return diag_error(d, (Loc){.file = m->description_name}, "a weight could not be computed");
+    for (int i = 0; i < s.n && s.failed; i++) { /* again, for the message */
+        PackSource unused;
+        if (!s.parts[i].source->direct && !source_gather(d, m->arena, m, s.parts[i].source, &unused))
+            return false;
+    }
     for (int i = 0; i < nblocks; i++)
         for (int k = 0; k < blocks[i].packs->n; k++) {
             Candidate *c = &blocks[i].candidates[k];

@@ -18,8 +18,16 @@ typedef struct Term {
 
 static const Term BAD = {.bad = true};
 
+bool constant_fits(Diag *d, Loc loc, double v) {
+    double most = 0x1.fffffep127, least = 0x1p-126;
+    if (v == 0 || (fabs(v) >= least && fabs(v) <= most)) return true;
+    return diag_error(d, loc, "%g is too %s: models compute in f32, from %.3g to %.3g", v,
+                      fabs(v) < least ? "small" : "large", least, most);
+}
+
 Value *scope_constant(Scope *s, double v, Loc loc) {
     Arena *a = s->r->arena;
+    if (!constant_fits(s->r->diag, loc, v)) return NULL;
     for (int i = 0; i < s->nconsts; i++)
         if (memcmp(&s->consts[i].number, &v, sizeof v) == 0) return s->consts[i].value;
     Attr *attrs = NULL;

@@ -63,6 +63,11 @@ typedef struct Scope {
     int nconsts, consts_cap;
 } Scope;
 
+/* ---- map.c ---- */
+/* Whether compiled code, which computes in f32, can hold the number: it is neither too large nor nothing but
+ * a denormal. false: filed. */
+bool constant_fits(Diag *d, Loc loc, double v);
+
 /* ---- desc.c ---- */
 void scope_bind(Scope *s, const char *name, Value *v);
 /* The latest value of that name. false: there is none (no message). *out may be NULL, see Name. */

@@ -44,6 +44,7 @@ static Value *read_constant_list(const Stmt *st, const cJSON *list, const char *
             return json_error(&r->json, c, path, "must hold numbers only, got %s", json_what(r->arena, c)),
                    NULL;
         v[i] = c->valuedouble;
+        if (!constant_fits(r->diag, json_loc(&r->json, c, path), v[i])) return NULL;
     }
     int64_t *shape = ARENA_NEW(r->arena, int64_t);
     *shape = n;
