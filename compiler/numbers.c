@@ -4,7 +4,7 @@
 
 #include <math.h>
 #include <stdatomic.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "base/hash.h"
 #include "base/work.h"

@@ -238,8 +238,11 @@ static inline int by_tensor_name(const void *x, const void *y) {
 /* Closes the module; a model with a copy of it (compiling changes a module) and the weights. */
 static inline bool kit_model(Kit *k, Model *out) {
     if (k->input->type.dt == DT_F32) k->input->type.dim[0] = k->width;
-    *out = (Model){
-        .arena = k->a, .path = "ops", .description = (char *)(uintptr_t) "ops", .description_size = 3};
+    *out = (Model){.arena = k->a,
+                   .path = "ops",
+                   .allow_nonfinite = true,
+                   .description = (char *)(uintptr_t) "ops",
+                   .description_size = 3};
     if (k->nweights) qsort(k->weights, (size_t)k->nweights, sizeof *k->weights, by_tensor_name);
     out->weights = (WeightSet){.arena = k->a, .tensors = k->weights, .n = k->nweights, .name = "drawn"};
     out->module = ir_parse(&k->d, k->a, "ops", ir_print_module(k->a, k->m));
