@@ -29,9 +29,9 @@ typedef enum DType {
 const char *dtype_name(DType t);             /* "bf16" */
 const char *dtype_safetensors_name(DType t); /* "BF16" */
 size_t dtype_size(DType t);
-bool dtype_parse(const char *text, DType *out);              /* from "bf16" */
-bool dtype_parse_safetensors(const char *text, DType *out);  /* from "BF16" */
-double dtype_load(DType t, const void *data, int64_t index); /* element as double; data may be unaligned */
+bool dtype_parse(const char *text, DType *out);                 /* from "bf16" */
+bool dtype_parse_safetensors(const char *text, DType *out);     /* from "BF16" */
+double dtype_load(DType t, const void *data, int64_t index);    /* element as double; data may be unaligned */
 void dtype_store(DType t, void *data, int64_t index, double v); /* rounds to nearest even; saturates ints */
 double dtype_round(DType t, double v);                          /* what is loaded once v has been stored */
 /* n elements in a row from one type to another, as dtype_load and dtype_store would do it one by one, but at

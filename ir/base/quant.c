@@ -163,8 +163,9 @@ static void take_codes(const QuantFormat *f, Run r, float d, uint8_t *codes) {
     }
 }
 
-/* A fit holds for the codes that it began with; the codes of the fitted scale, rounded, may be others. So with
- * importance the scale has to prove itself, and is refitted as long as that helps, against the one without.
+/* A fit holds for the codes that it began with; the codes of the fitted scale, rounded, may be others. So
+ * with importance the scale has to prove itself, and is refitted as long as that helps, against the one
+ * without.
  */
 static uint16_t choose_among(const QuantFormat *f, Run r, Run plain) {
     uint16_t best = scale_bits((double)choose_scale(f, plain));

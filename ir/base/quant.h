@@ -2,8 +2,8 @@
  * scale * (code - zero), with codes of `bits` bits; or, where a block has factors, scale * factor * (code -
  * zero) with a factor of -8 .. 7 for each part of 32 numbers, which is a block's own scale in 4 bits instead
  * of 16. Scale and the rest fit together in an f32 without rounding, so "the quantised weight" is an exact
- * number; factor and code - zero fit in a byte, so a block is one sum of products of bytes either way. The scale
- * has the exponents of f32, so tiny and huge blocks keep as many digits as others. */
+ * number; factor and code - zero fit in a byte, so a block is one sum of products of bytes either way. The
+ * scale has the exponents of f32, so tiny and huge blocks keep as many digits as others. */
 #ifndef BTC_BASE_QUANT_H
 #define BTC_BASE_QUANT_H
 
@@ -47,8 +47,8 @@ typedef struct QuantBlock {
 
 /* x[0..n), n <= block, the rest of the block with the code of 0: the scale, and factors, that make the sum of
  * importance * error^2 smallest among some candidates (importance: n positive weights, or NULL for ones). x
- * must be finite, importance too, and the largest magnitude 0 or from QUANT_LOWEST to QUANT_HIGHEST. Scaling x
- * by a power of two scales the result. Deterministic on every machine. */
+ * must be finite, importance too, and the largest magnitude 0 or from QUANT_LOWEST to QUANT_HIGHEST. Scaling
+ * x by a power of two scales the result. Deterministic on every machine. */
 void quant_block(const QuantFormat *f, const float *x, int n, const float *importance, QuantBlock *out);
 double quant_value(const QuantFormat *f, const QuantBlock *b, int i);
 /* x[0..n) becomes what quantising makes of it, block by block; importance: n weights, or NULL. */

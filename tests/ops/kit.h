@@ -40,8 +40,8 @@ typedef struct Kit {
     int nweights, weights_cap;
     DType storage;
     int calls, blocks;
-    bool wide; /* this instance gets extreme numbers where they make sense */
-    bool odd;  /* and operands of all kinds (operands.h) */
+    bool wide;   /* this instance gets extreme numbers where they make sense */
+    bool odd;    /* and operands of all kinds (operands.h) */
     bool spoilt; /* some numbers of the input are NaN or infinite */
     /* the block that is being built; NULL: main */
     Func *block;
