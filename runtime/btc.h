@@ -56,7 +56,7 @@ enum {
     BTC_E_LENGTH = 3,   /* the sequence would grow beyond info->context */
     BTC_E_STATE = 4,    /* not a state of this model, or a damaged one */
     BTC_E_VERSION = 5,  /* written by an incompatible version */
-    BTC_E_WEIGHTS = 6,  /* the weights file is missing, unreadable, cut off, or of another model */
+    BTC_E_WEIGHTS = 6,  /* the weights file is missing, unreadable, too large, cut off, or of another model */
     BTC_E_CPU = 7, /* this processor lacks instructions that the model was compiled to; the text names them */
     BTC_E_THREADS = 8 /* the system gives no more threads, or no memory for them; fewer may do */
 };

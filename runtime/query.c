@@ -17,9 +17,8 @@ const char *btc_status_text(const btc_artifact *a, btc_status status) {
     case BTC_OK:
         return "no error";
     case BTC_E_ARGUMENT:
-        return "wrong argument: null, misaligned, overlapping or too small memory, or memory that another "
-               "call "
-               "is using, or a number out of its limits";
+        return "wrong argument: memory that is null, misaligned, overlapping, too small or used by another "
+               "call, or a number out of its limits";
     case BTC_E_RANGE:
         return "a token id is not in the model's vocabulary";
     case BTC_E_LENGTH:
@@ -29,14 +28,14 @@ const char *btc_status_text(const btc_artifact *a, btc_status status) {
     case BTC_E_VERSION:
         return "the data was written by an incompatible version";
     case BTC_E_WEIGHTS:
-        return "the weights file is missing, unreadable, cut off or of another model";
+        return "the weights file is missing, unreadable, too large for the memory, cut off or of another "
+               "model";
     case BTC_E_CPU:
         lacks = btc_cpu_lacks(a);
         return lacks ? lacks : "the processor lacks instructions that the model was compiled to";
     case BTC_E_THREADS:
-        return "no threads to be had: the limits of processes or memory are reached, or OpenMP was not told "
-               "of a "
-               "fork; fewer may do, and one will";
+        return "no threads to be had: the limits of processes or memory are reached, or OpenMP does not know "
+               "of a fork; fewer may do, and one will";
     }
     return "unknown status";
 }

@@ -11,7 +11,7 @@
 #include <time.h>
 
 /* For libgomp's own books of a team of 1024, and for malloc to get them from. */
-enum { SPARE_BYTES = 2 << 20 };
+enum { SPARE_BYTES = 2 << 20, TRIES = 3, PAUSE_NS = 2000000 };
 
 int64_t thread_clock(void) {
     clockid_t clock = 0;
@@ -80,6 +80,11 @@ bool threads_given(int n) {
     if (!size) size = stack_size("GOMP_STACKSIZE");
     if (size) pthread_attr_setstacksize(&attr, size); /* refused, libgomp takes the default as well */
     bool given = start(&attr, n);
+    for (int more = TRIES; !given && more > 0;
+         more--) { /* those of a pool that has shrunk may not be gone yet */
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+        given = start(&attr, n);
+    }
     pthread_attr_destroy(&attr);
     return given;
 }

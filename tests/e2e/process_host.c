@@ -18,6 +18,7 @@
 #include <dlfcn.h>
 #include <omp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,7 +154,7 @@ static int words(int n, char **word) {
         if (!strcmp(word[i], "fork")) {
             after_fork(fork());
         } else if (!strcmp(word[i], "raw-fork")) {
-            after_fork((pid_t)syscall(SYS_fork));
+            after_fork((pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
         } else if (!strcmp(word[i], "region-fork")) {
 #pragma omp parallel num_threads(2)
 #pragma omp single
