@@ -71,12 +71,12 @@ static bool choose_lengths(Run *r) {
     for (int i = 0; i < r->o->nlengths; i++) {
         int n = r->o->lengths[i];
         if (n > most && r->o->asked)
-            return diag_error(r->d, (Loc){0},
+            return diag_usage(r->d, (Loc){0},
                               "--tokens: %d tokens, but a sequence of this model has at most %lld", n,
                               (long long)most);
         if (n > most) n = (int)most;
         if (f->nlengths && n <= f->lengths[f->nlengths - 1]) {
-            if (r->o->asked) return diag_error(r->d, (Loc){0}, "--tokens: must ascend; %d does not", n);
+            if (r->o->asked) return diag_usage(r->d, (Loc){0}, "--tokens: must ascend; %d does not", n);
             continue;
         }
         f->lengths[f->nlengths++] = n;

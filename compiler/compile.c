@@ -34,7 +34,7 @@ static bool state_type(Diag *d, const CompileOptions *o, DType *out) {
     *out = DT_F32;
     for (int i = 0; o->state && i < 3; i++)
         if (!strcmp(o->state, names[i])) return dtype_parse(o->state, out);
-    return !o->state || diag_error(d, (Loc){0}, "--state=%s: must be f32, bf16 or f16%s", o->state,
+    return !o->state || diag_usage(d, (Loc){0}, "--state=%s: must be f32, bf16 or f16%s", o->state,
                                    diag_did_you_mean(d->arena, o->state, names, 3));
 }
 
@@ -68,9 +68,9 @@ static bool set_math(Diag *d, Model *m, const CompileOptions *o, const TargetInf
     /* int8 is bytes and pairs; a CPU with dot products of bf16 has those of bytes, too */
     Math math = t->byte_dots ? MATH_INT8 : MATH_F32;
     if (o->math && !math_parse(o->math, &math))
-        return diag_error(d, (Loc){0}, "--math=%s: must be f32, bf16 or int8", o->math);
+        return diag_usage(d, (Loc){0}, "--math=%s: must be f32, bf16 or int8", o->math);
     if (o->math && math == MATH_BF16 && !t->bf16_dots)
-        return diag_error(d, (Loc){0},
+        return diag_usage(d, (Loc){0},
                           "--math=bf16: %s has no dot products of bf16; leave it out, or choose a CPU that "
                           "has (cooperlake, sapphirerapids, znver4 and later)",
                           t->cpu);
@@ -91,10 +91,10 @@ static bool check_squeeze(Diag *d, const CompileOptions *o, const TargetInfo *t)
     static const char *const words[] = {"yes", "no"};
     bool yes = o->squeeze && !strcmp(o->squeeze, "yes");
     if (o->squeeze && !yes && strcmp(o->squeeze, "no"))
-        return diag_error(d, (Loc){0}, "--squeeze=%s: must be yes or no%s", o->squeeze,
+        return diag_usage(d, (Loc){0}, "--squeeze=%s: must be yes or no%s", o->squeeze,
                           diag_did_you_mean(d->arena, o->squeeze, words, 2));
     return !yes || t->byte_tables ||
-           diag_error(d, (Loc){0},
+           diag_usage(d, (Loc){0},
                       "--squeeze=yes: %s cannot look up bytes of a vector in a table; leave it out", t->cpu);
 }
 
@@ -317,12 +317,20 @@ static bool emit_text(Diag *d, Model *m, const CompileOptions *o, const Compiled
     return write_text(d, a, o->output, t.s, t.n);
 }
 
+bool compile_output_kind(Diag *d, const char *output, LinkKind *kind) {
+    return link_kind(output, kind) ||
+           diag_usage(
+               d, (Loc){.file = output},
+               "cannot tell from this name what to make; use a name that ends in .so, .a, .o or .h, or has "
+               "no dot (a program)");
+}
+
 bool compile_artifact(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
     if (o->emit && !strcmp(o->emit, "description"))
         return write_text(d, m->arena, o->output, m->description, m->description_size);
     if (!compile_lower(d, m, o, c)) return false;
     if (o->passes.stop_after && (!o->emit || strcmp(o->emit, "ir")))
-        return diag_error(d, (Loc){0}, "--stop-after: there is only IR in the middle; add --emit=ir");
+        return diag_usage(d, (Loc){0}, "--stop-after: there is only IR in the middle; add --emit=ir");
     if (o->emit) return emit_text(d, m, o, c);
     if (!c->target.target->elf_machine)
         return diag_error(
@@ -333,10 +341,7 @@ bool compile_artifact(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
     Packer packer = {d, m, &c->lowered, &c->lower, !o->quiet};
     ArtifactSpec spec = make_spec(m, o, c, &packer);
     LinkJob job = {.output = o->output, .target = c->target.triple, .spec = &spec, .threads = o->threads};
-    if (!link_kind(o->output, &job.kind))
-        return diag_error(d, (Loc){.file = o->output},
-                          "cannot tell from this name what to make; use a name that ends "
-                          "in .so, .a, .o or .h, or has no dot (a program)");
+    if (!compile_output_kind(d, o->output, &job.kind)) return false;
     if (job.kind == LINK_HEADER) return link_artifact(d, &job);
     LinkFolder folder;
     if (!link_folder_open(d, m->arena, o->output, &folder)) return false;

@@ -3,6 +3,7 @@
 #ifndef BTC_COMPILE_H
 #define BTC_COMPILE_H
 
+#include "link/link.h"
 #include "lower/module.h"
 #include "model.h"
 #include "passes/pass.h"
@@ -50,6 +51,8 @@ bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c);
 /* The passes that change results on purpose, for who interprets the module: what they do must be in what
  * compiled code is compared with, and what the others do must not. */
 bool compile_on_purpose(Diag *d, Model *m, const CompileOptions *o);
+/* What the name of an output asks for. */
+bool compile_output_kind(Diag *d, const char *output, LinkKind *kind);
 /* The whole way to o->output. */
 bool compile_artifact(Diag *d, Model *m, const CompileOptions *o, Compiled *c);
 /* Text to a file, or to stdout (NULL, "-"), which main flushes and checks. */

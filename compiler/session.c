@@ -91,7 +91,7 @@ bool session_compile(Session *s) {
     if (away && !away_check(s->d, s->a, t.target->name)) return false;
     const char *lacks = away ? NULL : target_lacks_here(&t);
     if (lacks)
-        return diag_error(s->d, (Loc){0}, "--cpu=%s: this machine cannot run code for it: it lacks %s", t.cpu,
+        return diag_usage(s->d, (Loc){0}, "--cpu=%s: this machine cannot run code for it: it lacks %s", t.cpu,
                           lacks);
     const char *base = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
     if (!link_folder_open(s->d, s->a, arena_printf(s->a, "%s/btc-verify", base), &s->folder)) return false;

@@ -32,7 +32,7 @@ static const char *find_emulator(Arena *a, const char *target) {
 
 bool away_check(Diag *d, Arena *a, const char *target) {
     if (!elf_machine(target))
-        return diag_error(d, (Loc){0}, "--target=%s: there is no way to run a model for it here", target);
+        return diag_usage(d, (Loc){0}, "--target=%s: there is no way to run a model for it here", target);
     if (!find_emulator(a, target))
         return diag_error(d, (Loc){0},
                           "--target=%s: needs QEMU to run: there is no qemu-%s-static or qemu-%s on PATH",

@@ -32,9 +32,9 @@ typedef struct Assign {
 bool storage_check_options(Diag *d, const ModelOptions *o) {
     Storage s;
     if (o->dtype && strcmp(o->dtype, "f32") && strcmp(o->dtype, "bf16") && strcmp(o->dtype, "f16"))
-        return diag_error(d, (Loc){0}, "--dtype=%s: must be f32, bf16 or f16", o->dtype);
+        return diag_usage(d, (Loc){0}, "--dtype=%s: must be f32, bf16 or f16", o->dtype);
     if (o->quant && strcmp(o->quant, "none") && !(storage_parse(o->quant, &s) && s.quant))
-        return diag_error(d, (Loc){0}, "--quant=%s: must be q8, q6, q4 or none", o->quant);
+        return diag_usage(d, (Loc){0}, "--quant=%s: must be q8, q6, q4 or none", o->quant);
     return true;
 }
 

@@ -93,7 +93,7 @@ bool tokens_read(Diag *d, Arena *a, const Module *m, const TokenSource *s, int64
     Type p = ir_func_find(m, "main")->params[0]->type;
     *out = (Tokens){.ids = p.dt == DT_I32, .n = most};
     out->width = out->ids ? 1 : type_count(p);
-    if (s->text && s->input) return diag_error(d, (Loc){0}, "--text and --input: one of them");
+    if (s->text && s->input) return diag_usage(d, (Loc){0}, "--text and --input: one of them");
     if (s->text) return text_rows(d, a, m, s->text, least, out);
     if (!s->input) return random_rows(a, m, out);
     WeightSet w;

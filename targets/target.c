@@ -41,7 +41,7 @@ static const Target *find_target(Diag *d, const char *name) {
     const char *hint = diag_did_you_mean(d->arena, name, names, n);
     Text all = text_new(d->arena);
     for (int i = 0; i < n; i++) text_add(&all, "%s%s", i ? ", " : "", names[i]);
-    diag_error(d, (Loc){0}, "--target: unknown target \"%s\"%s", name, hint);
+    diag_usage(d, (Loc){0}, "--target: unknown target \"%s\"%s", name, hint);
     diag_note(d, (Loc){0}, "targets are %s", all.s);
     return NULL;
 }
@@ -57,7 +57,7 @@ static bool check_cpu(Diag *d, const Target *t, const char *cpu) {
     int n = 0;
     for (; t->cpus[n]; n++)
         if (!strcmp(t->cpus[n], cpu)) return true;
-    return diag_error(d, (Loc){0}, "%s: %s has no model \"%s\"%s; btc list targets names them", t->cpu_flag,
+    return diag_usage(d, (Loc){0}, "%s: %s has no model \"%s\"%s; btc list targets names them", t->cpu_flag,
                       t->name, cpu, diag_did_you_mean(d->arena, cpu, t->cpus, n));
 }
 
@@ -71,7 +71,7 @@ static const char *take_message(Arena *a, char *m) {
 bool target_select(Diag *d, const char *target, const char *cpu, TargetInfo *out) {
     const Target *t = target ? find_target(d, target) : target_host();
     if (!t && !target)
-        return diag_error(d, (Loc){0}, "--target: this machine is not a target; name one, e.g. %s",
+        return diag_usage(d, (Loc){0}, "--target: this machine is not a target; name one, e.g. %s",
                           TARGETS[0]->name);
     if (!t) return false;
     llvm_no_memory_ends();
@@ -84,7 +84,7 @@ bool target_select(Diag *d, const char *target, const char *cpu, TargetInfo *out
         return check_cpu(d, t, out->cpu) && llvm_probe(d, out);
     }
     if (t != target_host())
-        return diag_error(d, (Loc){0}, "%s=native: this machine is no %s", t->cpu_flag, t->name);
+        return diag_usage(d, (Loc){0}, "%s=native: this machine is no %s", t->cpu_flag, t->name);
     out->cpu = take_message(d->arena, LLVMGetHostCPUName());
     out->features = take_message(d->arena, LLVMGetHostCPUFeatures());
     return llvm_probe(d, out);

@@ -33,7 +33,7 @@ static bool open_model(Subject *s, const CompileOptions *compile, const ModelOpt
     TargetInfo t;
     if (!target_select(s->d, compile->target, compile->cpu, &t)) return false;
     if (t.target != target_host())
-        return diag_error(s->d, (Loc){0}, "--target=%s: only this machine can be measured", t.target->name);
+        return diag_usage(s->d, (Loc){0}, "--target=%s: only this machine can be measured", t.target->name);
     VerifyOptions o = {.form = "chunk", .threads = 1, .compile = *compile, .model = *model};
     s->compiled_here = true;
     if (!session_open(&s->session, s->d, s->a, s->path, &o, TAPS_NONE)) return false;

@@ -23,19 +23,19 @@ static bool check_options(Diag *d, const Args *a, const Option *compiling, int n
     size_t n = a->input ? strlen(a->input) : 0;
     bool library = n > 3 && !strcmp(a->input + n - 3, ".so");
     const char *needs = o->profile ? "profile" : chart ? "chart" : NULL;
-    if (!n) return diag_error(d, (Loc){0}, "which model? give a description, a folder or a weights file");
+    if (!n) return diag_usage(d, (Loc){0}, "which model? give a description, a folder or a weights file");
     if (a->compile.passes.stop_after)
-        return diag_error(d, (Loc){0}, "--stop-after: a benchmark needs all passes");
+        return diag_usage(d, (Loc){0}, "--stop-after: a benchmark needs all passes");
     if (library && needs)
-        return diag_error(d, (Loc){.file = a->input},
+        return diag_usage(d, (Loc){.file = a->input},
                           "--%s needs the model itself: a library does not tell its stages", needs);
     for (int i = 0; i < ncompiling && library; i++)
         if (option_given(&compiling[i]))
-            return diag_error(d, (Loc){.file = a->input},
+            return diag_usage(d, (Loc){.file = a->input},
                               "--%s says how to compile, and a library is compiled: give the model itself",
                               compiling[i].name);
     if (o->repeat > BENCH_MAX_REPEAT)
-        return diag_error(d, (Loc){0}, "--repeat=%d: at most %d", o->repeat, BENCH_MAX_REPEAT);
+        return diag_usage(d, (Loc){0}, "--repeat=%d: at most %d", o->repeat, BENCH_MAX_REPEAT);
     return true;
 }
 

@@ -184,7 +184,7 @@ int command_begin(int argc, char **argv, const char *usage, Option *rows, int n,
 
 int command_end(Diag *d, bool ok) {
     arena_free(d->arena);
-    return ok ? 0 : 1;
+    return diag_status(d, ok);
 }
 
 bool option_given(const Option *o) {
@@ -212,7 +212,7 @@ bool parse_ints(Diag *d, const char *option, Counts counts, const char *text, in
         if (!*end) return true;
         p = end;
     }
-    return diag_error(d, (Loc){0}, "--%s=%s: must be up to %d whole numbers from %d to %d, as in 1,2,8",
+    return diag_usage(d, (Loc){0}, "--%s=%s: must be up to %d whole numbers from %d to %d, as in 1,2,8",
                       option, text, room, bounds.least, bounds.most);
 }
 

@@ -22,15 +22,17 @@ static bool check(Diag *d, const Args *a, const char *weights) {
     bool known = !a->compile.emit;
     for (int i = 0; i < N && !known; i++) known = !strcmp(a->compile.emit, EMITS[i]);
     if (!known)
-        return diag_error(d, (Loc){0}, "--emit=%s: must be description, ir, stages, loops, llvm or asm%s",
+        return diag_usage(d, (Loc){0}, "--emit=%s: must be description, ir, stages, loops, llvm or asm%s",
                           a->compile.emit, diag_did_you_mean(d->arena, a->compile.emit, EMITS, N));
     const char *problem = a->compile.name ? name_problem(a->compile.name) : NULL;
-    if (problem) return diag_error(d, (Loc){0}, "--name=%s: must be %s", a->compile.name, problem);
+    if (problem) return diag_usage(d, (Loc){0}, "--name=%s: must be %s", a->compile.name, problem);
     if (strcmp(weights, "embed") && strcmp(weights, "file"))
-        return diag_error(d, (Loc){0}, "--weights=%s: must be embed or file", weights);
+        return diag_usage(d, (Loc){0}, "--weights=%s: must be embed or file", weights);
     if (!a->compile.output && !a->compile.emit && !a->compile.passes.stop_after)
-        return diag_error(d, (Loc){0}, "where to? add -o OUTPUT (x.so, x.a, x.o, x.h, or a program's name)");
-    return true;
+        return diag_usage(d, (Loc){0}, "where to? add -o OUTPUT (x.so, x.a, x.o, x.h, or a program's name)");
+    LinkKind kind;
+    bool text = a->compile.emit || a->compile.passes.stop_after;
+    return text || compile_output_kind(d, a->compile.output, &kind);
 }
 
 static int run(int argc, char **argv) {
@@ -63,17 +65,17 @@ static int run(int argc, char **argv) {
     Model m = {0};
     Compiled c;
     bool ok = a.input != NULL ||
-              diag_error(&d, (Loc){0}, "which model? give a description, a folder or a weights file");
+              diag_usage(&d, (Loc){0}, "which model? give a description, a folder or a weights file");
     ok = ok && check(&d, &a, weights);
     if (ok && strcmp(threads, "openmp") && strcmp(threads, "none"))
-        ok = diag_error(&d, (Loc){0}, "--threads=%s: must be openmp or none", threads);
+        ok = diag_usage(&d, (Loc){0}, "--threads=%s: must be openmp or none", threads);
     a.compile.threads = !strcmp(threads, "openmp");
     a.compile.weights_in_file = !strcmp(weights, "file");
     a.model.unread = a.compile.emit && !strcmp(a.compile.emit, "description");
     ok = ok && model_open(&d, arena, a.input, &a.model, &m) && compile_artifact(&d, &m, &a.compile, &c);
     model_close(&m);
     arena_free(arena);
-    return ok ? 0 : 1;
+    return diag_status(&d, ok);
 }
 
 const Command command_compile = {"compile", "compiles a model (may be left out: btc MODEL -o OUTPUT)", run};

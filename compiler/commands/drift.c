@@ -90,18 +90,18 @@ static const char *drift_json(Arena *a, const Comparison *f, const DriftOptions 
 
 static bool check(Diag *d, const Args *a, const char *tokens, const char *form, DriftOptions *o) {
     if (!a->input)
-        return diag_error(d, (Loc){0}, "which model? give a description, a folder or a weights file");
-    if (a->compile.passes.stop_after) return diag_error(d, (Loc){0}, "--stop-after: drift needs all passes");
+        return diag_usage(d, (Loc){0}, "which model? give a description, a folder or a weights file");
+    if (a->compile.passes.stop_after) return diag_usage(d, (Loc){0}, "--stop-after: drift needs all passes");
     Compiled c;
     if (!compile_machine(d, NULL, &a->compile, &c)) return false;
     if (c.target.target != target_host())
-        return diag_error(d, (Loc){0}, "--target=%s: drift is measured on this machine only",
+        return diag_usage(d, (Loc){0}, "--target=%s: drift is measured on this machine only",
                           c.target.target->name);
     if (a->compile.state && c.lower.state_dt == DT_F32)
-        return diag_error(d, (Loc){0}, "--state=f32: is what the others are compared with; give bf16 or f16");
+        return diag_usage(d, (Loc){0}, "--state=f32: is what the others are compared with; give bf16 or f16");
     if (a->compile.state) o->states[0] = a->compile.state, o->nstates = 1;
     if (strcmp(form, "step") && strcmp(form, "chunk"))
-        return diag_error(d, (Loc){0}, "--form=%s: must be step or chunk", form);
+        return diag_usage(d, (Loc){0}, "--form=%s: must be step or chunk", form);
     o->run.steps = !strcmp(form, "step");
     return parse_ints(d, "tokens", COUNTS_TOKENS, tokens, COMPARE_LENGTHS, o->run.lengths, &o->run.nlengths);
 }

@@ -253,12 +253,12 @@ static int run(int argc, char **argv) {
         if (found++) putchar('\n');
         explain(a, OP_TABLE[i]);
     }
-    if (!name) diag_error(&d, (Loc){0}, "explain which op? btc list ops shows them");
+    if (!name) diag_usage(&d, (Loc){0}, "explain which op? btc list ops shows them");
     if (name && !found)
-        diag_error(&d, (Loc){0}, "there is no op \"%s\"%s; btc list ops shows them all", name,
+        diag_usage(&d, (Loc){0}, "there is no op \"%s\"%s; btc list ops shows them all", name,
                    diag_did_you_mean(a, name, names, OP_COUNT));
     arena_free(a);
-    return found ? 0 : 1;
+    return found ? 0 : 2;
 }
 
 const Command command_explain = {"explain", "what an op means, with an example to copy", run};

@@ -65,9 +65,9 @@ static const char *weights_seen_from(Arena *a, const char *output, const char *p
 
 static bool import(Diag *d, Arena *a, const char *input, const char *output, ModelOptions *o) {
     size_t n = input ? strlen(input) : 0;
-    if (!input) return diag_error(d, (Loc){0}, "which checkpoint? give a folder or a weights file");
+    if (!input) return diag_usage(d, (Loc){0}, "which checkpoint? give a folder or a weights file");
     if (n > 5 && !strcmp(input + n - 5, ".json") && !strstr(input, ".index.json"))
-        return diag_error(d, (Loc){.file = input},
+        return diag_usage(d, (Loc){.file = input},
                           "is not a checkpoint; give the folder it is in, or a weights file");
     if (output && !strcmp(output, "-")) output = NULL;
     o->weights_as = weights_seen_from(a, output, input);
@@ -92,7 +92,7 @@ static int run(int argc, char **argv) {
     Diag d = diag_new(a, stderr);
     bool ok = import(&d, a, input, output, &o);
     arena_free(a);
-    return ok ? 0 : 1;
+    return diag_status(&d, ok);
 }
 
 const Command command_import = {"import", "writes a checkpoint as a description, to read and edit", run};

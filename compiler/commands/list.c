@@ -135,15 +135,15 @@ static int run(int argc, char **argv) {
     if (status >= 0) return status;
     Arena *a = arena_new();
     Diag d = diag_new(a, stderr);
-    status = 1;
+    status = 2;
     for (int i = 0; i < N; i++) {
         words[i] = LISTS[i].word;
         if (word && !strcmp(word, words[i])) LISTS[i].print(a), status = 0;
     }
     if (!word)
-        diag_error(&d, (Loc){0}, "list what? ops, passes, targets, importers, tuning or commands");
+        diag_usage(&d, (Loc){0}, "list what? ops, passes, targets, importers, tuning or commands");
     else if (status)
-        diag_error(&d, (Loc){0},
+        diag_usage(&d, (Loc){0},
                    "cannot list \"%s\"%s; lists are: ops, passes, targets, importers, tuning, commands", word,
                    diag_did_you_mean(a, word, words, N));
     arena_free(a);

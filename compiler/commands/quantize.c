@@ -49,29 +49,29 @@ static bool parse_formats(Diag *d, Arena *a, const char *text, CostsOptions *o) 
         if (good) o->formats[o->nformats++] = s;
     }
     return good ||
-           diag_error(d, (Loc){0}, "--quant=%s: must be some of q8, q6 and q4, each once, as in q8,q4", text);
+           diag_usage(d, (Loc){0}, "--quant=%s: must be some of q8, q6 and q4, each once, as in q8,q4", text);
 }
 
 static bool check(Diag *d, Arena *a, const Args *args, Wishes *w) {
     if (!args->input)
-        return diag_error(d, (Loc){0}, "which model? give a description, a folder or a weights file");
+        return diag_usage(d, (Loc){0}, "which model? give a description, a folder or a weights file");
     if (w->report == w->calibrate)
-        return diag_error(d, (Loc){0}, "what is to be done? give --report or --calibrate");
+        return diag_usage(d, (Loc){0}, "what is to be done? give --report or --calibrate");
     if (args->compile.passes.stop_after)
-        return diag_error(d, (Loc){0}, "--stop-after: quantize needs all passes");
+        return diag_usage(d, (Loc){0}, "--stop-after: quantize needs all passes");
     if (w->o.source.text && w->o.source.input)
-        return diag_error(d, (Loc){0}, "--text and --input: give one of them");
+        return diag_usage(d, (Loc){0}, "--text and --input: give one of them");
     if (w->report && w->output)
-        return diag_error(d, (Loc){0}, "-o: is for --calibrate; --json=FILE writes the report for programs");
+        return diag_usage(d, (Loc){0}, "-o: is for --calibrate; --json=FILE writes the report for programs");
     if (w->report) return parse_formats(d, a, w->formats ? w->formats : "q8,q6,q4", &w->o);
     const char *other = w->formats                ? "--quant"
                         : w->json                 ? "--json"
                         : args->model.calibration ? "--calibration"
                                                   : NULL;
-    if (other) return diag_error(d, (Loc){0}, "%s: is for --report, not for --calibrate", other);
-    if (!w->output) return diag_error(d, (Loc){0}, "where to? add -o FILE.safetensors");
+    if (other) return diag_usage(d, (Loc){0}, "%s: is for --report, not for --calibrate", other);
+    if (!w->output) return diag_usage(d, (Loc){0}, "where to? add -o FILE.safetensors");
     if (!w->o.source.text && !w->o.source.input)
-        return diag_error(d, (Loc){0},
+        return diag_usage(d, (Loc){0},
                           "what is to be read? give --text=FILE, or ids by --input=FILE.safetensors");
     return true;
 }
@@ -80,7 +80,7 @@ static bool host_only(Diag *d, const Args *a) {
     Compiled c;
     if (!compile_machine(d, NULL, &a->compile, &c)) return false;
     return c.target.target == target_host() ||
-           diag_error(d, (Loc){0}, "--target=%s: quantize measures on this machine only",
+           diag_usage(d, (Loc){0}, "--target=%s: quantize measures on this machine only",
                       c.target.target->name);
 }
 

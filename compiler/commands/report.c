@@ -27,7 +27,7 @@ static bool giga(Diag *d, const char *option, const char *text, double otherwise
     char *end;
     double v = strtod(text, &end);
     if (end == text || *end || !isfinite(v) || v <= 0 || v > 1e9)
-        return diag_error(d, (Loc){0}, "--%s=%s: must be a positive number", option, text);
+        return diag_usage(d, (Loc){0}, "--%s=%s: must be a positive number", option, text);
     *out = 1e9 * v;
     return true;
 }
@@ -38,9 +38,9 @@ static bool report(Diag *d, Arena *arena, Args *a, const char *bandwidth, const 
     if (!giga(d, "bandwidth", bandwidth, threads * BANDWIDTH_PER_THREAD, &machine.bandwidth)) return false;
     if (!giga(d, "peak", peak, threads * PEAK_PER_THREAD, &machine.peak)) return false;
     if (a->compile.passes.stop_after)
-        return diag_error(d, (Loc){0}, "--stop-after: a report needs all passes");
+        return diag_usage(d, (Loc){0}, "--stop-after: a report needs all passes");
     if (!a->input)
-        return diag_error(d, (Loc){0}, "which model? give a description, a folder or a weights file");
+        return diag_usage(d, (Loc){0}, "which model? give a description, a folder or a weights file");
     Model m = {0};
     Report r;
     a->compile.quiet = true;

@@ -19,7 +19,7 @@ static int run(int argc, char **argv) {
     const char *text = desc_schema(a);
     bool ok = write_text(&d, a, output, text, strlen(text));
     arena_free(a);
-    return ok ? 0 : 1;
+    return diag_status(&d, ok);
 }
 
 const Command command_schema = {"schema", "prints the JSON Schema of descriptions", run};

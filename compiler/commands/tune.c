@@ -35,14 +35,14 @@ static bool read_minutes(Diag *d, const char *text, double *seconds) {
     double v = strtod(text, &end);
     *seconds = 60 * v;
     return (end != text && !*end && isfinite(v) && v > 0 && v <= 1e6) ||
-           diag_error(d, (Loc){0}, "--minutes=%s: must be a positive number", text);
+           diag_usage(d, (Loc){0}, "--minutes=%s: must be a positive number", text);
 }
 
 static bool read_goal(Diag *d, const char *text, TuneGoal *goal) {
     static const char *const names[] = {"both", "decode", "prefill"};
     for (int i = 0; i < 3; i++)
         if (!strcmp(text, names[i])) return *goal = (TuneGoal)i, true;
-    return diag_error(d, (Loc){0}, "--for=%s: must be both, decode or prefill%s", text,
+    return diag_usage(d, (Loc){0}, "--for=%s: must be both, decode or prefill%s", text,
                       diag_did_you_mean(d->arena, text, names, 3));
 }
 
@@ -55,7 +55,7 @@ static bool read_rows(Diag *d, const char *text, bool same_bits, bool *rows) {
         const char *name = arena_strndup(d->arena, p, n);
         int i = tuning_find(name);
         if (i < 0)
-            return diag_error(d, (Loc){0}, "--rows: there is no number \"%s\"%s; btc list tuning shows them",
+            return diag_usage(d, (Loc){0}, "--rows: there is no number \"%s\"%s; btc list tuning shows them",
                               name, diag_did_you_mean(d->arena, name, names, TUNING_COUNT));
         rows[i] = true;
         p = p[n] ? p + n + 1 : NULL;
@@ -106,7 +106,7 @@ static bool run_tune(Diag *d, Arena *arena, Args *a, const TuneArgs *t) {
     bool *rows = ARENA_ARRAY(arena, bool, TUNING_COUNT);
     TuneOptions o = {.rows = rows};
     if (!a->input)
-        return diag_error(d, (Loc){0}, "which model? give a description, a folder or a weights file");
+        return diag_usage(d, (Loc){0}, "which model? give a description, a folder or a weights file");
     if (!read_minutes(d, t->minutes, &o.seconds) || !read_goal(d, t->goal, &o.goal) ||
         !read_rows(d, t->rows, t->same_bits, rows))
         return false;

@@ -49,7 +49,7 @@ static bool read_tolerances(Run *r, const char *option) {
     if (!option || (*option && !*end && r->tolerance > 0 && isfinite(r->tolerance))) return true;
     r->tolerance = 0;
     if (!file_exists(option))
-        return diag_error(r->d, (Loc){0}, "--tolerance=%s: must be a positive number or a JSON file", option);
+        return diag_usage(r->d, (Loc){0}, "--tolerance=%s: must be a positive number or a JSON file", option);
     Json json;
     size_t size;
     const char *text = file_read_text(r->d, r->arena, option, &size);
@@ -202,7 +202,7 @@ static bool verify(Run *r, const char *input_file, const char *expect_file, cons
     WeightSet in = {0}, expect = {0};
     TensorList got = {0}, oracle = {0};
     const char *file = input_file ? input_file : expect_file;
-    bool ok = file != NULL || diag_error(r->d, (Loc){0}, "on what? add --input=IDS.safetensors");
+    bool ok = file != NULL || diag_usage(r->d, (Loc){0}, "on what? add --input=IDS.safetensors");
     ok = ok && read_tolerances(r, tolerance) && read_rounding(r) && weights_open(r->d, r->arena, file, &in);
     ok = ok && (!expect_file || weights_open(r->d, r->arena, expect_file, &expect));
     const RawTensor *input = ok ? weights_find(&in, "input_ids") : NULL;
@@ -243,15 +243,15 @@ static int run(int argc, char **argv) {
     Diag d = diag_new(arena, stderr);
     r.d = &d, r.arena = arena, r.o.compile = a.compile, r.o.model = a.model;
     bool ok =
-        r.path || diag_error(&d, (Loc){0}, "which model? give a description, a folder or a weights file");
+        r.path || diag_usage(&d, (Loc){0}, "which model? give a description, a folder or a weights file");
     if (ok && strcmp(r.o.form, "interpret") && strcmp(r.o.form, "step") && strcmp(r.o.form, "chunk"))
-        ok = diag_error(&d, (Loc){0}, "--form=%s: must be interpret, step or chunk", r.o.form);
+        ok = diag_usage(&d, (Loc){0}, "--form=%s: must be interpret, step or chunk", r.o.form);
     if (ok && a.compile.passes.stop_after)
-        ok = diag_error(&d, (Loc){0}, "--stop-after: verifying needs all passes");
+        ok = diag_usage(&d, (Loc){0}, "--stop-after: verifying needs all passes");
     ok = ok && verify(&r, input, expect, write, tolerance);
     cJSON_Delete(r.tolerances);
     arena_free(arena);
-    return ok ? 0 : 1;
+    return diag_status(&d, ok);
 }
 
 const Command command_verify = {

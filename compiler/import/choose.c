@@ -162,7 +162,8 @@ void import_way_out(ImportCtx *x, const char *arch) {
                      : "a file of examples/descriptions/, or what `btc import` writes for a like model");
 }
 
-static void no_importer(ImportCtx *x, const char *arch) {
+static void no_importer(ImportCtx *x, const char *arch, bool given) {
+    if (given) x->d->usage = true;
     import_error(x, "no importer for the architecture \"%s\"%s; there are: %s", arch,
                  did_you_mean(x->a, arch), known_importers(x->a));
     import_way_out(x, arch);
@@ -178,7 +179,7 @@ const Importer *choose_importer(ImportCtx *x, const char *arch) {
     if (!name) name = text_of(json_get(x->cfg.node, "model_type"));
     if (name) {
         const Importer *imp = find_by_name(x->a, name);
-        if (!imp) no_importer(x, name);
+        if (!imp) no_importer(x, name, arch != NULL);
         return x->arch = name, imp;
     }
     for (int i = 0; i < IMPORTER_COUNT; i++)

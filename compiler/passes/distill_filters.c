@@ -184,7 +184,7 @@ static bool run(PassCtx *cx, Module *m) {
             found++;
         }
     if (!found)
-        return diag_error(cx->diag, (Loc){0},
+        return diag_usage(cx->diag, (Loc){0},
                           "--distill-filters: the model has no long filters (op conv.long)");
     Visit v = {.cx = cx, .a = m->arena};
     if (!visit(&v, ir_func_find(m, "main"), "")) return false;

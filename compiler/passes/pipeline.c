@@ -23,7 +23,7 @@ static bool known(Diag *d, const char *name, const char *option) {
         names[i] = PASSES[i]->name;
         if (!strcmp(names[i], name)) return true;
     }
-    return diag_error(d, (Loc){0}, "%s=%s: there is no such pass%s; `btc list passes` shows them", option,
+    return diag_usage(d, (Loc){0}, "%s=%s: there is no such pass%s; `btc list passes` shows them", option,
                       name, diag_did_you_mean(d->arena, name, names, PASS_COUNT));
 }
 

@@ -80,7 +80,7 @@ bool calibration_open(Diag *d, Model *m, const char *path) {
     bool quantised = false;
     for (int i = 0; i < all.n; i++) quantised |= all.items[i].storage.quant != NULL;
     if (!quantised)
-        return diag_error(d, (Loc){0},
+        return diag_usage(d, (Loc){0},
                           "--calibration=%s: no matrix of this model is quantised; add --quant=q4, or rules "
                           "(\"quant\") to its description",
                           path);

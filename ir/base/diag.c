@@ -34,17 +34,34 @@ static void say(Diag *d, Loc loc, const char *kind, const char *fmt, va_list ap)
     print(d, worded(d, loc, kind, fmt, ap));
 }
 
-bool diag_error(Diag *d, Loc loc, const char *fmt, ...) {
-    if (++d->errors > MAX_PRINTED) return false;
-    va_list ap;
-    va_start(ap, fmt);
+static void file_error(Diag *d, Loc loc, const char *fmt, va_list ap) {
+    if (++d->errors > MAX_PRINTED) return;
     say(d, loc, "error", fmt, ap);
-    va_end(ap);
     if (d->errors == MAX_PRINTED) {
         text_add(&d->log, "btc: error: too many errors, the rest is not shown\n");
         if (d->out) fputs("btc: error: too many errors, the rest is not shown\n", d->out);
     }
+}
+
+bool diag_error(Diag *d, Loc loc, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    file_error(d, loc, fmt, ap);
+    va_end(ap);
     return false;
+}
+
+bool diag_usage(Diag *d, Loc loc, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    file_error(d, loc, fmt, ap);
+    va_end(ap);
+    d->usage = true;
+    return false;
+}
+
+int diag_status(const Diag *d, bool ok) {
+    return ok ? 0 : d->usage ? 2 : 1;
 }
 
 void diag_warning(Diag *d, Loc loc, const char *fmt, ...) {

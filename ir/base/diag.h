@@ -21,14 +21,18 @@ typedef struct Diag {
     FILE *out;    /* where messages go; NULL: only collected */
     int errors;   /* all errors, also those beyond the printed 20 */
     int warnings; /* */
-    bool werror;
-    Text log; /* all printed messages, for tests and for hosts */
+    bool usage;   /* one of the errors was about the command line */
+    Text log;     /* all printed messages, for tests and for hosts */
 } Diag;
 
 Diag diag_new(Arena *a, FILE *out);
 
 /* Files an error; always returns false, so that callers can `return diag_error(...)`. */
 bool diag_error(Diag *d, Loc loc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The same for a mistake in the command line. */
+bool diag_usage(Diag *d, Loc loc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The exit status of a program: 0, 1 for an error, 2 for a wrong command line. */
+int diag_status(const Diag *d, bool ok);
 /* Says it once, however often a command opens its model. */
 void diag_warning(Diag *d, Loc loc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Adds to the last error what would be right. */
