@@ -43,10 +43,8 @@ static uint64_t hash_functions(const Module *module) {
 
 bool model_open(Diag *d, Arena *a, const char *path, const ModelOptions *o, Model *m) {
     *m = (Model){.arena = a, .path = path, .allow_nonfinite = o->allow_nonfinite};
-    if (has_suffix(path, ".gguf"))
-        return diag_error(d, (Loc){.file = path},
-                          "GGUF files are not read by this version; give a Hugging Face "
-                          "folder, a .safetensors or .pth file, or a description (.json)");
+    const char *foreign = weights_foreign(path);
+    if (foreign) return diag_error(d, (Loc){.file = path}, "%s", foreign);
     if (!storage_check_options(d, o)) return false;
     if (!file_exists(path)) return diag_error(d, (Loc){.file = path}, "no such file or folder");
     bool is_description = has_suffix(path, ".json") && !has_suffix(path, ".index.json");

@@ -152,10 +152,12 @@ static const char *decide(Assign *a, const Func *f, const Value *v, const Uses *
         storage_parse(r->format, &s);
         if (s.quant && none) return own;
         if (!s.quant || may_be_quantised(u)) return r->format;
-        diag_error(a->d, rule_loc(a, r),
-                   "%s is not only the matrix of a product or a table: it cannot be %s, only "
-                   "f32, bf16 or f16",
-                   name, r->format);
+        diag_error(
+            a->d, rule_loc(a, r),
+            "%s is not only the matrix of a product or a table: it cannot be %s, only "
+            "f32, bf16 or f16; let a pattern before this one take it (\"%s\": \"f32\"), or give --quant=%s "
+            "instead, which takes what can be",
+            name, r->format, name, r->format);
         return NULL;
     }
     bool in_main = !strcmp(f->name, "main");

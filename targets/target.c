@@ -28,21 +28,47 @@ const Target *target_host(void) {
 #endif
 }
 
+/* What others call the machines of the table. */
+static const char *const ALIASES[][2] = {
+    {"amd64", "x86_64"}, {"x64", "x86_64"},     {"x86-64", "x86_64"}, {"arm64", "aarch64"},
+    {"cuda", "nvptx64"}, {"nvidia", "nvptx64"}, {"ptx", "nvptx64"},
+};
+
+static bool is_called(const Target *t, const char *name) {
+    size_t arch = strcspn(t->name, "-"), n = strcspn(name, "-");
+    if (!strcmp(name, t->name) || !strcmp(name, t->triple)) return true;
+    return !name[n] && n == arch && !strncmp(name, t->name, arch);
+}
+
+/* Another machine of the same system is not what was meant: only names of this one, spelt nearly alike. */
+static const char *meant(Arena *a, const char *name) {
+    for (size_t i = 0; i < sizeof ALIASES / sizeof *ALIASES; i++) {
+        size_t n = strlen(ALIASES[i][0]);
+        if (starts_with(name, ALIASES[i][0]) && (!name[n] || name[n] == '-'))
+            return arena_printf(a, " (did you mean \"%s\"?)", ALIASES[i][1]);
+    }
+    const char *first = arena_strndup(a, name, strcspn(name, "-"));
+    for (const Target *const *t = TARGETS; *t; t++) {
+        const char *arch = arena_strndup(a, (*t)->name, strcspn((*t)->name, "-"));
+        bool near = diag_distance(first, arch) <= 1, same = !diag_distance(first, arch);
+        if (near && (same || diag_distance(name, (*t)->name) <= 2 || !strchr(name, '-')))
+            return arena_printf(a, " (did you mean \"%s\"?)", (*t)->name);
+    }
+    return "";
+}
+
 /* A name of the table, its architecture alone ("aarch64"), or its triple. */
 static const Target *find_target(Diag *d, const char *name) {
-    const char *names[8];
-    int n = 0;
-    for (const Target *const *t = TARGETS; *t; t++) {
-        size_t arch = strcspn((*t)->name, "-");
-        if (!strcmp(name, (*t)->name) || !strcmp(name, (*t)->triple)) return *t;
-        if (strlen(name) == arch && !strncmp(name, (*t)->name, arch)) return *t;
-        names[n++] = (*t)->name;
-    }
-    const char *hint = diag_did_you_mean(d->arena, name, names, n);
     Text all = text_new(d->arena);
-    for (int i = 0; i < n; i++) text_add(&all, "%s%s", i ? ", " : "", names[i]);
-    diag_usage(d, (Loc){0}, "--target: unknown target \"%s\"%s", name, hint);
-    diag_note(d, (Loc){0}, "targets are %s", all.s);
+    for (const Target *const *t = TARGETS; *t; t++) {
+        if (is_called(*t, name)) return *t;
+        text_add(&all, "%s%s", all.n ? ", " : "", (*t)->name);
+    }
+    diag_usage(d, (Loc){0}, "--target: unknown target \"%s\"%s", name, meant(d->arena, name));
+    diag_note(d, (Loc){0},
+              "targets are %s: 64-bit Linux, whose runtime and object files btc knows; for another machine "
+              "--emit=llvm gives code that llc compiles, without a runtime",
+              all.s);
     return NULL;
 }
 

@@ -3,12 +3,16 @@
 #include <string.h>
 
 #include "commands.h"
+#include "words.h"
 
 enum { WIDTH = PRINT_WIDTH, LEFT = 13 };
 
-static const char USAGE[] = "btc explain OP: what an op means, its operands, state, attributes and forms\n"
-                            "\n"
-                            "  btc explain scan.matrix    (btc list ops shows them all)\n";
+static const char USAGE[] =
+    "btc explain WORD: what an op means, its operands, state, attributes and forms\n"
+    "\n"
+    "  btc explain scan.matrix    (btc list ops shows them all)\n"
+    "  btc explain map            also: keys of a description, functions of a map, passes,\n"
+    "                             options, numbers of a tuning file, BTC_E_RANGE ..\n";
 
 static const char *const PATTERNS[] = {
     [PAT_LEAF] = "comes from outside the computation",
@@ -240,25 +244,47 @@ static void explain(Arena *a, const OpDef *def) {
     example(a, def, sig);
 }
 
-static int run(int argc, char **argv) {
-    const char *name = NULL, *names[OP_COUNT];
-    int status = parse_options(argc, argv, USAGE, (Option[]){{0}}, &name);
-    if (status >= 0) return status;
-    Arena *a = arena_new();
-    Diag d = diag_new(a, stderr);
+/* Some names exist on both levels, and some are words of a description, too. */
+static int explain_ops(Arena *a, const char *name) {
     int found = 0;
-    for (int i = 0; i < OP_COUNT; i++) { /* some names exist on both levels */
-        names[i] = OP_TABLE[i]->name;
-        if (!name || strcmp(name, names[i])) continue;
+    for (int i = 0; i < OP_COUNT; i++) {
+        if (strcmp(name, OP_TABLE[i]->name)) continue;
         if (found++) putchar('\n');
         explain(a, OP_TABLE[i]);
     }
-    if (!name) diag_usage(&d, (Loc){0}, "explain which op? btc list ops shows them");
-    if (name && !found)
-        diag_usage(&d, (Loc){0}, "there is no op \"%s\"%s; btc list ops shows them all", name,
-                   diag_did_you_mean(a, name, names, OP_COUNT));
-    arena_free(a);
-    return found ? 0 : 2;
+    return found;
 }
 
-const Command command_explain = {"explain", "what an op means, with an example to copy", run};
+static bool explain_word(Diag *d, Arena *a, const char *name) {
+    const char *spelling = word_spelling(name), *serves = word_serves(name), *names[OP_COUNT + 128];
+    if (spelling)
+        return printf("\"%s\" in a map is the op %s.\n\n", name, spelling), explain_ops(a, spelling) > 0;
+    bool op = explain_ops(a, name) > 0;
+    if (!op && word_explain(a, name)) return true;
+    if (op) return true;
+    if (serves)
+        return diag_usage(d, (Loc){0}, "there is no op \"%s\"; %s serves (btc explain %s)", name, serves,
+                          serves);
+    int n = word_list(names, 128);
+    for (int i = 0; i < OP_COUNT; i++) names[n++] = OP_TABLE[i]->name;
+    return diag_usage(d, (Loc){0},
+                      "there is no op \"%s\"%s, nor a word of descriptions; btc list ops shows them all",
+                      name, diag_did_you_mean(a, name, names, n));
+}
+
+static int run(int argc, char **argv) {
+    const char *name = NULL;
+    bool sign = argc == 2 && *argv[1] == '-' && strcmp(argv[1], "-h") && strcmp(argv[1], "--help");
+    int status = sign ? -1 : parse_options(argc, argv, USAGE, (Option[]){{0}}, &name);
+    if (sign) name = argv[1];
+    if (status >= 0) return status;
+    Arena *a = arena_new();
+    Diag d = diag_new(a, stderr);
+    bool ok = name ? explain_word(&d, a, name)
+                   : diag_usage(&d, (Loc){0}, "explain which op? btc list ops shows them");
+    arena_free(a);
+    return diag_status(&d, ok);
+}
+
+const Command command_explain = {"explain",
+                                 "what an op or a word of a description means, with an example to copy", run};

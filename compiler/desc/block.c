@@ -55,10 +55,11 @@ static void read_block(Reader *r, BlockDesc *b, Value *const *args, const char *
     int errors = r->diag->errors;
     b->func = ir_func_new(r->module, b->name, LEVEL_MODEL);
     b->func->loc = json_loc(&r->json, b->node, b->path);
-    Scope s = {.r = r, .func = b->func, .prefix = prefix};
+    const cJSON *ops = json_get(b->node, "ops");
+    Scope s = {.r = r, .func = b->func, .prefix = prefix, .statements = ops};
     for (int i = 0; i < b->nin; i++) scope_bind(&s, b->in[i], ir_param_add(b->func, b->in[i], args[i]->type));
     int i = 0;
-    for (const cJSON *c = json_get(b->node, "ops")->child; c; c = c->next)
+    for (const cJSON *c = ops->child; c; c = c->next)
         read_statement(&s, c, arena_printf(r->arena, "%s.ops[%d]", b->path, i++));
     for (i = 0; i < b->nout; i++) {
         Value *v;

@@ -27,8 +27,20 @@ bool scope_find(const Scope *s, const char *name, Value **out) {
     return *out = NULL, false;
 }
 
+static bool names(const cJSON *n, const char *name) {
+    bool list = cJSON_IsArray(n);
+    for (const cJSON *c = list ? n->child : n; c; c = list ? c->next : NULL)
+        if (cJSON_IsString(c) && !strcmp(c->valuestring, name)) return true;
+    return false;
+}
+
 const char *scope_did_you_mean(const Scope *s, const char *name, bool dims) {
     const Reader *r = s->r;
+    for (const cJSON *c = s->statements ? s->statements->child : NULL; c; c = c->next)
+        if (names(json_get(c, "out"), name) || names(json_get(c, "state"), name))
+            return " here: it is computed further down; what it was for the token before comes through "
+                   "shift, conv.* "
+                   "or scan.* only (a matrix times the state before it, as in GRU and LSTM, is no op)";
     const char **all = ARENA_ARRAY(r->arena, const char *, s->nnames + r->ndims + 1);
     int n = 0;
     for (int i = 0; i < s->nnames; i++) all[n++] = s->names[i].name;
@@ -129,14 +141,20 @@ static void read_ids(Reader *r, const char *key, int64_t vocab) {
     set_attr(r, (Attr){.name = key, .kind = AT_INTS, .n = count, .ints = ids});
 }
 
+/* Another version may be anything: nothing else of it is looked at. */
+static bool check_version(const Json *j) {
+    const cJSON *n = json_get(j->root, "btc");
+    int64_t v = 1;
+    return !n ||
+           (json_int(j, n, "btc", 1, 1000, &v) &&
+            (v == 1 || json_error(j, n, "btc", "this btc reads version 1 of the format, the file has %lld",
+                                  (long long)v)));
+}
+
 static void read_facts(Reader *r) {
     const cJSON *root = r->json.root, *n;
-    int64_t v;
-    if (!(n = json_get(root, "btc")))
+    if (!json_get(root, "btc"))
         json_error(&r->json, root, "", "the key \"btc\" (version of the format: 1) is missing");
-    else if (json_int(&r->json, n, "btc", 1, 1000, &v) && v != 1)
-        json_error(&r->json, n, "btc", "this btc reads version 1 of the format, the file has %lld",
-                   (long long)v);
     if ((n = json_get(root, "context")) && read_size(r, n, "context", 1, MAX_DIM_SIZE, &r->context))
         set_attr(r, (Attr){.name = "context", .kind = AT_INT, .i = r->context});
     if ((n = json_get(root, "text"))) {
@@ -207,6 +225,7 @@ static void read_model(Reader *r, Scope *s) {
         return;
     }
     int i = 0;
+    s->statements = model;
     for (const cJSON *c = model->child; c; c = c->next, i++) {
         const char *path = arena_printf(r->arena, "model[%d]", i);
         if (cJSON_IsObject(c) && json_get(c, "layers"))
@@ -300,6 +319,7 @@ static void read_module(Reader *r) {
     f->loc = json_loc(&r->json, r->json.root, "");
     Scope s = {.r = r, .func = f, .prefix = ""};
     /* After these mistakes all that follows would be wrong as well. */
+    if (!check_version(&r->json)) return;
     if (!json_check_keys(&r->json, r->json.root, "", TOP_KEYS)) return;
     if (!read_dims(r) || !read_input(r, &s)) return;
     read_facts(r);
@@ -349,6 +369,7 @@ bool desc_open_weights(Diag *d, Arena *a, const char *file, const char *text, si
     if (foreign)
         ok = json_error(&j, j.root, "",
                         "is the configuration of a checkpoint, not a description: give its folder");
+    ok = ok && check_version(&j);
     if (ok && !w) ok = json_error(&j, j.root, "", "the description names no \"weights\"");
     bool list = cJSON_IsArray(w), first = true;
     if (ok && list && !w->child) ok = json_error(&j, w, "weights", "names no file");

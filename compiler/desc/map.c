@@ -1,7 +1,7 @@
 /* Maps: elementwise arithmetic in a string, such as
  *     x + gelu_tanh(g) * (y - 0.5*@scale[D])
- * A map becomes elementwise ops; arithmetic between numbers is done here. From loose to tight: <, + -, * /,
- * unary -. */
+ * A map becomes elementwise ops; arithmetic between numbers is done here. From loose to tight: comparisons,
+ * + -, * /, unary -, ^ (from the right). */
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
@@ -46,6 +46,7 @@ static bool fold(const char *op, const Term *t, double *out) {
     if (strcmp(op, "sub") == 0) return *out = t[0].number - t[1].number, true;
     if (strcmp(op, "mul") == 0) return *out = t[0].number * t[1].number, true;
     if (strcmp(op, "div") == 0) return *out = t[0].number / t[1].number, true;
+    if (strcmp(op, "power") == 0) return *out = pow(t[0].number, t[1].number), true;
     return false;
 }
 
@@ -72,20 +73,57 @@ static Term apply(Lex *l, size_t at, const char *op_name, const Term *t, int n) 
 
 static Term map_compare(Lex *l);
 
-static Term map_call(Lex *l, size_t at, const char *name) {
+/* Other spellings of functions. */
+static const char *const SPELLINGS[][2] = {
+    {"min", "minimum"}, {"max", "maximum"}, {"pow", "power"},
+    {"ln", "log"},      {"swish", "silu"},  {"logistic", "sigmoid"},
+};
+
+/* What is no function but can be said. */
+static const char *const SAID_SO[][2] = {
+    {"log1p", "log(1 + x)"},
+    {"expm1", "exp(x) - 1"},
+    {"exp2", "2^x"},
+    {"erfc", "1 - erf(x)"},
+    {"sign", "(x > 0) - (x < 0)"},
+    {"mod", "x - y*floor(x / y)"},
+    {"tan", "sin(x) / cos(x)"},
+    {"if", "where(c, a, b)"},
+    {"select", "where(c, a, b)"},
+    {"elu", "where(x < 0, exp(x) - 1, x)"},
+    {"leaky_relu", "max(x, 0.01*x)"},
+    {"mish", "x * tanh(softplus(x))"},
+    {"sum", "the op reduce"},
+    {"mean", "the op reduce"},
+    {"matmul", "the op linear"},
+    {"dot", "the op linear"},
+};
+
+static bool is_function(const OpDef *def) {
+    return def && def->level == LEVEL_MODEL && def->pattern == PAT_ELEMENTWISE;
+}
+
+static bool unknown_function(const Lex *l, size_t at, const char *name) {
+    const char *names[OP_COUNT];
+    int n = 0;
+    for (size_t i = 0; i < sizeof SAID_SO / sizeof *SAID_SO; i++)
+        if (!strcmp(SAID_SO[i][0], name))
+            return lex_error(l, at, "there is no function \"%s\"; %s serves", name, SAID_SO[i][1]);
     const OpDef *def = op_find(name);
-    if (!def || def->level != LEVEL_MODEL || def->pattern != PAT_ELEMENTWISE) {
-        const char *names[OP_COUNT];
-        int n = 0;
-        for (int i = 0; i < OP_COUNT; i++)
-            if (OP_TABLE[i]->level == LEVEL_MODEL && OP_TABLE[i]->pattern == PAT_ELEMENTWISE)
-                names[n++] = OP_TABLE[i]->name;
-        return lex_error(l, at, "unknown function \"%s\"%s", name,
-                         diag_did_you_mean(l->r->arena, name, names, n)),
-               BAD;
-    }
-    int want = signature_of(l->r->arena, def)->nin, n = 0;
-    Term args[SIG_MAX];
+    if (def && def->level == LEVEL_MODEL)
+        return lex_error(l, at,
+                         "\"%s\" is no function of single numbers but an op: it is a statement of its own, "
+                         "{ \"out\": .., \"op\": \"%s\", .. }",
+                         name, name);
+    for (int i = 0; i < OP_COUNT; i++)
+        if (is_function(OP_TABLE[i])) names[n++] = OP_TABLE[i]->name;
+    return lex_error(l, at, "unknown function \"%s\"%s", name,
+                     diag_did_you_mean(l->r->arena, name, names, n));
+}
+
+/* The arguments of a function; how many, -1: filed. */
+static int map_arguments(Lex *l, Term *args) {
+    int n = 0;
     bool bad = false;
     do {
         Term t = map_compare(l);
@@ -93,10 +131,48 @@ static Term map_call(Lex *l, size_t at, const char *name) {
         bad = bad || t.bad;
         n++;
     } while (!bad && lex_accept(l, ','));
-    if (bad || !lex_expect(l, ')')) return BAD;
-    if (n != want)
-        return lex_error(l, at, "%s takes %d argument%s, found %d", name, want, want == 1 ? "" : "s", n), BAD;
-    return apply(l, at, name, args, n);
+    return bad || !lex_expect(l, ')') ? -1 : n;
+}
+
+/* Functions that are made of others. */
+static Term clamp(Lex *l, size_t at, const Term *t) {
+    Term low[2] = {t[0], t[1]}, both[2] = {apply(l, at, "maximum", low, 2), t[2]};
+    return apply(l, at, "minimum", both, 2);
+}
+
+static Term ceiling(Lex *l, size_t at, const Term *t) {
+    Term y = apply(l, at, "neg", t, 1);
+    y = apply(l, at, "floor", &y, 1);
+    return apply(l, at, "neg", &y, 1);
+}
+
+static const struct {
+    const char *name;
+    int arguments;
+    Term (*make)(Lex *l, size_t at, const Term *t);
+} COMPOSED[] = {{"clamp", 3, clamp}, {"ceil", 1, ceiling}};
+
+static bool right_number(const Lex *l, size_t at, const char *name, int want, int n) {
+    return n == want ||
+           lex_error(l, at, "%s takes %d argument%s, found %d", name, want, want == 1 ? "" : "s", n);
+}
+
+static Term map_call(Lex *l, size_t at, const char *name) {
+    Term args[SIG_MAX];
+    for (size_t i = 0; i < sizeof COMPOSED / sizeof *COMPOSED; i++) {
+        if (strcmp(COMPOSED[i].name, name)) continue;
+        int n = map_arguments(l, args);
+        return n < 0 || !right_number(l, at, name, COMPOSED[i].arguments, n) ? BAD
+                                                                             : COMPOSED[i].make(l, at, args);
+    }
+    const char *op = name;
+    for (size_t i = 0; i < sizeof SPELLINGS / sizeof *SPELLINGS; i++)
+        if (!strcmp(SPELLINGS[i][0], name)) op = SPELLINGS[i][1];
+    const OpDef *def = op_find(op);
+    if (!is_function(def)) return unknown_function(l, at, name), BAD;
+    int n = map_arguments(l, args);
+    if (n < 0 || !right_number(l, at, name, signature_of(l->r->arena, def)->nin, n)) return BAD;
+    return apply(l, at, op, args, n);
 }
 
 static Term map_number(Lex *l) {
@@ -134,6 +210,17 @@ static Term map_atom(Lex *l) {
     return lex_error(l, l->at, "expected a value, found \"%c\"", c), BAD;
 }
 
+static Term map_unary(Lex *l);
+
+static Term map_power(Lex *l) {
+    Term t = map_atom(l);
+    lex_peek(l);
+    size_t at = l->at;
+    if (t.bad || !lex_accept(l, '^')) return t;
+    Term pair[2] = {t, map_unary(l)};
+    return apply(l, at, "power", pair, 2);
+}
+
 static Term map_unary(Lex *l) {
     if (!lex_deeper(l)) return BAD;
     Term t;
@@ -143,7 +230,7 @@ static Term map_unary(Lex *l) {
         t = map_unary(l);
         t = apply(l, at, "neg", &t, 1);
     } else {
-        t = map_atom(l);
+        t = map_power(l);
     }
     l->depth--;
     return t;
@@ -155,6 +242,7 @@ static Term map_product(Lex *l) {
         char c = lex_peek(l);
         size_t at = l->at;
         if (!lex_accept(l, '*') && !lex_accept(l, '/')) break;
+        if (c == '*' && l->text[l->at] == '*') return lex_error(l, at, "unexpected \"**\"; x^2 serves"), BAD;
         Term pair[2] = {t, map_unary(l)};
         t = apply(l, at, c == '*' ? "mul" : "div", pair, 2);
     }
@@ -173,12 +261,52 @@ static Term map_sum(Lex *l) {
     return t;
 }
 
+/* A comparison, 1 or 0, is one of two ops, with its sides exchanged or its result turned round. */
+static const struct {
+    const char *sign; /* longer ones before those that they begin with */
+    const char *op;
+    bool swap, inverse;
+} COMPARISONS[] = {
+    {"<=", "less_equal", false, false}, {">=", "less_equal", true, false}, {"==", "equal", false, false},
+    {"!=", "equal", false, true},       {"<", "less", false, false},       {">", "less", true, false},
+};
+
 static Term map_compare(Lex *l) {
     Term t = map_sum(l);
+    if (t.bad) return t;
+    lex_peek(l);
     size_t at = l->at;
-    if (t.bad || !lex_accept(l, '<')) return t;
-    Term pair[2] = {t, map_sum(l)};
-    return apply(l, at, "less", pair, 2);
+    for (size_t i = 0; i < sizeof COMPARISONS / sizeof *COMPARISONS; i++) {
+        const char *sign = COMPARISONS[i].sign;
+        if (strncmp(l->text + at, sign, strlen(sign))) continue;
+        l->at += strlen(sign);
+        Term other = map_sum(l), pair[2] = {t, other}, swapped[2] = {other, t};
+        t = apply(l, at, COMPARISONS[i].op, COMPARISONS[i].swap ? swapped : pair, 2);
+        Term one[2] = {{.number = 1}, t};
+        return COMPARISONS[i].inverse ? apply(l, at, "sub", one, 2) : t;
+    }
+    return t;
+}
+
+/* Signs of other languages. */
+static void unexpected(const Lex *l) {
+    static const char *const serve[][2] = {
+        {"&&", "a * b, of comparisons"},
+        {"||", "max(a, b), of comparisons"},
+        {"?", "where(c, a, b)"},
+        {"%", "x - y*floor(x / y)"},
+        {"=", "=="},
+    };
+    const char *at = l->text + l->at;
+    for (size_t i = 0; i < sizeof serve / sizeof *serve; i++)
+        if (!strncmp(at, serve[i][0], strlen(serve[i][0]))) {
+            lex_error(l, l->at, "unexpected \"%s\"; %s serves", serve[i][0], serve[i][1]);
+            return;
+        }
+    if (strchr("<>=!", *at))
+        lex_error(l, l->at, "unexpected \"%c\": one comparison at a time, with parentheses", *at);
+    else
+        lex_error(l, l->at, "unexpected \"%c\"", *at);
 }
 
 Value *read_map(Scope *s, const cJSON *node, const char *path, const char *out_name) {
@@ -190,7 +318,7 @@ Value *read_map(Scope *s, const cJSON *node, const char *path, const char *out_n
     const Op *before = s->func->body->last;
     Term t = map_compare(&l);
     if (t.bad) return NULL;
-    if (lex_peek(&l)) return lex_error(&l, l.at, "unexpected \"%c\"", l.text[l.at]), NULL;
+    if (lex_peek(&l)) return unexpected(&l), NULL;
     if (!t.v) return scope_constant(s, t.number, lex_loc(&l, 0));
     /* The last op is the whole expression: its result gets the statement's name. */
     const Op *last = s->func->body->last;

@@ -48,7 +48,8 @@ typedef struct Name {
 typedef struct Scope {
     Reader *r;
     Func *func;
-    const char *prefix; /* of weight names, in the first call */
+    const char *prefix;      /* of weight names, in the first call */
+    const cJSON *statements; /* all that are read into it, also those further down */
     Name *names;
     int nnames, names_cap;
     struct WeightUse {
@@ -72,7 +73,8 @@ bool constant_fits(Diag *d, Loc loc, double v);
 void scope_bind(Scope *s, const char *name, Value *v);
 /* The latest value of that name. false: there is none (no message). *out may be NULL, see Name. */
 bool scope_find(const Scope *s, const char *name, Value **out);
-/* " (did you mean ...?)" over the values (and the dimensions). */
+/* What to add to "unknown value": what was meant, over the values (and the dimensions), or why it is not
+ * there yet. */
 const char *scope_did_you_mean(const Scope *s, const char *name, bool dims);
 /* One string or a list of them: names, each once. NULL: filed. */
 const char **read_names(Reader *r, const cJSON *node, const char *path, int *n);

@@ -160,6 +160,26 @@ static bool no_such_file(Diag *d, Arena *a, const char *path) {
                       diag_did_you_mean(a, slash ? slash + 1 : path, names, n));
 }
 
+/* Containers of others: what to do with them. */
+static const struct {
+    const char *ending, *advice;
+} FOREIGN[] = {
+    {".gguf",
+     "GGUF files are not read: give the checkpoint that it was made from, or write its tensors into a "
+     ".safetensors file (Python: gguf.GGUFReader, gguf.dequantize)"},
+    {".h5", "Keras and TensorFlow files are not read: save the model as .safetensors"},
+    {".msgpack", "Flax files are not read: save the model as .safetensors"},
+    {".onnx", "ONNX graphs are not read: give the checkpoint that it was exported from"},
+    {".tflite", "TensorFlow Lite graphs are not read: give the checkpoint that it was exported from"},
+    {".npz", "NumPy archives are not read: save the arrays as .safetensors (Python: safetensors.numpy)"},
+};
+
+const char *weights_foreign(const char *file) {
+    for (size_t i = 0; i < sizeof FOREIGN / sizeof *FOREIGN; i++)
+        if (ends_with(file, FOREIGN[i].ending)) return FOREIGN[i].advice;
+    return NULL;
+}
+
 static bool add_container(Diag *d, WeightSet *w, const char *path) {
     const char *file = arena_strdup(w->arena, path);
     Loc loc = {.file = file};
@@ -172,7 +192,10 @@ static bool add_container(Diag *d, WeightSet *w, const char *path) {
         return diag_error(d, loc,
                           "is a Git LFS pointer, not the checkpoint itself: fetch it with git lfs pull");
     bool zip = m.size >= 4 && !memcmp(m.data, "PK\3\4", 4);
-    if (zip || is_pth(file)) return pth_read(d, w, file, m.data, m.size);
+    bool gguf = m.size >= 4 && !memcmp(m.data, "GGUF", 4);
+    if (!gguf && (zip || is_pth(file))) return pth_read(d, w, file, m.data, m.size);
+    const char *foreign = gguf ? FOREIGN[0].advice : weights_foreign(file);
+    if (foreign) return diag_error(d, loc, "%s", foreign);
     if (is_safetensors(file)) return safetensors_read(d, w, file, m.data, m.size);
     return diag_error(d, loc, "is not a checkpoint: expected .safetensors, .pth, .pt, .bin or .index.json");
 }
@@ -282,6 +305,28 @@ static bool add_index(Diag *d, WeightSet *w, const char *file) {
 
 /* ---- folders ---- */
 
+/* Says what the folder has instead. */
+static bool no_checkpoint(Diag *d, Arena *a, const char *folder) {
+    DIR *dir = opendir(*folder ? folder : ".");
+    const char *foreign = NULL, *other = NULL;
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
+        if (!other || strcmp(e->d_name, other) < 0) other = arena_strdup(a, e->d_name);
+        for (size_t i = 0; i < sizeof FOREIGN / sizeof *FOREIGN; i++)
+            if (ends_with(e->d_name, FOREIGN[i].ending) && (!foreign || strcmp(e->d_name, foreign) < 0))
+                foreign = arena_strdup(a, e->d_name);
+    }
+    if (dir) closedir(dir);
+    if (foreign) {
+        const char *file = join(a, folder, foreign);
+        return diag_error(d, (Loc){.file = file}, "%s", weights_foreign(file));
+    }
+    return diag_error(d, (Loc){.file = folder},
+                      "the folder holds no checkpoint%s: expected model.safetensors, "
+                      "model.safetensors.index.json, or one .safetensors, .pth, .pt or .bin file",
+                      other ? "" : ", it is empty");
+}
+
 static bool add_folder(Diag *d, WeightSet *w, const char *folder) {
     static const char *const usual[] = {"model.safetensors", "model.safetensors.index.json",
                                         "pytorch_model.bin", "pytorch_model.bin.index.json"};
@@ -291,10 +336,7 @@ static bool add_folder(Diag *d, WeightSet *w, const char *folder) {
     }
     int n = 0;
     const char **names = list_folder(w->arena, folder, &n);
-    if (n == 0)
-        return diag_error(d, (Loc){.file = folder},
-                          "the folder holds no checkpoint: expected model.safetensors, "
-                          "model.safetensors.index.json, or one .safetensors, .pth, .pt or .bin file");
+    if (n == 0) return no_checkpoint(d, w->arena, folder);
     if (n == 1) {
         const char *path = join(w->arena, folder, names[0]);
         return is_index(path) ? add_index(d, w, path) : add_container(d, w, path);

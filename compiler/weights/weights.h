@@ -50,6 +50,8 @@ bool weights_add(Diag *d, WeightSet *w, const char *path);
 /* Adds one tensor that is in no file; its name and data live as long as the set. Moves the others likewise.
  */
 bool weights_put(Diag *d, WeightSet *w, const RawTensor *t);
+/* What to do with a file that is by its name a container of others; NULL: it is none that is known. */
+const char *weights_foreign(const char *file);
 void weights_close(WeightSet *w);
 /* The n bytes at p, of tensors, are not needed soon: where they are a file's, memory need not hold them for
  * us. They can still be read. Any thread may call it. */

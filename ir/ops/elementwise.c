@@ -121,6 +121,9 @@ static double gelu_tanh(double x) {
     X(sin, sin(x), "Sine.", ELEMENTARY, cost_ten)                                                            \
     X(cos, cos(x), "Cosine.", ELEMENTARY, cost_ten)                                                          \
     X(tanh, tanh(x), "Hyperbolic tangent.", ELEMENTARY, cost_ten)                                            \
+    X(erf, erf(x), "Error function.", ELEMENTARY, cost_ten)                                                  \
+    X(floor, floor(x), "The largest whole number that is not above x.", ELEMENTARY, cost_one)                \
+    X(round, nearbyint(x), "The nearest whole number; halves to the even one.", ELEMENTARY, cost_one)        \
     X(sigmoid, sigmoid(x), "Logistic function 1/(1+exp(-x)).", ELEMENTARY, cost_ten)                         \
     X(softplus, softplus(x), "log(1+exp(x)), exact for all x.",                                              \
       "Dugas et al. 2001, Incorporating second-order functional knowledge", cost_ten)                        \
@@ -140,7 +143,9 @@ static double gelu_tanh(double x) {
     X(maximum, isnan(a) || a > b ? a : b, "The larger one.", OPF_COMMUTES, cost_one)                         \
     X(minimum, isnan(a) || a < b ? a : b, "The smaller one.", OPF_COMMUTES, cost_one)                        \
     X(power, pow(a, b), "a to the power b.", 0, cost_ten)                                                    \
-    X(less, isunordered(a, b) ? NAN : a < b ? 1.0 : 0.0, "1 where a < b, else 0.", 0, cost_one)
+    X(less, isunordered(a, b) ? NAN : a < b ? 1.0 : 0.0, "1 where a < b, else 0.", 0, cost_one)              \
+    X(less_equal, isunordered(a, b) ? NAN : a <= b ? 1.0 : 0.0, "1 where a <= b, else 0.", 0, cost_one)      \
+    X(equal, isunordered(a, b) ? NAN : a == b ? 1.0 : 0.0, "1 where a = b, else 0.", OPF_COMMUTES, cost_one)
 
 #define UNARY(id, expr, doc_, source_, cost_)                                                                \
     static double value_##id(double x) {                                                                     \

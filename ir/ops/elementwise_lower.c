@@ -12,6 +12,11 @@
     }
 #define C(v) lb_f32(b, v)
 
+/* 1 or 0; a NaN on either side stays one. */
+static Value *compare(LB *b, const char *how, Value *x, Value *y) {
+    return lb_keep_nan(b, x, lb_keep_nan(b, y, lb_select(b, lb_cmp(b, how, x, y), C(1), C(0))));
+}
+
 SELF(copy, x)
 SELF(per_token, x)
 SELF(neg, lb_neg(b, x))
@@ -24,6 +29,9 @@ SELF(log, lb_log(b, x))
 SELF(sin, lb_sin(b, x))
 SELF(cos, lb_cos(b, x))
 SELF(tanh, lb_tanh(b, x))
+SELF(erf, lb_erf(b, x))
+SELF(floor, lb_floor(b, x))
+SELF(round, lb_round(b, x))
 SELF(sigmoid, lw_sigmoid(l, x))
 SELF(softplus, lb_softplus(&l->b, x))
 SELF(silu, lb_div(b, x, lb_add(b, C(1), lb_exp(b, lb_neg(b, x)))))
@@ -37,7 +45,9 @@ SELF(mul, lb_mul(b, x, in[1]))
 SELF(div, lb_div(b, x, in[1]))
 SELF(maximum, lb_keep_nan(b, x, lb_max(b, x, in[1])))
 SELF(minimum, lb_keep_nan(b, x, lb_min(b, x, in[1])))
-SELF(less, lb_keep_nan(b, x, lb_keep_nan(b, in[1], lb_select(b, lb_cmp(b, "lt", x, in[1]), C(1), C(0)))))
+SELF(less, compare(b, "lt", x, in[1]))
+SELF(less_equal, compare(b, "le", x, in[1]))
+SELF(equal, compare(b, "eq", x, in[1]))
 SELF(where, lb_keep_nan(b, x, lb_select(b, lb_cmp(b, "ne", x, C(0)), in[1], in[2])))
 
 /* 0.5 x (1 + tanh u) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3): one exponential, no cancellation */

@@ -87,7 +87,8 @@ static const OpForm forms[] = {
 
 static const AttrDef attrs[] = {
     {"read", AT_STR, false, 0, "after|before", "before: y sees the old state and the bonus"},
-    {"min_decay", AT_FLOAT, false, 0, NULL, "a known lower bound of decay; 0: none known"},
+    {"min_decay", AT_FLOAT, false, 0, NULL,
+     "a lower bound of decay that always holds, such as -5 behind max(decay, -5); 0: none known"},
     {0},
 };
 

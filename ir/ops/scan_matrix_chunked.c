@@ -65,7 +65,9 @@ const char *scan_matrix_refuse_chunked(const Op *op, Form form, Arena *a) {
     double min = attr_float(op, "min_decay", 0);
     if (form != FORM_CHUNK) return "one token at a time needs no products";
     if (s.decay == DECAY_CHANNEL && min >= 0)
-        return "decays per channel without a known bound (min_decay) may leave the range of f32";
+        return "decays per channel without a known bound may leave the range of f32: give it as "
+               "\"min_decay\" "
+               "(-5, say, behind a map with max(decay, -5))";
     if (s.decay == DECAY_CHANNEL && -min * MIN_TOKENS > MAX_EXPONENT)
         return arena_printf(a, "decays down to %g leave the range of f32 within %d tokens", min, MIN_TOKENS);
     if (s.n * s.p * 4 <= small_state(&s))

@@ -101,7 +101,22 @@ static const struct {
     {WITH("{'out':'y','map':'maximum(x)'}"), "maximum takes 2 arguments, found 1"},
     {WITH("{'out':'y','map':'(x + 1'}"), "expected \")\", but the text ends here"},
     {WITH("{'out':'y','map':'x + '}"), "expected a value, but the text ends here"},
-    {WITH("{'out':'y','map':'x ? 2'}"), "unexpected \"?\""},
+    {WITH("{'out':'h','map':'tanh(x + h)'}"),
+     "unknown value \"h\" here: it is computed further down; what it was for"},
+    {WITH("{'out':'y','op':'linear','x':'h','w':'@u[4,4]'},{'out':'h','map':'y'}"),
+     "as in GRU and LSTM, is no op"},
+    {"{'btc':2,'model':[]}", "btc: this btc reads version 1 of the format, the file has 2"},
+    {WITH("{'out':'y','map':'x ? 2'}"), "unexpected \"?\"; where(c, a, b) serves"},
+    {WITH("{'out':'y','map':'x ** 2'}"), "unexpected \"**\"; x^2 serves"},
+    {WITH("{'out':'y','map':'x && x'}"), "unexpected \"&&\"; a * b, of comparisons serves"},
+    {WITH("{'out':'y','map':'x < 1 < 2'}"), "unexpected \"<\": one comparison at a time"},
+    {WITH("{'out':'y','map':'x = 1'}"), "unexpected \"=\"; == serves"},
+    {WITH("{'out':'y','map':'sign(x)'}"), "there is no function \"sign\"; (x > 0) - (x < 0) serves"},
+    {WITH("{'out':'y','map':'softmax(x)'}"), "is no function of single numbers but an op"},
+    {WITH("{'out':'y','map':'clamp(x, 1)'}"), "clamp takes 3 arguments, found 2"},
+    {WITH("{'out':'y','map':'min(x)'}"), "min takes 2 arguments, found 1"},
+    {WITH("{'out':'y','map':'mul2(x)'}"), "unknown function \"mul2\" (did you mean \"mul\"?)"},
+    {WITH("{'out':'y','map':'cap(x)'}"), "unknown function \"cap\""},
     {WITH("{'out':'y','map':'1/0 * x'}"), "not a finite number"},
     {WITH("{'out':'y','map':'x + @b[5]'}"), "does not fit beside"},
     {WITH("{'out':'y','map':'x * @b'}"), "the shape of \"b\" is not known without the weights"},
@@ -205,6 +220,39 @@ static void test_precedence(void) {
     CHECK(again && strcmp(ir_print_module(a, again), text) == 0);
 }
 
+/* Other spellings give the same ops. */
+static void test_spellings(void) {
+    static const char *const same[][2] = {
+        {"min(x, 2) + max(x, y)", "minimum(x, 2) + maximum(x, y)"},
+        {"x > y", "less(y, x)"},
+        {"x >= y", "less_equal(y, x)"},
+        {"x <= y + 1", "less_equal(x, y + 1)"},
+        {"x == y", "equal(x, y)"},
+        {"x != y", "1 - equal(x, y)"},
+        {"(x > 0) - (x < 0)", "less(0, x) - less(x, 0)"},
+        {"x^2", "power(x, 2)"},
+        {"-x^2", "-(power(x, 2))"},
+        {"2*x^y^3", "2*power(x, power(y, 3))"},
+        {"x^-2 * 2^-3", "power(x, -2) * 0.125"},
+        {"pow(x, y) / ln(y)", "power(x, y) / log(y)"},
+        {"clamp(x, -1, y)", "minimum(maximum(x, -1), y)"},
+        {"ceil(x)", "-floor(-x)"},
+        {"swish(x) + logistic(y)", "silu(x) + sigmoid(y)"},
+    };
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        char *text[2];
+        for (int k = 0; k < 2; k++) {
+            Diag d;
+            Module *m =
+                load(&d, arena_printf(a, WITH("{'out':'y','map':'2*x'},{'out':'x','map':'%s'}"), same[i][k]),
+                     NULL);
+            if (!CHECK(m != NULL)) return;
+            text[k] = ir_print_module(a, m);
+        }
+        if (!CHECK(!strcmp(text[0], text[1]))) fprintf(stderr, "%s\n%s%s", same[i][0], text[0], text[1]);
+    }
+}
+
 /* ---- weights ---- */
 
 static WeightSet set_of(RawTensor *t, int n) {
@@ -293,6 +341,7 @@ int main(void) {
     test_places();
     test_module();
     test_precedence();
+    test_spellings();
     test_weights();
     test_stacked();
     test_print();

@@ -246,7 +246,13 @@ static void paths(void) {
     write_text("x.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
     REFUSED(open_path("x.safetensors"), "is a Git LFS pointer");
     write_text("x.gguf", "GGUF1234");
-    REFUSED(open_path("x.gguf"), "is not a checkpoint: expected .safetensors");
+    REFUSED(open_path("x.gguf"), "GGUF files are not read: give the checkpoint that it was made from");
+    write_text("x.bin", "GGUF1234");
+    REFUSED(open_path("x.bin"), "GGUF files are not read");
+    write_text("x.tflite", "TFL3");
+    REFUSED(open_path("x.tflite"), "TensorFlow Lite graphs are not read");
+    write_text("x.json", "{}");
+    REFUSED(open_path("x.json"), "is not a checkpoint: expected .safetensors");
     write_text("x.pth", "\x80\x02}.");
     REFUSED(open_path("x.pth"), "bare pickle");
     static ZipBuilder z; /* a zip is read as one, whatever its name */
@@ -257,7 +263,11 @@ static void paths(void) {
 
 static void folders(void) {
     empty_folder();
-    REFUSED(open_path(""), "the folder holds no checkpoint");
+    REFUSED(open_path(""), "the folder holds no checkpoint, it is empty: expected model.safetensors");
+    write_text("notes.txt", "nothing");
+    REFUSED(open_path(""), "the folder holds no checkpoint: expected model.safetensors");
+    write_text("b.gguf", "GGUF"), write_text("a.onnx", "");
+    REFUSED(open_path(""), "a.onnx: error: ONNX graphs are not read");
     write_tensor("other.safetensors", "other");
     CHECK(open_path("") && weights_find(&set, "other"));
     write_tensor("another.safetensors", "another");
