@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "program.h"
 #include "sample.h"
@@ -22,43 +23,101 @@ static bool add_id(Ids *ids, int64_t id) {
     return true;
 }
 
-/* "1,2,3" */
-static bool parse_ids(const char *text, int64_t vocab, Ids *ids) {
-    for (const char *p = text;;) {
+/* A mistake in the prompt is one in the command line. */
+#define WRONG(p, ...) ((p)->status = 2, fail(__VA_ARGS__))
+
+/* "1,2,3", in files also with blanks and new lines between. from: for messages. */
+static bool parse_ids(Program *p, const char *text, const char *from, bool file, Ids *ids) {
+    const char *blanks = file ? " \t\r\n" : "";
+    for (const char *s = text + strspn(text, blanks); *s || !ids->n;) {
         char *end;
         errno = 0;
-        long long id = strtoll(p, &end, 10);
-        if (end == p || errno || (*end && *end != ','))
-            return fail("--ids: must be integers with commas between, got \"%s\"", text);
-        if (id < 0 || id >= vocab)
-            return fail("--ids: %lld is not a token id (0 to %lld)", id, (long long)vocab - 1);
+        long long id = strtoll(s, &end, 10);
+        const char *next = end + strspn(end, blanks);
+        bool more = *next == ',' || (file && next > end && *next);
+        if (end == s || errno || (*next && !more))
+            return WRONG(p, "%s: must be integers with commas between, got \"%.*s\"", from,
+                         (int)strcspn(s, "\r\n"), s);
+        if (id < 0 || id >= p->info->vocab)
+            return WRONG(p, "%s: %lld is not a token id (0 to %lld)", from, id,
+                         (long long)p->info->vocab - 1);
         if (!add_id(ids, id)) return false;
-        if (!*end) return true;
-        p = end + 1;
-    }
-}
-
-static bool read_ids(const Program *p, Ids *ids) {
-    const btc_info *info = p->info;
-    if (p->opt.ids) return parse_ids(p->opt.ids, info->vocab, ids);
-    if (info->bos >= 0 && !add_id(ids, info->bos)) return false;
-    if (p->opt.prompt) {
-        for (const char *s = p->opt.prompt; *s; s++)
-            if (!add_id(ids, (unsigned char)*s)) return false;
-    } else if (info->text == BTC_TEXT_BYTES) {
-        int c;
-        while ((c = getc(stdin)) != EOF)
-            if (!add_id(ids, c)) return false;
-        if (ferror(stdin)) return fail("cannot read standard input: %s", strerror(errno));
-    }
-    if (ids->n == 0) { /* something must come first */
-        if (info->text != BTC_TEXT_BYTES) return fail("give a prompt by --ids=1,2,3");
-        return add_id(ids, '\n');
+        bool comma = *next == ',';
+        s = next + comma;
+        s += strspn(s, blanks);
+        if (comma && !*s && !file)
+            return WRONG(p, "%s: must be integers with commas between, got \"%.40s\"", from, text);
     }
     return true;
 }
 
-bool read_prompt(const Program *p, int32_t **ids, int64_t *n) {
+/* The rest of a file as a text; NULL: a message is printed. */
+static char *read_all(FILE *f, const char *name) {
+    size_t n = 0, room = 4096;
+    char *text = malloc(room), *more;
+    while (text) {
+        n += fread(text + n, 1, room - n - 1, f);
+        if (n < room - 1) break;
+        more = realloc(text, room *= 2);
+        if (!more) free(text);
+        text = more;
+    }
+    if (!text) return fail("out of memory for %s", name), NULL;
+    text[n] = 0;
+    if (!ferror(f)) return text;
+    fail("cannot read %s: %s", name, strerror(errno));
+    free(text);
+    return NULL;
+}
+
+/* needed: nothing in it is a mistake. */
+static bool file_ids(Program *p, FILE *f, const char *name, bool needed, Ids *ids) {
+    char *text = read_all(f, name);
+    bool empty = text && !text[strspn(text, " \t\r\n")];
+    bool ok = text && ((empty && !needed) || parse_ids(p, text, name, true, ids));
+    free(text);
+    return ok;
+}
+
+/* --ids=1,2,3, --ids=@FILE, --ids=- */
+static bool given_ids(Program *p, Ids *ids) {
+    const char *given = p->opt.ids;
+    if (!strcmp(given, "-")) return file_ids(p, stdin, "standard input", true, ids);
+    if (*given != '@') return parse_ids(p, given, "--ids", false, ids);
+    FILE *f = fopen(given + 1, "r");
+    if (!f) return fail("--ids: cannot open %s: %s", given + 1, strerror(errno));
+    bool ok = file_ids(p, f, given + 1, true, ids);
+    fclose(f);
+    return ok;
+}
+
+/* Text for who takes text, else ids. */
+static bool read_standard_input(Program *p, Ids *ids) {
+    if (p->info->text != BTC_TEXT_BYTES)
+        return isatty(0) == 1 || file_ids(p, stdin, "standard input", false, ids);
+    int c;
+    while ((c = getc(stdin)) != EOF)
+        if (!add_id(ids, c)) return false;
+    return !ferror(stdin) || fail("cannot read standard input: %s", strerror(errno));
+}
+
+static bool read_ids(Program *p, Ids *ids) {
+    const btc_info *info = p->info;
+    if (p->opt.ids) return given_ids(p, ids);
+    if (info->bos >= 0 && info->text == BTC_TEXT_BYTES && !add_id(ids, info->bos)) return false;
+    if (p->opt.prompt) {
+        for (const char *s = p->opt.prompt; *s; s++)
+            if (!add_id(ids, (unsigned char)*s)) return false;
+    } else if (!read_standard_input(p, ids)) {
+        return false;
+    }
+    if (ids->n) return true; /* something must come first */
+    if (info->text == BTC_TEXT_BYTES) return add_id(ids, '\n');
+    return info->bos >= 0 ? add_id(ids, info->bos)
+                          : WRONG(p, "give a prompt by --ids=1,2,3, or ids on standard input");
+}
+
+bool read_prompt(Program *p, int32_t **ids, int64_t *n) {
     Ids list = {0};
     bool ok = read_ids(p, &list);
     *ids = list.v, *n = list.n;

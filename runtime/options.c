@@ -20,7 +20,7 @@ enum { FOR_TOKENS = 1, FOR_FEATURES = 2, FOR_ALL = 3 };
 /*    id, name, argument, kinds of model, help */
 #define OPTIONS(X)                                                                                           \
     X(PROMPT, "prompt", "TEXT", FOR_TOKENS, "the text to go on from (also as an argument, or on stdin)")     \
-    X(IDS, "ids", "1,2,3", FOR_TOKENS, "the prompt as token ids; the output is ids as well")                 \
+    X(IDS, "ids", "1,2,3", FOR_TOKENS, "the prompt as token ids, @FILE or - with them; ids come out")        \
     X(TOKENS, "tokens", "N", FOR_TOKENS, "tokens to generate (default 128)")                                 \
     X(TEMPERATURE, "temperature", "T", FOR_TOKENS, "0: always the most likely token (default 1)")            \
     X(TOP_K, "top-k", "K", FOR_TOKENS, "choose among the K most likely tokens (default: all)")               \
@@ -60,10 +60,22 @@ static const OptionRow rows[] = {
 };
 enum { VAL = 256 }; /* getopt_long's number of row 0, beyond all letters */
 
+/* Only for models whose tokens are bytes. */
+static bool needs_text(int id) {
+    return id == OPT_PROMPT || id == OPT_BITS;
+}
+
 static void print_help(const char *name, const btc_info *info) {
     bool tokens = info->kind == BTC_TOKENS;
-    printf("usage: %s [options]%s\n\n", name, tokens ? " [PROMPT]" : "");
-    if (tokens)
+    printf("usage: %s [options]%s\n\n", name, tokens && info->text == BTC_TEXT_BYTES ? " [PROMPT]" : "");
+    if (tokens && info->text != BTC_TEXT_BYTES)
+        printf("Token ids in, token ids out, by the model's own tokenizer (such as its tokenizer.json).\n\n"
+               "examples:\n"
+               "  %s --ids=1,2,3 --temperature=0             always the likeliest\n"
+               "  %s --ids=@prompt.txt --tokens=500 --top-p=0.9 --seed=7\n"
+               "  echo 1,2,3 | %s --stop-at-eos\n",
+               name, name, name);
+    else if (tokens)
         printf("examples:\n"
                "  %s \"In the beginning\"                      go on from a text\n"
                "  %s --ids=1,2,3 --temperature=0             token ids in and out, always the likeliest\n"
@@ -81,6 +93,7 @@ static void print_help(const char *name, const btc_info *info) {
         const OptionRow *r = &rows[i];
         char left[64];
         snprintf(left, sizeof left, "--%s%s%s", r->name, r->arg ? "=" : "", r->arg ? r->arg : "");
+        if (needs_text(i) && info->text != BTC_TEXT_BYTES) continue;
         if (r->kinds & (tokens ? FOR_TOKENS : FOR_FEATURES)) printf("  %-22s %s\n", left, r->help);
     }
     printf("\nexit status: 0, or 1 after an error, 2 where the command line is wrong%s\n",
@@ -174,7 +187,9 @@ static bool options_agree(const Options *o, const btc_info *info) {
     if (o->form && !o->dump) return fail("--form: only together with --dump");
     if (o->dump && o->bits_per_byte) return fail("give one of --dump and --bits-per-byte");
     if (o->prompt && info->text != BTC_TEXT_BYTES)
-        return fail("this model does not take text; give token ids by --ids=1,2,3");
+        return fail(
+            "this model does not take text; give token ids by --ids=1,2,3, as the model's tokenizer makes "
+            "them");
     if (o->bits_per_byte && info->text != BTC_TEXT_BYTES)
         return fail("--bits-per-byte: only for models whose tokens are bytes");
     if (o->stop_at_eos && info->eos_count == 0)
@@ -201,6 +216,46 @@ static int32_t default_threads(const btc_info *info) {
     return (int32_t)n;
 }
 
+/* Edits between two words: a letter more, less, other, or two neighbours swapped. */
+static int distance(const char *a, const char *b) {
+    enum { LONGEST = 32 };
+    int edits[3][LONGEST + 1], *last = edits[0], *row = edits[1], *next = edits[2];
+    size_t na = strlen(a), nb = strlen(b);
+    if (na > LONGEST || nb > LONGEST) return LONGEST;
+    for (size_t j = 0; j <= nb; j++) row[j] = (int)j;
+    for (size_t i = 1; i <= na; i++) {
+        next[0] = (int)i;
+        for (size_t j = 1; j <= nb; j++) {
+            int best = row[j - 1] + (a[i - 1] != b[j - 1]);
+            if (row[j] + 1 < best) best = row[j] + 1;
+            if (next[j - 1] + 1 < best) best = next[j - 1] + 1;
+            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped && last[j - 2] + 1 < best) best = last[j - 2] + 1;
+            next[j] = best;
+        }
+        int *spare = last;
+        last = row, row = next, next = spare;
+    }
+    return row[nb];
+}
+
+/* What getopt did not like; false. */
+static bool wrong_option(const char *arg, bool no_value) {
+    if (no_value) return fail("%s needs a value; --help lists the options", arg);
+    char name[64];
+    snprintf(name, sizeof name, "%s", arg + strspn(arg, "-"));
+    name[strcspn(name, "=")] = 0;
+    const char *near = NULL;
+    int best = strlen(name) < 6 ? 1 : strlen(name) < 9 ? 2 : (int)strlen(name) / 4;
+    for (int i = 0; i < OPT_COUNT; i++) {
+        int d = distance(name, rows[i].name);
+        if (!d) return fail("--%s takes no value", name);
+        if (d <= best && (!near || d < best)) best = d, near = rows[i].name;
+    }
+    if (near) return fail("unknown option %s (did you mean --%s?)", arg, near);
+    return fail("unknown option %s; --help lists them", arg);
+}
+
 bool options_read(int argc, char **argv, const btc_info *info, Options *o, int *status) {
     struct option all[OPT_COUNT + 1] = {{0}};
     for (int i = 0; i < OPT_COUNT; i++)
@@ -210,16 +265,13 @@ bool options_read(int argc, char **argv, const btc_info *info, Options *o, int *
     o->stream = isatty(1) == 1;
     *status = 2;
     int kind = info->kind == BTC_TOKENS ? FOR_TOKENS : FOR_FEATURES, c;
-    while ((c = getopt_long(argc, argv, "h", all, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":h", all, NULL)) != -1) {
         if (c == VAL + OPT_HELP || c == 'h') {
             print_help(argv[0], info);
             *status = finish_output(stdout, "standard output") ? 0 : 1;
             return false;
         }
-        if (c == '?') { /* getopt has said what is wrong */
-            fprintf(stderr, "Try: %s --help\n", argv[0]);
-            return false;
-        }
+        if (c == '?' || c == ':') return wrong_option(argv[optind - 1], c == ':');
         if (!(rows[c - VAL].kinds & kind))
             return fail("--%s: not for this kind of model", rows[c - VAL].name);
         if (!read_option((OptionId)(c - VAL), optarg, o)) return false;

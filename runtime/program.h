@@ -54,10 +54,10 @@ bool fail_not_finite(Program *p, const char *what, int64_t at);
 bool finish_output(FILE *f, const char *name); /* flushes and closes; says so if the disk was full */
 
 /* generate.c, stream.c, dump.c */
-bool read_prompt(const Program *p, int32_t **ids, int64_t *n); /* *ids is the caller's to free */
-bool program_generate(Program *p);                             /* prompt in, tokens out */
-bool program_bits_per_byte(Program *p);                        /* how well the model predicts a file */
-bool program_features(Program *p);                             /* rows in, rows out */
+bool read_prompt(Program *p, int32_t **ids, int64_t *n); /* *ids is the caller's to free */
+bool program_generate(Program *p);                       /* prompt in, tokens out */
+bool program_bits_per_byte(Program *p);                  /* how well the model predicts a file */
+bool program_features(Program *p);                       /* rows in, rows out */
 bool program_dump(Program *p); /* all that the model computes for one sequence, into a file */
 
 #endif

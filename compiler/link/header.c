@@ -81,8 +81,9 @@ static void add_example(Text *t, const btc_info *i, const char *up) {
     bool tokens = i->kind == BTC_TOKENS;
     const char *type = tokens ? "int32_t" : "float", *n = i->name;
     text_add(t,
-             "\n/* Example (C11, link with the .o or .a; with a .so: btc_query_fn *query = dlsym(so, "
-             "\"btc_query\")):\n"
+             "\n/* Example (C11; link with the .o or .a and -fopenmp, unless it was compiled with "
+             "--threads=none; with a\n"
+             " * .so: btc_query_fn *query = dlsym(so, \"btc_query\")):\n"
              " *\n"
              " *     const btc_api *api = %s_btc_query(BTC_ABI_VERSION);\n"
              " *     if (!%s_fits(api)) return puts(\"another model, or compiled otherwise\"), 1;\n"

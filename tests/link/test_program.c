@@ -48,6 +48,10 @@ static void check_program(const char *arch, const char *runner, const char *cons
         {"--temperature=-1", "--temperature"},
         {"--tokens=many", "--tokens"},
         {"--no-such", "--help"},
+        {"--tempreature=0", "did you mean --temperature?"},
+        {"--quiet=1", "takes no value"},
+        {"--ids", "needs a value"},
+        {"--ids=", "integers with commas"},
         {"--input=x", "not for this kind"},
         {"a b", "unexpected argument"},
         {"--bits-per-byte=/nonexistent", "cannot open"},
@@ -128,6 +132,36 @@ static void check_ends(const char *const *object) {
     CHECK(status == 2);
 }
 
+/* Ids as an argument, in a file, on standard input: the same. Text for a model of ids is a mistake. */
+static void check_ids(const char *const *object) {
+    ArtifactSpec spec = tiny_spec("ids");
+    spec.info.text = BTC_TEXT_NONE;
+    char *p = path("ids"), *of = "--temperature=0 --tokens=9 --quiet";
+    if (!CHECK(make(p, "x86_64", object, &spec))) return;
+    char *want = run("%s %s --ids=1,2,3", p, of);
+    run("printf '1, 2\\n3\\n' > %s", path("list"));
+    CHECK(!strcmp(run("%s %s --ids=@%s", p, of, path("list")), want));
+    CHECK(!strcmp(run("%s %s --ids=- < %s", p, of, path("list")), want));
+    CHECK(!strcmp(run("echo 1,2,3 | %s %s", p, of), want));
+    static const char *const wrong[][2] = {
+        {"echo hello | %s 2>&1", "standard input: must be integers with commas between, got \"hello\""},
+        {"%s < /dev/null 2>&1", "give a prompt by --ids"},
+        {"%s --ids=- < /dev/null 2>&1", "standard input: must be integers"},
+        {"%s hello 2>&1", "does not take text"},
+        {"echo 1,256 | %s 2>&1", "256 is not a token id"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        int status;
+        CHECK_STR_CONTAINS(shell(&status, wrong[i][0], p), wrong[i][1]);
+        CHECK(status == 2);
+    }
+    char *help = run("%s --help", p);
+    CHECK(!strstr(help, "In the beginning") && !strstr(help, "--bits-per-byte"));
+    spec.info.bos = 3;
+    if (!CHECK(make(p, "x86_64", object, &spec))) return;
+    CHECK(!strcmp(run("%s %s < /dev/null", p, of), run("%s %s --ids=3", p, of)));
+}
+
 static void check_features_program(const char *const *object) {
     ArtifactSpec spec = tiny_spec("filter");
     spec.info.kind = BTC_FEATURES, spec.info.vocab = 0, spec.info.text = BTC_TEXT_NONE;
@@ -155,6 +189,7 @@ int main(void) {
     check_program("x86_64", "", object);
     check_default_threads(object);
     check_ends(object);
+    check_ids(object);
     check_features_program(object);
     if (can_run_aarch64("program")) {
         object[0] = fake_object("aarch64-linux-gnu-gcc");
