@@ -39,18 +39,20 @@ static bool state_type(Diag *d, const CompileOptions *o, DType *out) {
 }
 
 /* Numbers of the caller, or of a file, or of the cost model; --chunk goes before all. */
-static bool choose_tuning(Diag *d, const char *model, const CompileOptions *o, Compiled *c) {
+static bool choose_tuning(Diag *d, const Model *model, const CompileOptions *o, Compiled *c) {
     LowerTarget *l = &c->lower;
     l->tuning = o->tuning ? *o->tuning : tuning_default(l);
+    TuneModel of = {0};
+    if (model) of = (TuneModel){model->path, model->module->name, model->shape};
     if (model && !o->tuning &&
-        !tune_file_choose(d, model, o->tuning_file, &c->target, &l->tuning, &c->tuning_from))
+        !tune_file_choose(d, &of, o->tuning_file, &c->target, &l->tuning, &c->tuning_from))
         return false;
     if (o->chunk) l->tuning.chunk = o->chunk;
     l->chunk = l->tuning.chunk;
     return true;
 }
 
-bool compile_machine(Diag *d, const char *model, const CompileOptions *o, Compiled *c) {
+bool compile_machine(Diag *d, const Model *model, const CompileOptions *o, Compiled *c) {
     *c = (Compiled){0};
     if (!target_select(d, o->target, o->cpu, &c->target)) return false;
     c->lower = lower_target(&c->target, o);
@@ -108,7 +110,7 @@ static bool lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
 }
 
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
-    if (!compile_machine(d, m->path, o, c)) return false;
+    if (!compile_machine(d, m, o, c)) return false;
     if (c->tuning_from && !o->quiet) say_tuning(d->arena, c);
     if (!set_math(d, m, o, &c->target) || !check_squeeze(d, o, &c->target)) return false;
     if (!compile_passes(d, m, &o->passes)) return false;

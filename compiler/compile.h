@@ -44,8 +44,8 @@ typedef struct Compiled {
 /* The pipeline on the model's module, as far as o->passes says. */
 bool compile_passes(Diag *d, Model *m, const PassOptions *o);
 /* The machine that the options choose, and how code is made for it: c's target, lower and tuning_from. model:
- * its path, beside which a tuning file may lie, or NULL: no such file is looked for. */
-bool compile_machine(Diag *d, const char *model, const CompileOptions *o, Compiled *c);
+ * the one beside which a tuning file may lie, or NULL: no such file is looked for. */
+bool compile_machine(Diag *d, const Model *model, const CompileOptions *o, Compiled *c);
 /* Passes and lowering: everything before machine code. */
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c);
 /* The passes that change results on purpose, for who interprets the module: what they do must be in what

@@ -20,11 +20,16 @@ uint64_t weights_hash(const WeightSet *w) {
     return sum;
 }
 
-/* How the numbers are rounded: weights of one size may still be of another kind. */
+/* Weights of one size may still be of another kind. */
 static uint64_t hash_storage(uint64_t sum, const Model *m) {
     for (const Func *f = m->module->first; f; f = f->next)
         OPS_OF (f->body, op)
             if (op->def == OP_TABLE[OP_weight]) sum = hash_text(sum, attr_str(op, "storage", ""));
+    return sum;
+}
+
+/* How the numbers are rounded. */
+static uint64_t hash_calibration(uint64_t sum, const Model *m) {
     const WeightSet *c = m->calibration ? &m->calibration->tensors : NULL;
     for (int i = 0; c && i < c->n; i++) {
         sum = hash_text(sum, c->tensors[i].name);
@@ -36,5 +41,9 @@ static uint64_t hash_storage(uint64_t sum, const Model *m) {
 uint64_t model_contents(const Model *m) {
     uint64_t sum = weights_hash(&m->weights);
     sum = hash_bytes(sum, &m->described, sizeof m->described);
-    return hash_storage(sum, m);
+    return hash_calibration(hash_storage(sum, m), m);
+}
+
+uint64_t model_shape(const Model *m) {
+    return hash_storage(hash_bytes(HASH_START, &m->described, sizeof m->described), m);
 }

@@ -31,11 +31,12 @@ static int usage(FILE *out) {
 
 /* A word that is no file but nearly a command was meant to be one. */
 static bool known_or_file(const char *word) {
-    const char *names[32];
-    int n = 0;
-    for (; n < COMMAND_COUNT && n < 32; n++) names[n] = COMMANDS[n]->name;
-    const char *near = *word == '-' || file_exists(word) ? NULL : diag_nearest(word, names, n);
+    Arena *a = arena_new();
+    const char **names = ARENA_ARRAY(a, const char *, COMMAND_COUNT);
+    for (int i = 0; i < COMMAND_COUNT; i++) names[i] = COMMANDS[i]->name;
+    const char *near = *word == '-' || file_exists(word) ? NULL : diag_nearest(word, names, COMMAND_COUNT);
     if (near) fprintf(stderr, "btc: error: no command or file \"%s\" (did you mean btc %s?)\n", word, near);
+    arena_free(a);
     return !near;
 }
 

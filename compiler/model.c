@@ -55,7 +55,9 @@ bool model_open(Diag *d, Arena *a, const char *path, const ModelOptions *o, Mode
     m->described = hash_functions(m->module);
     if (!o->unread) numbers_read(&m->weights, false);
     if (!o->unread && !o->allow_nonfinite && !numbers_finite(d, m)) return false;
-    return storage_assign(d, m, o) && (!o->calibration || calibration_open(d, m, o->calibration));
+    if (!storage_assign(d, m, o)) return false;
+    m->shape = model_shape(m);
+    return !o->calibration || calibration_open(d, m, o->calibration);
 }
 
 void model_close(Model *m) {

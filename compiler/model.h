@@ -25,6 +25,7 @@ typedef struct Model {
     const char *description_name; /* for messages */
     Module *module;
     uint64_t described; /* hash of the functions as they were read: what the model computes */
+    uint64_t shape;     /* and of how its weights are to be stored: what its speed depends on */
     WeightSet weights;
     bool weights_open;
     bool allow_nonfinite;            /* of ModelOptions: also for what is computed from weights */
@@ -43,5 +44,7 @@ int64_t model_longest(const Model *m);
 /* 64 bits that change with any byte of the checkpoint, with what the model computes and with how its numbers
  * are stored and rounded; not with where it lies or what it is called. */
 uint64_t model_contents(const Model *m);
+/* What becomes Model.shape. */
+uint64_t model_shape(const Model *m);
 
 #endif

@@ -227,7 +227,7 @@ typedef struct Reading {
 
 static bool reading_begin(Session *s, Reading *r) {
     Compiled c;
-    if (!compile_machine(s->d, s->model.path, &s->o.compile, &c)) return false;
+    if (!compile_machine(s->d, &s->model, &s->o.compile, &c)) return false;
     *r = (Reading){model_env(&s->model), interp_state_new(s->a, s->model.module), INT64_MAX};
     r->env.stored = true;
     if (c.lower.state_dt != DT_F32) r->most = c.lower.chunk;

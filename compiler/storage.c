@@ -115,20 +115,18 @@ static bool is_worthwhile(const Value *v, const Uses *u, bool in_main) {
     return least > LOW_RANK || 4 * least > (o < i ? i : o);
 }
 
-static bool matches(const char *pattern, const char *name, const Uses *u) {
+static bool matches(Arena *a, const char *pattern, const char *name, const Uses *u) {
     static const char END[] = ".weight";
     size_t n = strlen(name), k = sizeof END - 1;
     if (u->gather && !strcmp(pattern, "embedding")) return true;
     if (!fnmatch(pattern, name, 0)) return true;
     if (n <= k || strcmp(name + n - k, END)) return false;
-    char stem[512];
-    snprintf(stem, sizeof stem, "%.*s", (int)(n - k), name);
-    return !fnmatch(pattern, stem, 0);
+    return !fnmatch(pattern, arena_strndup(a, name, n - k), 0);
 }
 
 static Rule *rule_for(Assign *a, const char *name, const Uses *u) {
     for (int i = 0; i < a->nrules; i++)
-        if (matches(a->rules[i].pattern, name, u)) return a->rules[i].used++, &a->rules[i];
+        if (matches(a->m->arena, a->rules[i].pattern, name, u)) return a->rules[i].used++, &a->rules[i];
     return NULL;
 }
 

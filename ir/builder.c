@@ -41,9 +41,10 @@ static bool has_state(const Func *f, const char *name) {
 
 /* A misspelt attribute must not be passed over in silence. Passes set further ones of their own later. */
 static bool check_attr_names(Diag *d, Arena *a, const OpDef *def, const Attr *attrs, Loc loc) {
-    const char *known[SIG_MAX];
     int n = 0;
-    for (const AttrDef *t = def->attrs; t && t->name && n < SIG_MAX; t++) known[n++] = t->name;
+    for (const AttrDef *t = def->attrs; t && t->name; t++) n++;
+    const char **known = ARENA_ARRAY(a, const char *, n);
+    for (int i = 0; i < n; i++) known[i] = def->attrs[i].name;
     for (; attrs; attrs = attrs->next) {
         bool found = false;
         for (int i = 0; i < n; i++) found = found || !strcmp(known[i], attrs->name);

@@ -81,13 +81,14 @@ typedef enum Split {
     SPLIT_FLAT,  /* unit u = elements [u*g, (u+1)*g) of a row's flat result */
     SPLIT_INNER, /* unit u = elements [u*g, (u+1)*g) of the last axis, for every leading index */
 } Split;
+enum { ACCESS_OPERANDS = 16 };
 typedef struct Access {
     Split split;
-    int64_t units;    /* fixed number of units (heads); 0: any multiple of `multiple` elements */
-    int64_t multiple; /* with units == 0 */
-    bool rows;        /* rows are independent: may also be split by rows */
-    bool all[16];     /* operand k is needed whole */
-    bool at_once;     /* every share costs something that does not depend on its size: few, large ones */
+    int64_t units;             /* fixed number of units (heads); 0: any multiple of `multiple` elements */
+    int64_t multiple;          /* with units == 0 */
+    bool rows;                 /* rows are independent: may also be split by rows */
+    bool all[ACCESS_OPERANDS]; /* operand k is needed whole; those behind are taken to be */
+    bool at_once; /* every share costs something that does not depend on its size: few, large ones */
 } Access;
 
 /* How much of a state slot a sequence uses that has seen `position` tokens, where that is not always all. The

@@ -72,12 +72,14 @@ static const char *read_tensor(Arena *a, const char *p, SigTensor *t, DType *dt)
 static const Sig *read_sig(Arena *a, const OpDef *def) {
     Sig *s = ARENA_NEW(a, Sig);
     const char *p = skip_blanks(def->sig ? def->sig : "->");
-    while (*p && strncmp(p, "->", 2) && s->pub.nin < SIG_MAX) {
+    while (*p && strncmp(p, "->", 2)) {
+        if (s->pub.nin == SIG_MAX) BTC_BUG("%s has more than %d operands", def->name, SIG_MAX);
         p = read_tensor(a, p, &s->pub.in[s->pub.nin], &s->in_dt[s->pub.nin]);
         s->pub.nin++;
     }
     if (!strncmp(p, "->", 2)) p = skip_blanks(p + 2);
-    while (*p && s->pub.nout < SIG_MAX) {
+    while (*p) {
+        if (s->pub.nout == SIG_MAX) BTC_BUG("%s has more than %d results", def->name, SIG_MAX);
         p = read_tensor(a, p, &s->pub.out[s->pub.nout], &s->out_dt[s->pub.nout]);
         s->pub.nout++;
     }

@@ -62,7 +62,7 @@ static int run(int argc, char **argv) {
     Args a = {0};
     BenchOptions o = {.tokens = 32, .repeat = 5};
     const char *prompts = "512", *threads = "1", *batches = "1", *json = NULL, *chart = NULL;
-    Option options[40];
+    Option options[MAX_OPTIONS];
     int n = drop_option(options, shared_options(&a, options), "batch"); /* ours is a list */
     const Option own[] = {
         {"prompt", "N,..", "lengths of the prompts to prefill (default 512)", &prompts, OPT_STR, 0},

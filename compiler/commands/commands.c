@@ -83,12 +83,11 @@ static int set_option(const Option *o, const char *value) {
 }
 
 static int unknown_option(const char *arg, const Option *options) {
-    const char *names[64];
+    const char *names[MAX_OPTIONS], *start = arg + strspn(arg, "-");
     int n = 0;
     char name[128];
-    for (const Option *o = options; o->name && n < 64; o++) names[n++] = o->name;
-    snprintf(name, sizeof name, "%s", arg + strspn(arg, "-"));
-    name[strcspn(name, "=")] = 0;
+    for (const Option *o = options; o->name; o++) names[n++] = o->name;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(start, "="), start);
     const char *near = diag_nearest(name, names, n);
     if (near) return bad("unknown option %s (did you mean --%s?)", arg, near);
     return bad("unknown option %s; --help lists them%s", arg, "");
@@ -167,6 +166,7 @@ int shared_options(Args *a, Option *out) {
         {"time-passes", NULL, "print the time of every pass", &a->compile.passes.time, OPT_ON, 0},
     };
     int n = sizeof rows / sizeof *rows;
+    _Static_assert(sizeof rows / sizeof *rows <= MAX_OPTIONS / 2, "a command's own ones have room, too");
     memcpy(out, rows, sizeof rows);
     a->compile.passes.print_to = stderr;
     a->compile.passes.verify = true;
@@ -175,7 +175,10 @@ int shared_options(Args *a, Option *out) {
 
 int command_begin(int argc, char **argv, const char *usage, Option *rows, int n, const Option *own,
                   const char **input, Diag *d) {
-    for (; own->name; own++) rows[n++] = *own;
+    for (; own->name; own++) {
+        if (n == MAX_OPTIONS - 1) BTC_BUG("more options than MAX_OPTIONS");
+        rows[n++] = *own;
+    }
     rows[n] = (Option){0};
     int status = parse_options(argc, argv, usage, rows, input);
     if (status < 0) *d = diag_new(arena_new(), stderr);

@@ -42,6 +42,8 @@ typedef struct Option {
     enum { OPT_STR, OPT_INT, OPT_ON, OPT_OFF } kind;
     int counts; /* OPT_INT: a Counts */
 } Option;
+/* Rows of a command, with the end. */
+enum { MAX_OPTIONS = 64 };
 /* Parses argv by the rows (ending with a NULL name) into their targets; the one free argument goes to *input
  * (NULL: none allowed). Returns -1 to go on, else the exit status (0 after --help). */
 int parse_options(int argc, char **argv, const char *usage, const Option *options, const char **input);

@@ -38,7 +38,7 @@ static bool check(Diag *d, const Args *a, const char *weights) {
 static int run(int argc, char **argv) {
     Args a = {0};
     const char *weights = "embed", *threads = "openmp";
-    Option options[40];
+    Option options[MAX_OPTIONS];
     int n = shared_options(&a, options);
     options[n++] =
         (Option){"o", "FILE", "the output; its ending says what is made", &a.compile.output, OPT_STR, 0};

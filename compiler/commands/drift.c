@@ -120,7 +120,7 @@ static int run(int argc, char **argv) {
     DriftOptions o = {
         .states = {"bf16", "f16"}, .nstates = 2, .run = {.what = "drift", .stretch = 512, .threads = 1}};
     const char *tokens = NULL, *form = "step", *json = NULL;
-    Option options[40];
+    Option options[MAX_OPTIONS];
     int n = drop_option(options, shared_options(&a, options), "batch");
     const Option own[] = {
         {"tokens", "N,..", "lengths after which to look (default 1000,8000,32000)", &tokens, OPT_STR, 0},

@@ -170,8 +170,10 @@ static const char *example_attr(Arena *a, const AttrDef *ad) {
 }
 
 /* The statement's members, one text each; returns how many. */
-static int example_members(Arena *a, const OpDef *def, const Signature *sig, const char **out) {
-    int n = 0;
+static int example_members(Arena *a, const OpDef *def, const Signature *sig, const char ***all) {
+    int n = 0, nattrs = 0;
+    for (const AttrDef *ad = def->attrs; ad && ad->name; ad++) nattrs++;
+    const char **out = *all = ARENA_ARRAY(a, const char *, sig->nin + nattrs + 4);
     Text names = text_new(a);
     for (int i = 0; i < sig->nout; i++) text_add(&names, "%s\"%s\"", i ? ", " : "", sig->out[i].name);
     out[n++] = arena_printf(a, sig->nout == 1 ? "\"out\": %s" : "\"out\": [%s]", names.s);
@@ -182,7 +184,7 @@ static int example_members(Arena *a, const OpDef *def, const Signature *sig, con
         for (int i = 0; i < sig->nin; i++)
             out[n++] = arena_printf(a, "\"%s\": \"%s\"", sig->in[i].name, example_operand(a, &sig->in[i]));
     }
-    for (const AttrDef *ad = def->attrs; ad && ad->name && n < 30; ad++)
+    for (const AttrDef *ad = def->attrs; ad && ad->name; ad++)
         if (ad->required && strcmp(ad->name, "context")) /* that one comes from the description's top */
             out[n++] = arena_printf(a, "\"%s\": %s", ad->name, example_attr(a, ad));
     Text slots = text_new(a);
@@ -201,8 +203,8 @@ static void example(Arena *a, const OpDef *def, const Signature *sig) {
     if (def->flags & OPF_INTERNAL) return row("made by", "the compiler (btc MODEL --emit=ir)");
     if (def->pattern == PAT_CALL)
         return row("example", "{ \"layers\": 24, \"pattern\": [\"block\"], \"prefix\": \"layers.{i}.\" }");
-    const char *members[40];
-    int n = example_members(a, def, sig, members), col = LEFT + 2;
+    const char **members;
+    int n = example_members(a, def, sig, &members), col = LEFT + 2;
     printf("  %-*s{ ", LEFT - 2, "example");
     for (int i = 0; i < n; i++) {
         int len = (int)strlen(members[i]) + 2;

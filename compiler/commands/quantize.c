@@ -110,7 +110,7 @@ static bool calibrate(Diag *d, Arena *a, const char *path, const Wishes *w) {
 static int run(int argc, char **argv) {
     Args a = {0};
     Wishes w = {.o = {.threads = 1}};
-    Option options[40];
+    Option options[MAX_OPTIONS];
     int n = drop_option(options, shared_options(&a, options), "batch");
     n = drop_option(options, n, "quant"); /* ours is a list */
     const Option own[] = {

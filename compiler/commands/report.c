@@ -59,7 +59,7 @@ static int run(int argc, char **argv) {
     const char *bandwidth = NULL, *peak = NULL;
     int threads = 1, past = -1;
     bool json = false;
-    Option options[40];
+    Option options[MAX_OPTIONS];
     int n = shared_options(&a, options);
     const Option own[] = {
         {"bandwidth", "GB/s", "of memory, for all threads together (default 20 for each)", &bandwidth,

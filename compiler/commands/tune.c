@@ -74,7 +74,7 @@ static bool can_write(Diag *d, const char *file) {
 
 static bool write_result(const Workshop *w, const TuneResult *r, const TargetInfo *target, const char *file) {
     cJSON *measured = tune_measured_json(w, r, w->path);
-    const char *text = tune_file_text(w->a, target, machine_name(w->a), &r->best, measured);
+    const char *text = tune_file_text(w->a, &w->of, target, machine_name(w->a), &r->best, measured);
     if (!write_text(w->d, w->a, file, text, strlen(text))) return false;
     printf("%s written: %s\n", file,
            *tune_changes(w->a, &r->best, &r->cost_model) ? tune_changes(w->a, &r->best, &r->cost_model)
@@ -91,7 +91,7 @@ static bool tune(Workshop *w, const Args *a, const TuneArgs *t, TuneOptions *o) 
     if (!workshop_numbers(w, &r.cost_model, &target) || !candidate_look(w, &r.cost_model, &look))
         return false;
     o->from = r.cost_model;
-    if (!tune_file_choose(w->d, w->path, begin, &target, &o->from, &from) || !can_write(w->d, file))
+    if (!tune_file_choose(w->d, &w->of, begin, &target, &o->from, &from) || !can_write(w->d, file))
         return false;
     if (a->compile.chunk) o->from.chunk = a->compile.chunk;
     printf("%s for %s, %s with vectors of %d; on %s\nBeginning with the numbers of %s.\n", w->path,
@@ -120,7 +120,7 @@ static bool run_tune(Diag *d, Arena *arena, Args *a, const TuneArgs *t) {
 static int run(int argc, char **argv) {
     Args a = {0};
     TuneArgs t = {.minutes = "10", .goal = "both", .threads = 1, .tokens = 16, .batch = 1};
-    Option options[48];
+    Option options[MAX_OPTIONS];
     int n = shared_options(&a, options);
     static const char *const not_here[] = {"batch", "print-after", "stop-after", "time-passes", "tuning"};
     for (size_t i = 0; i < sizeof not_here / sizeof *not_here; i++) n = drop_option(options, n, not_here[i]);

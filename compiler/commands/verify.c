@@ -225,7 +225,7 @@ static int run(int argc, char **argv) {
     Args a = {0};
     Run r = {.o = {.form = "chunk", .threads = 1}};
     const char *input = NULL, *expect = NULL, *write = NULL, *tolerance = NULL;
-    Option options[40];
+    Option options[MAX_OPTIONS];
     int n = shared_options(&a, options);
     options[n++] = (Option){"input", "FILE", "safetensors with input_ids or input", &input, OPT_STR, 0};
     options[n++] = (Option){"expect", "FILE", "safetensors with what should come out", &expect, OPT_STR, 0};

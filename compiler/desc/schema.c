@@ -66,10 +66,10 @@ static const char *tensor_text(Arena *a, const SigTensor *t) {
 static cJSON *word_list(const char *words) {
     cJSON *list = cJSON_CreateArray();
     for (const char *p = words; *p;) {
-        char word[64];
         size_t n = strcspn(p, "|");
-        snprintf(word, sizeof word, "%.*s", (int)n, p);
-        cJSON_AddItemToArray(list, cJSON_CreateString(word));
+        cJSON *word = cJSON_CreateString(p);
+        word->valuestring[n] = 0;
+        cJSON_AddItemToArray(list, word);
         p += n;
         p += *p == '|';
     }
@@ -127,9 +127,11 @@ static void require_operands(cJSON *schema, const Signature *sig) {
 
 static cJSON *op_schema(Arena *a, const OpDef *def) {
     const Signature *sig = signature_of(a, def);
-    const char *required[16] = {"op", "out"};
     int n = 2;
-    for (const AttrDef *ad = def->attrs; ad && ad->name && n < 15; ad++)
+    for (const AttrDef *ad = def->attrs; ad && ad->name; ad++) n++;
+    const char **required = ARENA_ARRAY(a, const char *, n + 1); /* ends with NULL */
+    required[0] = "op", required[1] = "out", n = 2;
+    for (const AttrDef *ad = def->attrs; ad && ad->name; ad++)
         if (ad->required && strcmp(ad->name, "context") != 0) required[n++] = ad->name; /* see statement.c */
     const char *doc =
         arena_printf(a, "%s %s. Signature: %s", def->doc, def->formula, def->sig ? def->sig : "");

@@ -8,7 +8,7 @@
 
 #include "desc/scope.h"
 
-enum { MAX_KEYS = 40, MAX_VALUES = 1 << 20, MAX_OUT = 64 };
+enum { MAX_VALUES = 1 << 20, MAX_OUT = 64 };
 
 typedef struct Stmt {
     Scope *s;
@@ -201,11 +201,13 @@ static bool set_context(const Stmt *st, const OpDef *def, Attr **attrs) {
 /* ---- an op ---- */
 
 static bool check_op_keys(const Stmt *st, const OpDef *def, const Signature *sig) {
-    const char *keys[MAX_KEYS] = {"out", "op", "in"};
-    int n = 3;
+    int n = 4 + sig->nin;
+    for (const AttrDef *ad = def->attrs; ad && ad->name; ad++) n++;
+    const char **keys = ARENA_ARRAY(st->s->r->arena, const char *, n + 1); /* ends with NULL */
+    keys[0] = "out", keys[1] = "op", keys[2] = "in", n = 3;
     if (op_state_count(def)) keys[n++] = "state";
     for (int i = 0; i < sig->nin; i++) keys[n++] = sig->in[i].name;
-    for (const AttrDef *ad = def->attrs; ad && ad->name && n < MAX_KEYS - 1; ad++) keys[n++] = ad->name;
+    for (const AttrDef *ad = def->attrs; ad && ad->name; ad++) keys[n++] = ad->name;
     return json_check_keys(&st->s->r->json, st->node, st->path, keys);
 }
 

@@ -206,14 +206,15 @@ bool cfg_error(Cfg *c, const char *key, const char *fmt, ...) {
 
 /* Names the nearest key of the file that nothing else reads: it may be a typo of this one. */
 static void missing(Cfg *c, const char *key) {
-    const char *keys[256];
-    int n = 0;
+    const char **keys = NULL;
+    int n = 0, cap = 0;
     if (c->node && json_get(c->node, key)) {
         cfg_error(c, key, "must be a whole number, got null");
         return;
     }
-    for (const cJSON *e = c->node ? c->node->child : NULL; e && n < 256; e = e->next)
-        if (!is_harmless(e) && !is_listed(e->string, c->seen, (size_t)c->nseen)) keys[n++] = e->string;
+    for (const cJSON *e = c->node ? c->node->child : NULL; e; e = e->next)
+        if (!is_harmless(e) && !is_listed(e->string, c->seen, (size_t)c->nseen))
+            ARENA_PUSH(c->ctx->a, keys, n, cap, e->string);
     const char *near = diag_nearest(key, keys, n);
     cfg_error(c, key, "the key is missing%s",
               near ? arena_printf(c->ctx->a, " (the file has \"%s\")", near) : "");
@@ -316,12 +317,13 @@ const char *cfg_act(Cfg *c, const char *key, const char *otherwise) {
         {"silu", "silu"},          {"swish", "silu"}, {"gelu", "gelu"}, {"gelu_pytorch_tanh", "gelu_tanh"},
         {"gelu_new", "gelu_tanh"}, {"relu", "relu"},  {"tanh", "tanh"}, {"sigmoid", "sigmoid"},
     };
-    const char *name = cfg_str(c, key, otherwise), *all[8];
-    for (int i = 0; i < 8; i++) {
+    enum { N = sizeof names / sizeof *names };
+    const char *name = cfg_str(c, key, otherwise), *all[N];
+    for (int i = 0; i < N; i++) {
         if (strcmp(names[i][0], name) == 0) return names[i][1];
         all[i] = names[i][0];
     }
-    cfg_error(c, key, "unknown activation \"%s\"%s", name, diag_did_you_mean(c->ctx->a, name, all, 8));
+    cfg_error(c, key, "unknown activation \"%s\"%s", name, diag_did_you_mean(c->ctx->a, name, all, N));
     return "silu";
 }
 

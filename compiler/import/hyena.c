@@ -164,21 +164,20 @@ static void st_step(cJSON *b, const Hyena *t, const char *out, const char *x, in
 }
 
 /* v = (h_o * (v x_i)) + bias_o (v x_i), for i from the last gate down to the second; then the first gate. */
-static void st_steps(cJSON *b, const Hyena *t, const char *p) {
+static void st_steps(Arena *a, cJSON *b, const Hyena *t, const char *p) {
     if (t->skip && t->order > 2) st(b, "{'out':'skip','map':'@%sfilter_fn.bias[(O-1)*D]'}", p);
     for (int64_t o = 0; o < t->order - 1; o++) {
-        char h[32] = "h", skip[256] = "";
+        const char *h = "h", *skip = "";
         if (t->order > 2) {
-            snprintf(h, sizeof h, "h%lld", (long long)o);
+            h = arena_printf(a, "h%lld", (long long)o);
             st_step(b, t, h, "h", o, "'L'");
             if (t->skip) {
-                char name[32];
-                snprintf(name, sizeof name, "skip%lld", (long long)o);
+                const char *name = arena_printf(a, "skip%lld", (long long)o);
                 st_step(b, t, name, "skip", o, "");
-                snprintf(skip, sizeof skip, ",'skip':'%s'", name);
+                skip = arena_printf(a, ",'skip':'%s'", name);
             }
         } else if (t->skip) {
-            snprintf(skip, sizeof skip, ",'skip':'@%.100sfilter_fn.bias[D]'", p);
+            skip = arena_printf(a, ",'skip':'@%sfilter_fn.bias[D]'", p);
         }
         st(b, "{'out':'v','map':'v * x%lld'}", (long long)(t->order - 1 - o));
         st(b, "{'out':'v','op':'conv.long','x':'v','h':'%s'%s,'state':'past%lld'}", h, skip, (long long)o);
@@ -201,7 +200,7 @@ static void st_hyena(ImportCtx *x, cJSON *b, const Hyena *t, const char *p, cons
        p, p);
     st(b, "{'out':[%s'v'],'split':'p','sizes':[%s'D']}", out.s, sizes.s);
     st_filter(x, b, t, p);
-    st_steps(b, t, p);
+    st_steps(x->a, b, t, p);
     const char *name = in_layer(x, t, "output_linear.weight") ? "output_linear" : "out_proj"; /* old files */
     st(b, "{'out':'y','op':'linear','x':'y','w':'@%s%s.weight[D, D]','b':'@%s%s.bias[D]'}", p, name, p, name);
 }

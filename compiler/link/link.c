@@ -9,8 +9,6 @@
 #include "runtime_blob.h"
 #include "stub_library.h"
 
-enum { MAX_ARGS = 96 };
-
 /* One link under way. */
 typedef struct Link {
     Diag *d;
@@ -18,8 +16,8 @@ typedef struct Link {
     const LinkJob *job;
     uint16_t machine;
     LinkFolder folder;
-    const char *args[MAX_ARGS];
-    int nargs;
+    const char **args;
+    int nargs, args_cap;
     const char *made; /* lld's output in the folder */
 } Link;
 
@@ -50,8 +48,7 @@ bool link_kind(const char *output, LinkKind *kind) {
 /* The linker runs in the folder and its own files have plain names there: to it a % in the name of its output
  * is a random digit, an @ in front of an input a file with options, a dash an option. */
 static void add(Link *l, const char *arg) {
-    if (l->nargs >= MAX_ARGS - 1) BTC_BUG("too many arguments for the linker");
-    l->args[l->nargs++] = arg;
+    ARENA_PUSH(l->a, l->args, l->nargs, l->args_cap, arg);
 }
 
 static const char *in_folder(const Link *l, const char *name) {
@@ -67,11 +64,10 @@ static bool write_file(Link *l, const char *file, const void *data, size_t size)
 }
 
 static bool add_runtime(Link *l) {
-    RuntimeObject objects[MAX_RUNTIME_OBJECTS];
-    int n = runtime_objects(l->job->target, l->job->threads, l->job->kind == LINK_PROGRAM, objects);
-    for (int i = 0; i < n; i++) {
-        const char *file = arena_printf(l->a, "runtime_%s.o", objects[i].name);
-        if (!write_file(l, in_folder(l, file), objects[i].data, objects[i].size)) return false;
+    for (const RuntimeBlob *b = runtime_blobs; b->arch; b++) {
+        if (!runtime_needs(b, l->job->target, l->job->threads, l->job->kind == LINK_PROGRAM)) continue;
+        const char *file = arena_printf(l->a, "runtime_%s.o", b->object.name);
+        if (!write_file(l, in_folder(l, file), b->object.data, b->object.size)) return false;
         add(l, file);
     }
     return true;
@@ -94,9 +90,9 @@ static bool add_inputs(Link *l) {
 }
 
 static bool add_libraries(Link *l) {
-    const char *stubs[MAX_STUBS];
+    const char **stubs;
     int n;
-    if (!stub_libraries(l->d, l->a, l->folder.path, l->machine, stubs, &n)) return false;
+    if (!stub_libraries(l->d, l->a, l->folder.path, l->machine, &stubs, &n)) return false;
     add(l, "--as-needed");
     for (int i = 0; i < n; i++) add(l, base_name(stubs[i]));
     return true;
@@ -120,14 +116,11 @@ static void add_program_options(Link *l) {
                                    : "--dynamic-linker=/lib/ld-linux-aarch64.so.1");
 }
 
-/* lld's first line without its name, or all it said if that is all there is. */
+/* lld's first error without its name, whatever stands around it, or its first line. */
 static const char *clean_message(Arena *a, const char *said) {
-    static const char prefix[] = "ld.lld: error: ";
-    const char *at = strstr(said, prefix);
-    Text t = text_new(a);
-    text_add(&t, "%s", at ? at + sizeof prefix - 1 : *said ? said : "it said nothing");
-    while (t.n && (t.s[t.n - 1] == '\n' || t.s[t.n - 1] == ' ')) t.s[--t.n] = 0;
-    return t.s;
+    static const char mark[] = ": error: ";
+    const char *at = strstr(said, mark), *from = at ? at + sizeof mark - 1 : said;
+    return *from ? arena_strndup(a, from, strcspn(from, "\n")) : "it said nothing";
 }
 
 static bool run_linker(Link *l) {
@@ -135,7 +128,7 @@ static bool run_linker(Link *l) {
     int count = l->job->linker ? 1 : (int)(sizeof names / sizeof *names), status = -1;
     Loc loc = {.file = l->job->output};
     char *said = "";
-    l->args[l->nargs] = NULL;
+    add(l, NULL); /* the end */
     for (int i = 0; i < count; i++) {
         l->args[0] = l->job->linker ? l->job->linker : names[i];
         status = spawn_and_wait(l->a, l->folder.path, l->args, &said);
@@ -219,9 +212,8 @@ static bool link_in_folder(Link *l) {
 bool link_artifact(Diag *d, const LinkJob *job) {
     if (job->kind == LINK_HEADER) return artifact_header(d, d->arena, job->spec, job->output);
     Loc loc = {.file = job->output};
-    RuntimeObject objects[MAX_RUNTIME_OBJECTS];
     Link l = {.d = d, .a = d->arena, .job = job, .machine = elf_machine(job->target)};
-    if (!l.machine || runtime_objects(job->target, job->threads, false, objects) == 0) {
+    if (!l.machine || !runtime_is_there(job->target)) {
         char list[128];
         runtime_targets(list, sizeof list);
         return diag_error(d, loc, "cannot link for %s: this btc has a runtime for %s", job->target, list);

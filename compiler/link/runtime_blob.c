@@ -20,11 +20,14 @@ static bool is_wanted(const char *name, bool threads, bool program) {
     return true;
 }
 
-int runtime_objects(const char *target, bool threads, bool program, RuntimeObject *out) {
-    int n = 0;
-    for (const RuntimeBlob *b = runtime_blobs; b->arch && n < MAX_RUNTIME_OBJECTS; b++)
-        if (is_arch(target, b->arch) && is_wanted(b->object.name, threads, program)) out[n++] = b->object;
-    return n;
+bool runtime_is_there(const char *target) {
+    const RuntimeBlob *b = runtime_blobs;
+    while (b->arch && !is_arch(target, b->arch)) b++;
+    return b->arch != NULL;
+}
+
+bool runtime_needs(const RuntimeBlob *b, const char *target, bool threads, bool program) {
+    return is_arch(target, b->arch) && is_wanted(b->object.name, threads, program);
 }
 
 void runtime_targets(char *out, size_t size) {

@@ -19,12 +19,11 @@ typedef struct RuntimeBlob {
 extern const RuntimeBlob runtime_blobs[];
 extern const char runtime_header_text[]; /* btc.h */
 
-enum { MAX_RUNTIME_OBJECTS = 32 };
-
-/* The objects that an artefact for target ("x86_64", or a triple that begins so) needs: with or without
- * threads, with or without the main function of a program. out: [MAX_RUNTIME_OBJECTS]. Returns their number;
- * 0: this btc was built without a runtime for the target. */
-int runtime_objects(const char *target, bool threads, bool program, RuntimeObject *out);
+/* Whether this btc was built with a runtime for target ("x86_64", or a triple that begins so). */
+bool runtime_is_there(const char *target);
+/* Whether an artefact for it needs the object: with or without threads, with or without the main function of
+ * a program. */
+bool runtime_needs(const RuntimeBlob *b, const char *target, bool threads, bool program);
 
 /* The architectures there are: "aarch64, x86_64" style list for messages, into out [size]. */
 void runtime_targets(char *out, size_t size);

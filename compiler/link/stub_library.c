@@ -51,12 +51,14 @@ static bool write_stub(Diag *d, Arena *a, const char *file, uint16_t machine, in
     return false;
 }
 
-bool stub_libraries(Diag *d, Arena *a, const char *folder, uint16_t machine, const char **names, int *n) {
-    *n = 0;
+bool stub_libraries(Diag *d, Arena *a, const char *folder, uint16_t machine, const char ***names, int *n) {
+    int cap = 0;
+    *names = NULL, *n = 0;
     for (int i = 0; i < ROWS; i++) {
         if (!rows[i].soname) continue;
-        names[*n] = arena_printf(a, "%s/%s", folder, rows[i].soname);
-        if (!write_stub(d, a, names[(*n)++], machine, i)) return false;
+        const char *name = arena_printf(a, "%s/%s", folder, rows[i].soname);
+        ARENA_PUSH(a, *names, *n, cap, name);
+        if (!write_stub(d, a, name, machine, i)) return false;
     }
     return true;
 }

@@ -5,9 +5,7 @@
 
 #include "base/file.h"
 
-enum { MAX_STUBS = 8 };
-
-/* Writes one file per library into folder. names: their paths, [MAX_STUBS]; *n their number. */
-bool stub_libraries(Diag *d, Arena *a, const char *folder, uint16_t machine, const char **names, int *n);
+/* Writes one file per library into folder. *names: their paths; *n: their number. */
+bool stub_libraries(Diag *d, Arena *a, const char *folder, uint16_t machine, const char ***names, int *n);
 
 #endif

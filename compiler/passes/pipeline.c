@@ -18,7 +18,7 @@ static double seconds(void) {
 }
 
 static bool known(Diag *d, const char *name, const char *option) {
-    const char *names[64];
+    const char **names = ARENA_ARRAY(d->arena, const char *, PASS_COUNT);
     for (int i = 0; i < PASS_COUNT; i++) {
         names[i] = PASSES[i]->name;
         if (!strcmp(names[i], name)) return true;

@@ -72,6 +72,21 @@ static bool is_calibration(const WeightSet *w) {
     return false;
 }
 
+/* Another checkpoint of the same sizes sees other inputs. */
+static bool check_checkpoint(Diag *d, const Model *m, const Calibration *c, const char *path) {
+    const RawTensor *t = weights_find(&c->tensors, CALIBRATION_SOURCE);
+    uint64_t from, is;
+    if (!t || t->dt != DT_I64 || raw_tensor_count(t) != 1) {
+        diag_warning(d, (Loc){.file = path}, "does not say which checkpoint it was made from");
+        return true;
+    }
+    memcpy(&from, t->data, sizeof from), is = weights_hash(&m->weights);
+    return from == is || diag_error(d, (Loc){.file = path},
+                                    "was made from another checkpoint than that of %s; btc quantize MODEL "
+                                    "--calibrate --text=FILE -o CALIBRATION makes one",
+                                    m->path);
+}
+
 bool calibration_open(Diag *d, Model *m, const char *path) {
     MatrixList all = matrices_of_model(m);
     Calibration *c = ARENA_NEW(m->arena, Calibration);
@@ -93,6 +108,7 @@ bool calibration_open(Diag *d, Model *m, const char *path) {
                           "..\"; btc quantize MODEL --calibrate --text=FILE -o CALIBRATION makes one");
     for (int i = 0; i < all.n; i++)
         if (!read_matrix(d, m, c, &all.items[i])) return false;
+    if (!check_checkpoint(d, m, c, path)) return false;
     sort(m->arena, c);
     return true;
 }

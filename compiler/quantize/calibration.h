@@ -1,6 +1,7 @@
 /* A calibration: the mean squares of what every matrix of a model is multiplied with, seen over a text. A
  * safetensors file with a tensor "input_squares.NAME" for each matrix NAME: [inputs], or [matrices, inputs]
- * where a tensor holds several. Scales are chosen so that the error of the product is least, not that of the
+ * where a tensor holds several, and one number "source", the weights_hash of what it was made from. Scales
+ * are chosen so that the error of the product is least, not that of the
  * weights: an error of a weight counts as much as its input is large. */
 #ifndef BTC_QUANTIZE_CALIBRATION_H
 #define BTC_QUANTIZE_CALIBRATION_H
@@ -8,6 +9,7 @@
 #include "model.h"
 
 #define CALIBRATION_PREFIX "input_squares."
+#define CALIBRATION_SOURCE "source"
 
 typedef struct Calibration {
     WeightSet tensors;
@@ -16,8 +18,8 @@ typedef struct Calibration {
     int n;
 } Calibration;
 
-/* Reads the file for a model whose storage is assigned, into m->calibration. Every quantised matrix must have
- * its tensor; others may. */
+/* Reads the file for a model whose storage is assigned, and before any pass, into m->calibration. Every
+ * quantised matrix must have its tensor; others may. One of another checkpoint is refused. */
 bool calibration_open(Diag *d, Model *m, const char *path);
 /* How errors of the tensor `name` are weighed (Env.importance), or NULL. Any thread may ask. */
 const float *calibration_importance(const Model *m, const char *name);

@@ -132,8 +132,9 @@ bool collect_inputs(Diag *d, Arena *a, const char *path, const CollectOptions *o
     PassOptions p = o->passes; /* the filters that will be; but nothing is rounded yet */
     p.stop_after = pass_distill_filters.name, p.print_after = NULL, p.time = false, p.distill_quietly = true;
     Tokens t;
-    if (!model_open(d, a, path, &mo, &out->model) || !compile_passes(d, &out->model, &p) ||
-        !ir_verify(d, out->model.module) ||
+    if (!model_open(d, a, path, &mo, &out->model)) return false;
+    out->checkpoint = weights_hash(&out->model.weights);
+    if (!compile_passes(d, &out->model, &p) || !ir_verify(d, out->model.module) ||
         !tokens_read(d, a, out->model.module, &o->source, o->least, o->most, &t))
         return false;
     out->matrices = matrices_of_model(&out->model), out->tokens = t.n, out->ids = t.ids;
@@ -170,10 +171,12 @@ static bool mean_squares(Diag *d, Arena *a, const Collected *c, int i, RawTensor
 }
 
 bool collected_write(Diag *d, Arena *a, const Collected *c, const char *file) {
-    RawTensor *tensors = ARENA_ARRAY(a, RawTensor, c->matrices.n);
+    RawTensor *tensors = ARENA_ARRAY(a, RawTensor, c->matrices.n + 1);
     int n = 0;
     for (int i = 0; i < c->matrices.n; i++)
         if (c->matrices.items[i].product && !mean_squares(d, a, c, i, &tensors[n++])) return false;
     if (!n) return diag_error(d, (Loc){.file = c->model.path}, "has no products with matrices");
+    tensors[n++] = (RawTensor){.name = CALIBRATION_SOURCE, .dt = DT_I64, .rank = 1, .dim = {1}};
+    tensors[n - 1].data = (const uint8_t *)&c->checkpoint, tensors[n - 1].bytes = sizeof c->checkpoint;
     return safetensors_write(d, a, file, tensors, n);
 }

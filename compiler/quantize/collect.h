@@ -17,7 +17,8 @@ typedef struct Inputs {
 } Inputs;
 
 typedef struct Collected {
-    Model model; /* as it is in the checkpoint, unquantised */
+    Model model;         /* as it is in the checkpoint, unquantised */
+    uint64_t checkpoint; /* weights_hash */
     MatrixList matrices;
     Inputs *inputs; /* [matrices.n] */
     bool ids;       /* it read ids, not features */

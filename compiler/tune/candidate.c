@@ -6,7 +6,6 @@
 
 #include "base/hash.h"
 #include "identity.h"
-#include "tune/tune_file.h"
 
 enum { USUAL_PROMPT = 256 };
 static const double LEAST_SECONDS = 0.05; /* of a timed run: many short ones in turn see the same machine */
@@ -77,6 +76,7 @@ bool candidate_look(Workshop *w, const Tuning *numbers, Look *out) {
     Compiled c;
     bool ok = pass_on(w, &d, lower_with(w, numbers, &d, &m, &c));
     if (ok) hash_code(a, &c, out), hash_layout(a, &m, &c.lowered, out);
+    if (ok && !w->looked) w->of = (TuneModel){w->path, arena_strdup(w->a, m.module->name), m.shape};
     w->looked |= ok;
     model_close(&m);
     arena_free(a);

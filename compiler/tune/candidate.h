@@ -4,6 +4,7 @@
 #define BTC_TUNE_CANDIDATE_H
 
 #include "bench/runner.h"
+#include "tune/tune_file.h"
 
 /* Where candidates are made. */
 typedef struct Workshop {
@@ -15,6 +16,7 @@ typedef struct Workshop {
     int prompt, tokens, batch,
         threads;       /* of the runs; prompt 0: 256, or as many as the model's context has */
     LinkFolder folder; /* of packed weights */
+    TuneModel of;      /* the model, once it was looked at */
     bool looked;       /* what there is to say about the model has been said */
 } Workshop;
 

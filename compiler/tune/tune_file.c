@@ -113,7 +113,7 @@ static bool read_numbers(const Json *j, Tuning *t, bool *given) {
 }
 
 static bool read_all(const Json *j, Machine *m, Tuning *t, bool *given) {
-    static const char *const keys[] = {"btc_tuning", "machine", "table", "numbers", "measured", NULL};
+    static const char *const keys[] = {"btc_tuning", "machine", "model", "table", "numbers", "measured", NULL};
     int64_t format;
     if (!cJSON_IsObject(j->root))
         return json_error(j, j->root, NULL, "must be an object, got %s", json_what(j->arena, j->root));
@@ -126,6 +126,27 @@ static bool read_all(const Json *j, Machine *m, Tuning *t, bool *given) {
 }
 
 /* ---- using ---- */
+
+static const char *shape_text(Arena *a, uint64_t shape) {
+    return arena_printf(a, "%016llx", (unsigned long long)shape);
+}
+
+/* What is fast for one model need not be for another. A file that was written by hand tells none. */
+static bool check_model(const Json *j, const TuneModel *model) {
+    static const char *const keys[] = {"name", "shape", NULL};
+    const cJSON *o = json_get(j->root, "model");
+    const char *name, *shape;
+    if (!o) return true;
+    if (!read_object(j, "model") || !json_check_keys(j, o, "model", keys) ||
+        !read_name(j, o, "model", "name", &name) || !read_name(j, o, "model", "shape", &shape))
+        return false;
+    if (strcmp(shape, shape_text(j->arena, model->shape)))
+        diag_warning(j->diag, (Loc){.file = j->file},
+                     "was measured with another model (\"%s\", of other sizes, or stored otherwise): its "
+                     "numbers are right for this one, too, but perhaps not the fastest; tune again",
+                     name);
+    return true;
+}
 
 /* Numbers of an older table are right for the rows that both have. */
 static void warn_of_gaps(const Json *j, const Tuning *t, const bool *given) {
@@ -155,8 +176,8 @@ static const char *mismatch(Arena *a, const Machine *m, const TargetInfo *t) {
                         m->cpu, (long long)m->lanes, t->target->name, t->cpu, t->lanes);
 }
 
-static bool use_file(Diag *d, const char *file, bool asked_for, const TargetInfo *target, Tuning *t,
-                     const char **from) {
+static bool use_file(Diag *d, const TuneModel *model, const char *file, bool asked_for,
+                     const TargetInfo *target, Tuning *t, const char **from) {
     size_t size;
     Json j;
     Machine m = {0};
@@ -166,8 +187,9 @@ static bool use_file(Diag *d, const char *file, bool asked_for, const TargetInfo
     if (!text) return false;
     bool ok = json_parse(d, d->arena, file, text, size, 0, &j) && read_all(&j, &m, &numbers, given);
     if (ok && fits(&m, target)) {
-        warn_of_gaps(&j, &numbers, given);
-        *t = numbers, *from = file;
+        ok = check_model(&j, model);
+        if (ok) warn_of_gaps(&j, &numbers, given);
+        if (ok) *t = numbers, *from = file;
     } else if (ok && asked_for) {
         ok = diag_error(d, (Loc){.file = file}, "%s", mismatch(d->arena, &m, target));
     } else if (ok) {
@@ -177,19 +199,19 @@ static bool use_file(Diag *d, const char *file, bool asked_for, const TargetInfo
     return ok;
 }
 
-bool tune_file_choose(Diag *d, const char *model, const char *option, const TargetInfo *target, Tuning *t,
+bool tune_file_choose(Diag *d, const TuneModel *model, const char *option, const TargetInfo *target, Tuning *t,
                       const char **from) {
     *from = NULL;
     if (option && !strcmp(option, "none")) return true;
-    if (option) return use_file(d, option, true, target, t, from);
-    const char *beside = tune_file_beside(d->arena, model);
-    return !file_exists(beside) || use_file(d, beside, false, target, t, from);
+    if (option) return use_file(d, model, option, true, target, t, from);
+    const char *beside = tune_file_beside(d->arena, model->path);
+    return !file_exists(beside) || use_file(d, model, beside, false, target, t, from);
 }
 
 /* ---- writing ---- */
 
-char *tune_file_text(Arena *a, const TargetInfo *target, const char *processor, const Tuning *t,
-                     cJSON *measured) {
+char *tune_file_text(Arena *a, const TuneModel *model, const TargetInfo *target, const char *processor,
+                     const Tuning *t, cJSON *measured) {
     cJSON *root = cJSON_CreateObject();
     Tuning x = *t;
     cJSON_AddNumberToObject(root, "btc_tuning", FORMAT);
@@ -198,6 +220,9 @@ char *tune_file_text(Arena *a, const TargetInfo *target, const char *processor, 
     cJSON_AddStringToObject(m, "cpu", target->cpu);
     cJSON_AddNumberToObject(m, "lanes", target->lanes);
     cJSON_AddStringToObject(m, "processor", processor);
+    cJSON *of = cJSON_AddObjectToObject(root, "model");
+    cJSON_AddStringToObject(of, "name", model->name);
+    cJSON_AddStringToObject(of, "shape", shape_text(a, model->shape));
     cJSON_AddStringToObject(root, "table", tune_table(a));
     cJSON *numbers = cJSON_AddObjectToObject(root, "numbers");
     for (int i = 0; i < TUNING_COUNT; i++)

@@ -325,7 +325,7 @@ void lower_posts(Lower *l, const Ix *ix) {
     Loc loc = l->b.loc;
     for (int k = 0; k < s->nposts; k++) {
         const Op *op = s->posts[k];
-        Value *in[8] = {0};
+        Value *in[SIG_MAX] = {0};
         l->b.loc = op->loc;
         bool numbers = op->out[0]->type.dt == DT_F32; /* else a copy of i32, as they are */
         for (int i = 0; i < op->nin; i++) in[i] = (numbers ? lw_read : read_typed)(l, op->in[i], ix);

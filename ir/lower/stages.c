@@ -171,7 +171,8 @@ static void default_access(const Op *op, const Stage *s, const LowerTarget *t, A
             *a = (Access){.split = SPLIT_FLAT, .units = s->O, .rows = true};
         else
             *a = (Access){.split = SPLIT_NONE, .rows = true, .all = {[0] = true}};
-        for (int k = 1; k < op->nin && k < 16; k++) a->all[k] = op->in[k] && !lw_is_constant(op->in[k]);
+        for (int k = 1; k < op->nin && k < ACCESS_OPERANDS; k++)
+            a->all[k] = op->in[k] && !lw_is_constant(op->in[k]);
         break;
     case PAT_SCAN:
     case PAT_CONV:
@@ -270,7 +271,7 @@ int stage_reads(FuncPlan *p, const Stage *s, Read **reads) {
     if (s->anchor)
         for (int k = 0; k < s->anchor->nin; k++) {
             /* a deferred update runs behind a barrier, so nothing is `all` for it */
-            bool all = s->commit || s->is_call || (k < 16 && s->access.all[k]);
+            bool all = s->commit || s->is_call || k >= ACCESS_OPERANDS || s->access.all[k];
             add_read(p, reads, &n, &cap, s->anchor->in[k], all);
         }
     for (int i = 0; i < s->nposts && !s->commit; i++)

@@ -69,7 +69,7 @@ const OpDef op_reshape = {
 static void access_pieces(const Op *op, Form form, Access *a) {
     (void)form;
     *a = (Access){.split = SPLIT_NONE, .rows = true};
-    for (int k = 0; k < op->nin && k < 16; k++) a->all[k] = true;
+    for (int k = 0; k < op->nin && k < ACCESS_OPERANDS; k++) a->all[k] = true;
 }
 
 /* out[to + i] = v[from + i], i < n, of one row; total: elements of a row of out */

@@ -236,6 +236,27 @@ static void refuse_tensor(int64_t size, float value, const char *message) {
     refuse_calibration(c, message);
 }
 
+/* One of another checkpoint with the same sizes is not this one's; one that does not say is named. */
+static void check_source(void) {
+    const char *m = model("hf-mamba"), *c = at("source.safetensors"), *other = at("mamba-2");
+    CHECK_PRINTS(run("quantize '%s' --calibrate --input='%s/expected.safetensors' -o '%s'", m, m, c),
+                 "are multiplied with");
+    CHECK(!system(
+        arena_printf(arena,
+                     "cp -r '%s' '%s' && printf '\\1' | dd of='%s'/model.safetensors bs=1 conv=notrunc "
+                     "seek=$(($(stat -c %%s '%s'/model.safetensors) - 3)) 2>/dev/null",
+                     m, other, other, other)));
+    const char *compile = "'%s' -o '%s' --quant=q4 --quiet --calibration='%s'";
+    CHECK_FAILS(run(compile, other, at("x.so"), c), 1, "was made from another checkpoint than that of");
+    CHECK(!system(arena_printf(arena, "cp '%s'/model.safetensors '%s'", m, other)));
+    CHECK_PRINTS(run(compile, other, at("x.so"), c), "");
+    CHECK(!system(arena_printf(arena, "rm -f '%s' && sed 's/\"source\":/\"sourcX\":/' '%s' > '%s'",
+                               at("x.so"), c, at("old.safetensors"))));
+    Run r = run(compile, m, at("y.so"), at("old.safetensors"));
+    CHECK(r.status == 0);
+    CHECK_STR_CONTAINS(r.err, "old.safetensors: warning: does not say which checkpoint it was made from");
+}
+
 int main(int argc, char **argv) {
     if (!begin(argc, argv)) return 2;
     if (have("hf-mamba")) {
@@ -245,6 +266,7 @@ int main(int argc, char **argv) {
         check_reports();
         check_wishes();
         check_calibration_errors();
+        check_source();
         refuse_tensor(3, 1, "expected [");
         refuse_tensor(0, -1, "must be a mean of squares");
         refuse_tensor(0, (float)INFINITY, "must be a mean of squares");

@@ -130,6 +130,24 @@ static void check_trial(const char *m) {
     workshop_close(&w);
 }
 
+/* What was measured with another model, or stored otherwise, is used, and named. */
+static void check_other_model(void) {
+    const char *m = copy_of("hf-llama", "tuned"), *file = at("tuned/btc.tune.json"), *cpu;
+    int lanes;
+    Tuning t;
+    if (!this_machine(m, &cpu, &lanes, &t)) return;
+    CHECK(run("tune '%s' --minutes=0.01 --rows=streams --prompt=8 --tokens=2", m).status == 0);
+    CHECK_PRINTS(run("'%s' -o '%s' --quiet", m, at("a/m.so")), "");
+    Run r = run("'%s' -o '%s' --quant=q4 --quiet", m, at("a/m.so"));
+    CHECK(r.status == 0);
+    CHECK_STR_CONTAINS(r.err, "tuned/btc.tune.json: warning: was measured with another model (\"tuned\"");
+    r = run("'%s' -o '%s' --tuning='%s' --quiet", model("hf-mamba"), at("a/m.so"), file);
+    CHECK(r.status == 0);
+    CHECK_STR_CONTAINS(r.err, "was measured with another model");
+    CHECK(!system(arena_printf(arena, "sed -i 's/\"name\": \"tuned\"/\"name\": 3/' '%s'", file)));
+    CHECK_FAILS(run("'%s' -o '%s'", m, at("x.so")), 1, "model.name: must be a string");
+}
+
 static int barriers_of(const char *stages, const char *plan) {
     const char *at = strstr(stages, plan), *end = at ? strstr(at + 1, "\n@") : NULL;
     int n = 0;
@@ -184,6 +202,7 @@ int main(int argc, char **argv) {
         check_tune();
         check_trial(model("hf-mamba"));
         check_other_machine();
+        check_other_model();
     }
     if (have("rwkv7")) check_whole_products();
     if (have("hf-llama3-rope")) check_bands();

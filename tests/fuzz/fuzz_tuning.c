@@ -39,7 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     LowerTarget machine = {.lanes = target.lanes, .vregs = target.registers, .panel = 16};
     Tuning before = tuning_default(&machine), t = before;
     const char *from;
-    bool ok = tune_file_choose(&d, "model.json", file, &target, &t, &from);
+    const TuneModel model = {"model.json", "model", 1};
+    bool ok = tune_file_choose(&d, &model, file, &target, &t, &from);
     if (ok != (d.errors == 0)) abort();
     if (!ok && memcmp(&t, &before, sizeof t) != 0) abort(); /* a refused file changes nothing */
     for (int i = 0; i < TUNING_COUNT; i++) {

@@ -117,10 +117,8 @@ static inline char *fake_object(const char *gcc) {
 
 static inline bool can_run_aarch64(const char *suite) {
     char list[64];
-    RuntimeObject unused[MAX_RUNTIME_OBJECTS];
     runtime_targets(list, sizeof list);
-    if (runtime_objects("aarch64", true, true, unused) > 0 && there_is("aarch64-linux-gnu-gcc") &&
-        there_is("qemu-aarch64-static"))
+    if (runtime_is_there("aarch64") && there_is("aarch64-linux-gnu-gcc") && there_is("qemu-aarch64-static"))
         return true;
     printf("%s: aarch64: skipped (runtime for %s; needs aarch64-linux-gnu-gcc, qemu-aarch64-static)\n", suite,
            list);

@@ -184,6 +184,17 @@ def check_schema(btc):
         check(False, f"btc schema: {e}")
 
 
+# --- arrays -------------------------------------------------------------------
+
+def check_arrays():
+    """Names of a table's rows go into an array that is as long as the table, whatever that comes to."""
+    names = re.compile(r"\bconst char \*+(?:const )?(?:\w+(?: = [^,;]*)?, \*)*\w+\[(\d+)\]\s*[;,]")
+    for path in files(".c", ".h"):
+        if path.startswith(CODE):
+            for found in names.finditer(without_comments(read(path))):
+                check(int(found.group(1)) <= 4, f"{path}: {found.group(0)} holds so many names, and a table may grow")
+
+
 # --- texts -------------------------------------------------------------------
 
 def check_texts():
@@ -221,6 +232,7 @@ def check_documents():
 def main():
     check_includes()
     check_tables()
+    check_arrays()
     check_texts()
     check_documents()
     btc = sys.argv[1] if len(sys.argv) > 1 else None
