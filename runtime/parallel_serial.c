@@ -1,4 +1,4 @@
-/* btc_parallel without threads, for artefacts compiled with --threads=off. */
+/* btc_parallel without threads, for artefacts compiled with --threads=none. */
 #include "parallel.h"
 
 bool btc_parallel(int threads, void (*f)(void *ctx, int id, int n), void *ctx) {
