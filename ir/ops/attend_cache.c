@@ -70,7 +70,7 @@ static void put_value(const Attend *a, Mat values, Value *slot, Value *row, Valu
 
 /* A ring that a chunk may go around is small, and always in use. */
 static bool grows(const Op *op, const LowerTarget *t) {
-    return attr_int(op, "context", 0) > t->chunk;
+    return attr_int(op, "window", 0) <= 0 || attr_int(op, "context", 0) > t->chunk;
 }
 
 static void clear(const Attend *a, LwCells c, int64_t n) {
