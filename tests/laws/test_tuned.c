@@ -1,6 +1,6 @@
 /* Every number of ir/lower/tuning.def, anywhere in its range, gives right results, and the same bits where
  * its row says so. Numbers, storages and CPUs meet by pairs; thorough_tuned.c has every number alone, at both
- * ends and between, in every storage on every CPU.      BTC_TUNED=N: one run only */
+ * ends and between, in every storage on every CPU.      BTC_TUNED=N: one run only; BTC_SEED=N: others. */
 #include "tuned.h"
 
 /* Of three levels, so that two numbers meet in all nine ways over the runs. */
@@ -17,22 +17,34 @@ static int level_of(int run, int field) {
 enum { RUNS = 2 * STORED_COUNT };
 
 static void run_part(int run, Part part) {
-    int storage = run % STORED_COUNT, cpu = (storage + 2 * (run / STORED_COUNT) + storage / 4) % CPU_COUNT;
+    int storage = run % STORED_COUNT,
+        cpu = (storage + 2 * (run / STORED_COUNT) + storage / 4 + run / RUNS) % CPU_COUNT;
     TunedRun r = {&STORED[storage], part, cpu, (uint64_t)run + 1, run % 3 == 0, {0}};
     if (!have_cpu(cpu)) {
         printf("tuned: skipped %s\n", CPUS[cpu]);
         return;
     }
-    for (int i = 0; i < TUNING_COUNT; i++) set_level(&r.t, i, level_of(run, i));
+    Rng rng = {(uint64_t)run};
+    for (int i = 0; i < TUNING_COUNT; i++) set_level(&r.t, i, level_of(run, i), &rng);
     if (!CHECK(tuning_holds(&r))) fprintf(stderr, "    run %d\n", run);
 }
 
+/* Sums of a band for many tiles of a chunk, of several panels each: once put where those of others lie. */
+static void run_streams(int storage, int cpu) {
+    TunedRun r = {&STORED[storage], PART_PRODUCTS, cpu, 1, false, {0}};
+    if (!have_cpu(cpu) || !CHECK(usual_tuning(CPUS[cpu], &r.t))) return;
+    r.t.streams = 8;
+    CHECK(tuning_holds(&r));
+}
+
 int main(void) {
-    const char *only = getenv("BTC_TUNED");
-    for (int run = 0; run < RUNS; run++) {
+    const char *only = getenv("BTC_TUNED"), *seed = getenv("BTC_SEED");
+    int first = (seed ? atoi(seed) : 0) * RUNS;
+    for (int run = first; run < first + RUNS; run++) {
         if (only && atoi(only) != run) continue;
         run_part(run, PART_PRODUCTS);
         if (run % 3 == 0) run_part(run, PART_OTHERS); /* storage matters little to them */
     }
+    for (int storage = 0; storage < STORED_COUNT && !only; storage += 7) run_streams(storage, CPU_COUNT - 1);
     return check_report("tuned");
 }

@@ -12,7 +12,8 @@ int main(void) {
                 for (int level = 0; level < LEVELS; level++)
                     for (Part part = 0; part < PARTS; part++) {
                         TunedRun r = {&STORED[s], part, cpu, (uint64_t)(i * LEVELS + level + 1), true, usual};
-                        set_level(&r.t, i, level);
+                        Rng rng = {r.seed};
+                        set_level(&r.t, i, level, &rng);
                         if (!only || !strcmp(only, TUNING_FIELDS[i].name)) CHECK(tuning_holds(&r));
                     }
     }

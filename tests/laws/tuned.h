@@ -93,15 +93,12 @@ static inline int tuning_most(int field) {
     return f->most > 1 << 14 ? 100 : f->most;
 }
 
-/* Both ends of the range and what lies between. */
+/* The least, the most, or one that is drawn from what lies between. */
 enum { LEVELS = 3 };
-static inline int tuning_level(int field, int level) {
+static inline void set_level(Tuning *t, int field, int level, Rng *r) {
     int least = TUNING_FIELDS[field].least, most = tuning_most(field);
-    return level == 0 ? least : level == 1 ? most : least + (most - least) / 3;
-}
-
-static inline void set_level(Tuning *t, int field, int level) {
-    *tuning_at(t, field) = tuning_level(field, level);
+    int between = (int)rng_int(r, least, most);
+    *tuning_at(t, field) = level == 0 ? least : level == 1 ? most : between;
 }
 
 /* ---- runs ---- */

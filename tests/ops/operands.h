@@ -94,6 +94,15 @@ static inline Value *kit_position(Kit *k) {
     return kit_op(k, kit_func(k), "position", NULL, 0, NULL)->out[0];
 }
 
+/* As they are drawn: what is computed may lie so close together that rounding decides who is chosen. */
+static inline Value *drawn_scores(Kit *k) {
+    bool graph = k->graph;
+    k->graph = false;
+    Value *s = kit_activation(k, type_tensor(DT_F32, true, 1, (int64_t[]){5}), LIVELY, 0);
+    k->graph = graph;
+    return s;
+}
+
 /* One i32 for every token, in the shape [1]: the position, or a view of it, what topk chose, a part of
  * what was put together of them. */
 static inline Value *whole_number(Kit *k) {
@@ -102,8 +111,7 @@ static inline Value *whole_number(Kit *k) {
     Value *p = kit_position(k);
     if (kind == 0) return p;
     if (kind == 1) return kit_reshape(k, kit_reshape(k, p, 0, one), 1, one);
-    Type scores = type_tensor(DT_F32, true, 1, (int64_t[]){5});
-    Value *s = kit_activation(k, scores, LIVELY, 0);
+    Value *s = drawn_scores(k);
     Value *chosen = kit_op(k, kit_func(k), "topk", &s, 1, kit_attr(k, NULL, "k", 3))->out[1];
     if (kind == 2) return kit_slice(k, chosen, 0, rng_int(&k->r, 0, 2), 1);
     return kit_slice(k, kit_binary(k, "concat", p, chosen, NULL), 0, rng_int(&k->r, 0, 3), 1);

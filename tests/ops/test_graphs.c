@@ -54,7 +54,7 @@ static void draw_graph(Kit *k) {
 static bool graph_agrees(const Variant *v) {
     Case c = {.k = kit_new(arena_new(), seed_of(v), v->storage, false), .slack = 100};
     Kit *k = &c.k;
-    k->graph = true;
+    k->graph = true, k->odd = v->seed % 3 != 0;
     for (; k->blocks < BLOCKS; k->blocks++) {
         Func *f = k->block = ir_func_new(k->m, arena_printf(k->a, "b%d", k->blocks), LEVEL_MODEL);
         k->nparams = k->nvalues = 0;
