@@ -15,14 +15,37 @@ static inline bool same_files(const char *a, const char *b) {
     return system(arena_printf(arena, "cmp -s '%s' '%s'", a, b)) == 0;
 }
 
-static inline const char *tuning_file(const char *name, const char *cpu, int lanes, const Tuning *t,
-                                      int only) {
+/* What a model is compiled for, and the cost model's numbers for that, as btc itself tells them. */
+typedef struct Machine {
+    const char *target, *cpu;
+    int lanes;
+    Tuning usual;
+} Machine;
+
+static inline bool machine_of(const char *m, const char *options, Machine *out) {
+    cJSON *report = cJSON_Parse(run("report '%s' --json --tuning=none %s", m, options).out);
+    const cJSON *target = get(report, "target"), *name = get(report, "cpu");
+    bool ok = cJSON_IsString(target) && cJSON_IsString(name);
+    if (ok) {
+        out->target = arena_strdup(arena, target->valuestring),
+        out->cpu = arena_strdup(arena, name->valuestring);
+        out->lanes = get(report, "lanes")->valueint;
+        for (int i = 0; i < TUNING_COUNT; i++)
+            *tuning_at(&out->usual, i) =
+                get(get(get(report, "tuning"), "numbers"), TUNING_FIELDS[i].name)->valueint;
+    }
+    cJSON_Delete(report);
+    return ok;
+}
+
+/* A file for it with these numbers, or with one of them only. */
+static inline const char *tuning_file_for(const char *name, const Machine *m, const Tuning *t, int only) {
     Text text = text_new(arena);
     Tuning x = *t;
     text_add(&text,
-             "{\"btc_tuning\": 1, \"machine\": {\"target\": \"x86_64-linux-gnu\", \"cpu\": \"%s\", "
+             "{\"btc_tuning\": 1, \"machine\": {\"target\": \"%s\", \"cpu\": \"%s\", "
              "\"lanes\": %d}, \"numbers\": {\"comment\": \"by hand\"",
-             cpu, lanes);
+             m->target, m->cpu, m->lanes);
     for (int i = 0; i < TUNING_COUNT; i++)
         if (only < 0 || only == i) text_add(&text, ", \"%s\": %d", TUNING_FIELDS[i].name, *tuning_at(&x, i));
     text_add(&text, "}}\n");
@@ -30,18 +53,18 @@ static inline const char *tuning_file(const char *name, const char *cpu, int lan
     return at(name);
 }
 
-/* The machine's name and the cost model's numbers, as btc itself tells them. */
+static inline const char *tuning_file(const char *name, const char *cpu, int lanes, const Tuning *t,
+                                      int only) {
+    Machine m = {.target = "x86_64-linux-gnu", .cpu = cpu, .lanes = lanes};
+    return tuning_file_for(name, &m, t, only);
+}
+
+/* This one, where it is of the kind that most tests are for. */
 static inline bool this_machine(const char *m, const char **cpu, int *lanes, Tuning *t) {
-    cJSON *report = cJSON_Parse(run("report '%s' --json --tuning=none", m).out);
-    const cJSON *target = get(report, "target"), *name = get(report, "cpu");
-    bool ok = cJSON_IsString(target) && !strcmp(target->valuestring, "x86_64-linux-gnu");
-    if (ok) {
-        *cpu = arena_strdup(arena, name->valuestring), *lanes = get(report, "lanes")->valueint;
-        for (int i = 0; i < TUNING_COUNT; i++)
-            *tuning_at(t, i) = get(get(get(report, "tuning"), "numbers"), TUNING_FIELDS[i].name)->valueint;
-    }
-    cJSON_Delete(report);
-    return ok;
+    Machine here = {0};
+    if (!machine_of(m, "", &here) || strcmp(here.target, "x86_64-linux-gnu")) return false;
+    *cpu = here.cpu, *lanes = here.lanes, *t = here.usual;
+    return true;
 }
 
 #endif

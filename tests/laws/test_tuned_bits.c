@@ -1,6 +1,6 @@
 /* The promise of every row of ir/lower/tuning.def: whether it may change bits.
  *     test_tuned_bits [BTC [CONFORMANCE]]      defaults: build/btc and tests/conformance */
-#include "cli/tuning.h"
+#include "away.h"
 
 /* All rows of one effect at once, at one end of their range; the others as usual. */
 static Tuning moved(const Tuning *usual, TuningEffect effect, bool most) {
@@ -37,10 +37,23 @@ static void check_bits(const char *name) {
     }
 }
 
+/* The same on a machine with other vectors. */
+static void check_away(const char *name) {
+    const char *m = model(name), *options = "--quant=q8 --form=chunk";
+    Machine there = {0};
+    if (!have_emulator() || !CHECK(machine_of(m, AWAY, &there))) return;
+    CHECK(away_agrees(&there, m, options, &there.usual, "usual"));
+    for (int most = 0; most < 2; most++) {
+        Tuning t = moved(&there.usual, TUNING_SAME, most);
+        CHECK(away_agrees(&there, m, options, &t, "tuned") && same_files(at("usual"), at("tuned")));
+    }
+}
+
 int main(int argc, char **argv) {
     static const char *const models[] = {"hf-llama", "rwkv7"};
     if (!begin(argc, argv)) return 2;
     for (size_t i = 0; i < sizeof models / sizeof *models; i++)
         if (have(models[i])) check_bits(models[i]);
+    if (have("hf-qwen3")) check_away("hf-qwen3");
     return finish("tuned bits");
 }
