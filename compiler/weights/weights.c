@@ -327,12 +327,41 @@ static bool no_checkpoint(Diag *d, Arena *a, const char *folder) {
                       other ? "" : ", it is empty");
 }
 
+static bool is_read(const WeightSet *w, const char *path) {
+    for (int i = 0; i < w->n; i++)
+        if (!strcmp(w->tensors[i].file, path)) return true;
+    return false;
+}
+
+/* Files that are by their names weights of a model, and were not read: shards that no index names, adapters,
+ * and the same model in another format. */
+static bool name_unread(Diag *d, const WeightSet *w, const char *folder, const char *chosen) {
+    static const char *const names[] = {"model", "pytorch_model", "consolidated", "adapter_model"};
+    int n = 0;
+    const char **files = list_folder(w->arena, folder, &n);
+    for (int i = 0; i < n; i++) {
+        const char *path = join(w->arena, folder, files[i]);
+        bool model = false;
+        for (int k = 0; k < 4; k++) model |= !strncmp(files[i], names[k], strlen(names[k]));
+        if (!model || is_index(files[i]) || is_read(w, path)) continue;
+        if (!strncmp(files[i], "adapter", 7))
+            diag_warning(d, (Loc){.file = path}, "is not applied: merge the adapter into the weights first");
+        else if (strstr(files[i], "-of-"))
+            diag_warning(d, (Loc){.file = path}, "is not read: %s does not name it", chosen);
+        else if (!strstr(d->log.s ? d->log.s : "", path))
+            diag_note(d, (Loc){.file = path}, "is not read: %s goes before it", chosen);
+    }
+    return true;
+}
+
 static bool add_folder(Diag *d, WeightSet *w, const char *folder) {
     static const char *const usual[] = {"model.safetensors", "model.safetensors.index.json",
                                         "pytorch_model.bin", "pytorch_model.bin.index.json"};
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
         const char *path = join(w->arena, folder, usual[i]);
-        if (file_exists(path)) return is_index(path) ? add_index(d, w, path) : add_container(d, w, path);
+        if (!file_exists(path)) continue;
+        return (is_index(path) ? add_index(d, w, path) : add_container(d, w, path)) &&
+               name_unread(d, w, folder, usual[i]);
     }
     int n = 0;
     const char **names = list_folder(w->arena, folder, &n);

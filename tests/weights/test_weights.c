@@ -276,6 +276,20 @@ static void folders(void) {
     CHECK(open_path("") && set.n == 1 && weights_find(&set, "other"));
     write_tensor("model.safetensors", "model");
     CHECK(open_path("") && set.n == 1 && weights_find(&set, "model"));
+    CHECK(diag.log.n == 0); /* other names say nothing of a model */
+    write_text("pytorch_model.bin", "x"), write_text("training_args.bin", "x");
+    CHECK(open_path("") && diag.warnings == 0);
+    CHECK_STR_CONTAINS(diag.log.s, "pytorch_model.bin: note: is not read: model.safetensors goes before it");
+    CHECK(!strstr(diag.log.s, "training_args"));
+    write_tensor("model-00001-of-00002.safetensors", "a"), write_tensor("adapter_model.safetensors", "b");
+    CHECK(open_path("") && set.n == 1 && diag.warnings == 2);
+    CHECK_STR_CONTAINS(diag.log.s,
+                       "00002.safetensors: warning: is not read: model.safetensors does not name it");
+    CHECK_STR_CONTAINS(diag.log.s, "adapter_model.safetensors: warning: is not applied: merge the adapter");
+    empty_folder();
+    write_tensor("model.safetensors", "model");
+    write_tensor("other.safetensors", "other"), write_tensor("another.safetensors", "another");
+    CHECK(open_path("") && diag.log.n == 0);
     CHECK(weights_add(&diag, &set, in_folder("another.safetensors")) && set.n == 2);
     CHECK(weights_add(&diag, &set, in_folder("other.safetensors")) && set.n == 3);
     CHECK(!strcmp(set.tensors[0].name, "another") && !strcmp(set.tensors[1].name, "model"));
