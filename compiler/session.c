@@ -8,8 +8,7 @@
 
 #include "verify_model.h"
 
-/* A new tensor [dims] of doubles in the list; returns its data. */
-static double *tensor_add(Arena *a, TensorList *l, const char *name, int rank, const int64_t *dim) {
+double *session_tensor_add(Arena *a, TensorList *l, const char *name, int rank, const int64_t *dim) {
     RawTensor t = {.name = arena_strdup(a, name), .dt = DT_F64, .rank = rank, .file = "computed"};
     int64_t n = 1;
     for (int i = 0; i < rank; i++) t.dim[i] = dim[i], n *= dim[i];
@@ -20,8 +19,10 @@ static double *tensor_add(Arena *a, TensorList *l, const char *name, int rank, c
     return data;
 }
 
-void take_floats(double *to, const float *from, int64_t n) {
-    for (int64_t i = 0; i < n; i++) to[i] = from[i];
+/* Results that are whole numbers lie as such in the buffer. */
+void session_take(const Session *s, int result, double *to, const float *from, int64_t n) {
+    DType dt = ir_func_find(s->model.module, "main")->results[result]->type.dt;
+    for (int64_t i = 0; i < n; i++) to[i] = dtype_load(dt, from, i);
 }
 
 bool session_likeliest(Session *s, const double *logits, int64_t n, int64_t at, int64_t *id) {
@@ -57,7 +58,7 @@ static bool read_exposed(Session *s) {
                 Tensor x;
                 if (strcmp(v->name, t->s) || v->type.seq) continue;
                 if (!interp_constant(s->d, s->a, &env, f, v, "", &x)) return false;
-                double *to = tensor_add(s->a, &s->exposed, t->name + 7, v->type.rank, v->type.dim);
+                double *to = session_tensor_add(s->a, &s->exposed, t->name + 7, v->type.rank, v->type.dim);
                 memcpy(to, x.data, sizeof(double) * (size_t)type_count(v->type));
             }
         }
@@ -69,9 +70,10 @@ bool session_open(Session *s, Diag *d, Arena *a, const char *path, const VerifyO
     *s = (Session){.d = d, .a = a, .o = *o, .taps = taps};
     if (!model_open(d, a, path, &o->model, &s->model) || !read_exposed(s)) return false;
     if (taps == TAPS_HIDDEN) taps_add_hidden(s->model.module);
-    if (taps == TAPS_VALUES) taps_add_values(s->model.module, o->values_of, o->values_call);
-    if (!interprets(s)) return true;
-    return compile_on_purpose(d, &s->model, &o->compile) && ir_verify(d, s->model.module);
+    if (!interprets(s) && taps != TAPS_VALUES) return true;
+    if (!compile_on_purpose(d, &s->model, &o->compile)) return false;
+    if (taps == TAPS_VALUES) taps_add_values(d, s->model.module, o->show, &s->shown);
+    return ir_verify(d, s->model.module);
 }
 
 void session_close(Session *s) {
@@ -99,12 +101,14 @@ bool session_compile(Session *s) {
     o.emit = NULL, o.quiet = true, o.threads = !away || s->o.threads > 1;
     if (!compile_artifact(s->d, &s->model, &o, &s->compiled)) return false;
     if (away) s->program = o.output;
-    return s->compiled_yet = away || library_load(s, o.output);
+    if (!away && !library_load(s, o.output)) return false;
+    if (!away) link_folder_remove(&s->folder); /* it is mapped; code that crashes leaves nothing behind */
+    return s->compiled_yet = true;
 }
 
 /* ---- inputs and outputs ---- */
 
-static bool batch_of(Session *s, const RawTensor *t, Batch *b) {
+bool session_batch(Session *s, const RawTensor *t, Batch *b) {
     Type p = main_of(s)->params[0]->type;
     bool ids = p.dt == DT_I32;
     if (!raw_tensor_readable(s->d, t)) return false;
@@ -112,6 +116,9 @@ static bool batch_of(Session *s, const RawTensor *t, Batch *b) {
         return diag_error(s->d, (Loc){.file = t->file, .path = t->name}, "must be %s, is %s",
                           ids ? "[batch, tokens]" : "[batch, tokens, features]", raw_tensor_type(s->a, t));
     *b = (Batch){t->dim[0], t->dim[1], ids ? 0 : t->dim[2], t};
+    if (b->B < 1 || b->T < 1)
+        return diag_error(s->d, (Loc){.file = t->file, .path = t->name}, "is empty: %s",
+                          raw_tensor_type(s->a, t));
     if (!ids && t->dim[2] != type_count(p))
         return diag_error(s->d, (Loc){.file = t->file, .path = t->name},
                           "has %lld features, the model takes %lld", (long long)t->dim[2],
@@ -119,9 +126,9 @@ static bool batch_of(Session *s, const RawTensor *t, Batch *b) {
     const Attr *vocab = attr_find(s->model.module->attrs, "vocab");
     for (int64_t i = 0; ids && vocab && i < b->B * b->T; i++) {
         double id = dtype_load(t->dt, t->data, i);
-        if (!(id >= 0 && id < (double)vocab->i))
+        if (!(id >= 0 && id < (double)vocab->i && id == floor(id)))
             return diag_error(s->d, (Loc){.file = t->file, .path = t->name},
-                              "id %.0f of token %lld is not below the vocabulary's size %lld", id,
+                              "id %g of token %lld is no whole number below the vocabulary's size %lld", id,
                               (long long)i, (long long)vocab->i);
     }
     return true;
@@ -149,7 +156,7 @@ Outputs session_outputs(Session *s, const Batch *b, TensorList *list) {
         int64_t dim[RAW_MAX_RANK] = {b->B, b->T};
         for (int r = 0; r < t.rank; r++) dim[2 + r] = t.dim[r];
         o.width[i] = type_count(t);
-        o.data[i] = tensor_add(s->a, list, f->result_names[i], 2 + t.rank, dim);
+        o.data[i] = session_tensor_add(s->a, list, f->result_names[i], 2 + t.rank, dim);
     }
     return o;
 }
@@ -171,9 +178,8 @@ static void transpose(double *to, const double *from, int64_t matrices, int64_t 
             for (int64_t j = 0; j < cols; j++) to[j * rows + i] = from[i * cols + j];
 }
 
-/* call: the number of the block's call; -1: a state of main. */
-static void state_add(Session *s, TensorList *list, int64_t call, const State *st, int64_t B, int64_t row,
-                      const double *data) {
+void session_state_add(Session *s, TensorList *list, int64_t call, const State *st, int64_t B, int64_t row,
+                       const double *data) {
     const char *name = call < 0 ? arena_printf(s->a, "state.%s", st->name)
                                 : arena_printf(s->a, "state.%lld.%s", (long long)call, st->name);
     int64_t n = type_count(st->type), dim[RAW_MAX_RANK] = {B}, *last = dim + st->type.rank;
@@ -182,7 +188,8 @@ static void state_add(Session *s, TensorList *list, int64_t call, const State *s
     int64_t rows = turn ? last[-1] : 1, cols = *last;
     if (turn) last[-1] = cols, *last = rows;
     const RawTensor *old = tensor_find(list, name);
-    double *to = old ? (double *)(uintptr_t)old->data : tensor_add(s->a, list, name, 1 + st->type.rank, dim);
+    double *to =
+        old ? (double *)(uintptr_t)old->data : session_tensor_add(s->a, list, name, 1 + st->type.rank, dim);
     if (turn)
         transpose(to + row * n, data, n / (rows * cols), rows, cols);
     else
@@ -190,6 +197,10 @@ static void state_add(Session *s, TensorList *list, int64_t call, const State *s
 }
 
 void session_interpreted_states(Session *s, const InterpState *st, int64_t B, int64_t row, TensorList *list) {
+    const Func *f = main_of(s);
+    for (int k = 0; k < f->nstates; k++)
+        session_state_add(s, list, -1, &f->states[k], B, row,
+                          interp_state_slot(st, "", f->states[k].name)->data);
     OPS_OF (main_of(s)->body, op) {
         if (op->def->pattern != PAT_CALL) continue;
         const Func *g = ir_func_find(s->model.module, attr_str(op, "func", ""));
@@ -197,9 +208,31 @@ void session_interpreted_states(Session *s, const InterpState *st, int64_t B, in
         const char *path = arena_printf(s->a, "%lld", (long long)call);
         for (int k = 0; k < g->nstates; k++) {
             const Tensor *t = interp_state_slot(st, path, g->states[k].name);
-            if (t) state_add(s, list, call, &g->states[k], B, row, t->data);
+            if (t) session_state_add(s, list, call, &g->states[k], B, row, t->data);
         }
     }
+}
+
+/* A state as the description has it, put together from the pieces that passes have cut it in. */
+typedef struct Whole {
+    const State *state;
+    double *data;
+    int64_t filled; /* numbers */
+} Whole;
+
+static Whole *whole_for(Arena *a, Whole *all, int *n, const State *st) {
+    const State *root = st->piece_of ? st->piece_of : st;
+    for (int i = 0; i < *n; i++)
+        if (!strcmp(all[i].state->name, root->name)) return &all[i];
+    all[*n] = (Whole){root, ARENA_ARRAY(a, double, type_count(root->type)), 0};
+    return &all[(*n)++];
+}
+
+static void put_piece(Whole *w, const State *st, const double *data) {
+    int64_t n = type_count(st->type), cols = st->type.rank ? st->type.dim[st->type.rank - 1] : 1;
+    int64_t width = w->state->type.rank ? w->state->type.dim[w->state->type.rank - 1] : 1;
+    for (int64_t i = 0; i < n; i++) w->data[i / cols * width + st->piece_at + i % cols] = data[i];
+    w->filled += n;
 }
 
 void session_states(Session *s, const char *block, int64_t B, int64_t row, TensorList *list) {
@@ -207,11 +240,16 @@ void session_states(Session *s, const char *block, int64_t B, int64_t row, Tenso
     for (int i = 0; i < l->ninstances; i++) {
         const Instance *inst = &l->instances[i];
         const Func *f = inst->plan->f;
+        Whole *all = ARENA_ARRAY(s->a, Whole, f->nstates);
+        int n = 0;
         for (int k = 0; k < f->nstates; k++) {
             double *data = ARENA_ARRAY(s->a, double, type_count(f->states[k].type));
             state_slot_read(s->a, inst, k, &s->compiled.lower, block, data);
-            state_add(s, list, inst->index, &f->states[k], B, row, data);
+            put_piece(whole_for(s->a, all, &n, &f->states[k]), &f->states[k], data);
         }
+        for (int k = 0; k < n; k++)
+            if (all[k].filled == type_count(all[k].state->type)) /* else a part of it is nobody's input */
+                session_state_add(s, list, inst->index, all[k].state, B, row, all[k].data);
     }
 }
 
@@ -229,7 +267,7 @@ static bool reading_begin(Session *s, Reading *r) {
     Compiled c;
     if (!compile_machine(s->d, &s->model, &s->o.compile, &c)) return false;
     *r = (Reading){model_env(&s->model), interp_state_new(s->a, s->model.module), INT64_MAX};
-    r->env.stored = true;
+    r->env.stored = !s->as_in_checkpoint;
     if (c.lower.state_dt != DT_F32) r->most = c.lower.chunk;
     interp_state_precision(r->state, c.lower.state_dt);
     return true;
@@ -287,7 +325,7 @@ static bool interpreter_greedy(Session *s, const int32_t *prompt, int64_t np, in
 bool session_run(Session *s, const char *form, int threads, const RawTensor *input, TensorList *out) {
     Batch b;
     bool step = !strcmp(form, "step");
-    if (!batch_of(s, input, &b)) return false;
+    if (!session_batch(s, input, &b)) return false;
     for (int i = 0; i < s->exposed.n; i++)
         ARENA_PUSH(s->a, out->items, out->n, out->cap, s->exposed.items[i]);
     if (interprets(s)) return interpreter_run(s, &b, out);

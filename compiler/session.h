@@ -14,7 +14,7 @@
 typedef enum SessionTaps {
     TAPS_NONE,
     TAPS_HIDDEN, /* hidden.0, hidden.1, ... */
-    TAPS_VALUES, /* everything inside the block VerifyOptions.values_of */
+    TAPS_VALUES, /* these, and what VerifyOptions.show wants */
 } SessionTaps;
 
 typedef struct Session {
@@ -24,6 +24,10 @@ typedef struct Session {
     Model model;
     TensorList exposed; /* constants that the description exposes, the same in every form */
     SessionTaps taps;
+    TapList shown; /* TAPS_VALUES: what the taps are */
+    int64_t cut; /* in chunk form a prompt is given in two calls, the first with so many tokens; 0: in one */
+    bool as_in_checkpoint;  /* interpreting takes weights as they are there, not as they are stored */
+    InterpState *constants; /* one that has run: who has computed what others share; or NULL */
     bool compiled_yet;
     Compiled compiled;
     LinkFolder folder; /* of what was compiled */
@@ -69,10 +73,16 @@ void *session_rows(Session *s, const Batch *b, int64_t row, int64_t t, int64_t n
 /* Adds the states of sequence `row`: of the interpreter, or from a state block of the runtime. */
 void session_states(Session *s, const char *block, int64_t B, int64_t row, TensorList *list);
 void session_interpreted_states(Session *s, const InterpState *st, int64_t B, int64_t row, TensorList *list);
-void take_floats(double *to, const float *from, int64_t n);
 /* The likeliest of n logits, those for position `at`. NaN and -Inf are never chosen; false: a message says
  * that none is finite, or one +Inf, as programs refuse it. */
 bool session_likeliest(Session *s, const double *logits, int64_t n, int64_t at, int64_t *id);
+void session_take(const Session *s, int result, double *to, const float *from, int64_t n);
+/* Adds, or finds, a state in the list (call: its index; -1: main's) and sets sequence `row` of it. */
+void session_state_add(Session *s, TensorList *list, int64_t call, const State *st, int64_t B, int64_t row,
+                       const double *data);
+bool session_batch(Session *s, const RawTensor *input, Batch *out);
+/* A new tensor [dims] of doubles in the list; returns its data. */
+double *session_tensor_add(Arena *a, TensorList *l, const char *name, int rank, const int64_t *dim);
 
 /* session_here.c, session_away.c: compiled for this machine, and for another. */
 bool library_load(Session *s, const char *path);

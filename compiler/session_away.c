@@ -94,7 +94,7 @@ bool away_run(Session *s, bool step, int threads, const Batch *b, TensorList *li
             return diag_error(s->d, (Loc){.file = dump}, "is too short: %zu bytes", size);
         const float *f = (const float *)(const void *)data;
         for (int i = 0; i < out.n; f += b->T * out.width[i], i++)
-            take_floats(out.data[i] + row * b->T * out.width[i], f, b->T * out.width[i]);
+            session_take(s, i, out.data[i] + row * b->T * out.width[i], f, b->T * out.width[i]);
         session_states(s, (const char *)f, b->B, row, list);
         unlink(dump);
     }

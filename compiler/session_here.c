@@ -53,11 +53,14 @@ static bool run_chunks(Session *s, int threads, const Batch *b, TensorList *list
     for (int64_t row = 0; row < b->B; row++) {
         char *state = new_state(s);
         if (!state) return false;
-        const void *in = session_rows(s, b, row, 0, b->T);
-        btc_status st = s->api->prefill_taps(&s->handle, state, s->work, threads, in, b->T, f[0], f + 1);
-        if (!status_ok(s, st, "prefill")) return false;
-        for (int i = 0; i < out.n; i++)
-            take_floats(out.data[i] + row * b->T * out.width[i], f[i], b->T * out.width[i]);
+        int64_t cut = s->cut > 0 && s->cut < b->T ? s->cut : b->T;
+        for (int64_t at = 0, n = cut; at < b->T; at += n, n = b->T - at) {
+            const void *in = session_rows(s, b, row, at, n);
+            btc_status st = s->api->prefill_taps(&s->handle, state, s->work, threads, in, n, f[0], f + 1);
+            if (!status_ok(s, st, "prefill")) return false;
+            for (int i = 0; i < out.n; i++)
+                session_take(s, i, out.data[i] + (row * b->T + at) * out.width[i], f[i], n * out.width[i]);
+        }
         session_states(s, state, b->B, row, list);
     }
     return true;
@@ -79,8 +82,8 @@ static bool run_steps(Session *s, int threads, const Batch *b, TensorList *list)
         if (!status_ok(s, st, "step")) return false;
         for (int i = 0; i < out.n; i++)
             for (int64_t row = 0; row < b->B; row++)
-                take_floats(out.data[i] + (row * b->T + t) * out.width[i], f[i] + row * out.width[i],
-                            out.width[i]);
+                session_take(s, i, out.data[i] + (row * b->T + t) * out.width[i], f[i] + row * out.width[i],
+                             out.width[i]);
     }
     for (int64_t row = 0; row < b->B; row++) session_states(s, states[row], b->B, row, list);
     return true;
@@ -123,7 +126,7 @@ bool library_greedy(Session *s, bool step, int threads, const int32_t *prompt, i
     }
     if (!status_ok(s, st, "prompt")) return false;
     for (int64_t g = 0; g < n; g++) {
-        take_floats(wide, logits, V);
+        session_take(s, 0, wide, logits, V);
         if (!session_likeliest(s, wide, V, np + g, &ids[g])) return false;
         int32_t id = (int32_t)ids[g];
         st = tapped ? api->step_taps(&s->handle, &state, 1, s->work, threads, &id, logits, taps)

@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "base/quant.h"
-#include "op.h"
+#include "perturb.h"
 
 /* ---- a map from values to tensors ---- */
 
@@ -83,9 +83,9 @@ typedef struct Frame Frame;
 struct Frame {
     const Func *func;
     const char *path, *prefix;
-    Tensor *slots; /* as func->states */
-    Map constants; /* values that never change, in the arena of the state */
-    Frame **calls; /* in order of execution */
+    Tensor *slots;  /* as func->states */
+    Map *constants; /* values that never change, in the arena of the state that computed them */
+    Frame **calls;  /* in order of execution */
     int ncalls, cap;
 };
 
@@ -111,10 +111,13 @@ static const char *call_path(Arena *a, const Frame *parent, const Op *call) {
     return path;
 }
 
-static Frame *frame_new(Arena *a, const Func *f, const char *path, const char *prefix, int depth) {
+/* beside: the same execution of another sequence, or NULL. */
+static Frame *frame_new(Arena *a, const Func *f, const char *path, const char *prefix, int depth,
+                        const Frame *beside) {
     if (depth > 100) BTC_BUG("@%s calls itself", f->name);
     Frame *fr = ARENA_NEW(a, Frame);
     *fr = (Frame){.func = f, .path = path, .prefix = prefix};
+    fr->constants = beside ? beside->constants : ARENA_NEW(a, Map);
     fr->slots = ARENA_ARRAY(a, Tensor, f->nstates);
     for (int i = 0; i < f->nstates; i++) {
         fr->slots[i] = tensor_new(a, f->states[i].type, 1);
@@ -125,7 +128,8 @@ static Frame *frame_new(Arena *a, const Func *f, const char *path, const char *p
         const Func *callee = ir_func_find(f->module, attr_str(op, "func", ""));
         if (!callee) BTC_BUG("call of an unknown function");
         const char *inner = arena_printf(a, "%s%s", prefix, attr_str(op, "prefix", ""));
-        Frame *sub = frame_new(a, callee, call_path(a, fr, op), inner, depth + 1);
+        Frame *sub = frame_new(a, callee, call_path(a, fr, op), inner, depth + 1,
+                               beside ? beside->calls[fr->ncalls] : NULL);
         ARENA_PUSH(a, fr->calls, fr->ncalls, fr->cap, sub);
     }
     return fr;
@@ -135,8 +139,18 @@ InterpState *interp_state_new(Arena *a, const Module *m) {
     const Func *f = ir_func_find(m, "main");
     if (!f) BTC_BUG("a module without main cannot run");
     InterpState *s = ARENA_NEW(a, InterpState);
-    *s = (InterpState){.arena = a, .main = frame_new(a, f, "", "", 0)};
+    *s = (InterpState){.arena = a, .main = frame_new(a, f, "", "", 0, NULL)};
     return s;
+}
+
+InterpState *interp_state_beside(Arena *a, const InterpState *of) {
+    InterpState *s = ARENA_NEW(a, InterpState);
+    *s = (InterpState){.arena = a, .main = frame_new(a, of->main->func, "", "", 0, of->main)};
+    return s;
+}
+
+const char *interp_call_path(const InterpState *s, int call) {
+    return s->main->calls[call]->path;
 }
 
 int64_t interp_position(const InterpState *s) {
@@ -259,7 +273,13 @@ static bool eval_op(Run *run, Arena *a, Arena *scratch, const Op *op, const char
                  .scratch = scratch,
                  .env = run->env,
                  .prefix = prefix};
+    Perturb *p = run->env && !is_pure(op) ? run->env->perturb : NULL;
+    if (p) {
+        c.in = arena_copy(scratch, in, sizeof *in * (size_t)op->nin);
+        perturb_operands(p, scratch, op, run->rows, (Tensor *)(uintptr_t)c.in);
+    }
     op->def->eval(&c);
+    if (p && !c.error) perturb_results(p, op, run->rows, out);
     return !c.error || diag_error(run->d, op->loc, "%s: %s", op->def->name, c.error);
 }
 
@@ -276,12 +296,12 @@ static bool run_derived(Run *run, Arena *a, const Frame *fr, const Op *op, Tenso
 
 /* One op of a frame: from the constants, through a call, or by its eval. */
 static bool run_op(Run *run, Arena *tmp, Frame *fr, Map *values, const Op *op, int *call) {
-    if (op->nout && map_find(&fr->constants, op->out[0])) return true;
+    if (op->nout && map_find(fr->constants, op->out[0])) return true;
     Tensor *in = ARENA_ARRAY(tmp, Tensor, op->nin), *out = ARENA_ARRAY(tmp, Tensor, op->nout);
     bool constant = is_pure(op);
     for (int i = 0; i < op->nin; i++) {
         if (!op->in[i]) continue;
-        const Tensor *k = map_find(&fr->constants, op->in[i]);
+        const Tensor *k = map_find(fr->constants, op->in[i]);
         constant = constant && k;
         if (!k) k = map_find(values, op->in[i]);
         if (!k) BTC_BUG("%%%s has no value", op->in[i]->name);
@@ -296,7 +316,7 @@ static bool run_op(Run *run, Arena *tmp, Frame *fr, Map *values, const Op *op, i
         ok = eval_op(run, constant ? run->s->arena : tmp, tmp, op, fr->prefix, in, out);
     for (int i = 0; i < op->nout && ok; i++) {
         if (constant) {
-            map_put(run->s->arena, &fr->constants, op->out[i], out[i]);
+            map_put(run->s->arena, fr->constants, op->out[i], out[i]);
         } else {
             flush_denormals(&out[i]);
             map_put(tmp, values, op->out[i], out[i]);
@@ -306,7 +326,7 @@ static bool run_op(Run *run, Arena *tmp, Frame *fr, Map *values, const Op *op, i
 }
 
 static Tensor value_of(const Frame *fr, const Map *values, const Value *v) {
-    const Tensor *t = map_find(&fr->constants, v);
+    const Tensor *t = map_find(fr->constants, v);
     if (!t) t = map_find(values, v);
     if (!t) BTC_BUG("%%%s has no value", v->name);
     return *t;
@@ -319,11 +339,18 @@ static void watch_op(Run *run, Arena *tmp, const Frame *fr, const Map *values, c
     run->watch(run->user, fr->path, op, out);
 }
 
-static void keep_slot(const InterpState *s, Tensor *slot, const Tensor *t, const Op *owner) {
+static void keep_slot(const Run *run, Tensor *slot, const Tensor *t, const Op *owner) {
+    const InterpState *s = run->s;
+    Perturb *p = run->env ? run->env->perturb : NULL;
     DType precision = !s->narrow ? DT_F32 : owner ? op_state_dtype(owner, s->precision) : s->precision;
     bool exact = precision == DT_F32 || t->type.dt != DT_F32; /* f32 stands for double here */
     for (int64_t i = 0; i < type_count(t->type); i++)
-        slot->data[i] = exact ? t->data[i] : dtype_round(precision, t->data[i]);
+        if (exact)
+            slot->data[i] = t->data[i];
+        else
+            slot->data[i] =
+                dtype_round(precision, p ? perturb_absolute(p, t->data[i], fabs(t->data[i]) * PERTURB_INSIDE)
+                                         : t->data[i]);
 }
 
 /* Results are copied to `a`; everything else of this execution goes with `tmp`, so that a long input needs
@@ -344,7 +371,7 @@ static bool run_frame(Run *run, Arena *a, Frame *fr, const Tensor *inputs, Tenso
     }
     for (int i = 0; i < f->nstates && ok; i++) {
         Tensor t = value_of(fr, &values, f->states[i].out);
-        keep_slot(run->s, &fr->slots[i], &t, f->states[i].out->def);
+        keep_slot(run, &fr->slots[i], &t, f->states[i].out->def);
     }
     for (int i = 0; i < f->nresults && ok; i++) {
         Tensor t = value_of(fr, &values, f->results[i]);

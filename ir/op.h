@@ -22,12 +22,14 @@ typedef enum Pattern {
 } Pattern;
 
 typedef enum OpFlag {
-    OPF_COMMUTES = 1,   /* first two operands may swap */
-    OPF_CONST_ONLY = 2, /* only ever evaluated at compile time */
-    OPF_VARIADIC = 4,   /* the last operand of the signature may repeat */
-    OPF_EFFECT = 8,     /* loop level: not to be removed when unused */
-    OPF_INTERNAL = 16,  /* put in by passes; descriptions cannot say it */
-    OPF_BANDS = 32,     /* CONTRACT of x, w, bias?: can split over threads by inputs (lower/bands.h) */
+    OPF_COMMUTES = 1,     /* first two operands may swap */
+    OPF_CONST_ONLY = 2,   /* only ever evaluated at compile time */
+    OPF_VARIADIC = 4,     /* the last operand of the signature may repeat */
+    OPF_EFFECT = 8,       /* loop level: not to be removed when unused */
+    OPF_INTERNAL = 16,    /* put in by passes; descriptions cannot say it */
+    OPF_CHOOSES = 64,     /* what it gives jumps with its operands: a comparison, a choice */
+    OPF_KEEPS_SUMS = 128, /* its state holds sums for the future, rounded whenever they are stored */
+    OPF_BANDS = 32,       /* CONTRACT of x, w, bias?: can split over threads by inputs (lower/bands.h) */
 } OpFlag;
 
 typedef struct AttrDef {
@@ -227,11 +229,19 @@ typedef struct Env {
     void (*multiplied)(void *multiplied_user, const Op *weight, const char *prefix, int64_t matrix,
                        const double *x, int64_t n);
     void *multiplied_user;
+    /* Makes everything a little wrong (perturb.h), or NULL. */
+    struct Perturb *perturb;
 } Env;
 /* One sequence's state for a whole module: slots of main and of every call in it, in order of execution. */
 typedef struct InterpState InterpState;
 InterpState *interp_state_new(Arena *a, const Module *m);
-/* Called after every op with its results; call_path is "" in main, or "3" inside the call with index 3. */
+/* Another sequence, for the same module and weights. It uses the constants that `of` has computed, which must
+ * have run once with the same Env (but for `perturb`) and must live as long. */
+InterpState *interp_state_beside(Arena *a, const InterpState *of);
+/* The path of the call number `call` of main, in the order of execution. */
+const char *interp_call_path(const InterpState *s, int call);
+/* Called after every op with its results; call_path is "" in main, or "3" inside the call with index 3. It
+ * may write other numbers over those of `out` that are not constants: the run goes on with them. */
 typedef void InterpWatch(void *user, const char *call_path, const Op *op, const Tensor *out);
 /* Runs `main` over `rows` tokens; advances state and position. inputs follow main's params. results follow
  * main's results. Everything returned lives in arena `a`. */

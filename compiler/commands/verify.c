@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../verify.h"
+#include "../verify_expect.h"
 #include "commands.h"
 #include "desc/json.h"
 
@@ -12,11 +12,17 @@ static const char USAGE[] =
     "\n"
     "Runs a model over the ids (input_ids [batch, tokens]) or features (input [batch, tokens, width]) of a "
     "file, in\n"
-    "one of its forms, and compares every tensor of the expectation by name: hidden.0 (what the first block "
-    "gets),\n"
-    "hidden.i (what block i gives), logits or output, state.i.NAME, greedy.ids. Without --expect it compares "
-    "with\n"
-    "the interpreter, which computes in double precision. Names the first block and op that is off.\n"
+    "one of its forms, and compares every value of every block with the interpreter, which computes in "
+    "double\n"
+    "precision with the weights as they are stored: op by op, as far as the rounding of each op explains. "
+    "Names "
+    "the\n"
+    "first block and op that is off.\n"
+    "\n"
+    "With --expect it compares what comes out with the tensors of a file, too, by name: hidden.0 (what the "
+    "first\n"
+    "block gets), hidden.i (what block i gives), logits or output, state.i.NAME, greedy.ids (behind "
+    "greedy.prompt).\n"
     "\n"
     "With --target= of another machine it makes a program for it and runs that by QEMU's user-mode emulator "
     "and the\n"
@@ -30,16 +36,29 @@ typedef struct Run {
     Arena *arena;
     VerifyOptions o;
     const char *path;
-    double tolerance;  /* 0: by the size of the values */
+    double tolerance;  /* the user's, 0: by roundings */
     cJSON *tolerances; /* for each tensor, or NULL */
-    double rounding;   /* what rounding inside adds to an error, as a part of the largest value */
-    int bad;
+    int tensors, off;
+    int64_t numbers;
 } Run;
 
-static double tolerance_of(const Run *r, const char *name, double max_value) {
+/* The user's, or 0. */
+static double tolerance_of(const Run *r, const char *name) {
     const cJSON *t = cJSON_GetObjectItemCaseSensitive(r->tolerances, name);
-    if (cJSON_IsNumber(t)) return t->valuedouble;
-    return r->tolerance > 0 ? r->tolerance : (1e-4 + r->rounding) * fmax(max_value, 1);
+    return cJSON_IsNumber(t) ? t->valuedouble : r->tolerance;
+}
+
+static bool check_tolerances(Run *r, const char *file) {
+    int n = cJSON_GetArraySize(r->tolerances), i = 0;
+    const char **names = ARENA_ARRAY(r->arena, const char *, n);
+    for (const cJSON *t = r->tolerances->child; t; t = t->next) {
+        names[i++] = t->string;
+        if (!cJSON_IsNumber(t) || !(t->valuedouble > 0))
+            return diag_error(r->d,
+                              (Loc){.file = file, .path = arena_printf(r->arena, "tolerance.%s", t->string)},
+                              "must be a positive number");
+    }
+    return expect_names(r->d, r->arena, r->path, &r->o, file, names, n);
 }
 
 /* A number, or a JSON file. */
@@ -58,130 +77,7 @@ static bool read_tolerances(Run *r, const char *option) {
     if (!cJSON_IsObject(all)) json_error(&json, json.root, "tolerance", "must be an object of numbers");
     r->tolerances = cJSON_Duplicate(all, true);
     json_free(&json);
-    return r->tolerances != NULL;
-}
-
-/* Whether one tensor agrees; prints a line. */
-static bool compare(Run *r, const RawTensor *got, const RawTensor *want) {
-    Difference e = tensor_difference(got, want);
-    double tol = tolerance_of(r, want->name, e.max_value);
-    bool ok = e.max_error <= tol;
-    printf("  %-4s %-24s max error %9.3g  tolerance %9.3g%s\n", ok ? "ok" : "OFF", want->name, e.max_error,
-           tol,
-           e.other_shape ? arena_printf(r->arena, "  (got %s, expected %s)", raw_tensor_type(r->arena, got),
-                                        raw_tensor_type(r->arena, want))
-                         : "");
-    r->bad += !ok;
-    return ok;
-}
-
-/* The interpreter beside a compiled form: where states are in 16 bits it rounds them when that does. */
-static VerifyOptions interpreted(const VerifyOptions *compiled) {
-    VerifyOptions o = *compiled;
-    if (!strcmp(o.form, "step")) o.compile.chunk = 1;
-    o.form = "interpret";
-    return o;
-}
-
-/* The inputs of a product of pairs, or of bytes: a unit of theirs is the 127th part of a block's largest, so
- * small numbers lose more, and a layer hands it on to the next. */
-static double rounding_of_inputs(const Module *m) {
-    double most = 0;
-    for (const Func *f = m->first; f; f = f->next)
-        OPS_OF (f->body, op) {
-            const char *math = attr_str(op, "math", "f32");
-            if (strcmp(math, "f32")) most = fmax(most, strcmp(math, "int8") ? 0x1p-6 : 0x1p-5);
-        }
-    return most;
-}
-
-/* A number between two of a narrow type may be rounded up by one and down by the other, who computed it a
- * little differently; that is one unit of the last place, and two such may meet. */
-static bool read_rounding(Run *r) {
-    Compiled c;
-    Model m;
-    if (!compile_machine(r->d, NULL, &r->o.compile, &c)) return false;
-    r->rounding = c.lower.state_dt == DT_BF16 ? 0x1p-6 : c.lower.state_dt == DT_F16 ? 0x1p-9 : 0;
-    bool ok =
-        model_open(r->d, r->arena, r->path, &r->o.model, &m) && compile_on_purpose(r->d, &m, &r->o.compile);
-    if (ok) r->rounding = fmax(r->rounding, rounding_of_inputs(m.module));
-    model_close(&m);
-    return ok;
-}
-
-/* Block number k (from 1) gave wrong numbers: run it value by value beside the interpreter. */
-static void blame_op(Run *r, const RawTensor *input, int k) {
-    Model m;
-    if (!model_open(r->d, r->arena, r->path, &r->o.model, &m)) return;
-    const char *block = NULL;
-    int call = 0;
-    OPS_OF (ir_func_find(m.module, "main")->body, op) {
-        if (op->def->pattern == PAT_CALL && ++call == k) block = attr_str(op, "func", "");
-    }
-    model_close(&m);
-    if (!block) return;
-    printf("the first block that is off is block %d (%s, layer %d)\n", k, block, k - 1);
-    if (!strcmp(r->o.form, "interpret")) {
-        printf("the interpreter itself disagrees with the expectation: look at the description of \"%s\"\n",
-               block);
-        return;
-    }
-    VerifyOptions o = r->o;
-    o.values_of = block, o.values_call = k - 1;
-    TensorList got = {0}, want = {0};
-    if (!verify_run(r->d, r->arena, r->path, &o, input, &got)) return;
-    o = interpreted(&o);
-    if (!verify_run(r->d, r->arena, r->path, &o, input, &want)) return;
-    for (int i = 0; i < want.n; i++) {
-        const RawTensor *g = tensor_find(&got, want.items[i].name);
-        if (strncmp(want.items[i].name, "op ", 3) || !g) continue;
-        Difference e = tensor_difference(g, &want.items[i]);
-        if (e.max_error <= (1e-4 + r->rounding) * fmax(e.max_value, 1)) continue;
-        printf("the first op that is off is %s: max error %.3g of %.3g, compiled against interpreted\n",
-               want.items[i].name, e.max_error, e.max_value);
-        return;
-    }
-    printf("every op of it agrees with the interpreter on its own: look at the description of \"%s\"\n",
-           block);
-}
-
-static bool compare_greedy(Run *r, const WeightSet *expect) {
-    const RawTensor *prompt = weights_find(expect, "greedy.prompt"),
-                    *want = weights_find(expect, "greedy.ids");
-    if (!prompt || !want) return true;
-    int64_t n = raw_tensor_count(want), *ids = ARENA_ARRAY(r->arena, int64_t, n), same = 0;
-    if (!verify_greedy(r->d, r->arena, r->path, &r->o, prompt, n, ids)) return false;
-    while (same < n && (double)ids[same] == dtype_load(want->dt, want->data, same)) same++;
-    printf("  %-4s %-24s %lld of %lld tokens\n", same == n ? "ok" : "OFF", "greedy.ids", (long long)same,
-           (long long)n);
-    r->bad += same != n;
-    return true;
-}
-
-static bool compare_all(Run *r, const TensorList *got, const WeightSet *expect, const TensorList *oracle,
-                        const RawTensor *input) {
-    int first = -1, n = expect ? expect->n : oracle->n;
-    for (int i = 0; i < n; i++) {
-        const RawTensor *want = expect ? &expect->tensors[i] : &oracle->items[i];
-        int block;
-        if (!strcmp(want->name, "input_ids") || !strcmp(want->name, "input") ||
-            !strncmp(want->name, "greedy.", 7))
-            continue;
-        const RawTensor *g = tensor_find(got, want->name);
-        if (!g) {
-            /* a pass may cut a state in pieces or give it another owner; the interpreter knows the whole */
-            bool moved = !expect && !strncmp(want->name, "state.", 6);
-            printf("  %-4s %-24s %s\n", moved ? "--" : "OFF", want->name,
-                   moved ? "compiled code keeps it in another form" : "the model gives no such tensor");
-            r->bad += !moved;
-        } else if (!compare(r, g, want) && sscanf(want->name, "hidden.%d", &block) == 1) {
-            if (first < 0 || block < first) first = block;
-        }
-    }
-    if (expect && !compare_greedy(r, expect)) return false;
-    if (first == 0) printf("what the first block gets is already off: look at the embedding\n");
-    if (first > 0) blame_op(r, input, first);
-    return true;
+    return r->tolerances != NULL && check_tolerances(r, option);
 }
 
 /* Results as f32 in a safetensors file. */
@@ -197,28 +93,116 @@ static bool write_results(Run *r, const char *file, const TensorList *l) {
     return safetensors_write(r->d, r->arena, file, t, l->n);
 }
 
+/* ---- what it says ---- */
+
+static void print_line(bool ok, const char *name, double error, double tolerance, const char *note) {
+    printf("  %-4s %-24s max error %9.3g  tolerance %9.3g%s\n", ok ? "ok" : "OFF", name, error, tolerance,
+           note);
+}
+
+static void print_code(Run *r, const CodeReport *c) {
+    r->tensors += c->tensors, r->numbers += c->numbers, r->off += c->off;
+    for (int i = 0; i < c->nlines; i++) {
+        const CodeLine *l = &c->lines[i];
+        double tolerance = tolerance_of(r, l->name);
+        bool ok = l->g.ratio <= 1, asked = tolerance > 0 && !*l->note;
+        if (asked) {
+            r->off -= !ok;
+            ok = l->g.most <= tolerance;
+            r->off += !ok;
+        }
+        print_line(ok, l->name, asked ? l->g.most : l->g.error, asked ? tolerance : l->g.allowed, l->note);
+    }
+    if (c->where) printf("the first that is off is %s\n", c->where);
+    if (c->off && !c->where) printf("no op can be named\n");
+}
+
+static void print_expected(Run *r, const Expectation *e, const ExpectReport *x, bool code_is_off) {
+    r->tensors += x->n, r->numbers += x->numbers, r->off += x->off;
+    for (int i = 0; i < x->n; i++) {
+        const ExpectLine *l = &x->lines[i];
+        print_line(l->g.ratio <= 1, l->name, l->g.error, l->g.allowed, l->note);
+    }
+    if (x->has_greedy) {
+        printf("  %-4s %-24s %lld of %lld tokens\n", x->greedy_ok ? "ok" : "OFF", "greedy.ids",
+               (long long)x->same, (long long)raw_tensor_count(e->ids));
+        r->tensors++, r->numbers += raw_tensor_count(e->ids), r->off += !x->greedy_ok;
+    }
+    if (x->first_block == 0) printf("what the first block gets is already off: look at the embedding\n");
+    if (x->first_block <= 0 || !x->first_name) return;
+    printf("the first block that is off is block %d (%s, layer %d)\n", x->first_block, x->first_name,
+           x->first_block - 1);
+    if (!strcmp(r->o.form, "interpret"))
+        printf("the interpreter itself disagrees with the expectation: look at the description of \"%s\"\n",
+               x->first_name);
+    else if (!code_is_off)
+        printf("every op of it agrees with the interpreter on its own: look at the description of \"%s\"\n",
+               x->first_name);
+}
+
+/* ---- the whole ---- */
+
+/* The form's results, and greedy ids where they are expected. */
+static bool run_form(Run *r, const RawTensor *input, const Expectation *e, CodeReport *code, int64_t **ids) {
+    Greedy greedy = {e->prompt, e->ids ? raw_tensor_count(e->ids) : 0, NULL};
+    *ids = greedy.ids = ARENA_ARRAY(r->arena, int64_t, greedy.n);
+    if (strcmp(r->o.form, "interpret"))
+        return verify_code(r->d, r->arena, r->path, &r->o, input, greedy.n ? &greedy : NULL, code);
+    *code = (CodeReport){0};
+    return verify_run(r->d, r->arena, r->path, &r->o, input, &code->got) &&
+           (!greedy.n || verify_greedy(r->d, r->arena, r->path, &r->o, e->prompt, greedy.n, greedy.ids));
+}
+
+static bool compare(Run *r, const RawTensor *input, Expectation *e, const char *write_file) {
+    CodeReport code;
+    ExpectReport x;
+    int64_t *ids;
+    bool compiled = strcmp(r->o.form, "interpret") != 0, expected = e->file.n > 0;
+    if (!run_form(r, input, e, &code, &ids)) return false;
+    if (write_file && !write_results(r, write_file, &code.got)) return false;
+    if (compiled && expected)
+        printf("compiled code, by the interpreter with the weights as they are stored:\n");
+    if (compiled) print_code(r, &code);
+    if (!expected) return true;
+    double *tolerance = ARENA_ARRAY(r->arena, double, e->file.n);
+    for (int i = 0; i < e->file.n; i++) tolerance[i] = tolerance_of(r, e->file.tensors[i].name);
+    e->tolerance = tolerance;
+    if (!expect_compare(r->d, r->arena, r->path, &r->o, input, e, &code.got, ids, &x)) return false;
+    printf(x.rounded ? "the description, by the expectation (in the checkpoint's own numbers):\n"
+                     : "%s, by the expectation:\n",
+           compiled ? "compiled code" : "the interpreter");
+    print_expected(r, e, &x, code.off > 0);
+    return true;
+}
+
 static bool verify(Run *r, const char *input_file, const char *expect_file, const char *write_file,
                    const char *tolerance) {
-    WeightSet in = {0}, expect = {0};
-    TensorList got = {0}, oracle = {0};
+    WeightSet in = {0};
+    Expectation e = {0};
     const char *file = input_file ? input_file : expect_file;
+    bool compiled = strcmp(r->o.form, "interpret") != 0;
     bool ok = file != NULL || diag_usage(r->d, (Loc){0}, "on what? add --input=IDS.safetensors");
-    ok = ok && read_tolerances(r, tolerance) && read_rounding(r) && weights_open(r->d, r->arena, file, &in);
-    ok = ok && (!expect_file || weights_open(r->d, r->arena, expect_file, &expect));
+    ok = ok && read_tolerances(r, tolerance) && weights_open(r->d, r->arena, file, &in);
     const RawTensor *input = ok ? weights_find(&in, "input_ids") : NULL;
     if (ok && !input) input = weights_find(&in, "input");
     if (ok && !input) ok = diag_error(r->d, (Loc){.file = file}, "holds neither input_ids nor input");
-    ok = ok && verify_run(r->d, r->arena, r->path, &r->o, input, &got);
-    if (ok && write_file) ok = write_results(r, write_file, &got);
-    if (ok && !expect_file) {
-        VerifyOptions o = interpreted(&r->o);
-        ok = verify_run(r->d, r->arena, r->path, &o, input, &oracle);
-    }
-    ok = ok && compare_all(r, &got, expect_file ? &expect : NULL, &oracle, input);
-    if (ok) printf(r->bad ? "%d tensors are off\n" : "all agree\n", r->bad);
+    ok = ok && expect_open(r->d, r->arena, expect_file, r->path, &r->o, input, &e);
+    if (ok && !compiled && !expect_file && !write_file)
+        ok = diag_usage(
+            r->d, (Loc){0},
+            "--form=interpret: there is nothing to compare the interpreter with; add --expect=FILE, "
+            "or --write=FILE");
+    ok = ok && compare(r, input, &e, write_file);
+    if (ok && !r->tensors)
+        printf("%s: written; nothing was compared\n", write_file);
+    else if (ok && r->off)
+        printf("%d of %d tensors are off; %lld numbers were compared\n", r->off, r->tensors,
+               (long long)r->numbers);
+    else if (ok)
+        printf("all agree: %d tensors, %lld numbers\n", r->tensors, (long long)r->numbers);
     weights_close(&in);
-    weights_close(&expect);
-    return ok && !r->bad;
+    weights_close(&e.file);
+    return ok && !r->off;
 }
 
 static int run(int argc, char **argv) {

@@ -45,6 +45,18 @@ static Attr *copy_attrs(Func *f, const Op *op) {
     return t;
 }
 
+/* States of `piece` are pieces of those of `whole`, along the channels. */
+static void note_pieces(Func *f, const Op *piece, const Op *whole, int64_t start) {
+    int n = whole->def->state ? op_state_count(whole->def) : 0;
+    for (int k = 1; k <= n; k++) {
+        const State *from = ir_state_of(f, whole->in[whole->nin - k]);
+        State *to = ir_state_of(f, piece->in[piece->nin - k]);
+        if (!from || !to) continue;
+        to->piece_at = from->piece_at + start;
+        to->piece_of = from->piece_of ? from->piece_of : arena_copy(f->module->arena, from, sizeof *from);
+    }
+}
+
 /* Rebuilds `whole` on sliced operands; per_channel(k): which axis of operand k follows the channels, -2:
  * none. */
 static Value *rebuild(PassCtx *cx, Func *f, Op *slice, Op *whole, const int64_t *axis, int nin) {
@@ -55,6 +67,7 @@ static Value *rebuild(PassCtx *cx, Func *f, Op *slice, Op *whole, const int64_t 
         if (!(in[k] = piece(cx, f, slice, in[k], axis[k]))) return NULL;
     }
     Op *op = build_before(cx, f, slice, whole->def->name, in, nin, copy_attrs(f, whole));
+    if (op) note_pieces(f, op, whole, attr_int(slice, "start", 0));
     return op ? op->out[0] : NULL;
 }
 

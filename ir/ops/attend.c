@@ -1,5 +1,6 @@
 /* Softmax attention over the past. The state holds keys and values by position; with a window it is a ring,
  * slot = position mod context, and the query sees itself and the window-1 tokens before it. */
+#include "../perturb.h"
 #include "attend_lower.h"
 #include "common.h"
 
@@ -23,6 +24,7 @@ typedef struct Attend {
     bool pairs;            /* what is multiplied is rounded to bf16 */
     double *keys, *values; /* [context,g,d] [context,g,p] */
     double *score;         /* [context] */
+    Perturb *perturb;      /* or NULL */
 } Attend;
 
 static double as_multiplied(const Attend *a, double x) {
@@ -49,7 +51,9 @@ static void attend_one(const Attend *a, const double *q, double *y, int64_t now,
     for (int64_t i = 0; i < a->p; i++) y[i] = 0;
     for (int64_t j = first; j <= now; j++) {
         const double *v = a->values + (j % a->context * a->g + head) * a->p;
-        double w = as_multiplied(a, exp2(a->score[j - first] * M_LOG2E - nearbyint(max * M_LOG2E)));
+        double w = exp2(a->score[j - first] * M_LOG2E - nearbyint(max * M_LOG2E));
+        if (a->pairs && a->perturb) w = perturb_absolute(a->perturb, w, w * PERTURB_INSIDE);
+        w = as_multiplied(a, w);
         sum += w;
         for (int64_t i = 0; i < a->p; i++) y[i] += w * as_multiplied(a, v[i]);
     }
@@ -67,6 +71,7 @@ static void eval_attend(EvalCtx *c) {
                 .scale = attr_float(c->op, "scale", 0),
                 .softcap = attr_float(c->op, "softcap", 0),
                 .pairs = attend_has_pairs(c->op),
+                .perturb = c->env ? c->env->perturb : NULL,
                 .keys = state_begin(&c->in[3], &c->out[1]),
                 .values = state_begin(&c->in[4], &c->out[2])};
     if (a.scale == 0) a.scale = 1 / sqrt((double)a.d);

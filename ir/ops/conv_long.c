@@ -45,6 +45,7 @@ static const OpForm forms[] = {
 const OpDef op_conv_long = {
     .name = "conv.long",
     .pattern = PAT_CONV,
+    .flags = OPF_KEEPS_SUMS,
     .doc = "Causal convolution with a filter of l taps per channel; a sequence is at most l long.",
     .formula = "y_tc = sum_(j<=t) h_cj x_(t-j, c) + skip_c x_tc",
     .source = "Poli et al. 2023, arXiv:2302.10866; online: Oncescu et al. 2024, arXiv:2410.12982",

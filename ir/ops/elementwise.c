@@ -122,8 +122,6 @@ static double gelu_tanh(double x) {
     X(cos, cos(x), "Cosine.", ELEMENTARY, cost_ten)                                                          \
     X(tanh, tanh(x), "Hyperbolic tangent.", ELEMENTARY, cost_ten)                                            \
     X(erf, erf(x), "Error function.", ELEMENTARY, cost_ten)                                                  \
-    X(floor, floor(x), "The largest whole number that is not above x.", ELEMENTARY, cost_one)                \
-    X(round, nearbyint(x), "The nearest whole number; halves to the even one.", ELEMENTARY, cost_one)        \
     X(sigmoid, sigmoid(x), "Logistic function 1/(1+exp(-x)).", ELEMENTARY, cost_ten)                         \
     X(softplus, softplus(x), "log(1+exp(x)), exact for all x.",                                              \
       "Dugas et al. 2001, Incorporating second-order functional knowledge", cost_ten)                        \
@@ -135,6 +133,11 @@ static double gelu_tanh(double x) {
       "Hendrycks & Gimpel 2016, arXiv:1606.08415, sec. 2", cost_ten)                                         \
     X(relu, x < 0 ? 0 : x, "max(x, 0).", "Nair & Hinton 2010, sec. 2.1", cost_one)
 
+/* The same, of those that jump. */
+#define STEP_OPS(X)                                                                                          \
+    X(floor, floor(x), "The largest whole number that is not above x.", ELEMENTARY, cost_one)                \
+    X(round, nearbyint(x), "The nearest whole number; halves to the even one.", ELEMENTARY, cost_one)
+
 #define BINARY_OPS(X)                                                                                        \
     X(add, a + b, "Sum.", OPF_COMMUTES, cost_one)                                                            \
     X(sub, a - b, "Difference.", 0, cost_one)                                                                \
@@ -143,11 +146,19 @@ static double gelu_tanh(double x) {
     X(maximum, isnan(a) || a > b ? a : b, "The larger one.", OPF_COMMUTES, cost_one)                         \
     X(minimum, isnan(a) || a < b ? a : b, "The smaller one.", OPF_COMMUTES, cost_one)                        \
     X(power, pow(a, b), "a to the power b.", 0, cost_ten)                                                    \
-    X(less, isunordered(a, b) ? NAN : a < b ? 1.0 : 0.0, "1 where a < b, else 0.", 0, cost_one)              \
-    X(less_equal, isunordered(a, b) ? NAN : a <= b ? 1.0 : 0.0, "1 where a <= b, else 0.", 0, cost_one)      \
-    X(equal, isunordered(a, b) ? NAN : a == b ? 1.0 : 0.0, "1 where a = b, else 0.", OPF_COMMUTES, cost_one)
+    X(less, isunordered(a, b) ? NAN : a < b ? 1.0 : 0.0, "1 where a < b, else 0.", OPF_CHOOSES, cost_one)    \
+    X(less_equal,                                                                                            \
+      isunordered(a, b) ? NAN                                                                                \
+      : a <= b          ? 1.0                                                                                \
+                        : 0.0,                                                                                        \
+      "1 where a <= b, else 0.", OPF_CHOOSES, cost_one)                                                      \
+    X(equal,                                                                                                 \
+      isunordered(a, b) ? NAN                                                                                \
+      : a == b          ? 1.0                                                                                \
+                        : 0.0,                                                                                        \
+      "1 where a = b, else 0.", OPF_COMMUTES | OPF_CHOOSES, cost_one)
 
-#define UNARY(id, expr, doc_, source_, cost_)                                                                \
+#define UNARY_AS(id, flags_, expr, doc_, source_, cost_)                                                     \
     static double value_##id(double x) {                                                                     \
         return expr;                                                                                         \
     }                                                                                                        \
@@ -160,11 +171,15 @@ static double gelu_tanh(double x) {
                            .formula = "y = " #expr,                                                          \
                            .source = source_,                                                                \
                            .sig = "x:any -> y",                                                              \
+                           .flags = flags_,                                                                  \
                            .infer = infer_broadcast,                                                         \
                            .eval = eval_##id,                                                                \
                            .cost = cost_,                                                                    \
                            .lower_elem = lower_##id};
+#define UNARY(id, ...) UNARY_AS(id, 0, __VA_ARGS__)
+#define STEP(id, ...) UNARY_AS(id, OPF_CHOOSES, __VA_ARGS__)
 UNARY_OPS(UNARY)
+STEP_OPS(STEP)
 
 #define BINARY(id, expr, doc_, flags_, cost_)                                                                \
     static double value_##id(double a, double b) {                                                           \

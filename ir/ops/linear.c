@@ -1,5 +1,6 @@
 /* Products with weights: dense, block-diagonal, and of chosen experts. */
 #include "../lower/matmul.h"
+#include "../perturb.h"
 #include "common.h"
 #include "linear_experts_lower.h"
 #include "round_rows.h"
@@ -20,9 +21,14 @@ static const double *as_multiplied(EvalCtx *c, int weight, int64_t matrix, const
         env->multiplied(env->multiplied_user, c->op->in[weight]->def, c->prefix, matrix, x, n);
     Storage stored;
     Math math = math_of(c->op, c->op->in[weight], &stored);
-    if (math == MATH_F32) return x;
-    double *y = arena_alloc(c->scratch, sizeof *y * (size_t)n);
-    round_row(math, math == MATH_INT8 ? stored.quant->block : n, x, n, y);
+    Perturb *p = env && c->op->out[0]->type.seq ? env->perturb : NULL;
+    if (math == MATH_F32 && !p) return x;
+    double *y = arena_copy(c->scratch, x, sizeof *y * (size_t)n), most = 0;
+    for (int64_t i = 0; i < n && p; i++) most = fmax(most, fabs(x[i]));
+    for (int64_t i = 0; i < n && p && p->rounding > 0 && math != MATH_F32; i++)
+        y[i] = perturb_absolute(p, y[i], p->rounding * most);
+    if (math != MATH_F32) round_row(math, math == MATH_INT8 ? stored.quant->block : n, y, n, y);
+    for (int64_t i = 0; i < n && p; i++) y[i] = perturb_relative(p, y[i], perturb_size(c->op, c->rows));
     return y;
 }
 

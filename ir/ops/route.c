@@ -93,6 +93,7 @@ static const AttrDef topk_attrs[] = {
 const OpDef op_topk = {
     .name = "topk",
     .pattern = PAT_ROW,
+    .flags = OPF_CHOOSES,
     .doc = "The k largest values and their indices, largest first; the lowest index wins ties. NaN counts as "
            "the largest.",
     .formula = "value_j = x[index_j], x[index_0] >= x[index_1] >= ...",

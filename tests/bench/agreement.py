@@ -30,5 +30,7 @@ def measure(o, results, variant):
         theirs, file = models.folder(shape) / "f32.gguf", models.folder(shape) / "logits"
         peer_model.convert(models.checkpoint(shape), s.peer, theirs, f32=True)
         a, b = logits(Engine(tools.WORKER, ours), file), logits(Engine(tools.PEER, "run", theirs, 256), file, "exact")
-        show(results.add("agreement", shape, {"error": series([float(np.linalg.norm(a - b) / np.linalg.norm(a))])},
+        error = float(np.linalg.norm(a - b) / np.linalg.norm(a))
+        assert a.size and a.size == b.size and np.isfinite(error), f"{shape}: nothing was compared"
+        show(results.add("agreement", shape, {"error": series([error])},
                          variant.weights, variant.math))

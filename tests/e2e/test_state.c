@@ -26,6 +26,7 @@ static bool is_output(const char *name) {
 static double compare(const Case *c, const char *how, const TensorList *got, const TensorList *want,
                       const char *state) {
     double worst = 0;
+    int compared = 0;
     for (int i = 0; i < want->n; i++) {
         const RawTensor *w = &want->items[i], *g = tensor_find(got, w->name);
         if (!is_output(w->name) || !CHECK(g != NULL)) continue;
@@ -34,8 +35,9 @@ static double compare(const Case *c, const char *how, const TensorList *got, con
         if (!CHECK(ratio <= 1))
             fprintf(stderr, "    %s, %s, %s: error %.3g of %.3g\n", c->name, how, w->name, e.max_error,
                     e.max_value);
-        worst = fmax(worst, ratio);
+        worst = fmax(worst, ratio), compared++;
     }
+    CHECK(compared > 0);
     return worst;
 }
 

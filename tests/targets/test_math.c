@@ -106,7 +106,7 @@ static void sweep(const struct Function *fn, SweepFn *compiled, const char *cpu)
         run(compiled, x, y, BATCH);
         for (int i = 0; i < n; i++) {
             double want = fn->want(normal_or_zero((double)x[i])), e = error_ulp(y[i], want);
-            if (e > worst && !(fabs((double)y[i] - want) <= fn->abs)) worst = e, worst_x = x[i];
+            if (!(e <= worst) && !(fabs((double)y[i] - want) <= fn->abs)) worst = e, worst_x = x[i];
         }
     }
     if (!CHECK(worst <= fn->ulp))

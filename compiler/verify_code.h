@@ -1,0 +1,39 @@
+/* Compiled code against the interpreter, on the same weights as they are stored.
+ *
+ * A model is compiled several times. As shipped: nothing but its outputs and states is seen. With the borders
+ * of its blocks shown: the code of the blocks is the same, and when outputs and states have the same bits,
+ * too, what is true of one is true of the other. With every value inside shown: what is fused elsewhere comes
+ * apart, so that the op which is off has a name. Each is judged stretch by stretch (judge.h). A prompt is
+ * also given in two calls, so that one begins in the middle of a sequence. */
+#ifndef BTC_VERIFY_CODE_H
+#define BTC_VERIFY_CODE_H
+
+#include "judge.h"
+
+/* Something that was compared. */
+typedef struct CodeLine {
+    const char *name;
+    const char *note; /* behind it, or "" */
+    Agreement g;
+} CodeLine;
+
+typedef struct CodeReport {
+    TensorList got;  /* hidden.*, the output, states: in the order of execution */
+    CodeLine *lines; /* of these */
+    int nlines, lines_cap;
+    int tensors, off; /* what was compared in all, values inside blocks included; how many do not agree */
+    int64_t numbers;
+    const char *where; /* the first block and op that is off, in words; or NULL */
+} CodeReport;
+
+/* Greedy decoding by the shipped code, too. */
+typedef struct Greedy {
+    const RawTensor *prompt;
+    int64_t n, *ids; /* [n]: what comes out */
+} Greedy;
+
+/* greedy: or NULL. false: a message is filed. */
+bool verify_code(Diag *d, Arena *a, const char *path, const VerifyOptions *o, const RawTensor *input,
+                 Greedy *greedy, CodeReport *out);
+
+#endif
