@@ -15,6 +15,9 @@
 
 static int run(const btc_api *api, uint32_t flags) {
     btc_model model;
+#ifndef TWO_MODELS
+    if (!tiny_fits(api)) return puts("not the header's model"), 1;
+#endif
     btc_status s = api->open(&model, NULL, flags);
     if (s != BTC_OK) return printf("%s: %s\n", api->info->name, api->status_text(s)), 1;
     void *state = aligned_alloc(64, TINY_STATE_BYTES), *work = aligned_alloc(64, api->work_bytes(2));

@@ -49,6 +49,17 @@ static void check_header(const char *const *object) {
     char *text = file_read_text(&diag, arena, path("tiny.h"), NULL);
     CHECK_STR_CONTAINS(text, "#define TINY_VOCAB 256 ");
     CHECK_STR_CONTAINS(text, "const btc_api *tiny_btc_query(uint32_t version);");
+    CHECK_STR_CONTAINS(text, "static inline int tiny_fits(const btc_api *api)");
+    static const char *const names[] = {"int",  "class", "register", "NULL", "_x",
+                                        "btcx", "m_btc", "main",     "linux"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) { /* words of C and C++ are no trouble */
+        ArtifactSpec named = tiny_spec(names[i]);
+        char *file = path(arena_printf(arena, "%s.h", names[i]));
+        CHECK(make(file, "x86_64", object, &named));
+        run("gcc -std=gnu11 -Wall -Wextra -Werror -fsyntax-only -include tiny.h -I%s -x c %s", folder, file);
+        run("g++ -Wall -Wextra -Werror -fsyntax-only -include tiny.h -I%s -x c++ %s 2>&1 || ! command -v g++",
+            folder, file);
+    }
     run("gcc -std=c11 -Wall -Wextra -Werror -fsyntax-only -x c %s", path("tiny.h"));
     run("gcc -std=c++17 -Wall -Wextra -Werror -fsyntax-only -x c++ %s 2>&1 || ! command -v g++",
         path("tiny.h"));
@@ -207,6 +218,32 @@ static void check_side_file(const char *const *object) {
     run("%s abc --weights=%s/w --tokens=3 --quiet", p, moved);
 }
 
+/* No name of a folder or a file means anything to anybody on the way. */
+static void check_paths(const char *const *object) {
+    static const char *const names[] = {"a%20b",  "100%",      "%s%n",     "with space", "it's",
+                                        "do$lar", "new\nline", "@at",      "-dash",      "b\\s",
+                                        "semi;&", "*?[]",      "\xff\xfe", "btc"};
+    ArtifactSpec spec = tiny_spec("tiny");
+    spec.weights_in_file = true;
+    char *host = path("x86_64-host-so"), here[4096];
+    if (!CHECK(getcwd(here, sizeof here) && chdir(folder) == 0)) return;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *so = arena_printf(arena, "%s/%s.so", names[i], names[i]),
+                   *so_here = arena_printf(arena, "%s.so", names[i]);
+        mkdir(names[i], 0777);
+        if (!CHECK(make(so, "x86_64", object, &spec)) || !CHECK(make(so_here, "x86_64", object, &spec)))
+            continue;
+        const char *argv[] = {host, arena_printf(arena, "./%s", so), NULL};
+        char *said;
+        CHECK(spawn_and_wait(arena, NULL, argv, &said) == 0 && !strcmp(said, expected("tiny")));
+    }
+    char long_name[256] = "./"; /* as long as a name may be */
+    memset(long_name + 2, 'x', 250);
+    spec.weights_in_file = false;
+    CHECK(make(long_name, "x86_64", object, &spec) && access(long_name, X_OK) == 0);
+    CHECK(chdir(here) == 0 && files_like(".tmp") == 0);
+}
+
 static void check_failures(const char *const *object) {
     ArtifactSpec spec = tiny_spec("tiny");
     int before = files_like("");
@@ -291,6 +328,7 @@ int main(void) {
     check_shared("x86_64", "gcc", "", object);
     check_objects("x86_64", "gcc", "", object);
     check_side_file(object);
+    check_paths(object);
     CHECK(diag.errors == 0);
     diag.out = NULL;
     check_failures(object);
