@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/progress.h"
 #include "session.h"
 
 enum { ROWS = 128 }; /* tokens between two looks; in chunks, a multiple of the chunk */
@@ -37,37 +36,10 @@ static void *block(size_t n) {
     return aligned_alloc(64, (n + 63) / 64 * 64);
 }
 
-static bool open_runner(Run *r, Arena *a, const char *path, const Variant *o) {
-    Runner *x = &r->runner[r->n++];
-    VerifyOptions v = {.form = "chunk", .threads = r->o->threads};
-    v.compile = o->compile, v.model = o->model, v.compile.max_batch = 1;
-    x->opened = true;
-    if (!session_open(&x->session, r->d, a, path, &v, TAPS_NONE) || !session_compile(&x->session))
-        return false;
-    const btc_api *api = x->session.api;
-    if (api->info->tap_count)
-        return diag_error(r->d, (Loc){.file = path},
-                          "exposes values (\"expose\"): it can be checked, not compared");
-    x->state = block((size_t)api->info->state_bytes), x->work = block(api->work_bytes(r->o->threads));
-    if (!x->state || !x->work) return diag_error(r->d, (Loc){0}, "no memory for a sequence");
-    api->work_init(&x->session.handle, x->work, api->work_bytes(r->o->threads));
-    r->to->state_bytes[r->n - 1] = api->info->state_bytes;
-    r->to->weights_bytes[r->n - 1] = api->info->weights_bytes;
-    return api->init(&x->session.handle, x->state) == BTC_OK;
-}
-
-static void close_runners(Run *r) {
-    for (int i = 0; i < r->n; i++) {
-        Runner *x = &r->runner[i];
-        free(x->state), free(x->work), free(x->out);
-        if (x->opened) session_close(&x->session);
-    }
-}
-
 /* The lengths that the model can reach: ours are cut to its context, the user's must fit. */
 static bool choose_lengths(Run *r) {
     Comparison *f = r->to;
-    int64_t most = r->info->context ? r->info->context : INT32_MAX;
+    int64_t context = model_longest(&r->runner[0].session.model), most = context ? context : INT32_MAX;
     for (int i = 0; i < r->o->nlengths; i++) {
         int n = r->o->lengths[i];
         if (n > most && r->o->asked)
@@ -90,6 +62,34 @@ static bool read_input(Run *r, Arena *a) {
     return tokens_read(r->d, a, r->runner[0].session.model.module, &r->o->source, n, n, &r->input);
 }
 
+static bool open_runner(Run *r, Arena *a, const char *path, const Variant *o) {
+    Runner *x = &r->runner[r->n++];
+    VerifyOptions v = {.form = "chunk", .threads = r->o->threads};
+    v.compile = o->compile, v.model = o->model, v.compile.max_batch = 1;
+    x->opened = true;
+    if (!session_open(&x->session, r->d, a, path, &v, TAPS_NONE)) return false;
+    if (r->n == 1 && !(choose_lengths(r) && read_input(r, a))) return false; /* before the work */
+    if (!session_compile(&x->session)) return false;
+    const btc_api *api = x->session.api;
+    if (api->info->tap_count)
+        return diag_error(r->d, (Loc){.file = path},
+                          "exposes values (\"expose\"): it can be checked, not compared");
+    x->state = block((size_t)api->info->state_bytes), x->work = block(api->work_bytes(r->o->threads));
+    if (!x->state || !x->work) return diag_error(r->d, (Loc){0}, "no memory for a sequence");
+    api->work_init(&x->session.handle, x->work, api->work_bytes(r->o->threads));
+    r->to->state_bytes[r->n - 1] = api->info->state_bytes;
+    r->to->weights_bytes[r->n - 1] = api->info->weights_bytes;
+    return api->init(&x->session.handle, x->state) == BTC_OK;
+}
+
+static void close_runners(Run *r) {
+    for (int i = 0; i < r->n; i++) {
+        Runner *x = &r->runner[i];
+        free(x->state), free(x->work), free(x->out);
+        if (x->opened) session_close(&x->session);
+    }
+}
+
 static bool prepare(Run *r, Arena *a) {
     const btc_info *i = r->info = r->runner[0].session.api->info;
     Comparison *f = r->to;
@@ -103,7 +103,7 @@ static bool prepare(Run *r, Arena *a) {
         if (!r->runner[k].out)
             return diag_error(r->d, (Loc){0}, "no memory for %lld outputs", (long long)r->rows);
     }
-    return choose_lengths(r) && read_input(r, a);
+    return true;
 }
 
 /* ---- comparing ---- */
@@ -202,7 +202,7 @@ static bool run_all(Run *r) {
     const Comparison *f = r->to;
     int64_t last = f->lengths[f->nlengths - 1], at = 0;
     double sums[COMPARE_MOST][2] = {0};
-    Progress bar = progress_new(r->o->what, (int)((last + r->rows - 1) / r->rows) + f->nlengths - 1);
+    progress_phase(r->d->progress, r->o->what, (last + r->rows - 1) / r->rows + f->nlengths - 1);
     bool ok = true;
     for (int k = 0; k < f->nlengths && ok; k++) {
         while (at < f->lengths[k] && ok) {
@@ -211,11 +211,11 @@ static bool run_all(Run *r) {
             if (ok) look_for_infinities(r, at, n);
             if (ok) add_rows(r, at, n, k, sums);
             at += n;
-            progress_step(&bar);
+            progress_step(r->d->progress);
         }
         end_point(r, k, sums);
     }
-    progress_end(&bar);
+    progress_done(r->d->progress);
     return ok;
 }
 
@@ -224,7 +224,12 @@ bool compare_run(Diag *d, Arena *a, const char *path, const CompareOptions *o, C
     for (int i = 0; i < COMPARE_MOST; i++) out->not_finite[i] = -1;
     Run r = {.d = d, .o = o, .to = out};
     bool ok = true;
-    for (int i = 0; i < o->nvariants && ok; i++) ok = open_runner(&r, a, path, &o->variants[i]);
+    progress_phase(d->progress, "compiling", o->nvariants);
+    for (int i = 0; i < o->nvariants && ok; i++) {
+        ok = open_runner(&r, a, path, &o->variants[i]);
+        progress_step(d->progress);
+    }
+    progress_done(d->progress);
     ok = ok && prepare(&r, a) && run_all(&r);
     close_runners(&r);
     return ok;

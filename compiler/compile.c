@@ -66,16 +66,22 @@ static void say_tuning(Arena *a, const Compiled *c) {
             *changes ? changes : "those of the cost model");
 }
 
-static bool set_math(Diag *d, Model *m, const CompileOptions *o, const TargetInfo *t) {
+static bool choose_math(Diag *d, const CompileOptions *o, const TargetInfo *t, Math *math) {
     /* int8 is bytes and pairs; a CPU with dot products of bf16 has those of bytes, too */
-    Math math = t->byte_dots ? MATH_INT8 : MATH_F32;
-    if (o->math && !math_parse(o->math, &math))
+    *math = t->byte_dots ? MATH_INT8 : MATH_F32;
+    if (o->math && !math_parse(o->math, math))
         return diag_usage(d, (Loc){0}, "--math=%s: must be f32, bf16 or int8", o->math);
-    if (o->math && math == MATH_BF16 && !t->bf16_dots)
+    if (o->math && *math == MATH_BF16 && !t->bf16_dots)
         return diag_usage(d, (Loc){0},
                           "--math=bf16: %s has no dot products of bf16; leave it out, or choose a CPU that "
                           "has (cooperlake, sapphirerapids, znver4 and later)",
                           t->cpu);
+    return true;
+}
+
+static bool set_math(Diag *d, Model *m, const CompileOptions *o, const TargetInfo *t) {
+    Math math;
+    if (!choose_math(d, o, t, &math)) return false;
     attr_set(m->arena, &m->module->attrs, (Attr){.name = "math", .kind = AT_STR, .s = math_name(math)});
     attr_set(m->arena, &m->module->attrs, (Attr){.name = "pairs", .kind = AT_BOOL, .i = t->bf16_dots});
     return true;
@@ -98,6 +104,34 @@ static bool check_squeeze(Diag *d, const CompileOptions *o, const TargetInfo *t)
     return !yes || t->byte_tables ||
            diag_usage(d, (Loc){0},
                       "--squeeze=yes: %s cannot look up bytes of a vector in a table; leave it out", t->cpu);
+}
+
+/* What is asked for as -o. */
+static bool check_output(Diag *d, const CompileOptions *o, const TargetInfo *t) {
+    if (o->passes.stop_after && (!o->emit || strcmp(o->emit, "ir")))
+        return diag_usage(d, (Loc){0}, "--stop-after: there is only IR in the middle; add --emit=ir");
+    if (o->emit || !o->output) return out_check(d, o->output);
+    if (!t->target->elf_machine)
+        return diag_error(
+            d, (Loc){.file = o->output},
+            "nothing can be linked for %s; add --emit=asm for the text that its driver takes, one "
+            "kernel per stage",
+            t->target->name);
+    LinkKind kind;
+    if (!link_kind(o->output, &kind))
+        return diag_usage(d, (Loc){.file = o->output},
+                          "cannot tell from this name what to make; use a name that ends "
+                          "in .so, .a, .o or .h, or has no dot (a program)");
+    bool side = o->weights_in_file && kind != LINK_HEADER;
+    return out_check(d, o->output) &&
+           (!side || out_check(d, arena_printf(d->arena, "%s.weights", o->output)));
+}
+
+bool compile_check(Diag *d, const CompileOptions *o) {
+    Compiled c;
+    Math math;
+    return compile_machine(d, NULL, o, &c) && choose_math(d, o, &c.target, &math) &&
+           check_squeeze(d, o, &c.target) && check_output(d, o, &c.target);
 }
 
 /* What can be squeezed is known by the panels that lowering asks for, so it asks twice. */
@@ -319,41 +353,38 @@ static bool emit_text(Diag *d, Model *m, const CompileOptions *o, const Compiled
     return write_text(d, a, o->output, t.s, t.n);
 }
 
-bool compile_output_kind(Diag *d, const char *output, LinkKind *kind) {
-    return link_kind(output, kind) ||
-           diag_usage(
-               d, (Loc){.file = output},
-               "cannot tell from this name what to make; use a name that ends in .so, .a, .o or .h, or has "
-               "no dot (a program)");
+static bool make_object(Diag *d, const CompileOptions *o, const Compiled *c, const char *file) {
+    progress_phase(d->progress, "generating machine code", 0);
+    Codegen *g = generate(d, c);
+    bool ok = g && codegen_object(g, file);
+    if (ok && o->passes.time) fprintf(stderr, "%8.3f ms  LLVM\n", 1e3 * codegen_seconds(g));
+    codegen_free(g);
+    progress_done(d->progress);
+    return ok;
+}
+
+/* All of an artefact but what options have decided. */
+static bool make_artifact(Diag *d, Model *m, const CompileOptions *o, const Compiled *c) {
+    Packer packer = {d, m, &c->lowered, &c->lower};
+    ArtifactSpec spec = make_spec(m, o, c, &packer);
+    LinkJob job = {.output = o->output, .target = c->target.triple, .spec = &spec, .threads = o->threads};
+    LinkFolder folder;
+    if (!link_kind(o->output, &job.kind)) BTC_BUG("%s: not checked", o->output);
+    if (job.kind == LINK_HEADER) return link_artifact(d, &job);
+    if (!link_folder_open(d, m->arena, o->output, &folder)) return false;
+    const char *object = arena_printf(m->arena, "%s/model.o", folder.path);
+    job.objects = &object, job.object_count = 1;
+    bool ok = make_object(d, o, c, object) && link_artifact(d, &job);
+    link_folder_remove(&folder);
+    return ok;
 }
 
 bool compile_artifact(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
     if (o->emit && !strcmp(o->emit, "description"))
         return write_text(d, m->arena, o->output, m->description, m->description_size);
-    if (!compile_lower(d, m, o, c)) return false;
-    if (o->passes.stop_after && (!o->emit || strcmp(o->emit, "ir")))
-        return diag_usage(d, (Loc){0}, "--stop-after: there is only IR in the middle; add --emit=ir");
-    if (o->emit) return emit_text(d, m, o, c);
-    if (!c->target.target->elf_machine)
-        return diag_error(
-            d, (Loc){.file = o->output},
-            "nothing can be linked for %s; add --emit=asm for the text that its driver takes, one "
-            "kernel per stage",
-            c->target.target->name);
-    Packer packer = {d, m, &c->lowered, &c->lower, !o->quiet};
-    ArtifactSpec spec = make_spec(m, o, c, &packer);
-    LinkJob job = {.output = o->output, .target = c->target.triple, .spec = &spec, .threads = o->threads};
-    if (!compile_output_kind(d, o->output, &job.kind)) return false;
-    if (job.kind == LINK_HEADER) return link_artifact(d, &job);
-    LinkFolder folder;
-    if (!link_folder_open(d, m->arena, o->output, &folder)) return false;
-    const char *object = arena_printf(m->arena, "%s/model.o", folder.path);
-    Codegen *g = generate(d, c);
-    bool ok = g && codegen_object(g, object);
-    if (ok && o->passes.time) fprintf(stderr, "%8.3f ms  LLVM\n", 1e3 * codegen_seconds(g));
-    codegen_free(g);
-    job.objects = &object, job.object_count = 1;
-    ok = ok && link_artifact(d, &job);
-    link_folder_remove(&folder);
+    if (!compile_check(d, o)) return false;
+    progress_phase(d->progress, "compiling", 0);
+    bool ok = compile_lower(d, m, o, c) && (o->emit ? emit_text(d, m, o, c) : make_artifact(d, m, o, c));
+    progress_done(d->progress);
     return ok;
 }

@@ -46,13 +46,13 @@ bool compile_passes(Diag *d, Model *m, const PassOptions *o);
 /* The machine that the options choose, and how code is made for it: c's target, lower and tuning_from. model:
  * the one beside which a tuning file may lie, or NULL: no such file is looked for. */
 bool compile_machine(Diag *d, const Model *model, const CompileOptions *o, Compiled *c);
+/* What can be wrong with the options, whatever the model: before the work that may take minutes. */
+bool compile_check(Diag *d, const CompileOptions *o);
 /* Passes and lowering: everything before machine code. */
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c);
 /* The passes that change results on purpose, for who interprets the module: what they do must be in what
  * compiled code is compared with, and what the others do must not. */
 bool compile_on_purpose(Diag *d, Model *m, const CompileOptions *o);
-/* What the name of an output asks for. */
-bool compile_output_kind(Diag *d, const char *output, LinkKind *kind);
 /* The whole way to o->output. */
 bool compile_artifact(Diag *d, Model *m, const CompileOptions *o, Compiled *c);
 /* Text to a file, or to stdout (NULL, "-"), which main flushes and checks. */

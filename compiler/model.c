@@ -41,7 +41,7 @@ static uint64_t hash_functions(const Module *module) {
     return h;
 }
 
-bool model_open(Diag *d, Arena *a, const char *path, const ModelOptions *o, Model *m) {
+static bool open_model(Diag *d, Arena *a, const char *path, const ModelOptions *o, Model *m) {
     *m = (Model){.arena = a, .path = path, .allow_nonfinite = o->allow_nonfinite};
     const char *foreign = weights_foreign(path);
     if (foreign) return diag_error(d, (Loc){.file = path}, "%s", foreign);
@@ -58,6 +58,13 @@ bool model_open(Diag *d, Arena *a, const char *path, const ModelOptions *o, Mode
     if (!storage_assign(d, m, o)) return false;
     m->shape = model_shape(m);
     return !o->calibration || calibration_open(d, m, o->calibration);
+}
+
+bool model_open(Diag *d, Arena *a, const char *path, const ModelOptions *o, Model *m) {
+    progress_phase(d->progress, "reading the model", 0);
+    bool ok = open_model(d, a, path, o, m);
+    progress_done(d->progress);
+    return ok;
 }
 
 void model_close(Model *m) {

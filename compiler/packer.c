@@ -7,7 +7,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/work.h"
 #include "pack_source.h"
@@ -38,7 +37,6 @@ typedef struct Packing {
     int fd;
     int64_t at;
     bool summed;
-    _Atomic int64_t done; /* stretches, for the progress line */
     _Atomic bool failed;
 } Packing;
 
@@ -188,9 +186,7 @@ static void write_stretch(void *user, int64_t n) {
     if (filled) s->error = file_write_at(k->fd, k->at + s->begin, bytes, size);
     free(bytes);
     if (s->wrong || s->error) atomic_store(&k->failed, true);
-    int64_t done = atomic_fetch_add(&k->done, 1) + 1;
-    if (k->p->progress && isatty(2))
-        fprintf(stderr, "\rpacking weights %3d %%", (int)(100 * done / k->nstretches));
+    progress_step(k->p->diag->progress);
 }
 
 /* ---- all of it ---- */
@@ -221,8 +217,9 @@ bool packer_write(void *user, OutFile *o, int64_t at, btc_checksum *sum) {
     bool ok = find_items(&k);
     if (ok) {
         cut_all(&k);
+        progress_phase(p->diag->progress, "packing weights", k.nstretches);
         work_share(k.nstretches, write_stretch, &k);
-        if (p->progress && isatty(2)) fprintf(stderr, "\r                   \r");
+        progress_done(p->diag->progress);
         ok = !k.failed || report(&k, o);
         if (sum) *sum = sum_up(&k);
     }

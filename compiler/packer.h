@@ -12,7 +12,6 @@ typedef struct Packer {
     Model *model;
     const Lowered *lowered;
     const LowerTarget *target;
-    bool progress; /* a line on stderr that moves */
 } Packer;
 
 /* Writes lowered->weight_bytes bytes into *o from byte `at` on; `user` is a Packer (the signature of

@@ -322,7 +322,7 @@ static bool interpreter_greedy(Session *s, const int32_t *prompt, int64_t np, in
     return true;
 }
 
-bool session_run(Session *s, const char *form, int threads, const RawTensor *input, TensorList *out) {
+static bool run_once(Session *s, const char *form, int threads, const RawTensor *input, TensorList *out) {
     Batch b;
     bool step = !strcmp(form, "step");
     if (!session_batch(s, input, &b)) return false;
@@ -333,8 +333,15 @@ bool session_run(Session *s, const char *form, int threads, const RawTensor *inp
     return s->program ? away_run(s, step, threads, &b, out) : library_run(s, step, threads, &b, out);
 }
 
-bool session_greedy(Session *s, const char *form, int threads, const RawTensor *prompt, int64_t n,
-                    int64_t *ids) {
+bool session_run(Session *s, const char *form, int threads, const RawTensor *input, TensorList *out) {
+    progress_phase(s->d->progress, interprets(s) ? "interpreting" : "running", 0);
+    bool ok = run_once(s, form, threads, input, out);
+    progress_done(s->d->progress);
+    return ok;
+}
+
+static bool greedy_once(Session *s, const char *form, int threads, const RawTensor *prompt, int64_t n,
+                        int64_t *ids) {
     if (!raw_tensor_readable(s->d, prompt)) return false;
     int64_t np = raw_tensor_count(prompt);
     int32_t *p = ARENA_ARRAY(s->a, int32_t, np);
@@ -343,4 +350,12 @@ bool session_greedy(Session *s, const char *form, int threads, const RawTensor *
     if (!session_compile(s)) return false;
     return s->program ? away_greedy(s, threads, p, np, n, ids)
                       : library_greedy(s, !strcmp(form, "step"), threads, p, np, n, ids);
+}
+
+bool session_greedy(Session *s, const char *form, int threads, const RawTensor *prompt, int64_t n,
+                    int64_t *ids) {
+    progress_phase(s->d->progress, "continuing", 0);
+    bool ok = greedy_once(s, form, threads, prompt, n, ids);
+    progress_done(s->d->progress);
+    return ok;
 }

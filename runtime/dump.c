@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "meter.h"
 #include "program.h"
 
 /* Whole input file as rows of features. */
@@ -40,12 +41,15 @@ static btc_status run_all(Program *p, const void *input, int64_t n, float **out)
     int64_t bytes =
         info->kind == BTC_FEATURES ? info->input_width * (int64_t)sizeof(float) : (int64_t)sizeof(int32_t);
     btc_status s = BTC_OK;
+    Meter meter = meter_new(p->opt.quiet, "done", "rows", n);
     for (int64_t t = 0; t < n && s == BTC_OK; t++) {
+        meter_show(&meter, t);
         s = p->api->step_taps(&p->model, &p->state, 1, p->work, p->opt.threads,
                               (const char *)input + t * bytes, out[0], out + 1);
         out[0] += info->output_width;
         for (int64_t i = 0; i < info->tap_count; i++) out[i + 1] += info->taps[i].width;
     }
+    meter_end(&meter);
     return s;
 }
 
@@ -56,6 +60,9 @@ bool program_dump(Program *p) {
     int64_t n = 0, width = info->output_width;
     bool ok = info->kind == BTC_FEATURES ? read_features(p, &x, &n) : read_prompt(p, &ids, &n);
     if (ok && n == 0) ok = fail("--dump: the input is empty");
+    ok = ok && rows_fit(p, n);
+    FILE *f = ok ? fopen(p->opt.dump, "wb") : NULL; /* before the work, which may be long */
+    if (ok && !f) ok = fail("cannot open %s: %s", p->opt.dump, strerror(errno));
     for (int64_t i = 0; i < info->tap_count; i++) width += info->taps[i].width;
     float *all = get_memory((size_t)(n * width) * sizeof *all), *at = all;
     float **out = get_memory((size_t)(info->tap_count + 1) * sizeof *out);
@@ -67,9 +74,8 @@ bool program_dump(Program *p) {
         btc_status s = run_all(p, x ? (const void *)x : ids, n, out);
         if (s != BTC_OK) ok = fail("%s", p->api->status_text(s));
     }
-    FILE *f = ok ? fopen(p->opt.dump, "wb") : NULL;
-    if (ok && !f) ok = fail("cannot open %s: %s", p->opt.dump, strerror(errno));
-    if (f) {
+    if (f && !ok) fclose(f);
+    if (ok) {
         fwrite(all, sizeof *all, (size_t)(n * width), f);
         fwrite(p->state, 1, (size_t)info->state_bytes, f);
         ok = finish_output(f, p->opt.dump);

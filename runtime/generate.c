@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "meter.h"
 #include "program.h"
 #include "sample.h"
 
@@ -149,6 +150,9 @@ bool program_generate(Program *p) {
     const btc_info *info = p->info;
     Ids prompt;
     if (!read_prompt(p, &prompt.v, &prompt.n)) return false;
+    /* what was asked for must fit; where an end may come first, or nothing was said, it is tried */
+    int64_t asked = p->opt.tokens_given && !p->opt.stop_at_eos && p->opt.tokens > 0 ? p->opt.tokens - 1 : 0;
+    if (!rows_fit(p, prompt.n + asked)) return free(prompt.v), false;
     float *logits = get_memory((size_t)info->output_width * sizeof *logits);
     Sampler sampler = {.temperature = p->opt.temperature, .top_k = p->opt.top_k, .top_p = p->opt.top_p};
     sampler.items = get_memory((size_t)info->output_width * sizeof *sampler.items);
@@ -158,6 +162,7 @@ bool program_generate(Program *p) {
     bool ok = run_rows(p, prompt.v, prompt.n, logits, NULL), began = ok;
     double t1 = now();
     int64_t made = 0, steps = 0;
+    Meter meter = meter_new(p->opt.quiet || p->opt.stream, "decode", "tokens", p->opt.tokens);
     while (ok && made < p->opt.tokens) {
         int64_t at = prompt.n + made;
         int32_t id = sampler_pick(&sampler, logits, info->output_width);
@@ -170,7 +175,9 @@ bool program_generate(Program *p) {
         btc_status s = p->api->step(&p->model, &p->state, 1, p->work, p->opt.threads, &id, logits);
         if (s != BTC_OK) ok = fail("%s", p->api->status_text(s));
         steps++;
+        meter_show(&meter, made);
     }
+    meter_end(&meter);
     double t2 = now();
     if (made) putchar('\n');
     ok = finish_output(stdout, "standard output") && ok;

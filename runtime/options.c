@@ -130,6 +130,7 @@ static bool read_option(OptionId id, const char *arg, Options *o) {
         o->ids = arg;
         return true;
     case OPT_TOKENS:
+        o->tokens_given = true;
         return read_int("tokens", arg, 0, INT64_MAX / 2, &o->tokens);
     case OPT_TEMPERATURE:
         return read_real("temperature", arg, 0, 1000, &o->temperature);

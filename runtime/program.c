@@ -8,7 +8,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "meter.h"
 #include "sample.h"
+
+enum { PIECE_ROWS = 512 };
 
 static const char *program_name = "model"; /* for messages only */
 
@@ -39,10 +42,35 @@ double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+bool rows_fit(const Program *p, int64_t n) {
+    const btc_info *info = p->info;
+    return !info->context || n <= info->context - p->api->position(&p->model, p->state) ||
+           fail("%s (%lld positions)", p->api->status_text(BTC_E_LENGTH), (long long)info->context);
+}
+
+/* A long prompt in pieces, which are multiples of the chunk and so change no bit. */
+static btc_status run_prompt(Program *p, const char *input, int64_t n, float *last) {
+    const btc_info *info = p->info;
+    int64_t piece = (PIECE_ROWS + info->chunk - 1) / info->chunk * info->chunk;
+    int64_t row =
+        info->kind == BTC_TOKENS ? (int64_t)sizeof(int32_t) : info->input_width * (int64_t)sizeof(float);
+    Meter meter = meter_new(p->opt.quiet, "prompt", "tokens", n);
+    btc_status s = BTC_OK;
+    for (int64_t at = 0; at < n && s == BTC_OK; at += piece) {
+        int64_t m = n - at < piece ? n - at : piece;
+        s = p->api->prefill(&p->model, p->state, p->work, p->opt.threads, input + at * row, m,
+                            at + m < n ? NULL : last);
+        meter_show(&meter, at + m);
+    }
+    meter_end(&meter);
+    return s;
+}
+
 bool run_rows(Program *p, const void *input, int64_t n, float *last, float *all) {
     const btc_api *api = p->api;
+    if (!rows_fit(p, n)) return false;
     btc_status s = all ? api->prefill_all(&p->model, p->state, p->work, p->opt.threads, input, n, all)
-                       : api->prefill(&p->model, p->state, p->work, p->opt.threads, input, n, last);
+                       : run_prompt(p, input, n, last);
     if (s == BTC_OK) return true;
     if (s == BTC_E_LENGTH)
         return fail("%s (%lld positions)", api->status_text(s), (long long)p->info->context);

@@ -16,6 +16,7 @@ typedef struct Options {
     const char *form;           /* of --dump: "chunk" or "step" */
     const char *weights;
     int64_t tokens;
+    bool tokens_given;
     double temperature, top_p;
     int64_t top_k;
     uint64_t seed;
@@ -46,6 +47,7 @@ void options_print_info(const btc_info *info, int32_t threads);
 bool fail(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* prints a message; false */
 void *get_memory(size_t bytes); /* aligned to 64; ends the program with a message when there is none */
 double now(void);               /* seconds */
+bool rows_fit(const Program *p, int64_t n); /* the context has room for n more rows; with message */
 bool run_rows(Program *p, const void *input, int64_t n, float *last, float *all); /* prefill, with message */
 /* Says once that some of the logits for position `at` are NaN. */
 void warn_of_nan(Program *p, const float *logits, int64_t at);

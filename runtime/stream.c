@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "meter.h"
 #include "program.h"
 #include "sample.h"
 
@@ -17,6 +18,12 @@ static FILE *open_file(const char *name, const char *mode) {
     FILE *f = fopen(name, mode);
     if (!f) fail("cannot open %s: %s", name, strerror(errno));
     return f;
+}
+
+/* Bytes that are left of a file that knows its end; else 0. */
+static int64_t size_of(FILE *f) {
+    long at = ftell(f), end = at >= 0 && fseek(f, 0, SEEK_END) == 0 ? ftell(f) : at;
+    return at >= 0 && fseek(f, at, SEEK_SET) == 0 && end > at ? end - at : 0;
 }
 
 static void print_rows_speed(int64_t n, double seconds) {
@@ -36,7 +43,9 @@ bool program_bits_per_byte(Program *p) {
     float *logits = get_memory((size_t)(rows * info->output_width) * sizeof *logits);
     int32_t before = FIRST_BYTE;
     double bits = 0, seconds = 0;
-    bool ok = true;
+    int64_t size = size_of(f);
+    bool ok = rows_fit(p, size);
+    Meter meter = meter_new(p->opt.quiet, "predicted", "bytes", size);
     for (size_t n; ok && (n = fread(bytes, 1, (size_t)rows, f)) > 0; total += (int64_t)n) {
         for (size_t i = 0; i < n; i++) ids[i] = i ? bytes[i - 1] : before;
         before = bytes[n - 1];
@@ -51,7 +60,9 @@ bool program_bits_per_byte(Program *p) {
             if (ok) warn_of_nan(p, row, total + (int64_t)i);
             bits += more;
         }
+        meter_show(&meter, total + (int64_t)n);
     }
+    meter_end(&meter);
     if (ok && ferror(f)) ok = fail("cannot read %s: %s", name, strerror(errno));
     if (ok && total == 0) ok = fail("%s is empty", name);
     fclose(f);
@@ -79,7 +90,9 @@ bool program_features(Program *p) {
     size_t out_bytes = (size_t)info->output_width * sizeof(float);
     float *x = get_memory((size_t)rows * in_bytes), *y = get_memory((size_t)rows * out_bytes);
     double seconds = 0;
-    bool ok = true;
+    int64_t size = size_of(in) / (int64_t)in_bytes;
+    bool ok = rows_fit(p, size);
+    Meter meter = meter_new(p->opt.quiet, "done", "rows", size);
     for (size_t got; ok && (got = fread(x, 1, (size_t)rows * in_bytes, in)) > 0;) {
         if (got % in_bytes) {
             ok = fail("%s ends inside a row (rows have %zu bytes)", in_name, in_bytes);
@@ -91,7 +104,9 @@ bool program_features(Program *p) {
         seconds += now() - t;
         total += (int64_t)n;
         if (ok && fwrite(y, out_bytes, n, out) != n) break;
+        meter_show(&meter, total);
     }
+    meter_end(&meter);
     if (ok && ferror(in)) ok = fail("cannot read %s: %s", in_name, strerror(errno));
     ok = finish_output(out, out_name) && ok;
     if (ok && !p->opt.quiet) print_rows_speed(total, seconds);

@@ -5,7 +5,6 @@
 
 #include "limits.h"
 #include "machine.h"
-#include "progress.h"
 #include "runner.h"
 
 /* ---- series ---- */
@@ -114,7 +113,8 @@ static bool measure(Runner *r, const Bench *b, Measured *m, ProfileSum *sum, dou
 
 static bool run_all(Runner *r, const Limits *limits, Bench *b, ProfileSum *sums) {
     int each = b->nruns / b->o.threads.n;
-    Progress p = progress_new("measuring", b->o.repeat * b->nruns);
+    Progress *p = r->s->d->progress;
+    progress_phase(p, "measuring", b->o.repeat * b->nruns);
     bool ok = true;
     for (int rep = 0; ok && rep < b->o.repeat; rep++)
         for (int i = 0; ok && i < b->nruns; i++) {
@@ -124,9 +124,9 @@ static bool run_all(Runner *r, const Limits *limits, Bench *b, ProfileSum *sums)
                 series_add(&l->peak, limits_peak(limits, l->threads));
             }
             ok = measure(r, b, &b->runs[i], &sums[i], l->bandwidth.v[rep], l->peak.v[rep]);
-            progress_step(&p);
+            progress_step(p);
         }
-    progress_end(&p);
+    progress_done(p);
     return ok;
 }
 

@@ -49,9 +49,7 @@ bool runner_open(Runner *r, Subject *s, int64_t prompt, int64_t longest, int64_t
     const btc_info *info = s->api->info;
     *r = (Runner){.s = s, .prompt = prompt, .tokens = tokens, .batch = batch, .least_seconds = 0.2};
     int64_t most = longest > prompt + tokens ? longest : prompt + tokens;
-    if (info->context && most > info->context)
-        return diag_error(s->d, here(r), "takes %lld tokens at most, and %lld were asked for",
-                          (long long)info->context, (long long)most);
+    if (!subject_takes(s, info->context, most)) return false;
     if (batch > info->max_batch)
         return diag_error(s->d, here(r), "was compiled for %lld sequences in a step, and %d were asked for",
                           (long long)info->max_batch, batch);

@@ -29,7 +29,13 @@ static bool open_library(Subject *s) {
     return true;
 }
 
-static bool open_model(Subject *s, const CompileOptions *compile, const ModelOptions *model) {
+bool subject_takes(const Subject *s, int64_t context, int64_t tokens) {
+    return !context || tokens <= context ||
+           diag_error(s->d, here(s), "takes %lld tokens at most, and %lld were asked for", (long long)context,
+                      (long long)tokens);
+}
+
+static bool open_model(Subject *s, const CompileOptions *compile, const ModelOptions *model, int64_t tokens) {
     TargetInfo t;
     if (!target_select(s->d, compile->target, compile->cpu, &t)) return false;
     if (t.target != target_host())
@@ -37,15 +43,16 @@ static bool open_model(Subject *s, const CompileOptions *compile, const ModelOpt
     VerifyOptions o = {.form = "chunk", .threads = 1, .compile = *compile, .model = *model};
     s->compiled_here = true;
     if (!session_open(&s->session, s->d, s->a, s->path, &o, TAPS_NONE)) return false;
+    if (!subject_takes(s, model_longest(&s->session.model), tokens)) return false;
     if (!session_compile(&s->session)) return false;
     s->api = s->session.api, s->model = &s->session.handle, s->compiled = &s->session.compiled;
     return true;
 }
 
 bool subject_open(Subject *s, Diag *d, Arena *a, const char *path, const CompileOptions *compile,
-                  const ModelOptions *model) {
+                  const ModelOptions *model, int64_t tokens) {
     *s = (Subject){.d = d, .a = a, .path = path};
-    if (!(is_library(path) ? open_library(s) : open_model(s, compile, model))) return false;
+    if (!(is_library(path) ? open_library(s) : open_model(s, compile, model, tokens))) return false;
     if (s->api->info->tap_count)
         return diag_error(d, here(s), "exposes values (\"expose\"): it can be checked, but not measured");
     return true;

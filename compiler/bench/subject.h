@@ -18,9 +18,12 @@ typedef struct Subject {
     btc_model handle; /* of a library */
 } Subject;
 
-/* path: what btc compiles, or a .so that it made. Errors name the file. */
+/* path: what btc compiles, or a .so that it made; tokens: of the longest sequence that will be run, which is
+ * checked before anything is compiled. Errors name the file. */
 bool subject_open(Subject *s, Diag *d, Arena *a, const char *path, const CompileOptions *compile,
-                  const ModelOptions *model);
+                  const ModelOptions *model, int64_t tokens);
+/* Whether the model's context (0: none) has room for so many tokens. */
+bool subject_takes(const Subject *s, int64_t context, int64_t tokens);
 void subject_close(Subject *s); /* also after a failed open */
 
 #endif

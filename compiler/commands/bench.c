@@ -47,7 +47,11 @@ static bool bench(Diag *d, Arena *arena, Args *a, const BenchOptions *o, const c
     for (int i = 0; i < o->batches.n; i++)
         if (o->batches.v[i] > a->compile.max_batch) a->compile.max_batch = o->batches.v[i];
     a->compile.profile = o->profile;
-    bool ok = subject_open(&s, d, arena, a->input, &a->compile, &a->model) && bench_run(&s, o, &b);
+    int64_t longest = (int64_t)o->prompts.v[0] + o->tokens;
+    for (int i = 0; i < o->prompts.n; i++)
+        if (o->prompts.v[i] > longest) longest = o->prompts.v[i];
+    bool ok = out_check(d, json) && out_check(d, chart) && compile_check(d, &a->compile) &&
+              subject_open(&s, d, arena, a->input, &a->compile, &a->model, longest) && bench_run(&s, o, &b);
     if (ok) {
         const char *text = bench_text(arena, &b);
         ok = write_text(d, arena, NULL, text, strlen(text));

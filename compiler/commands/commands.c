@@ -181,11 +181,14 @@ int command_begin(int argc, char **argv, const char *usage, Option *rows, int n,
     }
     rows[n] = (Option){0};
     int status = parse_options(argc, argv, usage, rows, input);
-    if (status < 0) *d = diag_new(arena_new(), stderr);
+    if (status >= 0) return status;
+    *d = diag_new(arena_new(), stderr);
+    d->progress = progress_new(false);
     return status;
 }
 
 int command_end(Diag *d, bool ok) {
+    progress_free(d->progress);
     arena_free(d->arena);
     return diag_status(d, ok);
 }

@@ -30,9 +30,7 @@ static bool check(Diag *d, const Args *a, const char *weights) {
         return diag_usage(d, (Loc){0}, "--weights=%s: must be embed or file", weights);
     if (!a->compile.output && !a->compile.emit && !a->compile.passes.stop_after)
         return diag_usage(d, (Loc){0}, "where to? add -o OUTPUT (x.so, x.a, x.o, x.h, or a program's name)");
-    LinkKind kind;
-    bool text = a->compile.emit || a->compile.passes.stop_after;
-    return text || compile_output_kind(d, a->compile.output, &kind);
+    return true;
 }
 
 static int run(int argc, char **argv) {
@@ -62,6 +60,7 @@ static int run(int argc, char **argv) {
 
     Arena *arena = arena_new();
     Diag d = diag_new(arena, stderr);
+    d.progress = progress_new(a.compile.quiet);
     Model m = {0};
     Compiled c;
     bool ok = a.input != NULL ||
@@ -72,8 +71,10 @@ static int run(int argc, char **argv) {
     a.compile.threads = !strcmp(threads, "openmp");
     a.compile.weights_in_file = !strcmp(weights, "file");
     a.model.unread = a.compile.emit && !strcmp(a.compile.emit, "description");
-    ok = ok && model_open(&d, arena, a.input, &a.model, &m) && compile_artifact(&d, &m, &a.compile, &c);
+    ok = ok && compile_check(&d, &a.compile) && model_open(&d, arena, a.input, &a.model, &m) &&
+         compile_artifact(&d, &m, &a.compile, &c);
     model_close(&m);
+    progress_free(d.progress);
     arena_free(arena);
     return diag_status(&d, ok);
 }

@@ -141,7 +141,8 @@ static int run(int argc, char **argv) {
     Arena *arena = d.arena;
     Comparison f;
     o.run.asked = tokens != NULL;
-    bool ok = check(&d, &a, tokens ? tokens : "1000,8000,32000", form, &o);
+    bool ok = check(&d, &a, tokens ? tokens : "1000,8000,32000", form, &o) && out_check(&d, json) &&
+              compile_check(&d, &a.compile);
     choose_variants(&a, &o);
     ok = ok && compare_run(&d, arena, a.input, &o.run, &f);
     if (ok) {

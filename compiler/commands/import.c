@@ -72,7 +72,8 @@ static bool import(Diag *d, Arena *a, const char *input, const char *output, Mod
     if (output && !strcmp(output, "-")) output = NULL;
     o->weights_as = weights_seen_from(a, output, input);
     Model m = {0};
-    bool ok = model_open(d, a, input, o, &m) && write_text(d, a, output, m.description, m.description_size);
+    bool ok = out_check(d, output) && model_open(d, a, input, o, &m) &&
+              write_text(d, a, output, m.description, m.description_size);
     model_close(&m);
     return ok;
 }
@@ -90,7 +91,9 @@ static int run(int argc, char **argv) {
     if (status >= 0) return status;
     Arena *a = arena_new();
     Diag d = diag_new(a, stderr);
+    d.progress = progress_new(false);
     bool ok = import(&d, a, input, output, &o);
+    progress_free(d.progress);
     arena_free(a);
     return diag_status(&d, ok);
 }

@@ -134,7 +134,8 @@ static int run(int argc, char **argv) {
     Arena *arena = d.arena;
     w.o.asked = w.tokens > 0, w.o.tokens = w.tokens ? w.tokens : TOKENS;
     w.o.compile = a.compile, w.o.model = a.model;
-    bool ok = check(&d, arena, &a, &w) && host_only(&d, &a) &&
+    bool ok = check(&d, arena, &a, &w) && host_only(&d, &a) && out_check(&d, w.json) &&
+              out_check(&d, w.output) && compile_check(&d, &a.compile) &&
               (w.report ? report(&d, arena, a.input, &w) : calibrate(&d, arena, a.input, &w));
     return command_end(&d, ok);
 }

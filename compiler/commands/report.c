@@ -41,6 +41,9 @@ static bool report(Diag *d, Arena *arena, Args *a, const char *bandwidth, const 
         return diag_usage(d, (Loc){0}, "--stop-after: a report needs all passes");
     if (!a->input)
         return diag_usage(d, (Loc){0}, "which model? give a description, a folder or a weights file");
+    CompileOptions o = a->compile;
+    o.output = NULL; /* ours is a text */
+    if (!out_check(d, a->compile.output) || !compile_check(d, &o)) return false;
     Model m = {0};
     Report r;
     a->compile.quiet = true;

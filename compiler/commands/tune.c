@@ -64,14 +64,6 @@ static bool read_rows(Diag *d, const char *text, bool same_bits, bool *rows) {
     return true;
 }
 
-/* Whether the file can be written is known before the work, not after it. */
-static bool can_write(Diag *d, const char *file) {
-    OutFile o;
-    if (!out_open(d, d->arena, file, &o)) return false;
-    out_abandon(&o);
-    return true;
-}
-
 static bool write_result(const Workshop *w, const TuneResult *r, const TargetInfo *target, const char *file) {
     cJSON *measured = tune_measured_json(w, r, w->path);
     const char *text = tune_file_text(w->a, &w->of, target, machine_name(w->a), &r->best, measured);
@@ -88,11 +80,11 @@ static bool tune(Workshop *w, const Args *a, const TuneArgs *t, TuneOptions *o) 
     Look look;
     const char *from, *file = t->output ? t->output : tune_file_beside(w->a, w->path);
     const char *begin = a->compile.tuning_file ? a->compile.tuning_file : "none";
+    if (!out_check(w->d, file) || !compile_check(w->d, &a->compile)) return false;
     if (!workshop_numbers(w, &r.cost_model, &target) || !candidate_look(w, &r.cost_model, &look))
         return false;
     o->from = r.cost_model;
-    if (!tune_file_choose(w->d, &w->of, begin, &target, &o->from, &from) || !can_write(w->d, file))
-        return false;
+    if (!tune_file_choose(w->d, &w->of, begin, &target, &o->from, &from)) return false;
     if (a->compile.chunk) o->from.chunk = a->compile.chunk;
     printf("%s for %s, %s with vectors of %d; on %s\nBeginning with the numbers of %s.\n", w->path,
            target.target->name, target.cpu, target.lanes, machine_name(w->a), from ? from : "the cost model");

@@ -225,6 +225,7 @@ static int run(int argc, char **argv) {
     if (status >= 0) return status;
     Arena *arena = arena_new();
     Diag d = diag_new(arena, stderr);
+    d.progress = progress_new(false);
     r.d = &d, r.arena = arena, r.o.compile = a.compile, r.o.model = a.model;
     bool ok =
         r.path || diag_usage(&d, (Loc){0}, "which model? give a description, a folder or a weights file");
@@ -232,8 +233,10 @@ static int run(int argc, char **argv) {
         ok = diag_usage(&d, (Loc){0}, "--form=%s: must be interpret, step or chunk", r.o.form);
     if (ok && a.compile.passes.stop_after)
         ok = diag_usage(&d, (Loc){0}, "--stop-after: verifying needs all passes");
+    ok = ok && out_check(&d, write) && compile_check(&d, &a.compile);
     ok = ok && verify(&r, input, expect, write, tolerance);
     cJSON_Delete(r.tolerances);
+    progress_free(d.progress);
     arena_free(arena);
     return diag_status(&d, ok);
 }

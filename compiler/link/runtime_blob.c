@@ -4,8 +4,8 @@
 #include <string.h>
 
 /* Objects that only programs need; all others belong to every artefact. */
-static const char *const program_objects[] = {"start",  "program", "options", "generate",
-                                              "stream", "dump",    "sample",  "processors"};
+static const char *const program_objects[] = {"start", "program", "options",    "generate", "stream",
+                                              "dump",  "sample",  "processors", "meter"};
 
 static bool is_arch(const char *target, const char *arch) {
     size_t n = strlen(arch);

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "bench/progress.h"
 #include "calibration.h"
 #include "compile.h"
 #include "desc/desc.h"
@@ -95,7 +94,7 @@ static bool read_all(Diag *d, Collect *c, const Tokens *t) {
     int64_t context = model_longest(&to->model), most = context ? context : t->n, end = 0;
     InterpState *s = NULL;
     Arena *sequence = NULL;
-    Progress bar = progress_new("reading", (int)((t->n + PIECE - 1) / PIECE));
+    progress_phase(d->progress, "reading", (t->n + PIECE - 1) / PIECE);
     bool ok = true;
     for (int64_t at = 0, n; at < t->n && ok; at += n) {
         if (at == end) {
@@ -107,9 +106,9 @@ static bool read_all(Diag *d, Collect *c, const Tokens *t) {
         n = t->n - at < PIECE ? t->n - at : PIECE;
         if (n > end - at) n = end - at;
         ok = read_piece(d, to, &env, s, t, at, n);
-        progress_step(&bar);
+        progress_step(d->progress);
     }
-    progress_end(&bar);
+    progress_done(d->progress);
     if (sequence) arena_free(sequence);
     return ok;
 }

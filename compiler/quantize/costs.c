@@ -16,6 +16,7 @@ typedef struct Piece {
 
 typedef struct Measure {
     Costs *costs;
+    Progress *progress;
     Model models[COSTS_MOST]; /* opened for each format */
     int nmodels;
     Piece *pieces;
@@ -29,6 +30,7 @@ static void measure_piece(void *user, int64_t i) {
     const Collected *c = &w->costs->collected;
     const float *importance = calibration_importance(&w->models[p.format], c->matrices.items[p.matrix].name);
     to->plain = matrix_error(c, p.matrix, to->storage.quant, NULL);
+    progress_step(w->progress);
     to->calibrated = importance ? matrix_error(c, p.matrix, to->storage.quant, importance) : to->plain;
 }
 
@@ -48,13 +50,10 @@ static bool open_format(Diag *d, Arena *a, const char *path, Measure *w, int for
     return true;
 }
 
-static bool measure_matrices(Diag *d, Arena *a, const char *path, Costs *c) {
-    Measure w = {.costs = c};
-    bool ok = true;
-    for (int i = 0; i < c->options->nformats && ok; i++) ok = open_format(d, a, path, &w, i);
-    if (ok) work_share(w.n, measure_piece, &w);
-    for (int i = 0; i < w.nmodels; i++) model_close(&w.models[i]);
-    return ok;
+static void measure_matrices(Measure *w) {
+    progress_phase(w->progress, "rounding matrices", w->n);
+    work_share(w->n, measure_piece, w);
+    progress_done(w->progress);
 }
 
 /* ---- the whole model ---- */
@@ -115,12 +114,35 @@ static bool measure_models(Diag *d, Arena *a, const char *path, Costs *c) {
     return true;
 }
 
+/* The tokens that will be read: as many as the options say, and the context allows. */
+static bool choose_tokens(Diag *d, const Model *m, const CostsOptions *o, int *tokens) {
+    int64_t context = model_longest(m);
+    *tokens = context && o->tokens > context ? (int)context : o->tokens;
+    return *tokens == o->tokens || !o->asked ||
+           diag_error(d, (Loc){0}, "--tokens: %d tokens, but a sequence of this model has at most %lld",
+                      o->tokens, (long long)context);
+}
+
+/* The interpreter is slow, so all that can be wrong with what is given is looked at before it begins; what
+ * runs behind it reads one token more, the next one of the last. */
+static bool measure_all(Diag *d, Arena *a, const char *path, const CostsOptions *o, Measure *w) {
+    int tokens;
+    for (int i = 0; i < o->nformats; i++)
+        if (!open_format(d, a, path, w, i)) return false;
+    if (!choose_tokens(d, &w->models[0], o, &tokens)) return false;
+    int read = tokens < MOST_READ ? tokens : MOST_READ;
+    CollectOptions c = {o->model, o->compile.passes, o->source, tokens + 1, read};
+    if (!collect_inputs(d, a, path, &c, &w->costs->collected)) return false;
+    measure_matrices(w);
+    return measure_models(d, a, path, w->costs);
+}
+
 bool costs_measure(Diag *d, Arena *a, const char *path, const CostsOptions *o, Costs *out) {
     *out = (Costs){.options = o, .calibrated = o->model.calibration != NULL};
-    int read = o->tokens < MOST_READ ? o->tokens : MOST_READ;
-    CollectOptions c = {o->model, o->compile.passes, o->source, read, read};
-    return collect_inputs(d, a, path, &c, &out->collected) && measure_matrices(d, a, path, out) &&
-           measure_models(d, a, path, out);
+    Measure w = {.costs = out, .progress = d->progress};
+    bool ok = measure_all(d, a, path, o, &w);
+    for (int i = 0; i < w.nmodels; i++) model_close(&w.models[i]);
+    return ok;
 }
 
 void costs_close(Costs *c) {

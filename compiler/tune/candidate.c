@@ -53,7 +53,9 @@ static void hash_layout(Arena *a, const Model *m, const Lowered *l, Look *out) {
 
 /* What a model says about itself is said once; later only when it leads to an error. */
 static Diag diag_for(const Workshop *w, Arena *a) {
-    return diag_new(a, w->looked ? NULL : w->d->out);
+    Diag d = diag_new(a, w->looked ? NULL : w->d->out);
+    d.progress = w->d->progress;
+    return d;
 }
 
 static bool pass_on(Workshop *w, const Diag *d, bool ok) {
@@ -108,7 +110,8 @@ Candidate *candidate_open(Workshop *w, const Tuning *numbers, const Look *look) 
     c->d = diag_for(w, a);
     CompileOptions o = w->compile;
     o.tuning = &c->numbers, o.weights_file = weights_file(a, w, look->layout);
-    bool ok = subject_open(&c->subject, &c->d, a, w->path, &o, &w->model) && open_runner(w, c);
+    bool ok = subject_open(&c->subject, &c->d, a, w->path, &o, &w->model, w->prompt + w->tokens) &&
+              open_runner(w, c);
     if (pass_on(w, &c->d, ok)) return c;
     candidate_close(c);
     return NULL;

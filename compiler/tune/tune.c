@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "bench/limits.h"
-#include "bench/progress.h"
 
 enum { SMALL = 16, MAX_NEIGHBOURS = 4, MAX_ROUNDS = 4 };
 static const double FELT = 0.02; /* a change of speed that makes a number worth moving with another */
@@ -20,7 +19,6 @@ typedef struct Search {
     int ntried, tried_cap;
     bool (*felt)[RUN_KINDS]; /* [TUNING_COUNT] */
     bool *changes_code;      /* [TUNING_COUNT] */
-    Progress bar;
     double deadline;
     bool ok;
 } Search;
@@ -84,9 +82,17 @@ static bool note_right_results(Search *s) {
     return ok;
 }
 
+/* On stdout, where the progress stands. */
+static void print_line(Progress *p, const char *line) {
+    progress_pause(p);
+    puts(line);
+    fflush(stdout);
+    progress_resume(p);
+}
+
 static bool run_candidate(Search *s, const TuneMove *m, const Tuning *numbers, const Look *look, bool *won) {
     TuneKept k = {.move = *m};
-    progress_note(&s->bar, tune_move_text(s->w->a, m));
+    progress_note(s->w->d->progress, tune_move_text(s->w->a, m));
     Candidate *c = candidate_open(s->w, numbers, look);
     bool right = false, ok = c && check_results(s, c, tune_move_text(s->w->a, m), &right);
     if (ok) ARENA_PUSH(s->w->a, s->tried, s->ntried, s->tried_cap, *look);
@@ -95,7 +101,7 @@ static bool run_candidate(Search *s, const TuneMove *m, const Tuning *numbers, c
         s->r->tried++;
         for (int i = 0; i < m->n; i++)
             for (RunKind r = 0; r < RUN_KINDS; r++) s->felt[m->field[i]][r] |= fabs(k.v.ratio[r] - 1) > FELT;
-        progress_line(&s->bar, tune_line(s->w->a, m, &k.v));
+        print_line(s->w->d->progress, tune_line(s->w->a, m, &k.v));
         if (k.v.faster) {
             Candidate *old = s->best;
             s->best = c, c = old, *won = true;
@@ -183,17 +189,17 @@ static void settle(Search *s, TuningEffect effect) {
     for (int i = 0; i < TUNING_COUNT; i++) rows += s->o->rows[i] && TUNING_FIELDS[i].effect == effect;
     for (int round = 0; rows && round < MAX_ROUNDS && s->ok && !time_is_up(s); round++) {
         bool won = false;
-        s->bar = progress_new(effect == TUNING_CUTS ? "tuning (last bits)" : "tuning", rows);
+        progress_phase(s->w->d->progress, effect == TUNING_CUTS ? "tuning (last bits)" : "tuning", rows);
         for (int i = 0; i < TUNING_COUNT; i++) {
             if (!s->o->rows[i] || TUNING_FIELDS[i].effect != effect) continue;
             move_field(s, i, &won);
-            progress_step(&s->bar);
+            progress_step(s->w->d->progress);
         }
         for (int up = 0; !won && up < TUNING_COUNT; up++)
             for (int down = 0; !won && down < TUNING_COUNT; down++)
                 if (TUNING_FIELDS[up].effect <= effect && TUNING_FIELDS[down].effect <= effect)
                     move_pair(s, up, down, &won);
-        progress_end(&s->bar);
+        progress_done(s->w->d->progress);
         if (!won) break;
     }
 }
@@ -216,10 +222,10 @@ static bool compare_total(Search *s) {
     r->best = s->best->numbers;
     if (!candidate_look(s->w, &r->cost_model, &look)) return false;
     if (same_code(&look, &s->best->look)) return true;
-    s->bar = progress_new("comparing with the cost model", 1);
+    progress_phase(s->w->d->progress, "comparing with the cost model", 0);
     Candidate *model = candidate_open(s->w, &r->cost_model, &look);
     bool ok = model && contest_run(s->w, s->o->goal, model, s->best, true, &r->total);
-    progress_end(&s->bar);
+    progress_done(s->w->d->progress);
     drop(s, model);
     r->compared = ok;
     if (ok && !r->total.faster) r->best = r->cost_model;
@@ -240,13 +246,13 @@ bool tune_run(Workshop *w, const TuneOptions *o, TuneResult *out) {
     s.felt = arena_alloc(w->a, sizeof *s.felt * (size_t)TUNING_COUNT);
     s.changes_code = ARENA_ARRAY(w->a, bool, TUNING_COUNT);
     s.deadline = limits_now() + o->seconds;
-    s.bar = progress_new("compiling", 1);
+    progress_phase(w->d->progress, "compiling", 0);
     bool right = false;
     s.ok = note_right_results(&s) && candidate_look(w, &o->from, &look) &&
            (s.best = candidate_open(w, &o->from, &look)) &&
            check_results(&s, s.best, "the numbers to begin with", &right);
     if (s.ok && !right) s.ok = begin_anew(&s, &look);
-    progress_end(&s.bar);
+    progress_done(w->d->progress);
     if (s.ok) {
         ARENA_PUSH(w->a, s.tried, s.ntried, s.tried_cap, look);
         settle(&s, TUNING_SAME);

@@ -12,6 +12,13 @@ Diag diag_new(Arena *a, FILE *out) {
     return (Diag){.arena = a, .out = out, .log = text_new(a)};
 }
 
+static void show(const Diag *d, const char *text) {
+    if (!d->out) return;
+    progress_pause(d->progress);
+    fputs(text, d->out);
+    progress_resume(d->progress);
+}
+
 static Text worded(Diag *d, Loc loc, const char *kind, const char *fmt, va_list ap) {
     char *msg = arena_vprintf(d->arena, fmt, ap);
     Text t = text_new(d->arena);
@@ -27,7 +34,7 @@ static Text worded(Diag *d, Loc loc, const char *kind, const char *fmt, va_list 
 
 static void print(Diag *d, Text t) {
     text_add_n(&d->log, t.s, t.n);
-    if (d->out) fputs(t.s, d->out);
+    show(d, t.s);
 }
 
 static void say(Diag *d, Loc loc, const char *kind, const char *fmt, va_list ap) {
@@ -39,7 +46,7 @@ static void file_error(Diag *d, Loc loc, const char *fmt, va_list ap) {
     say(d, loc, "error", fmt, ap);
     if (d->errors == MAX_PRINTED) {
         text_add(&d->log, "btc: error: too many errors, the rest is not shown\n");
-        if (d->out) fputs("btc: error: too many errors, the rest is not shown\n", d->out);
+        show(d, "btc: error: too many errors, the rest is not shown\n");
     }
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "arena.h"
+#include "progress.h"
 
 /* A place in the user's input. Any part may be missing (NULL, 0). */
 typedef struct Loc {
@@ -21,8 +22,9 @@ typedef struct Diag {
     FILE *out;    /* where messages go; NULL: only collected */
     int errors;   /* all errors, also those beyond the printed 20 */
     int warnings; /* */
-    bool usage;   /* one of the errors was about the command line */
-    Text log;     /* all printed messages, for tests and for hosts */
+    bool usage;         /* one of the errors was about the command line */
+    Text log;           /* all printed messages, for tests and for hosts */
+    Progress *progress; /* of the command, or NULL; messages are printed above its line */
 } Diag;
 
 Diag diag_new(Arena *a, FILE *out);

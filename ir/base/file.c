@@ -65,11 +65,15 @@ bool file_is_folder(const char *name) {
 
 bool out_open(Diag *d, Arena *a, const char *name, OutFile *o) {
     *o = (OutFile){.diag = d, .name = arena_strdup(a, name)};
-    struct stat st;
+    struct stat st = {0};
     if (stat(name, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
         o->f = fopen(name, "wb"); /* a device or a pipe: renaming would replace it */
         o->failed = !o->f;
         return o->f || diag_error(d, (Loc){.file = name}, "cannot write: %s", strerror(errno));
+    }
+    if (S_ISDIR(st.st_mode) || !*name || name[strlen(name) - 1] == '/') {
+        o->failed = true;
+        return diag_error(d, (Loc){.file = name}, "cannot write: %s", strerror(*name ? EISDIR : ENOENT));
     }
     o->temp = temp_pattern(a, name);
     int fd = temp_file(o->temp);
@@ -78,6 +82,18 @@ bool out_open(Diag *d, Arena *a, const char *name, OutFile *o) {
         return diag_error(d, (Loc){.file = name}, "cannot write: %s", strerror(errno));
     }
     o->f = fdopen(fd, "wb");
+    return true;
+}
+
+bool out_check(Diag *d, const char *name) {
+    if (!name || !strcmp(name, "-")) return true;
+    struct stat st;
+    if (stat(name, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) /* a pipe may be opened once */
+        return access(name, W_OK) == 0 ||
+               diag_error(d, (Loc){.file = name}, "cannot write: %s", strerror(errno));
+    OutFile o;
+    if (!out_open(d, d->arena, name, &o)) return false;
+    out_abandon(&o);
     return true;
 }
 

@@ -33,6 +33,9 @@ typedef struct OutFile {
     bool failed;
 } OutFile;
 bool out_open(Diag *d, Arena *a, const char *name, OutFile *o);
+/* Whether an output can be written, known before the work and not after it; leaves nothing behind. NULL and
+ * "-" are stdout. */
+bool out_check(Diag *d, const char *name);
 bool out_write(OutFile *o, const void *data, size_t size);
 /* Bytes at any place of the file, apart from what out_write appends. */
 bool out_write_at(OutFile *o, int64_t at, const void *data, size_t size);

@@ -12,7 +12,8 @@
 #include "arena.h"
 
 enum { DEEPEST = 6, WORDS = 96, LINE = 512, BAR = 20 };
-static const double FIRST = 1, AGAIN = 0.25, FIRST_LINE = 30; /* seconds; the last where there is no terminal */
+static const double FIRST = 1, AGAIN = 0.25,
+                    FIRST_LINE = 30; /* seconds; the last where there is no terminal */
 
 typedef struct Phase {
     char what[WORDS], note[WORDS];
@@ -69,7 +70,8 @@ static void describe(Progress *p, Words *w) {
         }
         if (all) snprintf(text, sizeof text, " %lld of %lld", (long long)done, (long long)all), add(w, text);
         if (all && !timed && done && done < all) {
-            snprintf(text, sizeof text, ", %.0f s left", (now - x->start) / (double)done * (double)(all - done));
+            snprintf(text, sizeof text, ", %.0f s left",
+                     (now - x->start) / (double)done * (double)(all - done));
             add(w, text);
         }
         timed |= all > 0;

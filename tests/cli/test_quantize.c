@@ -65,7 +65,7 @@ static void check_attention(void) {
     const char *asked =
         described_behind("hf-qwen3", "pairs.json", "\"op\": \"attend\",", " \"math\": \"bf16\",");
     CHECK_PRINTS(run(on, asked, "x86-64-v3", ""), "math=\"bf16\"");
-    CHECK_FAILS(run("'%s' -o '%s' --target=nvptx64 --gpu=sm_80", asked, at("x.ptx")), 1,
+    CHECK_FAILS(run("'%s' --emit=asm -o '%s' --target=nvptx64 --gpu=sm_80", asked, at("x.ptx")), 1,
                 "attend: math bf16 is for vectors of up to 16 numbers, not 32; take f32");
 }
 

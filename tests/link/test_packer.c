@@ -124,7 +124,7 @@ static void check_packing(const char *dtype) {
     if (!CHECK(model_open(&diag, arena, path("model.json"), &o, &m)) ||
         !CHECK(compile_lower(&diag, &m, &options, &c)))
         return;
-    Packer p = {&diag, &m, &c.lowered, &c.lower, false};
+    Packer p = {&diag, &m, &c.lowered, &c.lower};
     const char *want = expected(&p);
     uint64_t contents = model_contents(&m);
     cpu_set_t all, one;

@@ -53,8 +53,8 @@ int main(void) {
     static const char *const library[] = {"core",    "state",   "open",         "beside",
                                           "query",   "barrier", "parallel_omp", "parallel_serial",
                                           "threads", "work",    "cpu",          "pace"};
-    static const char *const program[] = {"program", "options", "generate",   "stream",
-                                          "dump",    "sample",  "processors", "start"};
+    static const char *const program[] = {"program", "options",    "generate", "stream", "dump",
+                                          "sample",  "processors", "meter",    "start"};
     int checked = 0;
     for (int i = 0; i < 2; i++) {
         char folder[2048];
