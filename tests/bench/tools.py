@@ -41,10 +41,11 @@ def build():
         run("cmake", "-S", ROOT, "-B", ROOT / "build", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release")
         run("ninja", "-C", ROOT / "build", "btc")
     limits = ROOT / "compiler" / "bench"
-    sources = [HERE / "worker.c", HERE / "protocol.h", limits / "limits.c", limits / "limits_kernels.h"]
+    base = [ROOT / "ir" / "base" / f"{name}.c" for name in ("arena", "diag", "temp", "progress")]
+    sources = [HERE / "worker.c", HERE / "protocol.h", limits / "limits.c", limits / "limits_kernels.h", *base]
     if older(WORKER, *sources):
-        run("gcc", "-O2", "-std=gnu17", f"-I{ROOT / 'runtime'}", f"-I{limits}", HERE / "worker.c", limits / "limits.c",
-            "-o", WORKER, "-ldl", "-lpthread")
+        run("gcc", "-O2", "-std=gnu17", "-D_GNU_SOURCE", f"-I{ROOT / 'runtime'}", f"-I{limits}", f"-I{ROOT / 'ir'}", HERE / "worker.c",
+            limits / "limits.c", *base, "-o", WORKER, "-ldl", "-lpthread")
 
 
 def peer_source():

@@ -87,6 +87,33 @@ static void check_default_threads(const char *const *object) {
     CHECK_STR_CONTAINS(run("OMP_NUM_THREADS=3 %s --info --threads=2", p), "threads        2\n");
 }
 
+/* What the context has no room for, and an output that has no place, is said before anything is computed. */
+static void check_before_work(const char *const *object) {
+    ArtifactSpec spec = tiny_spec("short");
+    char *p = path("short"), *text = path("short.txt");
+    int status;
+    spec.info.context = 40;
+    if (!CHECK(make(p, "x86_64", object, &spec))) return;
+    FILE *f = fopen(text, "w");
+    for (int i = 0; f && i < 41; i++) fputc('a', f);
+    CHECK(f && fclose(f) == 0);
+    const char *const wrong[] = {"--ids=1,2,3 --tokens=39", "--bits-per-byte='%s'",
+                                 "--dump=/dev/null < '%s'"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const char *mark = strstr(wrong[i], "%s");
+        const char *line =
+            mark ? arena_printf(arena, "%.*s%s'", (int)(mark - wrong[i]), wrong[i], text) : wrong[i];
+        char *said = shell(&status, "%s %s 2>&1", p, line);
+        CHECK(status == 1);
+        CHECK(!strcmp(
+            said, "short: error: the sequence would be longer than the model's context (40 positions)\n"));
+    }
+    run("%s --ids=1,2,3 --tokens=38 --quiet", p); /* the last token needs no step */
+    CHECK_STR_CONTAINS(shell(&status, "%s --ids=1 --dump=/no/such/place 2>&1", p),
+                       "cannot open /no/such/place");
+    CHECK(status == 1);
+}
+
 /* What comes before the first of the ends, of a list of ids with commas between. */
 static char *before_ends(const char *ids, const int64_t *ends, int n) {
     Text t = text_new(arena);
@@ -190,6 +217,7 @@ int main(void) {
     check_default_threads(object);
     check_ends(object);
     check_ids(object);
+    check_before_work(object);
     check_features_program(object);
     if (can_run_aarch64("program")) {
         object[0] = fake_object("aarch64-linux-gnu-gcc");
