@@ -10,6 +10,7 @@
 
 enum {
     MAX_STATES = 64,
+    MAX_THREADS = 1025,
     PIECE = 4096
 }; /* PIECE: tokens of a prompt at once; prompts that are timed are shorter */
 
@@ -18,8 +19,7 @@ typedef struct Engine {
     btc_model model;
     void *states[MAX_STATES];
     int64_t positions[MAX_STATES];
-    void *work;
-    int threads; /* that the work block serves */
+    void *works[MAX_THREADS], *work; /* by their number of threads; the one in use */
     float *output;
 } Engine;
 
@@ -52,12 +52,13 @@ static void open_model(Engine *e, const char *path) {
     fflush(stdout);
 }
 
+/* A block for each number of threads, which keeps what calls learn of the machine's pace. */
 static void use_threads(Engine *e, int threads) {
-    if (e->threads == threads) return;
-    free(e->work);
-    e->work = memory(e->api->work_bytes(threads));
+    if (threads < 1 || threads >= MAX_THREADS) answer_error("too many threads");
+    e->work = e->works[threads];
+    if (e->work) return;
+    e->work = e->works[threads] = memory(e->api->work_bytes(threads));
     if (e->api->version >= 2) check(e, e->api->work_init(&e->model, e->work, e->api->work_bytes(threads)));
-    e->threads = threads;
 }
 
 static void *state(Engine *e, int k) {
