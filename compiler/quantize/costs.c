@@ -119,7 +119,7 @@ static bool choose_tokens(Diag *d, const Model *m, const CostsOptions *o, int *t
     int64_t context = model_longest(m);
     *tokens = context && o->tokens > context ? (int)context : o->tokens;
     return *tokens == o->tokens || !o->asked ||
-           diag_error(d, (Loc){0}, "--tokens: %d tokens, but a sequence of this model has at most %lld",
+           diag_usage(d, (Loc){0}, "--tokens: %d tokens, but a sequence of this model has at most %lld",
                       o->tokens, (long long)context);
 }
 

@@ -19,9 +19,9 @@ typedef struct Loc {
 
 typedef struct Diag {
     Arena *arena;
-    FILE *out;    /* where messages go; NULL: only collected */
-    int errors;   /* all errors, also those beyond the printed 20 */
-    int warnings; /* */
+    FILE *out;          /* where messages go; NULL: only collected */
+    int errors;         /* all errors, also those beyond the printed 20 */
+    int warnings;       /* */
     bool usage;         /* one of the errors was about the command line */
     Text log;           /* all printed messages, for tests and for hosts */
     Progress *progress; /* of the command, or NULL; messages are printed above its line */
