@@ -14,13 +14,13 @@ static const char *copy_of(const char *name, const char *as) {
 
 static void check_errors(void) {
     const char *m = model("hf-mamba");
-    CHECK_FAILS(run("tune"), 1, "which model?");
+    CHECK_FAILS(run("tune"), 2, "which model?");
     CHECK_FAILS(run("tune nowhere"), 1, "no such file or folder");
-    CHECK_FAILS(run("tune '%s' --rows=streems -o '%s'", m, at("t.json")), 1, "did you mean \"streams\"?");
-    CHECK_FAILS(run("tune '%s' --rows= -o '%s'", m, at("t.json")), 1, "there is no number \"\"");
-    CHECK_FAILS(run("tune '%s' --minutes=0 -o '%s'", m, at("t.json")), 1, "--minutes=0");
-    CHECK_FAILS(run("tune '%s' --minutes=soon -o '%s'", m, at("t.json")), 1, "--minutes=soon");
-    CHECK_FAILS(run("tune '%s' --for=decoding -o '%s'", m, at("t.json")), 1, "did you mean \"decode\"?");
+    CHECK_FAILS(run("tune '%s' --rows=streems -o '%s'", m, at("t.json")), 2, "did you mean \"streams\"?");
+    CHECK_FAILS(run("tune '%s' --rows= -o '%s'", m, at("t.json")), 2, "there is no number \"\"");
+    CHECK_FAILS(run("tune '%s' --minutes=0 -o '%s'", m, at("t.json")), 2, "--minutes=0");
+    CHECK_FAILS(run("tune '%s' --minutes=soon -o '%s'", m, at("t.json")), 2, "--minutes=soon");
+    CHECK_FAILS(run("tune '%s' --for=decod -o '%s'", m, at("t.json")), 2, "did you mean \"decode\"?");
     CHECK_FAILS(run("tune '%s' -o '%s/t.json'", m, at("nowhere")), 1, "cannot write");
     CHECK_FAILS(run("tune '%s' --stop-after=prune", m), 2, "unknown option");
     Run away = run("tune '%s' --target=aarch64-linux-gnu -o '%s'", m, at("t.json"));
