@@ -126,10 +126,13 @@ bool session_batch(Session *s, const RawTensor *t, Batch *b) {
     const Attr *vocab = attr_find(s->model.module->attrs, "vocab");
     for (int64_t i = 0; ids && vocab && i < b->B * b->T; i++) {
         double id = dtype_load(t->dt, t->data, i);
-        if (!(id >= 0 && id < (double)vocab->i && id == floor(id)))
+        if (!(id >= 0 && id < (double)vocab->i))
             return diag_error(s->d, (Loc){.file = t->file, .path = t->name},
-                              "id %g of token %lld is no whole number below the vocabulary's size %lld", id,
+                              "id %.0f of token %lld is not below the vocabulary's size %lld", id,
                               (long long)i, (long long)vocab->i);
+        if (id != floor(id))
+            return diag_error(s->d, (Loc){.file = t->file, .path = t->name},
+                              "id %g of token %lld is not a whole number", id, (long long)i);
     }
     return true;
 }

@@ -1,6 +1,7 @@
 /* See tokens.h. */
 #include "tokens.h"
 
+#include <math.h>
 #include <string.h>
 
 const char *tokens_name(const TokenSource *s, bool ids) {
@@ -58,6 +59,9 @@ static bool text_rows(Diag *d, Arena *a, const Module *m, const char *file, int6
 
 static bool id_fits(Diag *d, const Module *m, const RawTensor *from, int64_t i) {
     double id = dtype_load(from->dt, from->data, i);
+    if (id >= 0 && id < (double)vocab_of(m) && id != floor(id))
+        return diag_error(d, (Loc){.file = from->file, .path = from->name},
+                          "id %g of token %lld is not a whole number", id, (long long)i);
     if (id >= 0 && id < (double)vocab_of(m)) return true;
     return diag_error(d, (Loc){.file = from->file, .path = from->name},
                       "id %.0f of token %lld is not below the vocabulary's size %lld", id, (long long)i,

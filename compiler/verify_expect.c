@@ -87,10 +87,11 @@ static bool check_ids(Diag *d, const Session *s, const RawTensor *t) {
     if (t->rank != 1) return diag_error(d, loc, "must be [tokens], is %s", raw_tensor_type(s->a, t));
     for (int64_t i = 0; i < raw_tensor_count(t); i++) {
         double id = dtype_load(t->dt, t->data, i);
-        if (!(id >= 0 && id == floor(id) && (!vocab || id < (double)vocab->i)))
-            return diag_error(d, loc,
-                              "id %g of token %lld is no whole number below the vocabulary's size %lld", id,
+        if (!(id >= 0 && (!vocab || id < (double)vocab->i)))
+            return diag_error(d, loc, "id %.0f of token %lld is not below the vocabulary's size %lld", id,
                               (long long)i, vocab ? (long long)vocab->i : 0);
+        if (id != floor(id))
+            return diag_error(d, loc, "id %g of token %lld is not a whole number", id, (long long)i);
     }
     return true;
 }
