@@ -113,7 +113,8 @@ static bool read_numbers(const Json *j, Tuning *t, bool *given) {
 }
 
 static bool read_all(const Json *j, Machine *m, Tuning *t, bool *given) {
-    static const char *const keys[] = {"btc_tuning", "machine", "model", "table", "numbers", "measured", NULL};
+    static const char *const keys[] = {"btc_tuning", "machine",  "model", "table",
+                                       "numbers",    "measured", NULL};
     int64_t format;
     if (!cJSON_IsObject(j->root))
         return json_error(j, j->root, NULL, "must be an object, got %s", json_what(j->arena, j->root));
@@ -199,8 +200,8 @@ static bool use_file(Diag *d, const TuneModel *model, const char *file, bool ask
     return ok;
 }
 
-bool tune_file_choose(Diag *d, const TuneModel *model, const char *option, const TargetInfo *target, Tuning *t,
-                      const char **from) {
+bool tune_file_choose(Diag *d, const TuneModel *model, const char *option, const TargetInfo *target,
+                      Tuning *t, const char **from) {
     *from = NULL;
     if (option && !strcmp(option, "none")) return true;
     if (option) return use_file(d, model, option, true, target, t, from);

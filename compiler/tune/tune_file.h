@@ -33,8 +33,8 @@ const char *tune_file_beside(Arena *a, const char *model);
  * Puts the file's numbers into *t, which holds the cost model's, and its name into *from (NULL: no file).
  * Numbers that the file lacks stay, with a warning; so does a file that was measured with another model, or
  * for another version of tuning.def: whatever the numbers are, the code is right. */
-bool tune_file_choose(Diag *d, const TuneModel *model, const char *option, const TargetInfo *target, Tuning *t,
-                      const char **from);
+bool tune_file_choose(Diag *d, const TuneModel *model, const char *option, const TargetInfo *target,
+                      Tuning *t, const char **from);
 
 /* 32 bits in hexadecimal that change with any row of tuning.def, its meaning in words too. */
 const char *tune_table(Arena *a);

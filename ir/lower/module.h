@@ -42,8 +42,8 @@ bool state_slot_use(const Func *f, int k, const LowerTarget *t, StateUse *out);
 int64_t state_used(const StateUse *u, int64_t position);
 /* The op that owns the slot, and which of its slots it is. */
 const Op *state_slot_owner(const Func *f, int k, int *slot);
-/* The numbers of an instance's slot, in logical order, from a state block (header included); what is not in use
- * is 0. out: as many as the slot's type has. */
+/* The numbers of an instance's slot, in logical order, from a state block (header included); what is not in
+ * use is 0. out: as many as the slot's type has. */
 void state_slot_read(Arena *a, const Instance *inst, int k, const LowerTarget *t, const void *block,
                      double *out);
 

@@ -46,7 +46,7 @@ typedef struct Outcome {
 } Outcome;
 
 static uint64_t hash_packed(Model *m, const Compiled *c) {
-    Packer p = {&diag, m, &c->lowered, &c->lower, false};
+    Packer p = {&diag, m, &c->lowered, &c->lower};
     OutFile o;
     FileMap map;
     const char *file = in_folder("packed");
