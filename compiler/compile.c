@@ -130,8 +130,9 @@ static bool check_output(Diag *d, const CompileOptions *o, const TargetInfo *t) 
 bool compile_check(Diag *d, const CompileOptions *o) {
     Compiled c;
     Math math;
-    return compile_machine(d, NULL, o, &c) && choose_math(d, o, &c.target, &math) &&
-           check_squeeze(d, o, &c.target) && check_output(d, o, &c.target);
+    return check_pass_names(d, &o->passes) && compile_machine(d, NULL, o, &c) &&
+           choose_math(d, o, &c.target, &math) && check_squeeze(d, o, &c.target) &&
+           check_output(d, o, &c.target);
 }
 
 /* What can be squeezed is known by the panels that lowering asks for, so it asks twice. */

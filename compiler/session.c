@@ -99,6 +99,7 @@ bool session_compile(Session *s) {
     if (!link_folder_open(s->d, s->a, arena_printf(s->a, "%s/btc-verify", base), &s->folder)) return false;
     o.output = arena_printf(s->a, "%s/%s", s->folder.path, away ? "verify" : "verify.so");
     o.emit = NULL, o.quiet = true, o.threads = !away || s->o.threads > 1;
+    if (s->taps == TAPS_VALUES) o.passes.distill_filters = 0; /* session_open has done that */
     if (!compile_artifact(s->d, &s->model, &o, &s->compiled)) return false;
     if (away) s->program = o.output;
     if (!away && !library_load(s, o.output)) return false;

@@ -45,6 +45,8 @@ struct PassOptions {
     bool verify; /* check the module after every pass */
 };
 bool run_passes(Diag *d, Module *m, const PassOptions *o);
+/* Whether --print-after and --stop-after name passes; before the work begins. */
+bool check_pass_names(Diag *d, const PassOptions *o);
 
 /* What several passes need. */
 bool op_is_constant(const Op *op); /* all results known at compile time */

@@ -27,10 +27,14 @@ static bool known(Diag *d, const char *name, const char *option) {
                       name, diag_did_you_mean(d->arena, name, names, PASS_COUNT));
 }
 
-bool run_passes(Diag *d, Module *m, const PassOptions *o) {
+bool check_pass_names(Diag *d, const PassOptions *o) {
     if (o->print_after && strcmp(o->print_after, "all") && !known(d, o->print_after, "--print-after"))
         return false;
-    if (o->stop_after && !known(d, o->stop_after, "--stop-after")) return false;
+    return !o->stop_after || known(d, o->stop_after, "--stop-after");
+}
+
+bool run_passes(Diag *d, Module *m, const PassOptions *o) {
+    if (!check_pass_names(d, o)) return false;
     for (int i = 0; i < PASS_COUNT; i++) {
         const Pass *p = PASSES[i];
         PassCtx cx = {.diag = d, .options = o};

@@ -122,7 +122,7 @@ static void check_chart(void) {
     CHECK_STR_CONTAINS(text, "prefill of 16, 1 thread");
     CHECK_STR_CONTAINS(text, "decode, batch of 2, 1 thread");
     CHECK_STR_CONTAINS(text, "mamba.y  scan.expand");
-    CHECK_FAILS(run("bench '%s' --chart=x.svg", at("m.so")), 1, "--chart needs the model itself");
+    CHECK_FAILS(run("bench '%s' --chart=x.svg", at("m.so")), 2, "--chart needs the model itself");
 }
 
 static void check_library(void) {
@@ -136,8 +136,8 @@ static void check_library(void) {
     CHECK(cJSON_GetArraySize(get(o, "runs")) == 2);
     cJSON_ArrayForEach(x, get(o, "runs")) check_run(x, 1, false);
     cJSON_Delete(o);
-    CHECK_FAILS(run("bench '%s' --profile", so), 1, "--profile needs the model itself");
-    CHECK_FAILS(run("bench '%s' --quant=q8", so), 1,
+    CHECK_FAILS(run("bench '%s' --profile", so), 2, "--profile needs the model itself");
+    CHECK_FAILS(run("bench '%s' --quant=q8", so), 2,
                 "--quant says how to compile, and a library is compiled");
     CHECK_FAILS(run("bench '%s' --batch=4 --repeat=1", so), 1, "was compiled for 2 sequences in a step");
     write_file(at("no.so"), "not a library");
@@ -147,14 +147,14 @@ static void check_library(void) {
 
 static void check_errors(void) {
     const char *m = model("hf-mamba");
-    CHECK_FAILS(run("bench"), 1, "which model?");
-    CHECK_FAILS(run("bench '%s' --threads=1,,2", m), 1, "--threads=1,,2: must be up to 16 whole numbers");
-    CHECK_FAILS(run("bench '%s' --prompt=0", m), 1, "--prompt=0");
-    CHECK_FAILS(run("bench '%s' --batch=-1", m), 1, "--batch=-1");
+    CHECK_FAILS(run("bench"), 2, "which model?");
+    CHECK_FAILS(run("bench '%s' --threads=1,,2", m), 2, "--threads=1,,2: must be up to 16 whole numbers");
+    CHECK_FAILS(run("bench '%s' --prompt=0", m), 2, "--prompt=0");
+    CHECK_FAILS(run("bench '%s' --batch=-1", m), 2, "--batch=-1");
     CHECK_FAILS(run("bench '%s' --tokens=0", m), 2, "--tokens");
-    CHECK_FAILS(run("bench '%s' --repeat=1001", m), 1, "at most 1000");
-    CHECK_FAILS(run("bench '%s' --stop-after=prune", m), 1, "--stop-after");
-    CHECK_FAILS(run("bench '%s' --target=aarch64-linux-gnu", m), 1, "only this machine can be measured");
+    CHECK_FAILS(run("bench '%s' --repeat=1001", m), 2, "at most 1000");
+    CHECK_FAILS(run("bench '%s' --stop-after=prune", m), 2, "--stop-after");
+    CHECK_FAILS(run("bench '%s' --target=aarch64-linux-gnu", m), 2, "only this machine can be measured");
     CHECK_FAILS(run("bench '%s' --prompt=100000", model("hf-llama")), 1, "tokens at most");
 }
 

@@ -32,12 +32,12 @@ static double number(const cJSON *o, const char *name) {
 
 static void check_options(void) {
     const char *m = model("hf-mamba");
-    CHECK_FAILS(run("'%s' -o '%s' --quant=q5", m, at("x.so")), 1, "--quant=q5: must be q8, q6, q4 or none");
-    CHECK_FAILS(run("'%s' -o '%s' --math=int4", m, at("x.so")), 1, "--math=int4: must be f32, bf16 or int8");
-    CHECK_FAILS(run("'%s' -o '%s' --math=bf16 --target=x86_64-linux-gnu --cpu=x86-64-v3", m, at("x.so")), 1,
+    CHECK_FAILS(run("'%s' -o '%s' --quant=q5", m, at("x.so")), 2, "--quant=q5: must be q8, q6, q4 or none");
+    CHECK_FAILS(run("'%s' -o '%s' --math=int4", m, at("x.so")), 2, "--math=int4: must be f32, bf16 or int8");
+    CHECK_FAILS(run("'%s' -o '%s' --math=bf16 --target=x86_64-linux-gnu --cpu=x86-64-v3", m, at("x.so")), 2,
                 "--math=bf16: x86-64-v3 has no dot products of bf16");
-    CHECK_FAILS(run("'%s' -o '%s' --squeeze=on", m, at("x.so")), 1, "--squeeze=on: must be yes or no");
-    CHECK_FAILS(run("'%s' -o '%s' --squeeze=yes --target=x86_64-linux-gnu --cpu=x86-64", m, at("x.so")), 1,
+    CHECK_FAILS(run("'%s' -o '%s' --squeeze=on", m, at("x.so")), 2, "--squeeze=on: must be yes or no");
+    CHECK_FAILS(run("'%s' -o '%s' --squeeze=yes --target=x86_64-linux-gnu --cpu=x86-64", m, at("x.so")), 2,
                 "--squeeze=yes: x86-64 cannot look up bytes of a vector in a table");
     CHECK(access(at("x.so"), F_OK) != 0);
     const char *with = "'%s' --dtype=bf16 --target=x86_64-linux-gnu --cpu=x86-64-v3 --emit=loops %s";
@@ -141,19 +141,19 @@ static void check_reports(void) {
 static void check_wishes(void) {
     const char *m = model("hf-mamba"), *out = at("c.safetensors"), *text = at("text.txt");
     write_file(text, "In the beginning");
-    CHECK_FAILS(run("quantize --report"), 1, "which model?");
-    CHECK_FAILS(run("quantize '%s'", m), 1, "give --report or --calibrate");
-    CHECK_FAILS(run("quantize '%s' --report --calibrate", m), 1, "give --report or --calibrate");
-    CHECK_FAILS(run("quantize '%s' --report --quant=q5", m), 1, "--quant=q5: must be some of q8, q6 and q4");
-    CHECK_FAILS(run("quantize '%s' --report --quant=q8,,q4", m), 1, "--quant=q8,,q4");
-    CHECK_FAILS(run("quantize '%s' --report --quant=q8,q8", m), 1, "each once");
-    CHECK_FAILS(run("quantize '%s' --report -o x", m), 1, "-o: is for --calibrate");
+    CHECK_FAILS(run("quantize --report"), 2, "which model?");
+    CHECK_FAILS(run("quantize '%s'", m), 2, "give --report or --calibrate");
+    CHECK_FAILS(run("quantize '%s' --report --calibrate", m), 2, "give --report or --calibrate");
+    CHECK_FAILS(run("quantize '%s' --report --quant=q5", m), 2, "--quant=q5: must be some of q8, q6 and q4");
+    CHECK_FAILS(run("quantize '%s' --report --quant=q8,,q4", m), 2, "--quant=q8,,q4");
+    CHECK_FAILS(run("quantize '%s' --report --quant=q8,q8", m), 2, "each once");
+    CHECK_FAILS(run("quantize '%s' --report -o x", m), 2, "-o: is for --calibrate");
     CHECK_FAILS(run("quantize '%s' --report --text='%s' --tokens=5", m, text), 1, "are no bytes of text");
-    CHECK_FAILS(run("quantize '%s' --report --target=aarch64-linux-gnu", m), 1, "on this machine only");
-    CHECK_FAILS(run("quantize '%s' --calibrate --text=x", m), 1, "where to?");
-    CHECK_FAILS(run("quantize '%s' --calibrate -o '%s'", m, out), 1, "what is to be read?");
-    CHECK_FAILS(run("quantize '%s' --calibrate -o '%s' --text=x --input=y", m, out), 1, "give one of them");
-    CHECK_FAILS(run("quantize '%s' --calibrate -o '%s' --text=x --quant=q4", m, out), 1,
+    CHECK_FAILS(run("quantize '%s' --report --target=aarch64-linux-gnu", m), 2, "on this machine only");
+    CHECK_FAILS(run("quantize '%s' --calibrate --text=x", m), 2, "where to?");
+    CHECK_FAILS(run("quantize '%s' --calibrate -o '%s'", m, out), 2, "what is to be read?");
+    CHECK_FAILS(run("quantize '%s' --calibrate -o '%s' --text=x --input=y", m, out), 2, "give one of them");
+    CHECK_FAILS(run("quantize '%s' --calibrate -o '%s' --text=x --quant=q4", m, out), 2,
                 "--quant: is for --report");
     CHECK_FAILS(run("quantize '%s' --calibrate -o '%s' --input='%s/model.safetensors'", m, out, m), 1,
                 "has no tensor \"input_ids\"");
@@ -200,7 +200,7 @@ static void refuse_calibration(const char *file, const char *message) {
 
 static void check_calibration_errors(void) {
     const char *m = model("hf-mamba"), *c = at("other.safetensors");
-    CHECK_FAILS(run("report '%s' --calibration='%s'", m, c), 1, "no matrix of this model is quantised");
+    CHECK_FAILS(run("report '%s' --calibration='%s'", m, c), 2, "no matrix of this model is quantised");
     refuse_calibration(c, "no such file");
     refuse_calibration(arena_printf(arena, "%s/model.safetensors", m), "is no calibration");
     write_file(c, "not a safetensors file");

@@ -156,14 +156,17 @@ static void test_features(void) {
 }
 
 static void test_refused(void) {
-    static const char *const wrong[][2] = {{"-o x.txt", "cannot tell from this name"},
-                                           {"", "-o OUTPUT"},
-                                           {"--emit=pictures", "--emit=pictures"},
-                                           {"-o /nonexistent/x.so", "cannot write"}};
+    static const struct {
+        const char *options, *message;
+        int status;
+    } wrong[] = {{"-o x.txt", "cannot tell from this name", 2},
+                 {"", "-o OUTPUT", 2},
+                 {"--emit=pictures", "--emit=pictures", 2},
+                 {"-o /nonexistent/x.so", "cannot write", 1}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         int status;
-        CHECK_STR_CONTAINS(shell(&status, "%s %s %s", btc, model.folder, wrong[i][0]), wrong[i][1]);
-        CHECK(status == 1);
+        CHECK_STR_CONTAINS(shell(&status, "%s %s %s", btc, model.folder, wrong[i].options), wrong[i].message);
+        CHECK(status == wrong[i].status);
     }
 }
 
