@@ -2,12 +2,16 @@
  *     test_tuned_bits [BTC [CONFORMANCE]]      defaults: build/btc and tests/conformance */
 #include "away.h"
 
+/* Chunks that are longer than every prompt by far only take memory: of every value, since all are shown. */
+enum { LONG_CHUNK = 1 << 14 };
+
 /* All rows of one effect at once, at one end of their range; the others as usual. */
 static Tuning moved(const Tuning *usual, TuningEffect effect, bool most) {
     Tuning t = *usual;
     for (int i = 0; i < TUNING_COUNT; i++) {
         const TuningField *f = &TUNING_FIELDS[i];
-        if (f->effect == effect) *tuning_at(&t, i) = most ? f->most : f->least;
+        if (f->effect == effect)
+            *tuning_at(&t, i) = !most ? f->least : f->most < LONG_CHUNK ? f->most : LONG_CHUNK;
     }
     return t;
 }

@@ -285,7 +285,7 @@ static inline void quantise(Case *c, const char *quant, const char *math) {
             const Value *w = storage_matrix(op);
             if (!w) continue;
             op_set_str(f, w->def, "storage", quant);
-            if (math) op_set_str(f, op, "math", math);
+            if (math && !attr_find(op->attrs, "math")) op_set_str(f, op, "math", math);
             if (op->def == &op_linear_blocks) op_set_int(f, w->def, "inputs", -2);
         }
 }

@@ -18,7 +18,7 @@ static inline Value *wide_product(Kit *k, Value *x, int64_t outputs, Value *bias
     Value *in[] = {x, w, bias};
     Op *op = kit_op(k, k->main, "linear", in, 3, NULL);
     if (v->quant) op_set_str(k->main, w->def, "storage", v->quant);
-    if (v->math) op_set_str(k->main, op, "math", v->math);
+    op_set_str(k->main, op, "math", v->math ? v->math : "f32"); /* here x need not be exact */
     return op->out[0];
 }
 
