@@ -60,9 +60,23 @@ static uint64_t owner_of(const btc_pace *p, uint64_t model, int32_t threads) {
     return ((uintptr_t)p * 0x9e3779b97f4a7c15u ^ model) * 0xff51afd7ed558ccdu + (uint64_t)threads;
 }
 
+static bool within(int64_t x, int64_t least, int64_t most) {
+    return least <= x && x <= most;
+}
+
+/* Numbers that calls can have left here; with others sums could overflow. */
+static bool is_sound(const btc_pace *p, int32_t threads) {
+    const int64_t most = (int64_t)1 << 48; /* three days in ns */
+    bool sound = p->threads == threads && within(p->wide, 1, threads) && within(p->narrow, 1, p->wide) &&
+                 within(p->phase, FREE, HELD) && within(p->times, FIRST_HOLD, LONGEST_HOLD) &&
+                 within(p->stalled, 0, most);
+    for (int k = 0; k < 2; k++) sound = sound && within(p->time[k], 0, most) && within(p->rows[k], 0, most);
+    return sound;
+}
+
 btc_plan btc_pace_begin(btc_pace *p, uint64_t model, int32_t threads, int64_t now, int (*processors)(void)) {
     uint64_t owner = owner_of(p, model, threads);
-    bool anew = p->owner != owner || p->wide < 1 || p->wide > threads || p->narrow < 1 || p->narrow > p->wide;
+    bool anew = p->owner != owner || !is_sound(p, threads);
     if (anew)
         *p =
             (btc_pace){.owner = owner, .threads = threads, .wide = threads, .narrow = 1, .times = FIRST_HOLD};

@@ -107,8 +107,9 @@ build() {
     fi
 }
 
-# Compiling hundreds of models takes long, and the sanitizers see the same of the compiler in ops/ and cli/.
-not_run='asan/tests/@(e2e/*|laws/*|targets/test_ptx.c)'
+# Compiling hundreds of models takes long, and the sanitizers see the same of the compiler in other tests. What
+# memory a process keeps (test_reload) is the sanitizer's own matter.
+not_run='asan/tests/@(e2e/*|laws/*|targets/test_ptx.c|cli/test_verify_faults.c|ops/test_nonfinite.c|link/test_reload.c)'
 
 # programs FOLDER LABEL KIND: the programs tests/*/KIND_*.c built there.
 programs() {

@@ -70,7 +70,7 @@ static int set_option(const Option *o, const char *value) {
         char *end;
         errno = 0;
         long v = strtol(value, &end, 10);
-        Bounds bounds = bounds_of(o->counts);
+        Bounds bounds = bounds_of((Counts)o->counts);
         if (errno || !*value || *end || v < bounds.least || v > bounds.most)
             return fprintf(stderr, "btc: error: --%s: must be a whole number from %d to %d, got \"%s\"\n",
                            o->name, bounds.least, bounds.most, value),
