@@ -101,6 +101,34 @@ static void check_ids(void) {
     setenv("PATH", path, 1);
 }
 
+/* Sizes that no machine has: of a value, of a call's memory, of a state. The number that asks for them is
+ * named. */
+static void check_sizes(void) {
+    static const float gain[2048];
+    RawTensor t = {.name = "gain", .dt = DT_F32, .rank = 1, .dim = {2048}, .data = (const void *)gain};
+    t.bytes = sizeof gain;
+    Diag d = diag_new(arena, stderr);
+    CHECK(safetensors_write(&d, arena, at("wide.safetensors"), &t, 1));
+    const char *wide = at("wide.json"); /* every token takes 2048 x 2048 numbers, 16 MiB */
+    write_file(wide,
+               "{\"btc\": 1, \"name\": \"wide\", \"dims\": {\"N\": 2048}, "
+               "\"weights\": \"wide.safetensors\", \"input\": {\"features\": \"N\"}, \"model\": ["
+               "{\"out\": \"g\", \"map\": \"input * @gain[N]\"},"
+               "{\"out\": \"a\", \"op\": \"reshape\", \"x\": \"g\", \"shape\": [\"N\", 1]},"
+               "{\"out\": \"b\", \"op\": \"reshape\", \"x\": \"g\", \"shape\": [1, \"N\"]},"
+               "{\"out\": \"c\", \"op\": \"concat\", \"axis\": 0, \"in\": [\"b\", \"b\"]},"
+               "{\"out\": \"c\", \"map\": \"a * b\"},"
+               "{\"out\": \"y\", \"op\": \"softmax\", \"x\": \"c\"},"
+               "{\"out\": \"y\", \"op\": \"slice\", \"x\": \"y\", \"axis\": 0, \"start\": 3, \"size\": 1},"
+               "{\"out\": \"y\", \"op\": \"reshape\", \"x\": \"y\", \"shape\": [\"N\"]}], "
+               "\"output\": \"y\"}");
+    CHECK_FAILS(run("'%s' -o '%s' --chunk=1048576", wide, at("x.so")), 1,
+                "--chunk=1048576: a call would need");
+    CHECK_FAILS(run("'%s' -o '%s' --chunk=16384", wide, at("x.so")), 1, "--chunk=16384: a call would need");
+    CHECK_FAILS(run("'%s' -o '%s' --batch=4096", wide, at("x.so")), 1, "--batch=4096: a call would need");
+    CHECK(run("'%s' -o '%s' --chunk=64", wide, at("x.so")).status == 0);
+}
+
 /* ---- progress ---- */
 
 /* All that comes out of a file without waiting. */
@@ -165,6 +193,7 @@ int main(int argc, char **argv) {
     check_outputs();
     check_words();
     check_ids();
+    check_sizes();
     check_progress();
     return finish("before work");
 }

@@ -189,6 +189,50 @@ static void check_ids(const char *const *object) {
     CHECK(!strcmp(run("%s %s < /dev/null", p, of), run("%s %s --ids=3", p, of)));
 }
 
+static float spoilt; /* stands in the weights, one in so many columns */
+static int64_t spoilt_step;
+
+static bool write_spoilt(void *user, OutFile *o, int64_t at, btc_checksum *sum) {
+    (void)user;
+    static float w[FAKE_WIDTH * FAKE_WIDTH];
+    for (int64_t i = 0; i < FAKE_WIDTH * FAKE_WIDTH; i++)
+        w[i] = i % spoilt_step == 0 ? spoilt : fake_weight(i);
+    if (sum) *sum = btc_checksum_part(w, sizeof w / 8, 0);
+    return out_write_at(o, at, w, sizeof w);
+}
+
+/* Some logits that are NaN are told of and never drawn; with none to choose from the program ends with 3. */
+static void check_not_finite(const char *const *object) {
+    static const char *const choices[] = {"--temperature=0", "--seed=1", "--top-k=5", "--top-p=0.9"};
+    ArtifactSpec spec = tiny_spec("spoilt");
+    spec.write_weights = write_spoilt;
+    char *p = path("spoilt");
+    for (int all = 0; all < 2; all++)
+        for (int what = 0; what < 2; what++) {
+            spoilt = what ? INFINITY : NAN, spoilt_step = all ? 1 : 16;
+            if (!CHECK(make(p, "x86_64", object, &spec))) return;
+            for (size_t k = 0; k < sizeof choices / sizeof *choices; k++) {
+                int status;
+                char *ids =
+                    shell(&status, "%s --ids=1,2 --tokens=20 --quiet %s 2>%s", p, choices[k], path("said"));
+                char *said = run("cat %s", path("said"));
+                if (!all && !what) {
+                    CHECK(status == 0);
+                    CHECK_STR_CONTAINS(said, "warning: 32 of 256 logits for position 2 are NaN");
+                    CHECK(strchr(said, '\n') == said + strlen(said) - 1); /* told of once */
+                    for (int i = 0; i < 20; i++) {
+                        int64_t id = strtoll(ids, &ids, 10);
+                        CHECK(*ids++ == (i < 19 ? ',' : '\n') && id % 16 != 0 && id % 16 != 15);
+                    }
+                } else {
+                    CHECK(status == 3);
+                    CHECK_STR_CONTAINS(said, "the model's output for position 2 is not finite");
+                    CHECK(!strchr(ids, ','));
+                }
+            }
+        }
+}
+
 static void check_features_program(const char *const *object) {
     ArtifactSpec spec = tiny_spec("filter");
     spec.info.kind = BTC_FEATURES, spec.info.vocab = 0, spec.info.text = BTC_TEXT_NONE;
@@ -217,6 +261,7 @@ int main(void) {
     check_default_threads(object);
     check_ends(object);
     check_ids(object);
+    check_not_finite(object);
     check_before_work(object);
     check_features_program(object);
     if (can_run_aarch64("program")) {
