@@ -12,7 +12,7 @@
  *   log      1.0          all; log(0) = -inf, log(<0) = NaN; denormals are 0 here on every machine
  *   log1p    1.0          all; log1p(-1) = -inf, log1p(<-1) = NaN
  *   tanh     1.3          all
- *   sin cos  1.6          |x| < 2e8; larger: sin 0, cos 1
+ *   sin cos  1.6          |x| < 2e8; larger: NaN, since the reduction would not be exact
  *   erf      1.1          all
  *   softplus 2.8          all
  *
@@ -206,8 +206,7 @@ static Value *reduce_angle(LB *b, Value *x, Value **quadrant) {
     r = lb_fma(b, n, lb_f64(b, -pio2_lo), r);
     *quadrant = lb_cast(b, lb_bits(b, t, DT_I64), DT_I32);
     Value *near = lb_cmp(b, "lt", lb_abs(b, x), f32(b, 2e8));
-    *quadrant = lb_select(b, near, *quadrant, lb_i32(b, 0));
-    return lb_select(b, near, lb_cast(b, r, DT_F32), lb_mul(b, x, f32(b, 0))); /* NaN for inf and NaN */
+    return lb_select(b, near, lb_cast(b, r, DT_F32), not_a_number(b));
 }
 
 /* sin(x + turn * pi/2) */
