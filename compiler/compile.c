@@ -3,13 +3,13 @@
 #include <string.h>
 
 #include "btc_call.h"
-#include "identity.h"
 #include "link/link.h"
 #include "lower/kernels.h"
-#include "packer.h"
+#include "pack/identity.h"
+#include "pack/packer.h"
+#include "pack/sizes.h"
+#include "pack/squeeze.h"
 #include "passes/passes.h"
-#include "sizes.h"
-#include "squeeze.h"
 #include "tune/tune_file.h"
 
 static LowerTarget lower_target(const TargetInfo *t, const CompileOptions *o) {

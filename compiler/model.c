@@ -6,9 +6,9 @@
 #include "desc/desc.h"
 #include "import/import.h"
 #include "index_range.h"
-#include "numbers.h"
+#include "pack/numbers.h"
+#include "pack/storage.h"
 #include "quantize/calibration.h"
-#include "storage.h"
 
 static bool has_suffix(const char *s, const char *suffix) {
     size_t n = strlen(s), k = strlen(suffix);

@@ -1,8 +1,8 @@
 /* btc bench for people: 100 columns. */
 #include <string.h>
 
+#include "base/units.h"
 #include "measure.h"
-#include "units.h"
 
 static const char *fraction(Arena *a, bool known, double x) {
     return !known ? "-" : x > 0 && x < 0.005 ? "<0.01" : arena_printf(a, "%.2f", x);

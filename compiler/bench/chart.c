@@ -1,8 +1,8 @@
 /* btc bench --chart: how near to the machine's limit each run is, and, when profiled, for each stage how long
  * it takes against how long it would take at the limit. */
+#include "base/units.h"
 #include "measure.h"
 #include "svg.h"
-#include "units.h"
 
 enum { WIDTH = 980, LEFT = 300, RIGHT = 700, ROW = 22, BAR = 14, PAD = 24 };
 #define DARK_MEMORY "#0b5394"

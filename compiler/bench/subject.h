@@ -2,8 +2,8 @@
 #ifndef BTC_BENCH_SUBJECT_H
 #define BTC_BENCH_SUBJECT_H
 
-#include "report.h"
-#include "session.h"
+#include "report/report.h"
+#include "run/session.h"
 
 typedef struct Subject {
     Diag *d;

@@ -1,5 +1,5 @@
 /* btc drift MODEL: may states lie in 16 bits? */
-#include "../compare.h"
+#include "run/compare.h"
 
 #include <string.h>
 

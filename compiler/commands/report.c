@@ -1,5 +1,5 @@
 /* btc report MODEL: what a model costs, layer by layer, before anybody compiles it. */
-#include "report.h"
+#include "report/report.h"
 
 #include <math.h>
 #include <stdlib.h>

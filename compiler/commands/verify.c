@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../verify_expect.h"
 #include "commands.h"
 #include "desc/json.h"
+#include "run/verify_expect.h"
 
 static const char USAGE[] =
     "btc verify MODEL [--input=IDS.safetensors] [--expect=EXPECTED.safetensors] [options]\n"

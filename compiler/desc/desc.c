@@ -188,7 +188,7 @@ static void read_ignore(Reader *r) {
         set_attr(r, (Attr){.name = "ignore", .kind = AT_STR, .s = t.s});
 }
 
-/* "pattern format", a line each; compiler/storage.c applies them. */
+/* "pattern format", a line each; compiler/pack/storage.c applies them. */
 static void read_quant(Reader *r) {
     static const char *const words[] = {"f32", "bf16", "f16", "q8", "q6", "q4"};
     enum { N = sizeof words / sizeof *words };

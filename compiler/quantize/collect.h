@@ -3,7 +3,7 @@
 #define BTC_QUANTIZE_COLLECT_H
 
 #include "matrices.h"
-#include "tokens.h"
+#include "run/tokens.h"
 
 enum { SAMPLES = 64 };
 

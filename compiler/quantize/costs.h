@@ -3,8 +3,8 @@
 #ifndef BTC_QUANTIZE_COSTS_H
 #define BTC_QUANTIZE_COSTS_H
 
-#include "compare.h"
 #include "errors.h"
+#include "run/compare.h"
 
 enum { COSTS_MOST = 4 }; /* formats */
 

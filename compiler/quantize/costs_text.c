@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/units.h"
 #include "costs.h"
 #include "desc/json.h"
-#include "units.h"
 
 /* Tensors of one kind under one format. */
 typedef struct Kind {

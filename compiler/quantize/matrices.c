@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "desc/desc.h"
-#include "storage.h"
+#include "pack/storage.h"
 
 typedef struct Walk {
     const Model *m;

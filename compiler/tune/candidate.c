@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
-#include "identity.h"
+#include "pack/identity.h"
 
 enum { USUAL_PROMPT = 256 };
 static const double LEAST_SECONDS = 0.05; /* of a timed run: many short ones in turn see the same machine */

@@ -1,7 +1,7 @@
 /* What btc tune says, and what it writes for people into the file. */
 #include "tune/tune.h"
 
-#include "units.h"
+#include "base/units.h"
 
 static const char *const KINDS[RUN_KINDS] = {"decode", "prefill"};
 

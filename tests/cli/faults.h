@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "packer.h"
+#include "pack/packer.h"
 #include "passes/passes.h"
-#include "verify_code.h"
+#include "run/verify_code.h"
 
 typedef struct Fault {
     const char *name, *model; /* a conformance case */

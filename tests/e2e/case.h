@@ -12,7 +12,7 @@
 #include <cjson/cJSON.h>
 
 #include "check.h"
-#include "session.h"
+#include "run/session.h"
 #include "tools/described.h"
 
 /* Cases that must be there and pass, whatever else lies in the folder. */

@@ -1,4 +1,4 @@
-/* The promise of compiler/identity.h: what has the same identity is read alike. Models are lowered in many
+/* The promise of compiler/pack/identity.h: what has the same identity is read alike. Models are lowered in many
  * ways; of any two ways with one identity of weights the packed bytes must be the same, of any two with one
  * fingerprint a state's numbers must lie at the same places. And what the versions stand for is on record: a
  * layout that changed although its version did not is found here.
@@ -10,8 +10,8 @@
 
 #include "base/hash.h"
 #include "compile.h"
-#include "identity.h"
-#include "packer.h"
+#include "pack/identity.h"
+#include "pack/packer.h"
 #include "quantize/matrices.h"
 #include "tools/check.h"
 

@@ -8,8 +8,8 @@
 
 #include "check.h"
 #include "compile.h"
-#include "pack_source.h"
-#include "packer.h"
+#include "pack/pack_source.h"
+#include "pack/packer.h"
 
 static Arena *arena;
 static Diag diag;

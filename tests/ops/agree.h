@@ -9,7 +9,7 @@
 
 #include "draw.h"
 #include "ops/attend_lower.h"
-#include "storage.h"
+#include "pack/storage.h"
 
 enum { TOKENS = 61, SEQUENCES = 3, THREADS = 3 };
 
@@ -278,7 +278,7 @@ static inline void draw_outliers(Case *c) {
     }
 }
 
-/* As compiler/storage.c and compiler/squeeze.c do it. */
+/* As compiler/pack/storage.c and compiler/pack/squeeze.c do it. */
 static inline void quantise(Case *c, const char *quant, const char *math) {
     for (Func *f = c->k.m->first; f; f = f->next)
         OPS_OF (f->body, op) {

@@ -44,7 +44,7 @@ TABLES = (
     ("targets/targets.def", "TARGET", "targets", "Target target_"),
 )
 READMES = ("", "docs", "scripts", "ir", "ir/base", "ir/ops", "ir/lower", "compiler", "compiler/commands", "compiler/desc", "compiler/import",
-           "compiler/weights", "compiler/link", "compiler/bench", "compiler/modes", "compiler/tune", "compiler/passes", "compiler/quantize",
+           "compiler/weights", "compiler/link", "compiler/bench", "compiler/pack", "compiler/run", "compiler/report", "compiler/modes", "compiler/tune", "compiler/passes", "compiler/quantize",
            "targets", "runtime", "tests", "examples")
 
 passed = failed = 0

@@ -2,7 +2,7 @@
  * of the user's, and asks for memory only when the model is run. */
 #include "sizes.h"
 
-#include "units.h"
+#include "base/units.h"
 
 /* Bytes of one value or state; of the memory of a call with one thread; of a sequence's state. */
 static const int64_t MOST_VALUE = (int64_t)1 << 40, MOST_WORK = (int64_t)1 << 36,

@@ -1,8 +1,8 @@
 /* btc report for people: 100 columns. */
 #include <string.h>
 
+#include "base/units.h"
 #include "report.h"
-#include "units.h"
 
 enum { WIDTH = 100 };
 

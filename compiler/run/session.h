@@ -84,7 +84,7 @@ bool session_batch(Session *s, const RawTensor *input, Batch *out);
 /* A new tensor [dims] of doubles in the list; returns its data. */
 double *session_tensor_add(Arena *a, TensorList *l, const char *name, int rank, const int64_t *dim);
 
-/* session_here.c, session_away.c: compiled for this machine, and for another. */
+/* session_native.c, session_emulated.c: compiled for this machine, and for another. */
 bool library_load(Session *s, const char *path);
 bool library_run(Session *s, bool step, int threads, const Batch *b, TensorList *out);
 bool library_greedy(Session *s, bool step, int threads, const int32_t *prompt, int64_t np, int64_t n,
