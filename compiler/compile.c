@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "btc_call.h"
+#include "kernels/kernels.h"
 #include "link/link.h"
-#include "lower/kernels.h"
 #include "pack/identity.h"
 #include "pack/packer.h"
 #include "pack/sizes.h"

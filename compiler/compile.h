@@ -3,8 +3,8 @@
 #ifndef BTC_COMPILE_H
 #define BTC_COMPILE_H
 
+#include "kernels/module.h"
 #include "link/link.h"
-#include "lower/module.h"
 #include "model.h"
 #include "passes/pass.h"
 #include "target.h"
@@ -30,7 +30,7 @@ typedef struct CompileOptions {
     const Tuning *tuning;     /* these numbers and no file; NULL: as tuning_file says */
     const char *weights_file; /* with weights_in_file: its name (NULL: <output>.weights). One that is there
                                  already is used: it must hold this checkpoint in this layout (identity.h) */
-    bool profile;             /* stages note their times: ir/lower/profile.h */
+    bool profile;             /* stages note their times: kernels/profile.h */
     PassOptions passes;
 } CompileOptions;
 

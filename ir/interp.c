@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/quant.h"
+#include "formats/quant.h"
 #include "perturb.h"
 
 /* ---- a map from values to tensors ---- */

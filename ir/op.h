@@ -29,7 +29,7 @@ typedef enum OpFlag {
     OPF_INTERNAL = 16,    /* put in by passes; descriptions cannot say it */
     OPF_CHOOSES = 64,     /* what it gives jumps with its operands: a comparison, a choice */
     OPF_KEEPS_SUMS = 128, /* its state holds sums for the future, rounded whenever they are stored */
-    OPF_BANDS = 32,       /* CONTRACT of x, w, bias?: can split over threads by inputs (lower/bands.h) */
+    OPF_BANDS = 32,       /* CONTRACT of x, w, bias?: can split over threads by inputs (plan/bands.h) */
 } OpFlag;
 
 typedef struct AttrDef {
@@ -142,7 +142,7 @@ struct OpDef {
     /* Bytes that a row of the first result takes in memory, when it does not lie there as numbers of 4 bytes,
      * so that only ops which know of it can read it; NULL: it does. */
     int64_t (*row_bytes)(const Op *op);
-    /* How the work splits; NULL: by pattern (see lower/stages.c). */
+    /* How the work splits; NULL: by pattern (see plan/stages.c). */
     void (*access)(const Op *op, Form form, Access *out);
     /* The update of the state, when it must wait until all threads have read the old one: a stage of its own
      * behind the next barrier. NULL: lower writes the state itself. */

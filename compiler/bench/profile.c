@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/profile.h"
 #include "limits.h"
-#include "lower/profile.h"
 
 static int64_t first_record(const Subject *s) {
     int64_t first = -1;

@@ -1,4 +1,4 @@
-/* Where the time of a run goes: what the stages of an instrumented model noted (ir/lower/profile.h), in
+/* Where the time of a run goes: what the stages of an instrumented model noted (kernels/profile.h), in
  * seconds, with the work of each. */
 #ifndef BTC_BENCH_PROFILE_H
 #define BTC_BENCH_PROFILE_H

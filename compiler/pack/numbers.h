@@ -3,7 +3,7 @@
 #ifndef BTC_NUMBERS_H
 #define BTC_NUMBERS_H
 
-#include "base/quant.h"
+#include "formats/quant.h"
 #include "model.h"
 
 /* Fills in RawTensor.numbers of the tensors that are used, or (unused) of the others. */

@@ -3,7 +3,7 @@
 #ifndef BTC_PACK_SOURCE_H
 #define BTC_PACK_SOURCE_H
 
-#include "lower/pack.h"
+#include "formats/pack.h"
 #include "model.h"
 
 typedef struct Source {

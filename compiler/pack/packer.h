@@ -3,7 +3,7 @@
 #ifndef BTC_PACKER_H
 #define BTC_PACKER_H
 
-#include "lower/module.h"
+#include "kernels/module.h"
 #include "model.h"
 #include "runtime/artifact.h"
 

@@ -12,8 +12,8 @@
 #include <fnmatch.h>
 #include <string.h>
 
-#include "base/quant.h"
 #include "desc/desc.h"
+#include "formats/quant.h"
 #include "numbers.h"
 
 typedef struct Rule {

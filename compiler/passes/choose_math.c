@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "lower/kernels.h"
+#include "kernels/kernels.h"
 
 static bool is_product(const Op *op) {
     return op->def->pattern == PAT_CONTRACT && op->out[0]->type.seq;

@@ -5,7 +5,7 @@
  *
  *     %n = neg (exp @A_log)       ->   @mamba.const: return (neg (exp @A_log))
  *     %y = scan.expand .., %n, ..      %A = derived {func="mamba.const", index=0} */
-#include "lower/kernels.h"
+#include "kernels/kernels.h"
 #include "pass.h"
 
 #include <string.h>

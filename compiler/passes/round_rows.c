@@ -3,7 +3,7 @@
  *
  *     %y = linear %x, %w, _ {math="int8"}    ->    %r = round.rows %x {math="int8", block=128, zero=128}
  *                                                  %y = linear %r, %w, _ {math="int8"} */
-#include "lower/kernels.h"
+#include "kernels/kernels.h"
 #include "pass.h"
 
 static bool round_before(PassCtx *cx, Func *f, Op *op, Math math, Storage w) {

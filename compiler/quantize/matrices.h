@@ -3,7 +3,7 @@
 #ifndef BTC_QUANTIZE_MATRICES_H
 #define BTC_QUANTIZE_MATRICES_H
 
-#include "base/quant.h"
+#include "formats/quant.h"
 #include "model.h"
 
 typedef struct Matrix {

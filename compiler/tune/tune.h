@@ -1,4 +1,4 @@
-/* Tuning: looks for numbers (ir/lower/tuning.def) with which a model is faster on this machine than with the
+/* Tuning: looks for numbers (plan/tuning.def) with which a model is faster on this machine than with the
  * cost model's. Coordinate descent: one number after the other is moved up and down as long as that is
  * clearly faster, first those that leave all bits of the results as they are; when none helps any more, pairs
  * of numbers move against each other (a tile may have fewer columns and more rows). */

@@ -1,4 +1,4 @@
-/* Tuning files: the numbers of ir/lower/tuning.def that were measured to be best on one kind of machine. JSON
+/* Tuning files: the numbers of plan/tuning.def that were measured to be best on one kind of machine. JSON
  * that people can read and write:
  *     { "btc_tuning": 1,
  *       "machine": { "target": "x86_64-linux-gnu", "cpu": "znver4", "lanes": 16, "processor": "AMD EPYC" },
@@ -12,7 +12,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "lower.h"
+#include "kernels/lower.h"
 #include "target.h"
 
 /* What the numbers are for. */

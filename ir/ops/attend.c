@@ -1,8 +1,8 @@
 /* Softmax attention over the past. The state holds keys and values by position; with a window it is a ring,
  * slot = position mod context, and the query sees itself and the window-1 tokens before it. */
 #include "../perturb.h"
-#include "attend_lower.h"
 #include "common.h"
+#include "kernels/ops/attend_lower.h"
 
 static bool infer_attend(Diag *d, Func *f, Op *op) {
     (void)f;

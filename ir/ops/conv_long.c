@@ -1,7 +1,7 @@
 /* Long causal convolution: a filter as long as the sequence. The reference keeps all inputs; compiled code
  * keeps sums for the future in the part of the state beyond the position, so that a token costs log^2 l. */
 #include "common.h"
-#include "conv_long_lower.h"
+#include "kernels/ops/conv_long_lower.h"
 
 static void eval_conv_long(EvalCtx *c) {
     int64_t ch = c->in[1].type.dim[0], l = c->in[1].type.dim[1];

@@ -1,6 +1,6 @@
 /* Short causal convolution over T, each channel on its own. Tap k-1 meets the current token. */
-#include "../lower.h"
 #include "common.h"
+#include "kernels/lower.h"
 
 static void eval_conv_short(EvalCtx *c) {
     int64_t ch = c->in[1].type.dim[0], k = c->in[1].type.dim[1];

@@ -3,7 +3,7 @@
  * operands (the position) are read as numbers; the result is f32, but for that of copy, which keeps its
  * operand's type. One row of a table per op: to add one, add a row here and one in ops.def. */
 #include "common.h"
-#include "elementwise_lower.h"
+#include "kernels/ops/elementwise_lower.h"
 
 /* ---- shape and walking ---- */
 

@@ -1,7 +1,7 @@
 /* Rows of a table by index. */
-#include "../lower.h"
-#include "../lower/panel_read.h"
 #include "common.h"
+#include "kernels/lower.h"
+#include "kernels/panel_read.h"
 
 static void eval_embed(EvalCtx *c) {
     int64_t v = c->in[1].type.dim[0], d = c->in[1].type.dim[1];

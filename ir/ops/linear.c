@@ -1,8 +1,8 @@
 /* Products with weights: dense, block-diagonal, and of chosen experts. */
-#include "../lower/matmul.h"
 #include "../perturb.h"
 #include "common.h"
-#include "linear_experts_lower.h"
+#include "kernels/matmul.h"
+#include "kernels/ops/linear_experts_lower.h"
 #include "round_rows.h"
 
 /* ---- arithmetic ---- */

@@ -1,6 +1,6 @@
 /* Normalisations along the last axis, in `groups` equal parts. The scale w and shift b come after. */
-#include "../lower.h"
 #include "common.h"
+#include "kernels/lower.h"
 
 static bool infer_groups(Diag *d, Func *f, Op *op) {
     (void)f;

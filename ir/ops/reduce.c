@@ -1,6 +1,6 @@
 /* Reductions along the last axis. */
-#include "../lower.h"
 #include "common.h"
+#include "kernels/lower.h"
 
 /* ---- reduce ---- */
 

@@ -1,8 +1,8 @@
 /* Rotary positions: pairs of components turn by an angle that grows with the position. */
 #include "rope.h"
 
-#include "../lower.h"
 #include "common.h"
+#include "kernels/lower.h"
 
 /* How many leading components turn. */
 static int64_t rope_dims(const Op *op) {

@@ -1,4 +1,4 @@
-/* Rounds what products multiply, once for all of them and for all threads: see lower/rows.h for how the
+/* Rounds what products multiply, once for all of them and for all threads: see kernels/rows.h for how the
  * result lies in memory. A block of bytes is round(x * 127 / max|x|) with the scale max|x| / 127; the sum of
  * its bytes, times minus the zero of the weights' codes, is kept beside it: where a kernel's integer sum
  * begins. Where a number of the block is not finite, its scale is NaN: that goes before all magnitudes, whose
@@ -6,8 +6,8 @@
  * of it, is treated by itself, so no result depends on its neighbours. */
 #include "round_rows.h"
 
-#include "../lower/rows.h"
 #include "common.h"
+#include "kernels/rows.h"
 
 /* ---- reference ---- */
 

@@ -2,7 +2,7 @@
 #ifndef BTC_OPS_ROUND_ROWS_H
 #define BTC_OPS_ROUND_ROWS_H
 
-#include "../lower/kernels.h"
+#include "kernels/kernels.h"
 
 /* y[0..n), numbers that are multiplied together, as the kernels of `math` take x in: to the nearest bf16, or
  * in blocks of `block` to the nearest multiple of the 127th part of the largest magnitude there; ties to

@@ -1,6 +1,6 @@
 /* Routing: choosing among experts and adding up what they say. */
-#include "../lower.h"
 #include "common.h"
+#include "kernels/lower.h"
 
 /* ---- topk ---- */
 

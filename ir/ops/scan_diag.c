@@ -1,7 +1,7 @@
 /* The simplest recurrence: every channel decays and takes in on its own. Covers RG-LRU, HGRN, minGRU, and
  * with read = before the sums of RWKV-4. */
 #include "common.h"
-#include "scan_channels.h"
+#include "kernels/ops/scan_channels.h"
 
 static void eval_scan_diag(EvalCtx *c) {
     int64_t e = last_dim(c->in[0].type);

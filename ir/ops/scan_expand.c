@@ -1,7 +1,7 @@
 /* The selective scan: each of e channels has n states of its own; B and C are shared by the channels. */
 #include "common.h"
-#include "scan_panels.h"
-#include "tile.h"
+#include "kernels/ops/scan_panels.h"
+#include "kernels/tile.h"
 
 static void eval_scan_expand(EvalCtx *c) {
     int64_t ne = c->in[2].type.dim[0], nn = c->in[2].type.dim[1];

@@ -6,7 +6,7 @@
  *   gated delta  v = beta v, a = -exp(g) k, b = beta k, decay = g [1]   (a sees the state before the decay)
  */
 #include "common.h"
-#include "scan_matrix_lower.h"
+#include "kernels/ops/scan_matrix_lower.h"
 
 static bool reads_before(const Op *op) {
     return !strcmp(attr_str(op, "read", "after"), "before");

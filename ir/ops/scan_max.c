@@ -1,7 +1,7 @@
 /* The running maximum that keeps exponential gates in range: RWKV-4's pp, xLSTM's m. What the gates weigh is
  * then a scan.diag or scan.matrix whose coefficients are exponentials of differences to it, none above 1. */
 #include "common.h"
-#include "scan_channels.h"
+#include "kernels/ops/scan_channels.h"
 
 static void eval_scan_max(EvalCtx *c) {
     int64_t e = last_dim(c->in[0].type);

@@ -7,8 +7,8 @@
  * Decays are given as a - 1: a slow mode has a near 1, where single precision would leave few digits of how
  * fast it fades. */
 #include "common.h"
-#include "scan_panels.h"
-#include "tile.h"
+#include "kernels/ops/scan_panels.h"
+#include "kernels/tile.h"
 
 enum { IN_X, IN_RE, IN_IM, IN_GRE, IN_GIM, IN_D, IN_STATE_RE, IN_STATE_IM };
 

@@ -1,6 +1,6 @@
 /* Shapes: the same elements, arranged differently. T is no axis of these ops: they act on every row alike. */
-#include "../lower.h"
 #include "common.h"
+#include "kernels/lower.h"
 
 /* Attribute `axis` as an index 0..rank-1; -1 when it is out of range. Negative axes count from the end. */
 static int axis_of(const Op *op, int rank) {

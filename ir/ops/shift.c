@@ -1,6 +1,6 @@
 /* The previous token: what "token shift" mixes with. */
-#include "../lower.h"
 #include "common.h"
+#include "kernels/lower.h"
 
 static void eval_shift(EvalCtx *c) {
     int64_t d = last_dim(c->in[0].type);

@@ -5,7 +5,7 @@
 #include <cjson/cJSON.h>
 
 #include "kit.h"
-#include "lower/tuning.h"
+#include "plan/tuning.h"
 
 static inline const cJSON *get(const cJSON *o, const char *key) {
     return cJSON_GetObjectItemCaseSensitive(o, key);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "check.h"
-#include "lower/pack.h"
+#include "formats/pack.h"
 
 enum { PANEL = 16, LANES = 16, MOST = 1 << 16 };
 static const DType FROM[] = {DT_F32, DT_BF16, DT_F16, DT_F64}, TO[] = {DT_F32, DT_BF16, DT_F16};
@@ -130,7 +130,7 @@ static double mostly_alike(int rare) {
     return v;
 }
 
-/* What lower/squeeze.h says that input i of output c of the panel is. */
+/* What formats/squeeze.h says that input i of output c of the panel is. */
 static float read_squeezed(const uint8_t *panel, int64_t k, int64_t c, int64_t i) {
     const uint8_t *group = panel + 4 * PANEL + i / 8 * 12 * PANEL;
     const uint8_t *list = panel + 4 * PANEL + (k + 7) / 8 * 12 * PANEL;

@@ -2,8 +2,8 @@
  * importance makes the error that it weighs smaller, not only another one. */
 #include <math.h>
 
-#include "base/quant.h"
 #include "check.h"
+#include "formats/quant.h"
 
 enum { BLOCKS = 2000 };
 

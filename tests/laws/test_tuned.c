@@ -1,4 +1,4 @@
-/* Every number of ir/lower/tuning.def, anywhere in its range, gives right results, and the same bits where
+/* Every number of plan/tuning.def, anywhere in its range, gives right results, and the same bits where
  * its row says so. Numbers, storages and CPUs meet by pairs; thorough_tuned.c has every number alone, at both
  * ends and between, in every storage on every CPU.      BTC_TUNED=N: one run only; BTC_SEED=N: others. */
 #include "tuned.h"

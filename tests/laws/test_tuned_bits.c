@@ -1,4 +1,4 @@
-/* The promise of every row of ir/lower/tuning.def: whether it may change bits.
+/* The promise of every row of plan/tuning.def: whether it may change bits.
  *     test_tuned_bits [BTC [CONFORMANCE]]      defaults: build/btc and tests/conformance */
 #include "away.h"
 

@@ -1,4 +1,4 @@
-/* Every number of ir/lower/tuning.def alone, at both ends of its range and between, in every storage and
+/* Every number of plan/tuning.def alone, at both ends of its range and between, in every storage and
  * arithmetic, on every kind of CPU that is here.      BTC_NUMBER=NAME: one number only */
 #include "tuned.h"
 

@@ -1,4 +1,4 @@
-/* Every number of ir/lower/tuning.def alone, at both ends of its range, on aarch64, in step and chunk.
+/* Every number of plan/tuning.def alone, at both ends of its range, on aarch64, in step and chunk.
  *     thorough_tuned_away [BTC [CONFORMANCE]] */
 #include "away.h"
 

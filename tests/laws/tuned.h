@@ -1,4 +1,4 @@
-/* Modules for the promises of ir/lower/tuning.def, and how one is compiled with given numbers. What depends
+/* Modules for the promises of plan/tuning.def, and how one is compiled with given numbers. What depends
  * on the numbers is there in shapes that tiles do not divide: products of many panels with one that is not
  * full, with and without bands, of experts and of blocks, attention and recurrences of several heads, chunks
  * shorter and longer than a prompt. agree.h compares chunks, pieces of chunks, threads and steps of several

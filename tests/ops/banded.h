@@ -1,4 +1,4 @@
-/* Products that split by inputs (lower/bands.h): numbers of bands that are powers of two and others, panels
+/* Products that split by inputs (plan/bands.h): numbers of bands that are powers of two and others, panels
  * that are not full, a bias; in all storages, against the interpreter, and with the same bits for any number
  * of threads, alone and in a batch. What is rounded to bytes is exact in f32, as in wide.h. */
 #ifndef BTC_TESTS_OPS_BANDED_H

@@ -5,7 +5,7 @@
 #define BTC_TESTS_OPS_WIDE_H
 
 #include "agree.h"
-#include "lower/stage.h"
+#include "plan/stage.h"
 
 static inline Value *wide_input(Kit *k, int64_t n) {
     return kit_activation(k, type_tensor(DT_F32, true, 1, (int64_t[]){n}), LIVELY, 0);

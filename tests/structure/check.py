@@ -13,24 +13,27 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-CODE = ("ir", "targets", "compiler", "runtime")
+CODE = ("base", "formats", "ir", "plan", "kernels", "targets", "compiler", "runtime")
 MAX_LINES = 600
 
 # Who may include what, besides itself; the longest prefix of a file's path decides. ARCHITECTURE.md explains.
 CALL = "runtime/btc_call.h"
 ARROWS = {
-    "ir/base": ("runtime/processors.h",),
-    "ir": (CALL,),
-    "targets": ("ir", CALL),
-    "compiler/weights": ("ir/base", "compiler/desc/json.h"),
-    "compiler/link": ("ir/base", "runtime"),
-    "compiler": ("ir", "targets/target.h", "runtime/btc.h", CALL, "runtime/artifact.h", "runtime/processors.h"),
+    "base": ("runtime/processors.h",),
+    "ir": ("base", "formats", "plan", "kernels"),
+    "formats": ("base", "ir", "kernels"),
+    "plan": ("base", "ir", "formats", "kernels"),
+    "kernels": ("base", "ir", "formats", "plan", CALL),
+    "targets": ("base", "ir", CALL),
+    "compiler/weights": ("base", "compiler/desc/json.h"),
+    "compiler/link": ("base", "runtime"),
+    "compiler": ("base", "ir", "formats", "plan", "kernels", "targets/target.h", "runtime/btc.h", CALL, "runtime/artifact.h", "runtime/processors.h"),
     "runtime": (),
     "examples": ("runtime/btc.h",),
 }
 # Where a header of somebody else may be included.
 DOORS = {r"llvm(-c)?/": "targets/", r"cjson/": "compiler/", r"omp\.h": "runtime/parallel_omp.c",
-         r"pthread\.h": ("ir/base/work.c", "ir/base/temp.c", "ir/base/progress.c", "compiler/bench/",
+         r"pthread\.h": ("base/work.c", "base/temp.c", "base/progress.c", "compiler/bench/",
                         "runtime/threads.c", "runtime/parallel_omp.c")}
 INCLUDE_PATHS = ("ir", "runtime", "targets", "compiler", "")  # as in CMakeLists.txt
 
@@ -43,8 +46,8 @@ TABLES = (
     ("compiler/commands/commands.def", "COMMAND", "compiler/commands", "Command command_"),
     ("targets/targets.def", "TARGET", "targets", "Target target_"),
 )
-READMES = ("", "docs", "scripts", "ir", "ir/base", "ir/ops", "ir/lower", "compiler", "compiler/commands", "compiler/desc", "compiler/import",
-           "compiler/weights", "compiler/link", "compiler/bench", "compiler/pack", "compiler/run", "compiler/report", "compiler/modes", "compiler/tune", "compiler/passes", "compiler/quantize",
+READMES = ("", "docs", "scripts", "base", "ir", "ir/ops", "formats", "plan", "kernels", "compiler", "compiler/commands",
+           "compiler/desc", "compiler/import", "compiler/weights", "compiler/link", "compiler/bench", "compiler/pack", "compiler/run", "compiler/report", "compiler/modes", "compiler/tune", "compiler/passes", "compiler/quantize",
            "targets", "runtime", "tests", "examples")
 
 passed = failed = 0
@@ -131,7 +134,7 @@ def definitions(folder, what):
         if what.split()[-1] not in text:
             continue
         if folder == "ir/ops":  # macros
-            flags = [f"-I{os.path.join(ROOT, p)}" for p in ("ir", "runtime")]
+            flags = [f"-I{os.path.join(ROOT, p)}" for p in ("ir", "runtime", "")]
             text = subprocess.run(["gcc", "-E", "-P", *flags, os.path.join(ROOT, path)], check=True,
                                   capture_output=True, text=True).stdout
         for name in pattern.findall(text):

@@ -1,0 +1,54 @@
+/* The weights that a block's code reads, and how they lie: one list per block (step and chunk form share it),
+ * the same for every call of the block; each call has its own copy of the bytes at its own base. */
+#ifndef BTC_PACK_H
+#define BTC_PACK_H
+
+#include "kernels/lower.h"
+#include "panel.h"
+
+typedef struct PackItem {
+    Op *leaf; /* a `weight` or `derived` op of the block */
+    Layout layout;
+    Storage storage;
+    int64_t offset, bytes; /* from the call's base */
+} PackItem;
+
+struct PackList {
+    Arena *arena;
+    const char *block; /* the function before it was split into forms */
+    const LowerTarget *target;
+    PackItem *items;
+    int n, cap;
+    int64_t bytes;
+};
+
+/* Whether two leaves, maybe of different forms, name the same weight. */
+bool pack_same_leaf(const Op *x, const Op *y);
+/* The item for this leaf and kind, added if new, and then in so many bands. */
+const PackItem *pack_item(PackList *l, Op *leaf, PackKind kind, int bands);
+/* How panels and tables of this leaf store numbers; what other kinds hold is f32. */
+Storage pack_storage(const Op *leaf, const LowerTarget *target);
+int64_t pack_bytes(Layout layout, Type t, Storage s, const LowerTarget *target);
+
+/* Where packing takes its numbers from: rows of the last axis, each `row` a flat index over the others. */
+typedef struct PackSource {
+    Type type;
+    DType dt;                /* of data */
+    const void *data;        /* row-major */
+    const float *importance; /* of the inputs, a row for each matrix; or NULL: see quant_block */
+} PackSource;
+/* A packed tensor is a row of pieces of one size, each written without the others, in any order and by any
+ * thread: panels, rows of a table, matrices that are transposed; else one piece is all of it. */
+int64_t pack_pieces(Layout layout, Type t, const LowerTarget *target);
+/* Writes n of the pieces, from piece `first`, to out: n/pack_pieces of the pack_bytes. */
+void pack_write(Layout layout, const PackSource *src, Storage s, const LowerTarget *target, int64_t first,
+                int64_t n, void *out);
+
+/* Whether those pieces, panels of bf16 (PACK_PANELS or PACK_PANELS_IO), can be squeezed (squeeze.h). */
+bool pack_squeezes(Layout layout, const PackSource *src, const LowerTarget *target, int64_t first, int64_t n);
+
+/* Adds all that the packed bytes of a block depend on besides the checkpoint: the same text, the same bytes.
+ * What pack_write comes to look at belongs in here, too. */
+void pack_layout(Text *t, const PackList *l);
+
+#endif

@@ -1,0 +1,64 @@
+/* The kernels of matrix products: small loop functions that all products of a module share, one for each way
+ * of weights, arithmetic and tile that is asked for.
+ *
+ *     kernel(x, scales, x_stride, w, w_stride, from, parts, sums, more)
+ *
+ * computes sums[r][p][c] (+)= sum over `parts` parts of inputs of x[r] times those of panel p that begin
+ * with group `from`, where rows of x are x_stride bytes apart and panels (formats/panel.h) w_stride bytes;
+ * sums are f32, [rows][panels][width], read first when `more` is not 0. Each sum is one chain over the inputs
+ * in order, whatever the tile and wherever the chain is interrupted, so results have the same bits.
+ * One that repeats takes `tiles, w_step, sums_step` besides: the same for so many tiles, whose panels and
+ * sums are so many bytes apart.
+ *
+ * What x is depends on the arithmetic:
+ *     MATH_F32    f32 numbers; weights are widened, exactly
+ *     MATH_BF16   pairs of bf16, whose products are added in f32 (bf16 weights only)
+ *     MATH_INT8   signed bytes in the blocks of the weights; scales: {f32 scale, i32 -zero * sum of the
+ *                 block's bytes} for each block, rows x_stride bytes apart; integer products within a block
+ *                 (quantised weights only). The weights' bytes are codes, or factor * (code - zero) + 128;
+ *                 kernel_zero is what stands for 0 */
+#ifndef BTC_KERNELS_H
+#define BTC_KERNELS_H
+
+#include "formats/panel.h"
+#include "lower.h"
+
+typedef enum Math { MATH_F32, MATH_BF16, MATH_INT8 } Math;
+bool math_parse(const char *text, Math *out);
+const char *math_name(Math m);
+/* How the numbers of a constant are stored: as those of the weight that it only moves around, or the weights,
+ * if theirs are alike; else "f32". */
+const char *storage_of_constant(const Value *v);
+/* The arithmetic of a product with weight `w`: the op's attribute `math`, where w is stored in a way that
+ * allows it, else MATH_F32. *stored (or NULL): how w is stored, where it is a weight. */
+Math math_of(const Op *op, const Value *w, Storage *stored);
+/* The same for the op's matrix, its first operand of two dimensions or more that no token changes. */
+Math math_of_product(const Op *op, Storage *stored);
+int kernel_zero(Storage w);
+/* Bytes of a number of x, and of what belongs to each block of bytes of it. */
+int math_bytes(Math m);
+enum { MATH_SCALE_BYTES = 8 };
+
+typedef struct KernelSpec {
+    Storage w;
+    Math math;
+    int rows, panels; /* of the tile: known when compiling */
+    bool streams;     /* weights come from memory: ask for them ahead of time */
+    bool repeats;
+} KernelSpec;
+/* Name of the kernel in l's module; written at the first call. */
+const char *kernel_of(Lower *l, KernelSpec spec);
+
+/* unpack(w, from, parts, out): parts of the panel at w, from group `from` on, as a panel of
+ * kernel_unpacked(w, math), exactly: quantised weights in f32, or those with factors in bytes; squeezed ones
+ * in bf16. */
+const char *kernel_unpack(Lower *l, Storage w, Math math);
+Storage kernel_unpacked(Storage w, Math math);
+
+/* Begins a function that all stages of l's module may call; not yet there. */
+LB kernel_function(Lower *l, const char *name);
+
+/* The largest tile that stays in registers. */
+KernelSpec kernel_tile(const Lower *l, Storage w, Math math);
+
+#endif

@@ -1,0 +1,217 @@
+/* Lowering: from a model op to loops. This is the API that the `lower` functions under ops/ are written in.
+ *
+ * A stage is one op (its anchor) and the elementwise ops that hang on its results; each stage becomes one
+ * loop function. The anchor's `lower` writes the loops and hands every vector of results to lw_write, which
+ * computes and stores what hangs on it. Work is split over threads by the stage's axis: channels    a thread
+ * takes a range of units (channels, heads) of every row rows        a thread takes a range of rows, whole
+ *     replicated  (step only) every thread computes everything for itself, into memory of its own
+ * The loops below already run over this thread's share, so most ops never look at the axis.
+ *
+ * A row is a token (chunk form: rows of one sequence, in order) or a sequence (step form: one token each).
+ * Stateful ops must therefore fetch the state of a row with lw_state(l, op, slot, row).
+ *
+ *     static void lower_relu6_row(Lower *l, Op *op) {          // an op with loops of its own
+ *         LW_ROWS(l, row) LW_EACH(l, row, ix) {
+ *             Value *x = lw_read(l, op->in[0], &ix);
+ *             lw_write(l, op->out[0], &ix, lb_min(&l->b, x, lb_f32(&l->b, 6)));
+ *         }
+ *     }
+ */
+#ifndef BTC_LOWER_H
+#define BTC_LOWER_H
+
+#include "formats/quant.h"
+#include "loop.h"
+#include "plan/tuning.h"
+
+typedef enum Axis { AXIS_CHANNELS, AXIS_ROWS, AXIS_REPLICATED } Axis;
+
+/* What lowering needs to know of the machine. */
+struct LowerTarget {
+    int lanes;         /* f32 per vector */
+    int vregs;         /* vector registers */
+    int panel;         /* rows of a weight panel (multiple of lanes) */
+    bool warp;         /* a vector is a warp (GPU): no masks on scalars, scratch is per warp */
+    int64_t l1, l2;    /* bytes */
+    int max_rows_step; /* sequences in one step */
+    int chunk;         /* tokens in one chunk */
+    bool f16_loads;    /* the CPU widens f16 by itself */
+    Tuning tuning;     /* plan/tuning.h */
+    bool profile;      /* stages note their times: kernels/profile.h */
+    DType state_dt;    /* how states lie in memory: f32, bf16 or f16 */
+};
+
+typedef struct Stage Stage;       /* plan/stage.h */
+typedef struct FuncPlan FuncPlan; /* plan/stage.h */
+typedef struct PackList PackList; /* formats/pack.h */
+
+struct Lower {
+    LB b;
+    Diag *diag;
+    Arena *arena;
+    const LowerTarget *t;
+    Form form; /* STEP or CHUNK */
+    FuncPlan *plan;
+    const Stage *stage;
+    PackList *packs;
+    /* parameters of every stage function */
+    Value *call, *w, *soff, *tid, *nt;
+    Value **io; /* pointers of the function's params and results */
+    /* loaded at the top of the stage function */
+    Value *rows;              /* all rows of the call */
+    Value *row_lo, *row_hi;   /* rows that this stage handles on this thread */
+    Value *out_begin;         /* first row with an output */
+    Value *unit_lo, *unit_hi; /* this thread's units (channels axis), else all */
+    Value *work, *private_work;
+    int64_t scratch_used, scratch_peak;
+};
+
+/* Where in a row: element o*I + i, with n active lanes from there (0: a full vector). */
+typedef struct Ix {
+    Value *row; /* i64 */
+    Value *o;   /* i64 leading index, or NULL when O == 1 */
+    Value *i;   /* i64 index in the last axis */
+    int n;
+    int64_t O, I;
+} Ix;
+
+/* ---- loops over this thread's share ---- */
+#define LW_ROWS(l, r)                                                                                        \
+    for (Value *r = lb_for_begin(&(l)->b, (l)->row_lo, (l)->row_hi, 1); r; r = lb_for_end(&(l)->b))
+/* Every vector of the stage's result shape [O, I] in this thread's share, with a masked tail. The body is
+ * emitted once for full vectors and once for the tail. */
+typedef struct LwEach {
+    Lower *l;
+    int phase;
+    Ix at;
+    Value *olo, *ohi, *ilo, *ihi;
+} LwEach;
+LwEach lw_each(Lower *l, Value *row);
+bool lw_each_next(LwEach *e);
+#define LW_EACH(l, row, ix)                                                                                  \
+    for (LwEach ix##_each = lw_each((l), (row)); lw_each_next(&ix##_each);)                                  \
+        for (Ix ix = ix##_each.at, *ix##_once = &ix; ix##_once; ix##_once = NULL)
+/* Those of the flat elements [lo, hi) only: lo a multiple of the lanes, hi too or the end; for stages whose
+ * split is flat and O is 1. */
+LwEach lw_part(Lower *l, Value *row, Value *lo, Value *hi);
+#define LW_PART(l, row, lo, hi, ix)                                                                          \
+    for (LwEach ix##_each = lw_part((l), (row), (lo), (hi)); lw_each_next(&ix##_each);)                      \
+        for (Ix ix = ix##_each.at, *ix##_once = &ix; ix##_once; ix##_once = NULL)
+/* Every vector of [0, n) of one row (n known at compile time), whatever the split; ix.o = o (may be NULL),
+ * ix.O = O, ix.I = n: for reading a whole row or head, e.g. to sum it. */
+LwEach lw_span(Lower *l, Value *row, Value *o, int64_t O, int64_t n);
+#define LW_SPAN(l, row, o, O, n, ix)                                                                         \
+    for (LwEach ix##_each = lw_span((l), (row), (o), (O), (n)); lw_each_next(&ix##_each);)                   \
+        for (Ix ix = ix##_each.at, *ix##_once = &ix; ix##_once; ix##_once = NULL)
+/* This thread's leading indices o of the stage's shape [O, I] (o##_each.o is NULL when O == 1). */
+typedef struct LwOuter {
+    Lower *l;
+    Value *o;
+    int phase;
+} LwOuter;
+LwOuter lw_outer(Lower *l);
+bool lw_outer_next(LwOuter *e);
+#define LW_OUTER(l, e) for (LwOuter e = lw_outer(l); lw_outer_next(&e);)
+/* This thread's units as a loop: u in [unit_lo, unit_hi); the stage's split must have fixed units. */
+#define LW_UNITS(l, u)                                                                                       \
+    for (Value *u = lb_for_begin(&(l)->b, (l)->unit_lo, (l)->unit_hi, 1); u; u = lb_for_end(&(l)->b))
+/* This thread's range of flat elements [lo, hi) when the split is by channels (else everything). n is the
+ * whole count; hi <= n. */
+void lw_range(Lower *l, int64_t n, Value **lo, Value **hi);
+
+/* ---- values ---- */
+/* The vector of v at ix, by v's own shape: a value with as many elements as ix.O*ix.I is read at o*I+i; one
+ * with shape [..,1] or fewer leading dims is broadcast; weights and constants have no rows. f32. */
+Value *lw_read(Lower *l, Value *v, const Ix *ix);
+/* One element: flat index `at` of row `row`. f32 (i32 for ids). */
+Value *lw_read1(Lower *l, Value *v, Value *row, Value *at);
+/* A vector at flat index `at` of row `row`. */
+Value *lw_read_flat(Lower *l, Value *v, Value *row, Value *at, int n);
+/* Base address of row `row` of v, elements contiguous (4 bytes each: f32 or i32), for hand-made loops. */
+Value *lw_row_ptr(Lower *l, Value *v, Value *row);
+int64_t lw_row_stride(Lower *l, Value *v); /* in elements */
+/* Gives a vector of the anchor's result at ix: stores it if anybody needs it stored, and computes every
+ * elementwise op that hangs on it. Vectors of one stage may come in any order, each once. */
+void lw_write(Lower *l, Value *v, const Ix *ix, Value *vec);
+/* One element (ids, top-k): no hanging ops. */
+void lw_write1(Lower *l, Value *v, Value *row, Value *at, Value *scalar);
+
+/* ---- state, position, scratch ---- */
+/* f32 numbers that lie in memory as `dt`: widened on load, rounded to nearest even on store. In f16 a store
+ * keeps what is beyond +-65504 there: one infinity would make a recurrence NaN for good, a number at the edge
+ * decays again. All indices count elements; n: active lanes, 0 for all. */
+typedef struct LwCells {
+    Value *p;
+    DType dt;
+} LwCells;
+LwCells lw_cells_from(Lower *l, LwCells c, Value *element);
+Value *lw_cells_load(Lower *l, LwCells c, Value *at, int n); /* a vector */
+Value *lw_cells_load1(Lower *l, LwCells c, Value *at);       /* a scalar */
+void lw_cells_store(Lower *l, LwCells c, Value *at, Value *v, int n);
+
+/* Slot `slot` (0: first) of `op` for the sequence of `row`. Physical layout is the op's own business:
+ * OpDef.state_elements and OpDef.state_unpack say how it differs from docs/ops.md. */
+LwCells lw_state(Lower *l, const Op *op, int slot, Value *row);
+
+/* A slot that every token changes. In a chunk its numbers are held in f32 while tokens go over them, and
+ * rounded once, at the end of the chunk: rounding at each token would lose what is small beside the state,
+ * and cost more. So a state is rounded once a call, in all forms. In a step, and where states are f32 anyway,
+ * nothing is copied and lw_held is lw_state.
+ *
+ *     LwHeld h = lw_hold(l, op, 0, most);      most: elements held at a time
+ *     lw_hold_begin(&h, lo, hi);               elements [lo, hi) of the slot, this thread's alone
+ *     LW_ROWS(l, row) .. lw_held(&h, row) ..   indexed as the slot is
+ *     lw_hold_end(&h); */
+typedef struct LwHeld {
+    Lower *l;
+    const Op *op;
+    int slot;
+    Value *scratch; /* NULL: nothing is copied */
+    Value *lo, *hi;
+} LwHeld;
+LwHeld lw_hold(Lower *l, const Op *op, int slot, int64_t most);
+void lw_hold_begin(LwHeld *h, Value *lo, Value *hi);
+LwCells lw_held(const LwHeld *h, Value *row);
+void lw_hold_end(const LwHeld *h);
+Value *lw_position(Lower *l, Value *row); /* i64: of the token of this row, counted from 0 */
+/* Memory of this thread, 64-byte aligned, for the time of the stage; bytes known at compile time. Who is done
+ * with it may set l->scratch_used back to what it was. */
+Value *lw_scratch(Lower *l, int64_t bytes);
+
+/* ---- weights ---- */
+/* How an operand that is known at compile time lies in the packed weights. One row per layout in
+ * formats/pack.c, which writes them. */
+typedef enum PackKind {
+    PACK_ROWS,       /* f32, row-major, as the IR shape says */
+    PACK_TRANSPOSED, /* f32, last two axes swapped */
+    PACK_PANELS,     /* [.., o, i] in panels of `panel` outputs (formats/panel.h), stored as `storage` says */
+    PACK_PANELS_IO,  /* the same of [.., i, o] */
+    PACK_PANELS_F32, /* [o, i] in panels of f32, whatever `storage` says */
+    PACK_TABLE,      /* rows of plain numbers, row-major, stored as `storage` says */
+    PACK_FFT,        /* filters h[c,l]: see ops/conv_long.c */
+} PackKind;
+/* A way to lay out an operand. With `bands` (PACK_PANELS of a matrix; 0 or 1: none) inputs are cut into so
+ * many bands of the same size, each with panels of its own, band after band: plan/bands.h says what for. */
+typedef struct Layout {
+    PackKind kind;
+    int bands;
+} Layout;
+/* Address of the packed operand; *s: how its numbers are stored (may be NULL). */
+Value *lw_weight(Lower *l, Value *v, PackKind kind, Storage *s);
+/* The same for products: PACK_PANELS may have *bands bands. */
+Value *lw_matrix(Lower *l, Value *v, PackKind kind, Storage *s, int *bands);
+/* How a panel or table of this operand would store its numbers: the attribute `storage` of the leaf. */
+Storage lw_storage(const Lower *l, const Value *v);
+bool lw_is_constant(const Value *v); /* known at compile time */
+/* Follows reshapes and slices to the value that owns the memory. */
+Value *lw_base(Value *v, int64_t *offset);
+
+/* ---- the building blocks that several ops share ---- */
+/* exp-based functions with care for the edges; vectors or scalars, f32 */
+Value *lw_sigmoid(Lower *l, Value *x);
+/* Sum over a row span: acc must be a vector var; see norm.c. */
+Value *lw_zero(Lower *l); /* a vector of zeros */
+/* i64 helpers: min, floor division by constants known to be exact */
+Value *lw_min_i64(Lower *l, Value *x, Value *y);
+
+#endif

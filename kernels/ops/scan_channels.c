@@ -1,0 +1,60 @@
+#include "scan_channels.h"
+
+#include "kernels/tile.h"
+#include "ops/common.h"
+
+bool scan_channels_before(const Op *op) {
+    return !strcmp(attr_str(op, "read", "after"), "before");
+}
+
+void scan_channels_access(const Op *op, Form form, Access *a) {
+    (void)op;
+    *a = (Access){.split = SPLIT_FLAT, .multiple = 16, .rows = form == FORM_STEP};
+}
+
+static void lower_by_rows(Lower *l, Op *op, ScanNext next) {
+    int64_t e = type_count(op->out[0]->type);
+    bool before = scan_channels_before(op);
+    LwHeld held = lw_hold(l, op, 0, e);
+    Value *lo, *hi;
+    lw_range(l, e, &lo, &hi);
+    lw_hold_begin(&held, lo, hi);
+    LW_ROWS (l, row) {
+        LwCells h = lw_held(&held, row);
+        LW_EACH (l, row, ix) {
+            Value *old = lw_cells_load(l, h, ix.i, ix.n);
+            Value *new = next(l, op, &ix, old);
+            lw_cells_store(l, h, ix.i, new, ix.n);
+            lw_write(l, op->out[0], &ix, before ? old : new);
+        }
+    }
+    lw_hold_end(&held);
+}
+
+/* On a GPU the state of a vector of channels stays in registers over all tokens. A CPU gains nothing by that:
+ * its cache hands the state out as fast as the operands come, and whole rows are what it prefetches. */
+static void lower_by_channels(Lower *l, Op *op, ScanNext next) {
+    LB *b = &l->b;
+    int64_t e = type_count(op->out[0]->type);
+    bool before = scan_channels_before(op);
+    Value *lo, *hi;
+    LwCells state = lw_state(l, op, 0, l->row_lo);
+    lw_range(l, e, &lo, &hi);
+    TILES (l, c, lo, hi, e, b->lanes, 1) {
+        Value *h = lb_var(b, lw_cells_load(l, state, c.at, c.tail));
+        LW_ROWS (l, row) {
+            Ix ix = {.row = row, .i = c.at, .n = c.tail, .O = 1, .I = e};
+            Value *old = lb_get(b, h);
+            lb_set(b, h, next(l, op, &ix, old));
+            lw_write(l, op->out[0], &ix, before ? old : lb_get(b, h));
+        }
+        lw_cells_store(l, state, c.at, lb_get(b, h), c.tail);
+    }
+}
+
+void scan_channels_lower(Lower *l, Op *op, ScanNext next) {
+    if (l->t->warp && l->form == FORM_CHUNK)
+        lower_by_channels(l, op, next);
+    else
+        lower_by_rows(l, op, next);
+}

@@ -1,0 +1,123 @@
+/* Planning a function, and what the threads of a step do more than share out outputs, so that they meet less
+ * often:
+ *   - products that split by inputs (bands.h) cost sums that all threads read;
+ *   - small products that all threads need whole (a router, a projection to a low rank, the keys of a single
+ *     head), computed by each of them, cost that all read their weights.
+ * Plans are made and judged by what they have each thread read, where a barrier counts as `barrier_kib`:
+ * first with each product that can split by inputs, then with the small products up to each size computed
+ * whole, and of the best, without each one that saves nothing. */
+#include "bands.h"
+#include "formats/pack.h"
+
+static bool plan_once(Diag *d, FuncPlan *p, const LowerTarget *t) {
+    p->stages = NULL, p->n = p->cap = p->barriers = p->nclasses = 0;
+    p->whole_bytes = 0;
+    if (!plan_stages(d, p, t)) return false;
+    plan_split(p, t);
+    plan_barriers(p);
+    return true;
+}
+
+static int64_t cost_of(const FuncPlan *p, const LowerTarget *t) {
+    return p->whole_bytes + bands_bytes(p) + ((int64_t)p->barriers * t->tuning.barrier_kib << 10);
+}
+
+static int64_t product_bytes(const Op *op, const LowerTarget *t) {
+    double bytes = 0;
+    for (int i = 1; i < op->nin; i++) {
+        const Value *v = op->in[i];
+        while (v && v->def && v->def->def->pattern == PAT_VIEW) v = v->def->in[0];
+        if (!v) continue;
+        if (!lw_is_constant(v)) return INT64_MAX;
+        bytes += (double)type_count(v->type) * storage_bits(pack_storage(v->def, t)) / 8;
+    }
+    return (int64_t)bytes;
+}
+
+bool plan_computes_whole(FuncPlan *p, const Op *op, const LowerTarget *t) {
+    int64_t bytes = product_bytes(op, t);
+    if (bytes > p->whole_most) return false;
+    for (int i = 0; i < p->nshared_out; i++)
+        if (p->shared_out[i] == op) return false;
+    p->whole_bytes += bytes;
+    return true;
+}
+
+/* The smallest product larger than `size` that may be computed whole; 0: there is none. */
+static int64_t next_size(const FuncPlan *p, const LowerTarget *t, int64_t size) {
+    int64_t next = 0, most = (int64_t)t->tuning.barrier_kib << 10;
+    OPS_OF (p->f->body, op) {
+        if (op->def->pattern != PAT_CONTRACT || !op->out[0]->type.seq) continue;
+        int64_t bytes = product_bytes(op, t);
+        if (bytes > size && bytes <= most && (!next || bytes < next)) next = bytes;
+    }
+    return next;
+}
+
+/* Shares out again what is computed whole for nothing. */
+static bool spare_bytes(Diag *d, FuncPlan *p, const LowerTarget *t) {
+    OPS_OF (p->f->body, op) {
+        if (op->def->pattern != PAT_CONTRACT || product_bytes(op, t) > p->whole_most) continue;
+        int64_t before = cost_of(p, t);
+        ARENA_PUSH(p->arena, p->shared_out, p->nshared_out, p->shared_out_cap, op);
+        if (!plan_once(d, p, t)) return false;
+        if (cost_of(p, t) < before) continue;
+        p->nshared_out--;
+        if (!plan_once(d, p, t)) return false;
+    }
+    return true;
+}
+
+/* What a plan with n bands of op costs each thread; *shares: how many threads can have some of them. */
+static bool plan_bands(Diag *d, FuncPlan *p, Banded how, const LowerTarget *t, int64_t *cost,
+                       int64_t *shares) {
+    ARENA_PUSH(p->arena, p->banded, p->nbanded, p->banded_cap, how);
+    if (!plan_once(d, p, t)) return false;
+    *cost = cost_of(p, t), *shares = p->stages[value_info(how.product->out[0])->stage]->shares;
+    return true;
+}
+
+/* Splits op by inputs if that saves more than it costs: into as many bands as may be, but no more than
+ * threads can share, because every band has sums of its own. */
+static bool try_bands(Diag *d, FuncPlan *p, const Op *op, const LowerTarget *t) {
+    int64_t before = cost_of(p, t), cost, shares;
+    bool tried = false;
+    for (int64_t n = MOST_BANDS; n > 1; n--) {
+        if (!bands_possible(p, op, n)) continue;
+        tried = true;
+        if (!plan_bands(d, p, (Banded){op, n}, t, &cost, &shares)) return false;
+        if (cost < before && (shares == n || shares < 2 || !bands_possible(p, op, shares))) return true;
+        p->nbanded--;
+    }
+    return !tried || plan_once(d, p, t);
+}
+
+static bool choose_bands(Diag *d, FuncPlan *p, const LowerTarget *t) {
+    p->whole_most = 0;
+    if (!plan_once(d, p, t)) return false;
+    OPS_OF (p->f->body, op)
+        if (!t->warp && !try_bands(d, p, op, t)) return false;
+    return true;
+}
+
+static bool plan_step(Diag *d, FuncPlan *p, const LowerTarget *t) {
+    int64_t best = 0, least = INT64_MAX, size = 0;
+    if (!choose_bands(d, p, t)) return false;
+    do {
+        p->whole_most = size;
+        if (!plan_once(d, p, t)) return false;
+        if (cost_of(p, t) < least) least = cost_of(p, t), best = size;
+        size = next_size(p, t, size);
+    } while (size);
+    p->whole_most = best;
+    return plan_once(d, p, t) && (!best || spare_bytes(d, p, t));
+}
+
+bool plan_function(Diag *d, FuncPlan *p, const LowerTarget *t) {
+    bool step = p->f->form == FORM_STEP;
+    if (!(step ? plan_step(d, p, t) : plan_once(d, p, t))) return false;
+    int64_t rows = step ? t->max_rows_step : t->chunk;
+    plan_place(p, rows, attr_find(p->f->attrs, "main") != NULL);
+    plan_strips(p, t, rows);
+    return true;
+}

@@ -1,0 +1,127 @@
+/* Stages: how a function of model ops is cut into loop functions, how each splits over threads, where the
+ * threads must meet, and where every value lies. Made once per function and form, in this order:
+ *     stages.c   ops -> stages (an anchor and what hangs on it)
+ *     split.c    axis and units of each stage
+ *     barriers.c where threads meet, and where deferred state updates go
+ *     place.c    buffers: shared, per thread, passed in, output
+ *     strips.c   stages that take turns, strip by strip
+ * lower.c then writes the loops. */
+#ifndef BTC_STAGE_H
+#define BTC_STAGE_H
+
+#include "kernels/lower.h"
+
+struct Stage {
+    const char *name;
+    Op *anchor; /* NULL: elementwise ops only */
+    Op **posts; /* elementwise, in order */
+    int nposts, posts_cap;
+    bool commit;  /* the deferred state update of `anchor` */
+    bool is_call; /* `anchor` is a call */
+    int64_t O, I; /* shape of the result that posts see */
+    Access access;
+    Axis axis;
+    int cls;              /* stages of one class split alike (channels axis) */
+    int64_t units, grain; /* unit u: elements [u*grain, min((u+1)*grain, n)) */
+    int64_t shares;       /* what threads take: units / shares units each; the same in a class */
+    int64_t bands;        /* of a product that makes its sums by bands of inputs (bands.h), its O; else 0 */
+    bool barrier;         /* threads meet before this stage */
+    int run;              /* how many stages from here on run in strips (strips.c); 0: this one alone */
+    int64_t strip;        /* shares, or rows, of a strip; 0: all at once */
+    int epoch;            /* number of barriers up to here */
+    bool out_rows;        /* only rows with an output: what follows the last layer */
+};
+
+typedef enum Place {
+    PLACE_NONE,    /* never stored */
+    PLACE_SHARED,  /* in the call's work block */
+    PLACE_PRIVATE, /* in this thread's part of it */
+    PLACE_IO,      /* passed in: a parameter or result of a block */
+    PLACE_INPUT,   /* the caller's input */
+    PLACE_OUTPUT,  /* the caller's output, or a tap */
+} Place;
+
+/* Facts of one value during planning and lowering: Value.aux points here. */
+typedef struct ValueInfo {
+    int stage; /* that computes it; -1: parameter */
+    bool stored;
+    int first_epoch, last_epoch, first_stage, last_stage;
+    Place place;
+    int io;         /* IO: index of the pointer; OUTPUT: 0 output, k: tap k-1 */
+    int64_t offset; /* bytes */
+    int64_t stride; /* elements from row to row */
+    Value *flight;  /* the vector at hand while a stage's body is written */
+    int flight_gen;
+} ValueInfo;
+
+typedef struct ModulePlan {
+    FuncPlan **plans;
+    int n, cap;
+} ModulePlan;
+
+/* See bands.h. */
+typedef struct Banded {
+    const Op *product;
+    int64_t bands;
+} Banded;
+
+struct FuncPlan {
+    Func *f;
+    ModulePlan *module;
+    Arena *arena;
+    Stage **stages;
+    int n, cap;
+    int64_t shared_bytes, private_bytes, scratch_bytes;
+    int64_t shared_base, private_base; /* where this function's parts begin in the work block */
+    int64_t profile_offset;            /* with LowerTarget.profile: see profile.h */
+    int64_t state_bytes;
+    int64_t *state_offset; /* per slot, from the call's own state base */
+    int *alias;            /* per result: the parameter whose memory it may take, or -1 */
+    int barriers;          /* including the one at entry */
+    int nclasses;
+    /* step: products of weights up to so many bytes may be computed whole by every thread (plan.c), but for
+     * those in shared_out; so many bytes of weights are */
+    int64_t whole_most, whole_bytes;
+    const Op **shared_out;
+    int nshared_out, shared_out_cap;
+    Banded *banded; /* step: products that split over threads by inputs */
+    int nbanded, banded_cap;
+    int gen;
+};
+
+FuncPlan *plan_find(const ModulePlan *m, const Func *f);
+
+/* A read of `v` (its base) by a stage: `all`: beyond its own unit or row. */
+typedef struct Read {
+    Value *v;
+    bool all;
+} Read;
+
+ValueInfo *value_info(const Value *v);
+/* All of the below, for p->f; false: the message is filed. */
+bool plan_function(Diag *d, FuncPlan *p, const LowerTarget *t);
+/* Whether every thread computes this product, which all need whole, for itself. */
+bool plan_computes_whole(FuncPlan *p, const Op *op, const LowerTarget *t);
+bool plan_stages(Diag *d, FuncPlan *p, const LowerTarget *t);
+void plan_split(FuncPlan *p, const LowerTarget *t);
+void plan_barriers(FuncPlan *p);
+/* rows: the most rows of a call in this form. */
+void plan_place(FuncPlan *p, int64_t rows, bool is_main);
+void plan_strips(FuncPlan *p, const LowerTarget *t, int64_t rows);
+/* Whether result r may lie in the memory of parameter j (place.c). */
+bool plan_may_alias(FuncPlan *p, int r, int j);
+/* All reads of stage s: fills reads (grown in the arena), returns their number. */
+int stage_reads(FuncPlan *p, const Stage *s, Read **reads);
+/* Whether element u of a SAME operand made by `from` is made by the thread that needs it in `to`. */
+bool stage_same_split(const Stage *from, const Stage *to);
+
+/* Computes the elementwise ops that hang on the current stage, at ix (lower.c). */
+void lower_posts(Lower *l, const Ix *ix);
+
+/* Where this thread's private part of the work block begins. */
+Value *lw_private_part(Lower *l);
+
+/* Text of the plan, one line a stage: for --emit=stages and the report. */
+char *plan_print(Arena *a, const FuncPlan *p);
+
+#endif
