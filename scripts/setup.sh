@@ -6,7 +6,8 @@ set -eu
 
 build=(cmake ninja-build gcc libc6-dev llvm-19-dev lld-19 libcjson-dev libgomp1 zlib1g-dev libzstd-dev)
 tests=(python3 python3-jsonschema clang-19 libclang-rt-19-dev clang-format-14
-       qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
+       qemu-user-static qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+       gcc-riscv64-linux-gnu libc6-dev-riscv64-cross)
 
 wanted=("${build[@]}")
 case "${1:-}" in
