@@ -14,7 +14,7 @@
 
 static LowerTarget lower_target(const TargetInfo *t, const CompileOptions *o) {
     LowerTarget l = {.lanes = t->lanes, .vregs = t->registers, .panel = t->lanes > 16 ? t->lanes : 16};
-    l.warp = t->target->vectors == TARGET_WARP;
+    l.warp = t->target->execution == EXECUTION_GRID;
     l.l1 = t->l1, l.l2 = t->l2;
     l.max_rows_step = o->max_batch ? o->max_batch : DEFAULT_BATCH;
     l.f16_loads = t->f16;
@@ -111,7 +111,7 @@ static bool check_output(Diag *d, const CompileOptions *o, const TargetInfo *t) 
     if (o->passes.stop_after && (!o->emit || strcmp(o->emit, "ir")))
         return diag_usage(d, (Loc){0}, "--stop-after: there is only IR in the middle; add --emit=ir");
     if (o->emit || !o->output) return out_check(d, o->output);
-    if (!t->target->elf_machine)
+    if (!t->target->linked)
         return diag_error(
             d, (Loc){.file = o->output},
             "nothing can be linked for %s; add --emit=asm for the text that its driver takes, one "
@@ -266,7 +266,7 @@ static int64_t count_parameters(const Model *m) {
 static void fill_needs(Arena *a, const TargetInfo *t, ArtifactSpec *s) {
     btc_need *needs = ARENA_ARRAY(a, btc_need, MAX_TARGET_NEEDS);
     for (int i = 0; i < MAX_TARGET_NEEDS; i++) {
-        const TargetNeed *row = &t->target->needs[i];
+        const TargetNeed *row = &t->target->isa->needs[i];
         if (t->needs >> i & 1) needs[s->need_count++] = (btc_need){row->feature, row->word, row->bits};
     }
     s->needs = needs;

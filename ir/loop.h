@@ -23,6 +23,13 @@ enum { LB_MAX_DEPTH = 32 };
  * digits rounded (x86) or before (ARM). */
 typedef enum Denormals { DENORMALS_KEPT, DENORMALS_FLUSHED_ROUNDED, DENORMALS_FLUSHED_EXACT } Denormals;
 
+/* How a machine shares out the work of a call. */
+typedef enum Execution {
+    EXECUTION_THREADS, /* threads take part in every stage and meet at barriers */
+    EXECUTION_SINGLE,  /* one thread, which shares with nobody and waits for nobody */
+    EXECUTION_GRID,    /* each stage is a kernel, for a grid of warps; a vector is a warp */
+} Execution;
+
 typedef struct LB {
     Func *f;
     int lanes; /* vector width of the target in f32 */

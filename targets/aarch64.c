@@ -1,7 +1,7 @@
 /* 64-bit ARM CPUs with NEON, which all of them have. SVE is not used: vectors have a fixed width here. */
 #include "btc_call.h"
-#include "llvm_compat.h"
-#include "target.h"
+#include "llvm_emit.h"
+#include "llvm_probe.h"
 
 /* 64-bit models that LLVM 19 knows (llc -mcpu=help); it has no call to list them, and it takes an unknown
  * name silently for the oldest model, so the list is here. */
@@ -103,22 +103,66 @@ static void init(void) {
     LLVMInitializeAArch64Target();
     LLVMInitializeAArch64TargetMC();
     LLVMInitializeAArch64AsmPrinter();
-    LLVMInitializeAArch64AsmParser(); /* llvm_probe.c asks the assembler */
+    LLVMInitializeAArch64AsmParser();
 }
+
+/* Caches: see x86_64.c. */
+static void describe(Probe *p, TargetInfo *t) {
+    t->lanes = 4;
+    t->registers = 32;
+    t->byte_tables = true;
+    t->byte_dots = probe_assembles(p, "sdot v0.4s, v0.16b, v0.16b");
+    t->mixed_dots = probe_assembles(p, "usdot v0.4s, v0.16b, v0.16b");
+    t->l1 = 32 << 10;
+    t->l2 = 512 << 10;
+}
+
+/* Unsigned times signed where there is such an instruction, else x - 128 is signed and 128 sum(y) is put
+ * back. */
+static LLVMValueRef dot4(Emit *e, Dot d) {
+    if (!e->t->byte_dots) return NULL;
+    LLVMTypeRef bytes = LLVMVectorType(e->i8, 16), over[2] = {LLVMVectorType(e->i32, 4), bytes};
+    LLVMValueRef args[3] = {d.acc, emit_bits(e, d.x, bytes), emit_bits(e, d.y, bytes)};
+    if (e->t->mixed_dots) return emit_intrinsic(e, "llvm.aarch64.neon.usdot", over, 2, args, 3);
+    LLVMValueRef back[3] = {args[0], emit_const_int(e, bytes, 64), args[2]};
+    for (int i = 0; i < 2; i++) back[0] = emit_intrinsic(e, "llvm.aarch64.neon.sdot", over, 2, back, 3);
+    args[0] = back[0], args[1] = emit_int_op(e, LLVMXor, args[1], 128);
+    return emit_intrinsic(e, "llvm.aarch64.neon.sdot", over, 2, args, 3);
+}
+
+static LLVMValueRef lookup(Emit *e, LLVMValueRef x, LLVMValueRef table, int n) {
+    (void)n;
+    LLVMTypeRef over = LLVMTypeOf(x);
+    LLVMValueRef args[2] = {table, x};
+    return emit_intrinsic(e, "llvm.aarch64.neon.tbl1", &over, 1, args, 2);
+}
+
+static const Instructions instructions = {.dot4 = dot4, .lookup = lookup};
+static const char *const aliases[] = {"arm64", NULL};
+
+static const Isa isa = {
+    .aliases = aliases,
+    .cpus = cpus,
+    .default_cpu = "generic",
+    .cpu_flag = "--cpu",
+    .needs = needs,
+    .features = "",
+    .clock = "llvm.readsteadycounter",
+    .denormals = DENORMALS_FLUSHED_EXACT,
+    .instructions = &instructions,
+    .init = init,
+    .describe = describe,
+};
 
 const Target target_aarch64 = {
     .name = "aarch64-linux-gnu",
     .triple = "aarch64-unknown-linux-gnu",
     .description = "64-bit ARM CPUs under Linux",
-    .default_cpu = "generic",
-    .cpu_flag = "--cpu",
-    .vectors = TARGET_REGISTER,
-    .denormals = DENORMALS_FLUSHED_EXACT,
-    .pointer_bytes = 8,
-    .elf_machine = 183, /* EM_AARCH64 */
-    .cpus = cpus,
-    .needs = needs,
-    .clock = "llvm.readsteadycounter",
-    .features = "",
-    .init = init,
+    .isa = &isa,
+    .execution = EXECUTION_THREADS,
+    .linked = true,
+    .loader = "/lib/ld-linux-aarch64.so.1",
+    .far_section = ".weights,\"a\"",
+    .emulator = "qemu-aarch64",
+    .sysroot = "/usr/aarch64-linux-gnu",
 };

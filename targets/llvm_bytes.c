@@ -32,17 +32,10 @@ static LLVMValueRef lookup_by_choice(Emit *e, LLVMValueRef x, LLVMValueRef table
 }
 
 static LLVMValueRef lookup(Emit *e, LLVMValueRef x, LLVMValueRef table, int n) {
+    const Instructions *has = e->t->target->isa->instructions;
+    bool fits = e->t->byte_tables && (n == 16 || n == 4 * e->t->lanes);
     x = emit_int_op(e, LLVMAnd, x, 15);
-    LLVMValueRef args[2] = {table, x};
-    if (!e->t->byte_tables || (n != 16 && n != 4 * e->t->lanes)) return lookup_by_choice(e, x, table, n);
-    if (e->t->target == &target_x86_64)
-        return emit_intrinsic(e,
-                              n == 64   ? "llvm.x86.avx512.pshuf.b.512"
-                              : n == 32 ? "llvm.x86.avx2.pshuf.b"
-                                        : "llvm.x86.ssse3.pshuf.b.128",
-                              NULL, 0, args, 2);
-    LLVMTypeRef over = LLVMTypeOf(x);
-    return emit_intrinsic(e, "llvm.aarch64.neon.tbl1", &over, 1, args, 2);
+    return fits ? has->lookup(e, x, table, n) : lookup_by_choice(e, x, table, n);
 }
 
 /* ---- a warp: four lanes are four threads, x and y i32 ---- */

@@ -35,8 +35,12 @@ LLVMTypeRef emit_elem_type(const Emit *e, DType dt) {
     BTC_BUG("no such dtype");
 }
 
+bool emit_on_grid(const Emit *e) {
+    return e->t->target->execution == EXECUTION_GRID;
+}
+
 LLVMTypeRef emit_lanes_type(const Emit *e, LLVMTypeRef elem, int lanes) {
-    return lanes && e->t->target->vectors == TARGET_REGISTER ? LLVMVectorType(elem, (unsigned)lanes) : elem;
+    return lanes && !emit_on_grid(e) ? LLVMVectorType(elem, (unsigned)lanes) : elem;
 }
 
 static LLVMTypeRef value_type(const Emit *e, Type t) {
@@ -50,6 +54,15 @@ LLVMValueRef emit_value(const Value *v) {
 
 static bool is_vector(LLVMTypeRef t) {
     return LLVMGetTypeKind(t) == LLVMVectorTypeKind;
+}
+
+int emit_lanes(LLVMValueRef v) {
+    LLVMTypeRef t = LLVMTypeOf(v);
+    return is_vector(t) ? (int)LLVMGetVectorSize(t) : 0;
+}
+
+LLVMValueRef emit_bits(Emit *e, LLVMValueRef v, LLVMTypeRef t) {
+    return LLVMBuildBitCast(e->b, v, t, "");
 }
 
 LLVMTypeRef emit_like(const Emit *e, LLVMTypeRef elem, LLVMTypeRef like) {
@@ -111,7 +124,7 @@ static LLVMValueRef emit_constant(Emit *e, const Op *op) {
 
 static LLVMValueRef emit_iota(Emit *e, int lanes) {
     LLVMValueRef all[256];
-    if (e->t->target->vectors == TARGET_WARP) return warp_lane(e);
+    if (emit_on_grid(e)) return warp_lane(e);
     if (lanes > 256) BTC_BUG("vector of %d lanes", lanes);
     for (int i = 0; i < lanes; i++) all[i] = LLVMConstInt(e->i32, (unsigned long long)i, 0);
     return LLVMConstVector(all, (unsigned)lanes);
@@ -187,7 +200,7 @@ static void emit_invoke(Emit *e, const Op *op) {
 /* A thread that is alone meets nobody. */
 static void emit_barrier(Emit *e, const Op *op) {
     enum { BARRIER_FIELD = 7 }; /* of btc_call, in 8-byte fields */
-    if (e->t->target->vectors == TARGET_WARP) BTC_BUG("a barrier inside of a kernel");
+    if (emit_on_grid(e)) BTC_BUG("a barrier inside of a kernel");
     LLVMValueRef n = emit_value(op->in[1]);
     LLVMBasicBlockRef meet = emit_block(e, "meet"), met = emit_block(e, "met");
     LLVMValueRef many = LLVMBuildICmp(e->b, LLVMIntNE, n, LLVMConstInt(e->i64, 1, 0), "");
@@ -203,7 +216,7 @@ static void emit_barrier(Emit *e, const Op *op) {
 }
 
 static LLVMValueRef emit_clock(Emit *e) {
-    return emit_intrinsic(e, e->t->target->clock, NULL, 0, NULL, 0);
+    return emit_intrinsic(e, e->t->target->isa->clock, NULL, 0, NULL, 0);
 }
 
 /* Fixed order, so that the bits of a sum do not depend on LLVM: halves are combined until one lane is left.
@@ -303,14 +316,14 @@ static void set_attr(const Emit *e, const char *name, const char *value) {
 }
 
 static void set_attrs(Emit *e) {
-    const Target *target = e->t->target;
     LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, word_attr(e, "nounwind"));
     set_attr(e, "target-cpu", e->t->cpu);
     set_attr(e, "target-features", e->t->features);
     /* LLVM prefers half of the width on some models; lanes were chosen with the whole in mind. */
-    if (target->vectors == TARGET_REGISTER && e->t->lanes >= 16) set_attr(e, "prefer-vector-width", "512");
+    if (!emit_on_grid(e) && e->t->lanes >= 16) set_attr(e, "prefer-vector-width", "512");
     /* What LLVM computes by itself is flushed as the machine's is. */
-    if (target->denormals != DENORMALS_KEPT) set_attr(e, "denormal-fp-math", "preserve-sign,preserve-sign");
+    if (e->t->target->isa->denormals != DENORMALS_KEPT)
+        set_attr(e, "denormal-fp-math", "preserve-sign,preserve-sign");
 }
 
 /* Whether a parameter was given this name: the builder may have added a number to make it unique. */
@@ -321,7 +334,7 @@ static bool is_named(const Value *p, const char *name) {
 
 /* What a kernel computes for itself instead of being told. */
 static bool is_grid_param(const Emit *e, const Value *p, bool external) {
-    if (e->t->target->vectors != TARGET_WARP || !external || p->type.kind != TY_SCALAR) return false;
+    if (!emit_on_grid(e) || !external || p->type.kind != TY_SCALAR) return false;
     return is_named(p, "tid") || is_named(p, "nt");
 }
 
@@ -343,7 +356,7 @@ static void add_function(Emit *e, const Func *f, bool external) {
     e->fn = declare(e, f->name, LLVMFunctionType(e->none, types, n, 0));
     if (LLVMCountBasicBlocks(e->fn)) BTC_BUG("@%s is added twice", f->name);
     LLVMSetLinkage(e->fn, external ? LLVMExternalLinkage : LLVMInternalLinkage);
-    bool kernel = external && e->t->target->vectors == TARGET_WARP;
+    bool kernel = external && emit_on_grid(e);
     LLVMSetVisibility(e->fn, external && !kernel ? LLVMHiddenVisibility : LLVMDefaultVisibility);
     if (kernel) warp_mark_kernel(e, e->fn);
 }
@@ -371,7 +384,7 @@ void emit_function(Emit *e, const Func *f, bool external) {
     e->entry = emit_block(e, "vars");
     LLVMBasicBlockRef first = emit_block(e, "begin");
     LLVMPositionBuilderAtEnd(e->b, e->entry);
-    if (e->t->target->vectors == TARGET_WARP) warp_lane(e);
+    if (emit_on_grid(e)) warp_lane(e);
     bind_params(e, f, external);
     set_attrs(e);
     LLVMPositionBuilderAtEnd(e->b, first);

@@ -20,9 +20,27 @@ typedef struct Emit {
     LLVMTypeRef i1, i8, i16, i32, i64, f16, f32, f64, ptr, none;
 } Emit;
 
+/* A dot product of packed pieces: acc + x . y. */
+typedef struct Dot {
+    LLVMValueRef acc, x, y;
+} Dot;
+
+/* What an Isa does by instructions of its own that LLVM does not choose by itself. Each may be absent, and
+ * each gives NULL where the model lacks the instruction; then the op is spelt out in plain arithmetic that
+ * gives the same bits. Vectors have the machine's number of lanes. */
+struct Instructions {
+    LLVMValueRef (*dot4)(Emit *e, Dot d);
+    LLVMValueRef (*dot2)(Emit *e, Dot d);
+    LLVMValueRef (*pair)(Emit *e, LLVMValueRef x, LLVMValueRef y);
+    /* Bytes 0 .. 15 looked up in the table of their 128 bits; n: bytes of a vector. */
+    LLVMValueRef (*lookup)(Emit *e, LLVMValueRef x, LLVMValueRef table, int n);
+    LLVMValueRef (*scale)(Emit *e, LLVMValueRef x, LLVMValueRef n); /* x 2^n */
+};
+
 /* ---- llvm_emit.c ---- */
 /* Builds the body of `f`; external as in codegen_add. */
 void emit_function(Emit *e, const Func *f, bool external);
+bool emit_on_grid(const Emit *e); /* a vector is a warp */
 /* Types: of an element, of n lanes of it (a scalar when n is 0, and always on a warp). */
 LLVMTypeRef emit_elem_type(const Emit *e, DType dt);
 LLVMTypeRef emit_lanes_type(const Emit *e, LLVMTypeRef elem, int lanes);
@@ -31,9 +49,11 @@ LLVMValueRef emit_value(const Value *v);
 /* Constants, as wide as `like` (a scalar or vector type). */
 LLVMValueRef emit_const_int(const Emit *e, LLVMTypeRef like, int64_t v);
 LLVMValueRef emit_const_float(const Emit *e, LLVMTypeRef like, double v);
+int emit_lanes(LLVMValueRef v);                                           /* of a vector; 0: a scalar */
 LLVMTypeRef emit_like(const Emit *e, LLVMTypeRef elem, LLVMTypeRef like); /* elem, with the lanes of like */
 LLVMValueRef emit_splat(Emit *e, LLVMValueRef scalar, int lanes);
 /* Calls an intrinsic by name; `over` are the types that it is overloaded on. */
+LLVMValueRef emit_bits(Emit *e, LLVMValueRef v, LLVMTypeRef t); /* the same bits as another type */
 LLVMValueRef emit_intrinsic(Emit *e, const char *name, LLVMTypeRef *over, int nover, LLVMValueRef *args,
                             int nargs);
 LLVMBasicBlockRef emit_block(Emit *e, const char *name);

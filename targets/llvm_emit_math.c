@@ -124,16 +124,10 @@ static LLVMValueRef scale_by_halves(Emit *e, LLVMValueRef x, LLVMValueRef n) {
     return LLVMBuildFMul(e->b, x, power_of_two(e, LLVMBuildSub(e->b, i, half, ""), floats), "");
 }
 
-/* AVX-512 has an instruction for it. */
 static LLVMValueRef scale(Emit *e, LLVMValueRef x, LLVMValueRef n) {
-    LLVMTypeRef t = LLVMTypeOf(x);
-    bool zmm = e->t->target == &target_x86_64 && e->t->masks && LLVMGetTypeKind(t) == LLVMVectorTypeKind &&
-               LLVMGetVectorSize(t) == 16;
-    if (!zmm) return scale_by_halves(e, x, n);
-    LLVMValueRef all = LLVMConstInt(LLVMInt16TypeInContext(e->cx), 0xffff, 0);
-    LLVMValueRef as_set = LLVMConstInt(e->i32, 4, 0); /* the rounding mode in force */
-    LLVMValueRef args[5] = {x, n, x, all, as_set};
-    return emit_intrinsic(e, "llvm.x86.avx512.mask.scalef.ps.512", NULL, 0, args, 5);
+    const Instructions *has = e->t->target->isa->instructions;
+    LLVMValueRef r = has->scale ? has->scale(e, x, n) : NULL;
+    return r ? r : scale_by_halves(e, x, n);
 }
 
 static LLVMValueRef compare(Emit *e, const Op *op) {

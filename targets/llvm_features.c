@@ -52,7 +52,7 @@ static bool run_inliner(Diag *d, const Asking *q, LLVMTargetMachineRef tm) {
 
 bool llvm_features(Diag *d, TargetInfo *t, LLVMTargetMachineRef tm) {
     LLVMValueRef asked[MAX_TARGET_NEEDS];
-    const TargetNeed *rows = t->target->needs;
+    const TargetNeed *rows = t->target->isa->needs;
     Asking q = {.cx = LLVMContextCreate()};
     q.module = LLVMModuleCreateWithNameInContext("features", q.cx);
     q.b = LLVMCreateBuilderInContext(q.cx);

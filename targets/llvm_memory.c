@@ -23,7 +23,7 @@ static Place access_of(Emit *e, const Op *op, int lanes) {
     if (!dtype_parse(dt, &a.dt)) BTC_BUG("memory holds no \"%s\"", dt);
     a.elem = a.dt == DT_BOOL ? e->i8 : emit_elem_type(e, a.dt);
     a.align = (unsigned)dtype_size(a.dt);
-    a.vector = lanes && e->t->target->vectors == TARGET_REGISTER;
+    a.vector = lanes && !emit_on_grid(e);
     if (a.n == lanes) a.n = 0;
     LLVMValueRef index = emit_value(op->in[1]);
     if (lanes && !a.vector)
@@ -137,7 +137,7 @@ static void store_in_warp(Emit *e, const Place *a, LLVMValueRef v) {
 void emit_store(Emit *e, const Op *op) {
     Place a = access_of(e, op, op->in[2]->type.lanes);
     LLVMValueRef v = narrow(e, a.dt, emit_value(op->in[2]));
-    if (e->t->target->vectors == TARGET_WARP)
+    if (emit_on_grid(e))
         store_in_warp(e, &a, v);
     else if (a.n)
         store_first(e, &a, v);
@@ -146,7 +146,7 @@ void emit_store(Emit *e, const Op *op) {
 }
 
 void emit_prefetch(Emit *e, const Op *op) {
-    if (e->t->target->vectors == TARGET_WARP) return; /* other warps hide the wait */
+    if (emit_on_grid(e)) return; /* other warps hide the wait */
     Place a = access_of(e, op, 0);
     enum { READ = 0, SECOND_CACHE = 2, DATA = 1 };
     LLVMValueRef args[4] = {a.at, LLVMConstInt(e->i32, READ, 0), LLVMConstInt(e->i32, SECOND_CACHE, 0),

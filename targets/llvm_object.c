@@ -57,7 +57,7 @@ Codegen *codegen_new(Diag *d, const TargetInfo *t, const char *module_name) {
     char *why = NULL;
     LLVMResetFatalErrorHandler();
     LLVMInstallFatalErrorHandler(on_fatal);
-    t->target->init();
+    t->target->isa->init();
     if (LLVMGetTargetFromTriple(t->triple, &target, &why)) {
         diag_error(d, (Loc){0}, "LLVM does not know %s: %s", t->triple, why);
         LLVMDisposeMessage(why);

@@ -18,21 +18,12 @@ static bool starts_with(const char *s, const char *prefix) {
     return !strncmp(s, prefix, strlen(prefix));
 }
 
+/* BTC_HOST: this machine as --target= would spell it, from CMake. */
 const Target *target_host(void) {
-#if defined(__x86_64__) && defined(__linux__)
-    return &target_x86_64;
-#elif defined(__aarch64__) && defined(__linux__)
-    return &target_aarch64;
-#else
+    for (const Target *const *t = TARGETS; *t; t++)
+        if (!strcmp((*t)->name, BTC_HOST)) return *t;
     return NULL;
-#endif
 }
-
-/* What others call the machines of the table. */
-static const char *const ALIASES[][2] = {
-    {"amd64", "x86_64"}, {"x64", "x86_64"},     {"x86-64", "x86_64"}, {"arm64", "aarch64"},
-    {"cuda", "nvptx64"}, {"nvidia", "nvptx64"}, {"ptx", "nvptx64"},
-};
 
 static bool is_called(const Target *t, const char *name) {
     size_t arch = strcspn(t->name, "-"), n = strcspn(name, "-");
@@ -40,16 +31,23 @@ static bool is_called(const Target *t, const char *name) {
     return !name[n] && n == arch && !strncmp(name, t->name, arch);
 }
 
+/* "aarch64" of "aarch64-linux-gnu" */
+static const char *arch_of(Arena *a, const char *name) {
+    return arena_strndup(a, name, strcspn(name, "-"));
+}
+
 /* Another machine of the same system is not what was meant: only names of this one, spelt nearly alike. */
 static const char *meant(Arena *a, const char *name) {
-    for (size_t i = 0; i < sizeof ALIASES / sizeof *ALIASES; i++) {
-        size_t n = strlen(ALIASES[i][0]);
-        if (starts_with(name, ALIASES[i][0]) && (!name[n] || name[n] == '-'))
-            return arena_printf(a, " (did you mean \"%s\"?)", ALIASES[i][1]);
-    }
-    const char *first = arena_strndup(a, name, strcspn(name, "-"));
     for (const Target *const *t = TARGETS; *t; t++) {
-        const char *arch = arena_strndup(a, (*t)->name, strcspn((*t)->name, "-"));
+        for (const char *const *alias = (*t)->isa->aliases; *alias; alias++) {
+            size_t n = strlen(*alias);
+            if (starts_with(name, *alias) && (!name[n] || name[n] == '-'))
+                return arena_printf(a, " (did you mean \"%s\"?)", arch_of(a, (*t)->name));
+        }
+    }
+    const char *first = arch_of(a, name);
+    for (const Target *const *t = TARGETS; *t; t++) {
+        const char *arch = arch_of(a, (*t)->name);
         bool near = diag_distance(first, arch) <= 1, same = !diag_distance(first, arch);
         if (near && (same || diag_distance(name, (*t)->name) <= 2 || !strchr(name, '-')))
             return arena_printf(a, " (did you mean \"%s\"?)", (*t)->name);
@@ -72,19 +70,13 @@ static const Target *find_target(Diag *d, const char *name) {
     return NULL;
 }
 
-/* "v3" is short for "x86-64-v3". */
-static const char *full_cpu_name(Diag *d, const Target *t, const char *cpu) {
-    if (t == &target_x86_64 && starts_with(cpu, "v") && strlen(cpu) == 2)
-        return arena_printf(d->arena, "x86-64-%s", cpu);
-    return cpu;
-}
-
 static bool check_cpu(Diag *d, const Target *t, const char *cpu) {
+    const Isa *isa = t->isa;
     int n = 0;
-    for (; t->cpus[n]; n++)
-        if (!strcmp(t->cpus[n], cpu)) return true;
-    return diag_usage(d, (Loc){0}, "%s: %s has no model \"%s\"%s; btc list targets names them", t->cpu_flag,
-                      t->name, cpu, diag_did_you_mean(d->arena, cpu, t->cpus, n));
+    for (; isa->cpus[n]; n++)
+        if (!strcmp(isa->cpus[n], cpu)) return true;
+    return diag_usage(d, (Loc){0}, "%s: %s has no model \"%s\"%s; btc list targets names them", isa->cpu_flag,
+                      t->name, cpu, diag_did_you_mean(d->arena, cpu, isa->cpus, n));
 }
 
 /* LLVM's messages are its own to free. */
@@ -101,16 +93,17 @@ bool target_select(Diag *d, const char *target, const char *cpu, TargetInfo *out
                           TARGETS[0]->name);
     if (!t) return false;
     llvm_no_memory_ends();
-    t->init();
-    *out = (TargetInfo){.target = t, .features = t->features};
+    const Isa *isa = t->isa;
+    isa->init();
+    *out = (TargetInfo){.target = t, .features = isa->features};
     out->triple = take_message(d->arena, LLVMNormalizeTargetTriple(t->triple));
-    if (!cpu) cpu = t == target_host() ? "native" : t->default_cpu;
+    if (!cpu) cpu = t == target_host() ? "native" : isa->default_cpu;
     if (strcmp(cpu, "native")) {
-        out->cpu = full_cpu_name(d, t, cpu);
+        out->cpu = isa->full_cpu_name ? isa->full_cpu_name(d->arena, cpu) : cpu;
         return check_cpu(d, t, out->cpu) && llvm_probe(d, out);
     }
     if (t != target_host())
-        return diag_usage(d, (Loc){0}, "%s=native: this machine is no %s", t->cpu_flag, t->name);
+        return diag_usage(d, (Loc){0}, "%s=native: this machine is no %s", isa->cpu_flag, t->name);
     out->cpu = take_message(d->arena, LLVMGetHostCPUName());
     out->features = take_message(d->arena, LLVMGetHostCPUFeatures());
     return llvm_probe(d, out);
@@ -123,5 +116,5 @@ const char *target_lacks_here(const TargetInfo *t) {
     TargetInfo host;
     uint64_t lacks = target_select(&d, NULL, "native", &host) ? t->needs & ~host.needs : t->needs;
     arena_free(a);
-    return lacks ? t->target->needs[__builtin_ctzll(lacks)].feature : NULL;
+    return lacks ? t->target->isa->needs[__builtin_ctzll(lacks)].feature : NULL;
 }

@@ -5,12 +5,6 @@
 
 #include "loop.h"
 
-/* What a vector of the loop level becomes. */
-typedef enum VectorKind {
-    TARGET_REGISTER, /* a register of the CPU, or several */
-    TARGET_WARP,     /* one number in each of the 32 threads of a warp; scalars are the same in all */
-} VectorKind;
-
 /* An instruction set that LLVM uses by itself where the model has it, and where a processor says that it has
  * it: bits of a word of runtime/btc_call.h. */
 enum { MAX_TARGET_NEEDS = 64 };
@@ -20,22 +14,40 @@ typedef struct TargetNeed {
     uint64_t bits;       /* all of them */
 } TargetNeed;
 
-/* A kind of machine: one row of targets.def, one file. */
+typedef struct TargetInfo TargetInfo;
+typedef struct Probe Probe;               /* llvm_probe.h */
+typedef struct Instructions Instructions; /* llvm_emit.h */
+
+/* A family of processors: what its targets have in common, in one file with them. */
+typedef struct Isa {
+    const char *const *aliases; /* what others call it; ends with NULL */
+    const char *const *cpus;    /* known models; ends with NULL */
+    const char *default_cpu;    /* when none is given and it is not the host's own kind */
+    const char *cpu_flag;       /* the option that chooses the model: "--cpu" or "--gpu" */
+    const TargetNeed *needs;    /* most telling first; MAX_TARGET_NEEDS at most; ends with a row of NULL */
+    const char *features;       /* always given to LLVM; "" for none */
+    const char *clock;          /* LLVM's name for reading a clock that ticks steadily, at any speed */
+    Denormals denormals;
+    const Instructions *instructions; /* those that LLVM does not choose by itself */
+    void (*init)(void);               /* registers it with LLVM; may be called again */
+    /* A model's full name from a short one, or `cpu` itself. NULL: there are no short ones. */
+    const char *(*full_cpu_name)(Arena *a, const char *cpu);
+    void (*ask)(Probe *p);                     /* adds questions to the probe, or NULL */
+    void (*describe)(Probe *p, TargetInfo *t); /* fills t from the answers; p: NULL for a grid */
+} Isa;
+
+/* A machine that btc compiles for: a row of targets.def. */
 typedef struct Target {
     const char *name;   /* as --target= spells it */
     const char *triple; /* as LLVM spells it */
     const char *description;
-    const char *default_cpu; /* when none is given and it is not the host's own kind */
-    const char *cpu_flag;    /* the option that chooses the model: "--cpu" or "--gpu" */
-    VectorKind vectors;
-    Denormals denormals;
-    int pointer_bytes;
-    int elf_machine;         /* e_machine of its objects; 0: objects are texts (PTX) */
-    const char *const *cpus; /* known models; ends with NULL */
-    const TargetNeed *needs; /* most telling first; MAX_TARGET_NEEDS at most */
-    const char *features;    /* always given to LLVM; "" for none */
-    const char *clock;       /* LLVM's name for reading a clock that ticks steadily, at any speed */
-    void (*init)(void);      /* registers the machine with LLVM; may be called again */
+    const Isa *isa;
+    Execution execution;
+    bool linked;             /* there may be a runtime for it in btc; else objects are texts (PTX) */
+    const char *loader;      /* the dynamic linker that programs ask for */
+    const char *far_section; /* of weights: one that code need not reach by a short distance */
+    const char *emulator;    /* QEMU's name for it, "qemu-aarch64" */
+    const char *sysroot;     /* where Debian and its kin put the libc that emulated programs load */
 } Target;
 
 #define TARGET(id) extern const Target target_##id;
@@ -46,7 +58,7 @@ const Target *target_host(void);      /* NULL: the machine we run on is no targe
 
 /* A machine in full: what lowering and emission need to know. Capabilities are found by asking LLVM (see
  * llvm_probe.c), so any model that LLVM knows is treated rightly. */
-typedef struct TargetInfo {
+struct TargetInfo {
     const Target *target;
     const char *triple; /* normalised */
     const char *cpu;
@@ -62,8 +74,8 @@ typedef struct TargetInfo {
     bool bf16_dots;       /* two products of bf16 and their sum are one instruction */
     bool byte_tables;     /* looking up each byte of a vector in a table of 16 is one instruction */
     bool masks;           /* part of a vector can be loaded and stored by a mask */
-    uint64_t needs;       /* what code for it may use: bit i for row i of target->needs */
-} TargetInfo;
+    uint64_t needs;       /* what code for it may use: bit i for row i of isa->needs */
+};
 
 /* target: a name of targets.def or NULL (the host's kind). cpu: a model, "native", or NULL (native for the
  * host's kind, else the default). Unknown names are errors that name the nearest. Texts live in d->arena. */

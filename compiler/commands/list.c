@@ -82,11 +82,11 @@ static void list_targets(Arena *a) {
         printf("%s  %-18s%s%s\n", i ? "\n" : "", t->name, t->description,
                t == target_host() ? " (this machine; default)" : "");
         Text cpus = text_new(a);
-        text_add(&cpus, "%s:", t->cpu_flag);
+        text_add(&cpus, "%s:", t->isa->cpu_flag);
         if (t == target_host()) text_add(&cpus, " native");
-        for (int k = 0; t->cpus[k]; k++) {
-            bool usual = t->default_cpu && !strcmp(t->cpus[k], t->default_cpu) && t != target_host();
-            text_add(&cpus, " %s%s", t->cpus[k], usual ? " (default)" : "");
+        for (int k = 0; t->isa->cpus[k]; k++) {
+            bool usual = !strcmp(t->isa->cpus[k], t->isa->default_cpu) && t != target_host();
+            text_add(&cpus, " %s%s", t->isa->cpus[k], usual ? " (default)" : "");
         }
         printf("%*s", 20, "");
         print_wrapped(20, cpus.s);
