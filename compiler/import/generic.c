@@ -210,6 +210,13 @@ char *import_model(Diag *d, Arena *a, const char *path, const char *arch, const 
     ImportCtx x = {.d = d, .a = a, .w = w, .path = arena_strdup(a, path), .arch = "", .errors = d->errors};
     x.cfg = (Cfg){.ctx = &x, .path = ""};
     x.json = x.generation = (Json){.diag = d, .arena = a, .file = x.path};
+    size_t n = strlen(path);
+    if (n > 5 && !strcmp(path + n - 5, ".gguf")) {
+        diag_error(d, (Loc){.file = path},
+                   "is a GGUF file, whose architecture is not imported: give a description whose \"weights\" "
+                   "name it");
+        return NULL;
+    }
     const Importer *imp = read_config(&x) && is_plain(&x) ? choose_importer(&x, arch) : NULL;
     cJSON *m = imp ? imp->import(&x) : NULL;
     if (m && !import_failed(&x)) cfg_done(&x.cfg);

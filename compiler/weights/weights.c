@@ -34,7 +34,9 @@ bool container_measure(RawTensor *t, int64_t *count) {
     for (int i = 0; i < t->rank && !empty; i++)
         if (__builtin_mul_overflow(n, t->dim[i], &n)) return false;
     if (empty) n = 0;
-    if (__builtin_mul_overflow(n, (int64_t)dtype_size(t->dt), &bytes)) return false;
+    int64_t units = t->blocks ? n / t->blocks->block : n;
+    if (__builtin_mul_overflow(units, (int64_t)(t->blocks ? t->blocks->bytes : dtype_size(t->dt)), &bytes))
+        return false;
     *count = n;
     t->bytes = (size_t)bytes;
     return true;
@@ -91,12 +93,32 @@ int64_t raw_tensor_count(const RawTensor *t) {
 }
 
 const char *raw_tensor_dtype(const RawTensor *t) {
+    if (t->blocks) return t->blocks->name;
     return t->dt == DT_COUNT && t->type ? t->type : dtype_name(t->dt);
 }
 
 bool raw_tensor_readable(Diag *d, const RawTensor *t) {
-    return t->dt != DT_COUNT || diag_error(d, container_loc(t->file, t->name),
-                                           "holds %s, a type that is not read", raw_tensor_dtype(t));
+    return t->blocks || t->dt != DT_COUNT ||
+           diag_error(d, container_loc(t->file, t->name), "holds %s, a type that is not read",
+                      raw_tensor_dtype(t));
+}
+
+void raw_tensor_floats(const RawTensor *t, int64_t first, int64_t n, float *out) {
+    if (t->blocks)
+        format_decode(t->blocks, t->data, first, n, out);
+    else
+        dtype_convert(DT_F32, out, t->dt, t->data + first * (int64_t)dtype_size(t->dt), n);
+}
+
+void raw_tensor_doubles(const RawTensor *t, int64_t first, int64_t n, double *out) {
+    enum { PIECE = 1024 };
+    float some[PIECE];
+    if (!t->blocks) dtype_convert(DT_F64, out, t->dt, t->data + first * (int64_t)dtype_size(t->dt), n);
+    for (int64_t at = 0; at < n && t->blocks; at += PIECE) {
+        int64_t m = n - at < PIECE ? n - at : PIECE;
+        format_decode(t->blocks, t->data, first + at, m, some);
+        for (int64_t i = 0; i < m; i++) out[at + i] = (double)some[i];
+    }
 }
 
 const char *raw_tensor_type(Arena *a, const RawTensor *t) {
@@ -123,6 +145,12 @@ static bool is_pth(const char *s) {
 static bool is_safetensors(const char *s) {
     return ends_with(s, ".safetensors");
 }
+static bool is_gguf(const char *s) {
+    return ends_with(s, ".gguf");
+}
+static bool is_container(const char *s) {
+    return is_index(s) || is_pth(s) || is_safetensors(s) || is_gguf(s);
+}
 
 static const char *join(Arena *a, const char *folder, const char *name) {
     const char *slash = !*folder || ends_with(folder, "/") ? "" : "/";
@@ -138,15 +166,17 @@ static int by_text(const void *x, const void *y) {
     return strcmp(*(const char *const *)x, *(const char *const *)y);
 }
 
-/* The checkpoint files in a folder ("" is the current one), sorted. */
+/* The checkpoint files in a folder ("" is the current one), sorted; GGUF files where there are no others. */
 static const char **list_folder(Arena *a, const char *folder, int *count) {
     const char **names = NULL;
-    int n = 0, cap = 0;
+    int n = 0, cap = 0, others = 0;
     DIR *dir = opendir(*folder ? folder : ".");
     for (struct dirent *e; dir && (e = readdir(dir));)
-        if (is_index(e->d_name) || is_pth(e->d_name) || is_safetensors(e->d_name))
-            ARENA_PUSH(a, names, n, cap, arena_strdup(a, e->d_name));
+        if (is_container(e->d_name)) ARENA_PUSH(a, names, n, cap, arena_strdup(a, e->d_name));
     if (dir) closedir(dir);
+    for (int i = 0; i < n; i++)
+        if (!is_gguf(names[i])) names[others++] = names[i];
+    if (others) n = others;
     if (n) qsort(names, (size_t)n, sizeof *names, by_text);
     *count = n;
     return names;
@@ -164,9 +194,6 @@ static bool no_such_file(Diag *d, Arena *a, const char *path) {
 static const struct {
     const char *ending, *advice;
 } FOREIGN[] = {
-    {".gguf",
-     "GGUF files are not read: give the checkpoint that it was made from, or write its tensors into a "
-     ".safetensors file (Python: gguf.GGUFReader, gguf.dequantize)"},
     {".h5", "Keras and TensorFlow files are not read: save the model as .safetensors"},
     {".msgpack", "Flax files are not read: save the model as .safetensors"},
     {".onnx", "ONNX graphs are not read: give the checkpoint that it was exported from"},
@@ -193,11 +220,13 @@ static bool add_container(Diag *d, WeightSet *w, const char *path) {
                           "is a Git LFS pointer, not the checkpoint itself: fetch it with git lfs pull");
     bool zip = m.size >= 4 && !memcmp(m.data, "PK\3\4", 4);
     bool gguf = m.size >= 4 && !memcmp(m.data, "GGUF", 4);
-    if (!gguf && (zip || is_pth(file))) return pth_read(d, w, file, m.data, m.size);
-    const char *foreign = gguf ? FOREIGN[0].advice : weights_foreign(file);
+    if (gguf || is_gguf(file)) return gguf_read(d, w, file, m.data, m.size);
+    if (zip || is_pth(file)) return pth_read(d, w, file, m.data, m.size);
+    const char *foreign = weights_foreign(file);
     if (foreign) return diag_error(d, loc, "%s", foreign);
     if (is_safetensors(file)) return safetensors_read(d, w, file, m.data, m.size);
-    return diag_error(d, loc, "is not a checkpoint: expected .safetensors, .pth, .pt, .bin or .index.json");
+    return diag_error(d, loc,
+                      "is not a checkpoint: expected .safetensors, .pth, .pt, .bin, .gguf or .index.json");
 }
 
 /* ---- an index and its shards ---- */
@@ -323,7 +352,7 @@ static bool no_checkpoint(Diag *d, Arena *a, const char *folder) {
     }
     return diag_error(d, (Loc){.file = folder},
                       "the folder holds no checkpoint%s: expected model.safetensors, "
-                      "model.safetensors.index.json, or one .safetensors, .pth, .pt or .bin file",
+                      "model.safetensors.index.json, or one .safetensors, .pth, .pt, .bin or .gguf file",
                       other ? "" : ", it is empty");
 }
 

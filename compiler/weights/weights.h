@@ -1,12 +1,13 @@
 /* Checkpoint containers: names -> dtype, shape, bytes in mapped files. Nothing is copied but
  * the strided views of a .pth.
  * One file per container: safetensors.c (also folders with shards and their index), pth.c (a PyTorch zip,
- * read without executing its pickle). Every header is distrusted: sizes, offsets, overlaps, shapes. */
+ * read without executing its pickle), gguf.c. Every header is distrusted: sizes, offsets, overlaps, shapes. */
 #ifndef BTC_WEIGHTS_H
 #define BTC_WEIGHTS_H
 
 #include "base/dtype.h"
 #include "base/file.h"
+#include "formats/format.h"
 
 enum { RAW_MAX_RANK = 8 };
 
@@ -20,7 +21,9 @@ typedef struct RawNumbers {
 
 typedef struct RawTensor {
     const char *name;
-    DType dt; /* DT_COUNT: one that cannot be read; `type` names it, `bytes` is what the file gives it */
+    DType
+        dt; /* DT_COUNT: blocks; or none that can be read: `type` names it, `bytes` is what the file gives it */
+    const NumberFormat *blocks; /* the numbers lie in blocks of this format, along the last axis; or NULL */
     const char *type;
     int rank;
     int64_t dim[RAW_MAX_RANK];
@@ -40,7 +43,7 @@ typedef struct WeightSet {
     const char *name; /* what the user gave, for messages */
 } WeightSet;
 
-/* path: a .safetensors file, a .pth/.pt/.bin PyTorch zip, an .index.json, or a folder that holds
+/* path: a .safetensors file, a .pth/.pt/.bin PyTorch zip, a .gguf file, an .index.json, or a folder that holds
  * model.safetensors, model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json, or
  * exactly one of the others. false: a message is filed; weights_close is still allowed. */
 bool weights_open(Diag *d, Arena *a, const char *path, WeightSet *out);
@@ -60,14 +63,18 @@ RawTensor *weights_find(const WeightSet *w, const char *name); /* NULL: absent *
 /* 64 bits over names, types, shapes and every byte (fingerprint.c). */
 uint64_t weights_hash(const WeightSet *w);
 int64_t raw_tensor_count(const RawTensor *t);
-const char *raw_tensor_dtype(const RawTensor *t);      /* "bf16", or the file's word for a type not read */
+const char *raw_tensor_dtype(const RawTensor *t); /* "bf16", "q4_k", or the file's word for a type not read */
 bool raw_tensor_readable(Diag *d, const RawTensor *t); /* false: of a type not read, filed */
+/* Numbers [first, first + n) in f32, or in double. The tensor is readable. */
+void raw_tensor_floats(const RawTensor *t, int64_t first, int64_t n, float *out);
+void raw_tensor_doubles(const RawTensor *t, int64_t first, int64_t n, double *out);
 /* "bf16[768,1536]" */
 const char *raw_tensor_type(Arena *a, const RawTensor *t);
 
 /* The containers, each over a mapped file. Fuzzed one by one. */
 bool safetensors_read(Diag *d, WeightSet *w, const char *file, const uint8_t *data, size_t size);
 bool pth_read(Diag *d, WeightSet *w, const char *file, const uint8_t *data, size_t size);
+bool gguf_read(Diag *d, WeightSet *w, const char *file, const uint8_t *data, size_t size);
 
 /* Writes a safetensors file: tensors in the given order, atomically. The data begins 64-byte aligned; between
  * tensors the format allows no padding. Two tensors of one name are an error. */

@@ -45,7 +45,7 @@ static void check_compile_errors(void) {
     CHECK_FAILS(run("compile"), 2, "which model?");
     CHECK_FAILS(run("'%s'", m), 2, "add -o OUTPUT");
     CHECK_FAILS(run("'%s' -o '%s'", at("none.json"), so), 1, "no such file or folder");
-    CHECK_FAILS(run("'%s' -o '%s'", at("none.gguf"), so), 1, "GGUF files are not read");
+    CHECK_FAILS(run("'%s' -o '%s'", at("none.onnx"), so), 1, "ONNX graphs are not read");
     CHECK_FAILS(run("'%s' -o '%s' --cpu=zen9000", m, so), 2, "has no model \"zen9000\"");
     CHECK_FAILS(run("'%s' -o '%s' --cpu=znver44", m, so), 2, "znver44");
     CHECK_FAILS(run("'%s' -o '%s' --target=riscv", m, so), 2, "unknown target \"riscv\"");
@@ -272,7 +272,7 @@ static void check_import(void) {
     CHECK_FAILS(run("import"), 2, "which checkpoint?");
     CHECK_FAILS(run("import '%s'", at("none")), 1, "no such file or folder");
     CHECK_FAILS(run("import '%s/config.json'", m), 2, "is not a checkpoint");
-    CHECK_FAILS(run("import x.gguf"), 1, "GGUF");
+    CHECK_FAILS(run("import x.onnx"), 1, "ONNX");
     CHECK_FAILS(run("import '%s' --arch=mambo -o '%s'", m, at("no.json")), 2, "mambo");
     CHECK(access(at("no.json"), F_OK) != 0);
 }

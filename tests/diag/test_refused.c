@@ -56,7 +56,7 @@ static void check_options(void) {
                "m (imported):", "from 2 to 34");
         fresh_copy("hf-llama");
     }
-    refuse("a format of others", "m.gguf -o out/x.so", 1, "m.gguf: error: ", "GGUF");
+    refuse("a format of others", "m.onnx -o out/x.so", 1, "m.onnx: error: ", "ONNX");
 }
 
 /* ---- places ---- */

@@ -25,7 +25,7 @@ ARROWS = {
     "plan": ("base", "ir", "formats", "kernels"),
     "kernels": ("base", "ir", "formats", "plan", CALL),
     "targets": ("base", "ir", CALL),
-    "compiler/weights": ("base", "compiler/desc/json.h"),
+    "compiler/weights": ("base", "formats/format.h", "compiler/desc/json.h"),
     "compiler/link": ("base", "runtime"),
     "compiler": ("base", "ir", "formats", "plan", "kernels", "targets/target.h", "runtime/btc.h", CALL, "runtime/artifact.h", "runtime/processors.h"),
     "runtime": (),
@@ -45,6 +45,7 @@ TABLES = (
     ("compiler/import/importers.def", "IMPORTER", "compiler/import", "Importer importer_"),
     ("compiler/commands/commands.def", "COMMAND", "compiler/commands", "Command command_"),
     ("targets/targets.def", "TARGET", "targets", "Target target_"),
+    ("formats/formats.def", "FORMAT", "formats", "NumberFormat format_"),
 )
 READMES = ("", "docs", "scripts", "base", "ir", "ir/ops", "formats", "plan", "kernels", "compiler", "compiler/commands",
            "compiler/desc", "compiler/import", "compiler/weights", "compiler/link", "compiler/bench", "compiler/pack", "compiler/run", "compiler/report", "compiler/modes", "compiler/tune", "compiler/passes", "compiler/quantize",
@@ -153,7 +154,7 @@ def check_tables():
             if word == "OP" and name.startswith("loop_"):
                 continue
             check(name in listed, f"{path}: {what}{name} has no row in {table}")
-            if word in ("PASS", "IMPORTER", "COMMAND"):
+            if word in ("PASS", "IMPORTER", "COMMAND", "FORMAT"):
                 check(os.path.basename(path) == name + ".c", f"{path}: should be called {name}.c")
 
 

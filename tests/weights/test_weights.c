@@ -246,9 +246,9 @@ static void paths(void) {
     write_text("x.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
     REFUSED(open_path("x.safetensors"), "is a Git LFS pointer");
     write_text("x.gguf", "GGUF1234");
-    REFUSED(open_path("x.gguf"), "GGUF files are not read: give the checkpoint that it was made from");
-    write_text("x.bin", "GGUF1234");
-    REFUSED(open_path("x.bin"), "GGUF files are not read");
+    REFUSED(open_path("x.gguf"), "x.gguf: error: is GGUF of version 875770417");
+    write_text("x.bin", "GGUF1234"); /* as GGUF, whatever its name */
+    REFUSED(open_path("x.bin"), "is GGUF of version");
     write_text("x.tflite", "TFL3");
     REFUSED(open_path("x.tflite"), "TensorFlow Lite graphs are not read");
     write_text("x.json", "{}");
@@ -266,8 +266,10 @@ static void folders(void) {
     REFUSED(open_path(""), "the folder holds no checkpoint, it is empty: expected model.safetensors");
     write_text("notes.txt", "nothing");
     REFUSED(open_path(""), "the folder holds no checkpoint: expected model.safetensors");
-    write_text("b.gguf", "GGUF"), write_text("a.onnx", "");
+    write_text("a.onnx", "");
     REFUSED(open_path(""), "a.onnx: error: ONNX graphs are not read");
+    write_text("b.gguf", "GGUF");
+    REFUSED(open_path(""), "b.gguf: error: ends within its header: the file is truncated");
     write_tensor("other.safetensors", "other");
     CHECK(open_path("") && weights_find(&set, "other"));
     write_tensor("another.safetensors", "another");

@@ -1,0 +1,21 @@
+#include "gguf_blocks.h"
+
+static void read(const uint8_t *in, FormatBlock *out) {
+    out->scale = gguf_half(in), out->minimum = gguf_half(in + 2);
+    gguf_nibbles(in + 4, 16, out->code);
+}
+
+const NumberFormat format_q4_1 = {
+    .name = "q4_1",
+    .doc = "GGUF: blocks of 32 in 4 bits, scale and minimum f16",
+    .dt = DT_COUNT,
+    .block = 32,
+    .part = 32,
+    .bits = 4,
+    .zero = 0,
+    .scale = SCALE_F16,
+    .minimum = true,
+    .gguf = 3,
+    .bytes = 20,
+    .read = read,
+};

@@ -1,0 +1,23 @@
+#include "gguf_blocks.h"
+
+static void read(const uint8_t *in, FormatBlock *out) {
+    out->scale = gguf_half(in), out->minimum = -gguf_half(in + 2);
+    gguf_six_bit_factors(in + 4, out);
+    for (int i = 0; i < 256; i += 64) gguf_nibbles(in + 16 + i / 2, 32, out->code + i);
+}
+
+const NumberFormat format_q4_k = {
+    .name = "q4_k",
+    .doc = "GGUF: blocks of 256 in 4 bits, scale and minimum f16, a factor of 6 bits for each per 32",
+    .dt = DT_COUNT,
+    .block = 256,
+    .part = 32,
+    .bits = 4,
+    .zero = 0,
+    .scale = SCALE_F16,
+    .minimum = true,
+    .factor_bits = 8,
+    .gguf = 12,
+    .bytes = 144,
+    .read = read,
+};
