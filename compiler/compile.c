@@ -237,7 +237,7 @@ static void fill_slots(const Model *m, const Compiled *c, ArtifactSpec *spec) {
             for (int r = 0; r < s->type.rank; r++) slot.dims[r] = s->type.dim[r];
             ARENA_PUSH(a, slots, n, cap, slot);
             uint32_t word = start_word(dt, s->init);
-            btc_fill fill = {.offset = slot.offset, .bytes = slot.bytes, .weights = -1, .word = word};
+            btc_fill fill = {.offset = slot.offset, .bytes = slot.bytes, .word = word};
             if (word) ARENA_PUSH(a, fills, nfills, fills_cap, fill);
             add_region(a, &regions, p->f, k, &c->lower, &slot);
         }

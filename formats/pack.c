@@ -32,21 +32,17 @@ static Matrices matrices(Type t) {
     return m;
 }
 
-static int64_t bands_of(Layout layout) {
-    return layout.bands > 1 ? layout.bands : 1;
-}
-
-int64_t pack_bytes(Layout layout, Type t, Storage s, const LowerTarget *target) {
+int64_t pack_bytes(PackKind kind, Type t, Storage s, const LowerTarget *target) {
     Matrices m = matrices(t);
-    int64_t width = target->panel, bands = bands_of(layout);
-    switch (layout.kind) {
+    int64_t width = target->panel;
+    switch (kind) {
     case PACK_ROWS:
     case PACK_TRANSPOSED:
     case PACK_TABLE:
         return type_count(t) * (int64_t)dtype_size(s.dt);
     case PACK_PANELS:
     case PACK_PANELS_F32:
-        return m.lead * bands * (round_up(m.rows, width) / width) * panel_bytes(s, m.cols / bands, width);
+        return m.lead * (round_up(m.rows, width) / width) * panel_bytes(s, m.cols, width);
     case PACK_PANELS_IO:
         return m.lead * (round_up(m.cols, width) / width) * panel_bytes(s, m.rows, width);
     case PACK_FFT:
@@ -55,9 +51,9 @@ int64_t pack_bytes(Layout layout, Type t, Storage s, const LowerTarget *target) 
     return 0;
 }
 
-int64_t pack_pieces(Layout layout, Type t, const LowerTarget *target) {
+int64_t pack_pieces(PackKind kind, Type t, const LowerTarget *target) {
     Matrices m = matrices(t);
-    switch (layout.kind) {
+    switch (kind) {
     case PACK_ROWS:
     case PACK_TABLE:
         return m.lead * m.rows;
@@ -65,7 +61,7 @@ int64_t pack_pieces(Layout layout, Type t, const LowerTarget *target) {
         return m.lead;
     case PACK_PANELS:
     case PACK_PANELS_F32:
-        return m.lead * bands_of(layout) * (round_up(m.rows, target->panel) / target->panel);
+        return m.lead * (round_up(m.rows, target->panel) / target->panel);
     case PACK_PANELS_IO:
         return m.lead * (round_up(m.cols, target->panel) / target->panel);
     case PACK_FFT:
@@ -74,33 +70,29 @@ int64_t pack_pieces(Layout layout, Type t, const LowerTarget *target) {
     return 0;
 }
 
-/* Panels of matrices, or of the bands of one: their rows are outputs (PACK_PANELS), else their columns are.
- */
+/* Panels of matrices: their rows are outputs (PACK_PANELS), else their columns are. */
 typedef struct Panels {
     const PackSource *src;
     Matrices m;
     bool by_rows;
     int64_t outputs, inputs, width;
-    int64_t next; /* numbers from where a matrix, or a band, begins to where the next one does */
 } Panels;
 
-static Panels panels_of(Layout layout, const PackSource *src, const LowerTarget *target) {
+static Panels panels_of(PackKind kind, const PackSource *src, const LowerTarget *target) {
     Panels p = {.src = src, .m = matrices(src->type), .width = target->panel};
-    p.by_rows = layout.kind != PACK_PANELS_IO;
+    p.by_rows = kind != PACK_PANELS_IO;
     p.outputs = p.by_rows ? p.m.rows : p.m.cols, p.inputs = p.by_rows ? p.m.cols : p.m.rows;
-    p.next = p.m.rows * p.m.cols;
-    if (bands_of(layout) > 1) p.next = p.inputs /= layout.bands;
     return p;
 }
 
-/* Panel number `panel`, counted over all matrices or bands; *count: the outputs in it. */
+/* Panel number `panel`, counted over all matrices; *count: the outputs in it. */
 static PanelSource panel_source(const Panels *p, int64_t panel, int64_t *count) {
     int64_t each = round_up(p->outputs, p->width) / p->width, from = panel % each * p->width;
     const PackSource *src = p->src;
     *count = p->outputs - from < p->width ? p->outputs - from : p->width;
     PanelSource v = {.dt = src->dt, .data = src->data, .stride = p->m.cols, .by_rows = p->by_rows};
     if (src->importance) v.importance = src->importance + panel / each * p->inputs;
-    v.start = panel / each * p->next + (p->by_rows ? from * p->m.cols : from);
+    v.start = panel / each * p->m.rows * p->m.cols + (p->by_rows ? from * p->m.cols : from);
     return v;
 }
 
@@ -112,9 +104,9 @@ static void write_panels(const Panels *p, Storage s, int64_t first, int64_t n, c
     }
 }
 
-bool pack_squeezes(Layout layout, const PackSource *src, const LowerTarget *target, int64_t first,
+bool pack_squeezes(PackKind kind, const PackSource *src, const LowerTarget *target, int64_t first,
                    int64_t n) {
-    Panels p = panels_of(layout, src, target);
+    Panels p = panels_of(kind, src, target);
     bool fits = true;
     for (int64_t i = first, count; i < first + n && fits; i++) {
         PanelSource v = panel_source(&p, i, &count);
@@ -130,13 +122,13 @@ static void write_fft(const PackSource *s, Matrices m, const LowerTarget *target
     free(h);
 }
 
-void pack_write(Layout layout, const PackSource *src, Storage s, const LowerTarget *target, int64_t first,
+void pack_write(PackKind kind, const PackSource *src, Storage s, const LowerTarget *target, int64_t first,
                 int64_t n, void *out) {
     Matrices m = matrices(src->type);
-    int64_t pieces = pack_pieces(layout, src->type, target), each = m.rows * m.cols;
+    int64_t pieces = pack_pieces(kind, src->type, target), each = m.rows * m.cols;
     if (!pieces) return;
-    memset(out, 0, (size_t)(pack_bytes(layout, src->type, s, target) / pieces * n));
-    switch (layout.kind) {
+    memset(out, 0, (size_t)(pack_bytes(kind, src->type, s, target) / pieces * n));
+    switch (kind) {
     case PACK_ROWS:
     case PACK_TABLE:
         dtype_convert(s.dt, out, src->dt, pack_element(src->dt, src->data, first * m.cols), n * m.cols);
@@ -151,7 +143,7 @@ void pack_write(Layout layout, const PackSource *src, Storage s, const LowerTarg
     case PACK_PANELS:
     case PACK_PANELS_F32:
     case PACK_PANELS_IO: {
-        Panels p = panels_of(layout, src, target);
+        Panels p = panels_of(kind, src, target);
         write_panels(&p, s, first, n, out);
         break;
     }
@@ -172,14 +164,13 @@ bool pack_same_leaf(const Op *x, const Op *y) {
     return x->def == y->def && i == k && !strcmp(a, b);
 }
 
-const PackItem *pack_item(PackList *l, Op *leaf, PackKind kind, int bands) {
+const PackItem *pack_item(PackList *l, Op *leaf, PackKind kind) {
     for (int i = 0; i < l->n; i++)
-        if (l->items[i].layout.kind == kind && pack_same_leaf(l->items[i].leaf, leaf)) return &l->items[i];
+        if (l->items[i].kind == kind && pack_same_leaf(l->items[i].leaf, leaf)) return &l->items[i];
     bool stored = kind == PACK_PANELS || kind == PACK_PANELS_IO || kind == PACK_TABLE;
     Storage s = stored ? pack_storage(leaf, l->target) : (Storage){.dt = DT_F32};
     if (kind == PACK_TABLE) s.squeezed = false; /* only panels are */
-    Layout layout = {kind, bands};
-    PackItem it = {leaf, layout, s, l->bytes, pack_bytes(layout, leaf->out[0]->type, s, l->target)};
+    PackItem it = {leaf, kind, s, l->bytes, pack_bytes(kind, leaf->out[0]->type, s, l->target)};
     l->bytes += round_up(it.bytes, 64);
     ARENA_PUSH(l->arena, l->items, l->n, l->cap, it);
     return &l->items[l->n - 1];
@@ -191,9 +182,8 @@ void pack_layout(Text *t, const PackList *l) {
         const PackItem *it = &l->items[i];
         int64_t index;
         const char *key = leaf_key(it->leaf, &index);
-        text_add(t, "%s %lld %s %s %d %d %s %lld %lld\n", key, (long long)index,
-                 attr_str(it->leaf, "func", ""), type_text(t->arena, it->leaf->out[0]->type),
-                 (int)it->layout.kind, it->layout.bands, storage_name(it->storage), (long long)it->offset,
-                 (long long)it->bytes);
+        text_add(t, "%s %lld %s %s %d %s %lld %lld\n", key, (long long)index, attr_str(it->leaf, "func", ""),
+                 type_text(t->arena, it->leaf->out[0]->type), (int)it->kind, storage_name(it->storage),
+                 (long long)it->offset, (long long)it->bytes);
     }
 }

@@ -8,7 +8,7 @@
 
 typedef struct PackItem {
     Op *leaf; /* a `weight` or `derived` op of the block */
-    Layout layout;
+    PackKind kind;
     Storage storage;
     int64_t offset, bytes; /* from the call's base */
 } PackItem;
@@ -24,11 +24,11 @@ struct PackList {
 
 /* Whether two leaves, maybe of different forms, name the same weight. */
 bool pack_same_leaf(const Op *x, const Op *y);
-/* The item for this leaf and kind, added if new, and then in so many bands. */
-const PackItem *pack_item(PackList *l, Op *leaf, PackKind kind, int bands);
+/* The item for this leaf and kind, added if new. */
+const PackItem *pack_item(PackList *l, Op *leaf, PackKind kind);
 /* How panels and tables of this leaf store numbers; what other kinds hold is f32. */
 Storage pack_storage(const Op *leaf, const LowerTarget *target);
-int64_t pack_bytes(Layout layout, Type t, Storage s, const LowerTarget *target);
+int64_t pack_bytes(PackKind kind, Type t, Storage s, const LowerTarget *target);
 
 /* Where packing takes its numbers from: rows of the last axis, each `row` a flat index over the others. */
 typedef struct PackSource {
@@ -39,13 +39,13 @@ typedef struct PackSource {
 } PackSource;
 /* A packed tensor is a row of pieces of one size, each written without the others, in any order and by any
  * thread: panels, rows of a table, matrices that are transposed; else one piece is all of it. */
-int64_t pack_pieces(Layout layout, Type t, const LowerTarget *target);
+int64_t pack_pieces(PackKind kind, Type t, const LowerTarget *target);
 /* Writes n of the pieces, from piece `first`, to out: n/pack_pieces of the pack_bytes. */
-void pack_write(Layout layout, const PackSource *src, Storage s, const LowerTarget *target, int64_t first,
+void pack_write(PackKind kind, const PackSource *src, Storage s, const LowerTarget *target, int64_t first,
                 int64_t n, void *out);
 
 /* Whether those pieces, panels of bf16 (PACK_PANELS or PACK_PANELS_IO), can be squeezed (squeeze.h). */
-bool pack_squeezes(Layout layout, const PackSource *src, const LowerTarget *target, int64_t first, int64_t n);
+bool pack_squeezes(PackKind kind, const PackSource *src, const LowerTarget *target, int64_t first, int64_t n);
 
 /* Adds all that the packed bytes of a block depend on besides the checkpoint: the same text, the same bytes.
  * What pack_write comes to look at belongs in here, too. */

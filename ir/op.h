@@ -22,14 +22,13 @@ typedef enum Pattern {
 } Pattern;
 
 typedef enum OpFlag {
-    OPF_COMMUTES = 1,     /* first two operands may swap */
-    OPF_CONST_ONLY = 2,   /* only ever evaluated at compile time */
-    OPF_VARIADIC = 4,     /* the last operand of the signature may repeat */
-    OPF_EFFECT = 8,       /* loop level: not to be removed when unused */
-    OPF_INTERNAL = 16,    /* put in by passes; descriptions cannot say it */
-    OPF_CHOOSES = 64,     /* what it gives jumps with its operands: a comparison, a choice */
-    OPF_KEEPS_SUMS = 128, /* its state holds sums for the future, rounded whenever they are stored */
-    OPF_BANDS = 32,       /* CONTRACT of x, w, bias?: can split over threads by inputs (plan/bands.h) */
+    OPF_COMMUTES = 1,    /* first two operands may swap */
+    OPF_CONST_ONLY = 2,  /* only ever evaluated at compile time */
+    OPF_VARIADIC = 4,    /* the last operand of the signature may repeat */
+    OPF_EFFECT = 8,      /* loop level: not to be removed when unused */
+    OPF_INTERNAL = 16,   /* put in by passes; descriptions cannot say it */
+    OPF_CHOOSES = 32,    /* what it gives jumps with its operands: a comparison, a choice */
+    OPF_KEEPS_SUMS = 64, /* its state holds sums for the future, rounded whenever they are stored */
 } OpFlag;
 
 typedef struct AttrDef {
@@ -129,7 +128,6 @@ struct OpDef {
     const char *state;
     const AttrDef *attrs; /* ends with a NULL name */
     unsigned flags;
-    int lanes_align;                         /* lower: preferred multiple of a unit of channels; 0: any */
     bool (*infer)(Diag *d, Func *f, Op *op); /* after (or instead of) sig; false: message filed */
     void (*eval)(EvalCtx *c);                /* reference semantics: plain loops in double */
     Cost (*cost)(const Op *op, int64_t rows);

@@ -23,7 +23,6 @@ struct Kernel {
     KernelSpec s;
     int vectors; /* of a panel */
     Value *x, *scales, *x_stride, *w, *w_stride, *from, *parts, *sums, *more;
-    Value *tiles, *w_step, *sums_step;
     Value *xp[MAX_ROWS], *sp[MAX_ROWS], *wp[MAX_VECTORS];
     Value *table[MAX_VECTORS];           /* of squeezed panels */
     Value *acc[MAX_ROWS * MAX_VECTORS];  /* variables */

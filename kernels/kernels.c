@@ -107,10 +107,6 @@ static void open_pointers(Kernel *k) {
     k->w = ir_param_add(f, "w", type_ptr()), k->w_stride = ir_param_add(f, "w_stride", i64);
     k->from = ir_param_add(f, "from", i64), k->parts = ir_param_add(f, "parts", i64);
     k->sums = ir_param_add(f, "sums", type_ptr()), k->more = ir_param_add(f, "more", i64);
-    if (k->s.repeats) {
-        k->tiles = ir_param_add(f, "tiles", i64), k->w_step = ir_param_add(f, "w_step", i64);
-        k->sums_step = ir_param_add(f, "sums_step", i64);
-    }
     for (int r = 0; r < k->s.rows; r++) {
         k->xp[r] = stepped(b, k->x, k->x_stride, r);
         k->sp[r] = stepped(b, k->scales, k->x_stride, r);
@@ -136,26 +132,15 @@ static void make_sums(Kernel *k) {
         lb_store(b, DT_F32, k->sums, lb_i64(b, (int64_t)i * b->lanes), lb_get(b, k->acc[i]), 0);
 }
 
-static void make_tile(Kernel k, Value *tile) {
-    LB *b = &k.b;
-    for (int p = 0; p < k.s.panels; p++) k.wp[p] = lb_offset(b, k.wp[p], lb_mul(b, tile, k.w_step));
-    k.sums = lb_offset(b, k.sums, lb_mul(b, tile, k.sums_step));
-    make_sums(&k);
-}
-
 const char *kernel_of(Lower *l, KernelSpec s) {
-    const char *name = arena_printf(l->arena, "product_%s_%s_%dx%d%s%s", storage_name(s.w), math_name(s.math),
-                                    s.rows, s.panels, s.streams ? "_streams" : "", s.repeats ? "_tiles" : "");
+    const char *name = arena_printf(l->arena, "product_%s_%s_%dx%d%s", storage_name(s.w), math_name(s.math),
+                                    s.rows, s.panels, s.streams ? "_streams" : "");
     if (ir_func_find(l->b.f->module, name)) return name;
     Kernel k = kernel_begin(l, s, name);
-    LB *b = &k.b;
     open_pointers(&k);
     k.use = kernel_multiply;
     if (s.rows > MAX_ROWS || kernel_columns(&k) > MAX_VECTORS) BTC_BUG("kernel %s is too large", name);
-    if (s.repeats)
-        KFOR (b, tile, lb_i64(b, 0), k.tiles, 1) make_tile(k, tile);
-    else
-        make_sums(&k);
+    make_sums(&k);
     return name;
 }
 

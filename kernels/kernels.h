@@ -7,8 +7,6 @@
  * with group `from`, where rows of x are x_stride bytes apart and panels (formats/panel.h) w_stride bytes;
  * sums are f32, [rows][panels][width], read first when `more` is not 0. Each sum is one chain over the inputs
  * in order, whatever the tile and wherever the chain is interrupted, so results have the same bits.
- * One that repeats takes `tiles, w_step, sums_step` besides: the same for so many tiles, whose panels and
- * sums are so many bytes apart.
  *
  * What x is depends on the arithmetic:
  *     MATH_F32    f32 numbers; weights are widened, exactly
@@ -44,7 +42,6 @@ typedef struct KernelSpec {
     Math math;
     int rows, panels; /* of the tile: known when compiling */
     bool streams;     /* weights come from memory: ask for them ahead of time */
-    bool repeats;
 } KernelSpec;
 /* Name of the kernel in l's module; written at the first call. */
 const char *kernel_of(Lower *l, KernelSpec spec);

@@ -1,7 +1,7 @@
 /* The lowering API: see lower.h. Here: loops over a thread's share, reading and writing values, state. */
 #include "btc_call.h"
 #include "formats/pack.h"
-#include "plan/bands.h"
+#include "plan/stage.h"
 
 #include <string.h>
 
@@ -207,20 +207,10 @@ Storage lw_storage(const Lower *l, const Value *v) {
     return pack_storage(leaf_of(v), l->t);
 }
 
-Value *lw_matrix(Lower *l, Value *v, PackKind kind, Storage *s, int *bands) {
-    Op *leaf = leaf_of(v);
-    int most = kind == PACK_PANELS ? (int)bands_of_leaf(l->plan, leaf) : 0;
-    const PackItem *i = pack_item(l->packs, leaf, kind, most);
-    if (s) *s = i->storage;
-    *bands = i->layout.bands;
-    return lb_offseti(&l->b, l->w, i->offset);
-}
-
 Value *lw_weight(Lower *l, Value *v, PackKind kind, Storage *s) {
-    int bands;
-    Value *w = lw_matrix(l, v, kind, s, &bands);
-    if (bands > 1) BTC_BUG("%%%s lies in bands", v->name);
-    return w;
+    const PackItem *i = pack_item(l->packs, leaf_of(v), kind);
+    if (s) *s = i->storage;
+    return lb_offseti(&l->b, l->w, i->offset);
 }
 
 /* ---- values ---- */
@@ -268,7 +258,6 @@ static Value *read_typed(Lower *l, Value *v, const Ix *ix) {
         Value *flight = in_flight(l, lw_base(v, NULL));
         if (flight) return flight;
     }
-    if (bands_made(l, v)) return bands_read(l, v, ix);
     int64_t n = type_count(v->type);
     DType dt;
     Value *p = source(l, v, ix->row, &dt), *x;

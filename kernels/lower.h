@@ -190,16 +190,8 @@ typedef enum PackKind {
     PACK_TABLE,      /* rows of plain numbers, row-major, stored as `storage` says */
     PACK_FFT,        /* filters h[c,l]: see ops/conv_long.c */
 } PackKind;
-/* A way to lay out an operand. With `bands` (PACK_PANELS of a matrix; 0 or 1: none) inputs are cut into so
- * many bands of the same size, each with panels of its own, band after band: plan/bands.h says what for. */
-typedef struct Layout {
-    PackKind kind;
-    int bands;
-} Layout;
 /* Address of the packed operand; *s: how its numbers are stored (may be NULL). */
 Value *lw_weight(Lower *l, Value *v, PackKind kind, Storage *s);
-/* The same for products: PACK_PANELS may have *bands bands. */
-Value *lw_matrix(Lower *l, Value *v, PackKind kind, Storage *s, int *bands);
 /* How a panel or table of this operand would store its numbers: the attribute `storage` of the leaf. */
 Storage lw_storage(const Lower *l, const Value *v);
 bool lw_is_constant(const Value *v); /* known at compile time */

@@ -13,7 +13,6 @@ typedef struct Matmul {
     Value *x; /* operand; rows of K elements, per leading index o */
     Value *w; /* address of the panels */
     Storage storage;
-    int bands; /* they lie in (Layout) */
     Math math;
     int64_t K, N;
     Value *bias; /* operand or NULL */
@@ -31,7 +30,7 @@ void matmul_weights(Lower *l, const Op *op, Value *w, PackKind kind, Matmul *m);
 
 /* Outputs [lo, hi) (multiples of a panel, or N) of all rows. */
 void matmul_rows(Lower *l, const Matmul *m, Value *lo, Value *hi);
-/* This thread's share of them: of outputs, or in a stage with bands (bands.h) of inputs. */
+/* This thread's share of them. */
 void matmul_share(Lower *l, const Matmul *m);
 
 #endif

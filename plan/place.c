@@ -134,8 +134,7 @@ static void place_value(FuncPlan *p, Value *v, int64_t rows, Room **rooms, int *
     if (!i || !i->stored || i->place != PLACE_NONE) return;
     if ((p->stages[i->stage]->axis == AXIS_REPLICATED && !p->stages[i->stage]->is_call) != private) return;
     i->place = private ? PLACE_PRIVATE : PLACE_SHARED;
-    int64_t bands = p->stages[i->stage]->bands;
-    i->stride = row_stride(row_words(v) * (bands ? bands : 1));
+    i->stride = row_stride(row_words(v));
     Room r = {.bytes = round_up(i->stride * 4 * rows, 64),
               .first = private ? i->first_stage : i->first_epoch,
               .last = private ? i->last_stage : i->last_epoch};

@@ -1,13 +1,10 @@
-/* Planning a function, and what the threads of a step do more than share out outputs, so that they meet less
- * often:
- *   - products that split by inputs (bands.h) cost sums that all threads read;
- *   - small products that all threads need whole (a router, a projection to a low rank, the keys of a single
- *     head), computed by each of them, cost that all read their weights.
- * Plans are made and judged by what they have each thread read, where a barrier counts as `barrier_kib`:
- * first with each product that can split by inputs, then with the small products up to each size computed
- * whole, and of the best, without each one that saves nothing. */
-#include "bands.h"
+/* Planning a function. In a step, small products that all threads need whole (a router, a projection to a low
+ * rank, the keys of a single head) may be computed by each of them, which saves a barrier and costs that all
+ * read their weights. Plans are made and judged by what they have each thread read, where a barrier counts as
+ * `barrier_kib`: with the products up to each size computed whole, and of the best, without each one that
+ * saves nothing. */
 #include "formats/pack.h"
+#include "stage.h"
 
 static bool plan_once(Diag *d, FuncPlan *p, const LowerTarget *t) {
     p->stages = NULL, p->n = p->cap = p->barriers = p->nclasses = 0;
@@ -19,7 +16,7 @@ static bool plan_once(Diag *d, FuncPlan *p, const LowerTarget *t) {
 }
 
 static int64_t cost_of(const FuncPlan *p, const LowerTarget *t) {
-    return p->whole_bytes + bands_bytes(p) + ((int64_t)p->barriers * t->tuning.barrier_kib << 10);
+    return p->whole_bytes + ((int64_t)p->barriers * t->tuning.barrier_kib << 10);
 }
 
 static int64_t product_bytes(const Op *op, const LowerTarget *t) {
@@ -68,41 +65,8 @@ static bool spare_bytes(Diag *d, FuncPlan *p, const LowerTarget *t) {
     return true;
 }
 
-/* What a plan with n bands of op costs each thread; *shares: how many threads can have some of them. */
-static bool plan_bands(Diag *d, FuncPlan *p, Banded how, const LowerTarget *t, int64_t *cost,
-                       int64_t *shares) {
-    ARENA_PUSH(p->arena, p->banded, p->nbanded, p->banded_cap, how);
-    if (!plan_once(d, p, t)) return false;
-    *cost = cost_of(p, t), *shares = p->stages[value_info(how.product->out[0])->stage]->shares;
-    return true;
-}
-
-/* Splits op by inputs if that saves more than it costs: into as many bands as may be, but no more than
- * threads can share, because every band has sums of its own. */
-static bool try_bands(Diag *d, FuncPlan *p, const Op *op, const LowerTarget *t) {
-    int64_t before = cost_of(p, t), cost, shares;
-    bool tried = false;
-    for (int64_t n = MOST_BANDS; n > 1; n--) {
-        if (!bands_possible(p, op, n)) continue;
-        tried = true;
-        if (!plan_bands(d, p, (Banded){op, n}, t, &cost, &shares)) return false;
-        if (cost < before && (shares == n || shares < 2 || !bands_possible(p, op, shares))) return true;
-        p->nbanded--;
-    }
-    return !tried || plan_once(d, p, t);
-}
-
-static bool choose_bands(Diag *d, FuncPlan *p, const LowerTarget *t) {
-    p->whole_most = 0;
-    if (!plan_once(d, p, t)) return false;
-    OPS_OF (p->f->body, op)
-        if (!t->warp && !try_bands(d, p, op, t)) return false;
-    return true;
-}
-
 static bool plan_step(Diag *d, FuncPlan *p, const LowerTarget *t) {
     int64_t best = 0, least = INT64_MAX, size = 0;
-    if (!choose_bands(d, p, t)) return false;
     do {
         p->whole_most = size;
         if (!plan_once(d, p, t)) return false;

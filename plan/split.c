@@ -181,7 +181,6 @@ static bool is_computed_whole(const Splitter *s, int k, const LowerTarget *t) {
     FuncPlan *p = s->p;
     const Stage *st = p->stages[k];
     if (!st->anchor || st->anchor->def->pattern != PAT_CONTRACT || makes_result(p, st)) return false;
-    if (st->bands) return false; /* its readers add up what several threads have made */
     return s->whole[k] && inputs_private(p, st) && plan_computes_whole(p, st->anchor, t);
 }
 

@@ -24,7 +24,6 @@ struct Stage {
     int cls;              /* stages of one class split alike (channels axis) */
     int64_t units, grain; /* unit u: elements [u*grain, min((u+1)*grain, n)) */
     int64_t shares;       /* what threads take: units / shares units each; the same in a class */
-    int64_t bands;        /* of a product that makes its sums by bands of inputs (bands.h), its O; else 0 */
     bool barrier;         /* threads meet before this stage */
     int run;              /* how many stages from here on run in strips (strips.c); 0: this one alone */
     int64_t strip;        /* shares, or rows, of a strip; 0: all at once */
@@ -59,12 +58,6 @@ typedef struct ModulePlan {
     int n, cap;
 } ModulePlan;
 
-/* See bands.h. */
-typedef struct Banded {
-    const Op *product;
-    int64_t bands;
-} Banded;
-
 struct FuncPlan {
     Func *f;
     ModulePlan *module;
@@ -84,8 +77,6 @@ struct FuncPlan {
     int64_t whole_most, whole_bytes;
     const Op **shared_out;
     int nshared_out, shared_out_cap;
-    Banded *banded; /* step: products that split over threads by inputs */
-    int nbanded, banded_cap;
     int gen;
 };
 

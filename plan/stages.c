@@ -6,7 +6,7 @@
  * After:   stage 0: linear + silu          stage 1: linear + mul            (m needs u; a is read back) */
 #include <string.h>
 
-#include "bands.h"
+#include "stage.h"
 
 ValueInfo *value_info(const Value *v) {
     return v->aux;
@@ -132,7 +132,7 @@ static int latest_stage(const Op *op) {
 static bool attach(FuncPlan *p, int k, Op *op) {
     if (k < 0) return false;
     Stage *s = p->stages[k];
-    if (s->is_call || s->bands || type_count(op->out[0]->type) != s->O * s->I) return false;
+    if (s->is_call || type_count(op->out[0]->type) != s->O * s->I) return false;
     if (s->anchor && (s->anchor->def->pattern == PAT_VIEW || s->anchor->out[0]->type.dt != DT_F32))
         return false;
     int64_t O, I;
@@ -197,8 +197,6 @@ static void set_access(const FuncPlan *p, Stage *s, const LowerTarget *t) {
         s->access = (Access){0};
         s->anchor->def->access(s->anchor, p->f->form, &s->access);
     }
-    int64_t bands = s->bands ? s->bands : bands_behind(p, s->anchor);
-    if (bands) s->access = (Access){.split = SPLIT_FLAT, .units = bands, .rows = true};
     if (s->anchor->def->pattern == PAT_CONTRACT && t->panel > multiple) multiple = t->panel;
     if (!s->access.units && s->access.multiple < multiple) s->access.multiple = multiple;
 }
@@ -244,8 +242,6 @@ bool plan_stages(Diag *d, FuncPlan *p, const LowerTarget *t) {
         Stage *s = stage_new(p, op, op->nout ? op->out[0]->name : op->def->name);
         s->is_call = op->def->pattern == PAT_CALL;
         if (!s->is_call) anchor_shape(s, op);
-        s->bands = bands_of(p, op);
-        if (s->bands) s->O = s->bands;
         for (int i = 0; i < op->nout; i++) info_new(p, op->out[i], p->n - 1);
     }
     for (int i = 0; i < p->n; i++) set_access(p, p->stages[i], t);
@@ -259,8 +255,6 @@ static void add_read(FuncPlan *p, Read **reads, int *n, int *cap, Value *v, bool
     Value *b = lw_base(v, &offset);
     if (!value_info(b)) return; /* states, position */
     if (offset || type_count(b->type) != type_count(v->type)) all = true;
-    int from = value_info(b)->stage;
-    if (from >= 0 && p->stages[from]->bands) all = true;
     Read r = {b, all};
     ARENA_PUSH(p->arena, *reads, *n, *cap, r);
 }
@@ -298,11 +292,7 @@ char *plan_print(Arena *a, const FuncPlan *p) {
         text_add(&t, "  %2d %-14s %s%s", i, s->name, s->commit ? "commit " : "",
                  s->anchor ? s->anchor->def->name : "elementwise");
         for (int k = 0; k < s->nposts && !s->commit; k++) text_add(&t, " + %s", s->posts[k]->def->name);
-        if (s->bands) {
-            long long inputs = s->anchor->def->contracted(s->anchor);
-            text_add(&t, "  [1,%lld] inputs %lld x %lld", (long long)s->I, (long long)s->bands,
-                     inputs / s->bands);
-        } else if (!s->is_call) {
+        if (!s->is_call) {
             text_add(&t, "  [%lld,%lld] %s", (long long)s->O, (long long)s->I, axes[s->axis]);
             if (s->axis == AXIS_CHANNELS)
                 text_add(&t, " %lld x %lld", (long long)s->units, (long long)s->grain);

@@ -12,10 +12,9 @@ enum { BTC_ALIGN = 64 }; /* of state and work blocks and of the weights */
 
 /* Start values of a part of the state block that does not start as zero bytes. */
 typedef struct btc_fill {
-    int64_t offset;  /* in the state block, a multiple of 4 */
-    int64_t bytes;   /* a multiple of 4 */
-    int64_t weights; /* >= 0: copied from this byte offset of the weights; -1: `word` repeated */
-    uint64_t word;   /* the low 32 bits count */
+    int64_t offset; /* in the state block, a multiple of 4 */
+    int64_t bytes;  /* a multiple of 4 */
+    uint64_t word;  /* repeated; the low 32 bits count */
 } btc_fill;
 
 /* Bits that a word of the processor must have (BTC_CPU_..., cpu.c). */

@@ -114,11 +114,7 @@ btc_status btc_init(const btc_model *m, void *state) {
     for (int64_t i = 0; i < a->fill_count; i++) {
         const btc_fill *f = &a->fills[i];
         uint32_t word = (uint32_t)f->word;
-        if (f->weights >= 0) {
-            memcpy(block + f->offset, (const char *)m->weights + f->weights, (size_t)f->bytes);
-        } else {
-            for (int64_t at = 0; at < f->bytes; at += 4) memcpy(block + f->offset + at, &word, 4);
-        }
+        for (int64_t at = 0; at < f->bytes; at += 4) memcpy(block + f->offset + at, &word, 4);
     }
     *(btc_state_header *)state = (btc_state_header){
         .magic = BTC_STATE_MAGIC,

@@ -51,8 +51,6 @@ void artifact_check(const ArtifactSpec *s) {
         if (f->offset < BTC_STATE_HEADER || f->bytes < 0 || (f->offset | f->bytes) % 4 ||
             f->bytes > i->state_bytes - f->offset)
             BTC_BUG("a start value is outside of the state block");
-        if (f->weights >= 0 && f->bytes > i->weights_bytes - f->weights)
-            BTC_BUG("a start value is outside of the weights");
     }
     check_regions(s);
 }
@@ -131,7 +129,6 @@ static uint64_t add_fills(Writer *w, const ArtifactSpec *s) {
         begin(w);
         INT(w, f, btc_fill, offset);
         INT(w, f, btc_fill, bytes);
-        INT(w, f, btc_fill, weights);
         INT(w, f, btc_fill, word);
         at_field(w, sizeof *f, "btc_fill");
     }

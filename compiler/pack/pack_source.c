@@ -60,11 +60,10 @@ static int64_t first_matrix(const Source *s) {
 /* Whether the layout of a stack is that of its tensors, one behind the other. */
 static bool layout_splits(const Source *s, const LowerTarget *t) {
     Type one = s->tensors[0].type, all = s->value->type;
-    Layout layout = s->item->layout;
-    return layout.bands <= 1 && s->value == s->leaf->out[0] &&
-           pack_pieces(layout, all, t) == s->count * pack_pieces(layout, one, t) &&
-           pack_bytes(layout, all, s->item->storage, t) ==
-               s->count * pack_bytes(layout, one, s->item->storage, t);
+    PackKind kind = s->item->kind;
+    return s->value == s->leaf->out[0] && pack_pieces(kind, all, t) == s->count * pack_pieces(kind, one, t) &&
+           pack_bytes(kind, all, s->item->storage, t) ==
+               s->count * pack_bytes(kind, one, s->item->storage, t);
 }
 
 bool source_find(Diag *d, Model *m, const PackItem *item, const char *prefix, const LowerTarget *t,
@@ -82,7 +81,7 @@ bool source_find(Diag *d, Model *m, const PackItem *item, const char *prefix, co
     if (s->count == 1) {
         PackSource *one = &s->tensors[0];
         one->data = (const char *)one->data + s->start * (int64_t)dtype_size(one->dt);
-        if (one->importance) one->importance += first_matrix(s) * inputs_of(s->item->layout.kind, one->type);
+        if (one->importance) one->importance += first_matrix(s) * inputs_of(s->item->kind, one->type);
         one->type = s->value->type;
     }
     return true;
@@ -100,7 +99,7 @@ static void join_tensors(Arena *a, const Source *s, PackSource *out) {
     *out = (PackSource){.type = s->value->type, .dt = dt, .data = all + s->start * size};
     if (!s->tensors[0].importance) return;
     Type one = s->tensors[0].type;
-    int64_t inputs = inputs_of(s->item->layout.kind, one), row = inputs * matrices_of(one);
+    int64_t inputs = inputs_of(s->item->kind, one), row = inputs * matrices_of(one);
     float *importance = ARENA_ARRAY(a, float, s->count *row);
     for (int64_t k = 0; k < s->count; k++)
         memcpy(importance + k * row, s->tensors[k].importance, sizeof *importance * (size_t)row);

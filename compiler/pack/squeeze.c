@@ -30,10 +30,10 @@ typedef struct Squeeze {
 } Squeeze;
 
 static bool is_candidate(const PackItem *it, const LowerTarget *t) {
-    bool panels = it->layout.kind == PACK_PANELS || it->layout.kind == PACK_PANELS_IO;
+    bool panels = it->kind == PACK_PANELS || it->kind == PACK_PANELS_IO;
     if (!panels || it->storage.quant || it->storage.dt != DT_BF16) return false;
     Storage s = {.dt = DT_BF16, .squeezed = true};
-    return pack_bytes(it->layout, it->leaf->out[0]->type, s, t) < it->bytes;
+    return pack_bytes(it->kind, it->leaf->out[0]->type, s, t) < it->bytes;
 }
 
 static void add_parts(Squeeze *s, Candidate *c, Source *source) {
@@ -44,7 +44,7 @@ static void add_parts(Squeeze *s, Candidate *c, Source *source) {
     }
     for (int64_t k = 0; k < source->count; k++) {
         Type t = source->tensors[k].type;
-        int64_t pieces = pack_pieces(c->item->layout, t, s->t), each = type_count(t) / (pieces ? pieces : 1);
+        int64_t pieces = pack_pieces(c->item->kind, t, s->t), each = type_count(t) / (pieces ? pieces : 1);
         int64_t n = each && each < PART ? PART / each : 1;
         for (int64_t first = 0; first < pieces; first += n) {
             Part p = {c, source, k, first, pieces - first < n ? pieces - first : n};
@@ -58,9 +58,8 @@ static bool look_at_gathered(Squeeze *s, const Part *p) {
     Diag d = diag_new(a, NULL);
     PackSource values;
     bool ok = source_gather(&d, a, s->m, p->source, &values);
-    Layout layout = p->of->item->layout;
-    if (ok && !pack_squeezes(layout, &values, s->t, 0, pack_pieces(layout, values.type, s->t)))
-        p->of->no = true;
+    PackKind kind = p->of->item->kind;
+    if (ok && !pack_squeezes(kind, &values, s->t, 0, pack_pieces(kind, values.type, s->t))) p->of->no = true;
     arena_free(a);
     return ok;
 }
@@ -74,9 +73,9 @@ static void look_at(void *user, int64_t i) {
         return;
     }
     const PackSource *tensor = &p->source->tensors[p->tensor];
-    Layout layout = p->of->item->layout;
-    if (!pack_squeezes(layout, tensor, s->t, p->first, p->n)) p->of->no = true;
-    source_release(s->m, tensor, pack_pieces(layout, tensor->type, s->t), p->first, p->n);
+    PackKind kind = p->of->item->kind;
+    if (!pack_squeezes(kind, tensor, s->t, p->first, p->n)) p->of->no = true;
+    source_release(s->m, tensor, pack_pieces(kind, tensor->type, s->t), p->first, p->n);
 }
 
 /* The leaf in both forms of the block. */

@@ -35,7 +35,7 @@ static double packed_bytes(const PackList *packs, const Op *op, const Value *v) 
     for (int i = 0; v->def && i < packs->n; i++) {
         const PackItem *it = &packs->items[i];
         if (!pack_same_leaf(it->leaf, v->def)) continue;
-        if (!best || preference(op, it->layout.kind) > preference(op, best->layout.kind)) best = it;
+        if (!best || preference(op, it->kind) > preference(op, best->kind)) best = it;
     }
     return best ? (double)best->bytes : 0;
 }

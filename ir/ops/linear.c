@@ -85,7 +85,6 @@ const OpDef op_linear = {
     .formula = "y_o = sum_i w_oi x_i + b_o",
     .source = "affine map",
     .sig = "x[t,*,i] w[o,i] b?[o] -> y[t,*,o]",
-    .flags = OPF_BANDS,
     .attrs = product_attrs,
     .eval = eval_linear,
     .cost = cost_linear,

@@ -25,7 +25,7 @@ static double inverse(double length, double sum) {
 }
 
 /* Applies `part` to every group of every vector, then w and b. */
-static void eval_groups(EvalCtx *c, Part (*part)(const EvalCtx *c, const double *x, int64_t n, int64_t row)) {
+static void eval_groups(EvalCtx *c, Part (*part)(const Op *op, const double *x, int64_t n)) {
     const Tensor *x = &c->in[0];
     int64_t d = last_dim(x->type), n = d / attr_int(c->op, "groups", 1);
     const double *w = c->op->nin > 1 ? c->in[1].data : NULL;
@@ -35,7 +35,7 @@ static void eval_groups(EvalCtx *c, Part (*part)(const EvalCtx *c, const double 
         double *out = c->out[0].data + v * d;
         Part p = {0};
         for (int64_t i = 0; i < d; i++) {
-            if (i % n == 0) p = part(c, in + i, n, v * c->in[0].rows / vector_count(x));
+            if (i % n == 0) p = part(c->op, in + i, n);
             out[i] = (in[i] - p.shift) * p.scale * (w ? w[i] : 1) + (b ? b[i] : 0);
         }
     }
@@ -98,21 +98,6 @@ static Value *eps(Lower *l, const Op *op) {
     return lb_f32(&l->b, attr_float(op, "eps", 0));
 }
 
-/* norm.rms: sums of squares that somebody has made already, or NULL. */
-static Value *squares_of(const Op *op) {
-    return op->nin > 3 ? op->in[3] : NULL;
-}
-
-/* Of them, for a row. */
-static Value *sum_of_sums(Lower *l, Value *squares, Value *row) {
-    LB *b = &l->b;
-    Value *acc = lb_var(b, lw_zero(l));
-    LW_SPAN (l, row, NULL, 1, type_count(squares->type), ix)
-        lb_set(b, acc, lb_add(b, lb_get(b, acc), lw_read_flat(l, squares, row, ix.i, ix.n)));
-    Value *sum = lb_reduce(b, "add", lb_get(b, acc));
-    return lb_add(b, lb_max(b, lb_f32(b, 0), sum), lb_sub(b, sum, sum)); /* minus infinity is no 0 */
-}
-
 /* 1 / length; of a sum that has become infinite nothing is known, and 0 would hide it. */
 static Value *reciprocal(Lower *l, Value *length, Value *sum) {
     LB *b = &l->b;
@@ -121,12 +106,9 @@ static Value *reciprocal(Lower *l, Value *length, Value *sum) {
 
 static void lower_rms(Lower *l, Op *op) {
     LB *b = &l->b;
-    Value *squares = squares_of(op);
     LW_ROWS (l, row)
         LW_OUTER (l, e) {
-            Value *sum =
-                squares ? sum_of_sums(l, squares, row) : sum_group(l, op, row, e.o, term_square, NULL);
-            Value *mean = lb_div(b, sum, group_size(l, op));
+            Value *mean = lb_div(b, sum_group(l, op, row, e.o, term_square, NULL), group_size(l, op));
             write_group(l, op, row, e.o, NULL, reciprocal(l, lb_sqrt(b, lb_add(b, mean, eps(l, op))), mean));
         }
 }
@@ -155,18 +137,10 @@ static void lower_l2(Lower *l, Op *op) {
 
 /* ---- norm.rms ---- */
 
-static bool infer_rms(Diag *d, Func *f, Op *op) {
-    if (squares_of(op) && (op->in[0]->type.rank != 1 || attr_int(op, "groups", 1) != 1))
-        return diag_error(d, op->loc, "norm.rms: with sums of squares, x must be [T,d], in one group");
-    return infer_groups(d, f, op);
-}
-
-static Part part_rms(const EvalCtx *c, const double *x, int64_t n, int64_t row) {
-    const double *sums = squares_of(c->op) ? tensor_row(&c->in[3], row) : NULL;
+static Part part_rms(const Op *op, const double *x, int64_t n) {
     double sum = 0;
-    for (int64_t i = 0; i < n && !sums; i++) sum += x[i] * x[i];
-    for (int64_t i = 0; sums && i < c->in[3].type.dim[0]; i++) sum += sums[i];
-    return (Part){.scale = inverse(sqrt((sum < 0 ? 0 : sum) / (double)n + attr_float(c->op, "eps", 0)), sum)};
+    for (int64_t i = 0; i < n; i++) sum += x[i] * x[i];
+    return (Part){.scale = inverse(sqrt(sum / (double)n + attr_float(op, "eps", 0)), sum)};
 }
 
 static void eval_rms(EvalCtx *c) {
@@ -182,12 +156,12 @@ static const AttrDef norm_attrs[] = {
 const OpDef op_norm_rms = {
     .name = "norm.rms",
     .pattern = PAT_ROW,
-    .doc = "Divides by the root mean square; sums of squares of all parts of x may be given.",
-    .formula = "y = x / sqrt(mean(x^2) + eps) * w + b;  with squares: mean(x^2) = max(sum(squares), 0) / d",
+    .doc = "Divides by the root mean square.",
+    .formula = "y = x / sqrt(mean(x^2) + eps) * w + b",
     .source = "Zhang & Sennrich 2019, arXiv:1910.07467, eq. 4",
-    .sig = "x[t,*,d] w?[d] b?[d] squares?[t,n,1] -> y[t,*,d]",
+    .sig = "x[t,*,d] w?[d] b?[d] -> y[t,*,d]",
     .attrs = norm_attrs,
-    .infer = infer_rms,
+    .infer = infer_groups,
     .eval = eval_rms,
     .lower = lower_rms,
     .cost = cost_norm,
@@ -195,12 +169,11 @@ const OpDef op_norm_rms = {
 
 /* ---- norm.layer ---- */
 
-static Part part_layer(const EvalCtx *c, const double *x, int64_t n, int64_t row) {
-    (void)row;
+static Part part_layer(const Op *op, const double *x, int64_t n) {
     double mean = 0, var = 0;
     for (int64_t i = 0; i < n; i++) mean += x[i] / (double)n;
     for (int64_t i = 0; i < n; i++) var += (x[i] - mean) * (x[i] - mean) / (double)n;
-    return (Part){.shift = mean, .scale = inverse(sqrt(var + attr_float(c->op, "eps", 0)), var)};
+    return (Part){.shift = mean, .scale = inverse(sqrt(var + attr_float(op, "eps", 0)), var)};
 }
 
 static void eval_layer(EvalCtx *c) {
@@ -223,11 +196,10 @@ const OpDef op_norm_layer = {
 
 /* ---- norm.l2 ---- */
 
-static Part part_l2(const EvalCtx *c, const double *x, int64_t n, int64_t row) {
-    (void)row;
-    double sum = 0, eps = attr_float(c->op, "eps", 0);
+static Part part_l2(const Op *op, const double *x, int64_t n) {
+    double sum = 0, eps = attr_float(op, "eps", 0);
     for (int64_t i = 0; i < n; i++) sum += x[i] * x[i];
-    bool inside = !strcmp(attr_str(c->op, "mode", "inside"), "inside");
+    bool inside = !strcmp(attr_str(op, "mode", "inside"), "inside");
     return (Part){.scale = inverse(inside ? sqrt(sum + eps) : sqrt(sum) < eps ? eps : sqrt(sum), sum)};
 }
 

@@ -14,10 +14,9 @@ static void eval_reduce(EvalCtx *c) {
     const char *kind = attr_str(c->op, "kind", "sum");
     for (int64_t v = 0; v < vector_count(x); v++) {
         const double *in = x->data + v * d;
-        bool squares = !strcmp(kind, "squares");
         double sum = 0, max = in[0];
         for (int64_t i = 0; i < d; i++) {
-            sum += squares ? in[i] * in[i] : in[i];
+            sum += in[i];
             if (isnan(in[i]) || in[i] > max) max = in[i];
         }
         c->out[0].data[v] = !strcmp(kind, "max") ? max : !strcmp(kind, "mean") ? sum / (double)d : sum;
@@ -31,17 +30,22 @@ static Value *mask_lanes(Lower *l, Value *x, int n, double neutral) {
     return lb_select(b, lb_cmp(b, "lt", lb_iota(b), lb_i32(b, n)), x, lb_f32(b, neutral));
 }
 
-/* The maximum or sum of one vector of the last axis of v (d elements, leading index o of O). A maximum passes
- * over NaN. */
-static Value *fold(Lower *l, Value *v, Value *row, Value *o, const char *kind) {
+/* FOLD_SQUARES: the sum of squares, NaN only where an element is. */
+typedef enum Fold { FOLD_SUM, FOLD_MAX, FOLD_SQUARES } Fold;
+
+/* Of one vector of the last axis of v (d elements, leading index o of O). A maximum passes over NaN. */
+static Value *fold(Lower *l, Value *v, Value *row, Value *o, Fold kind) {
     LB *b = &l->b;
     int64_t d = last_dim(v->type), O = type_count(v->type) / d;
-    bool is_max = !strcmp(kind, "max"), squares = !strcmp(kind, "squares");
+    bool is_max = kind == FOLD_MAX;
     double neutral = is_max ? -INFINITY : 0;
     Value *acc = lb_var(b, lb_splat(b, lb_f32(b, neutral)));
     LW_SPAN (l, row, o, O, d, ix) {
         Value *x = mask_lanes(l, lb_splat(b, lw_read(l, v, &ix)), ix.n, neutral), *a = lb_get(b, acc);
-        lb_set(b, acc, is_max ? lb_max(b, a, x) : squares ? lb_fma(b, x, x, a) : lb_add(b, a, x));
+        lb_set(b, acc,
+               is_max                 ? lb_max(b, a, x)
+               : kind == FOLD_SQUARES ? lb_fma(b, x, x, a)
+                                      : lb_add(b, a, x));
     }
     return lb_reduce(b, is_max ? "max" : "add", lb_get(b, acc));
 }
@@ -49,11 +53,12 @@ static Value *fold(Lower *l, Value *v, Value *row, Value *o, const char *kind) {
 static void lower_reduce(Lower *l, Op *op) {
     LB *b = &l->b;
     const char *kind = attr_str(op, "kind", "sum");
+    bool is_max = !strcmp(kind, "max");
     int64_t d = last_dim(op->in[0]->type), O = type_count(op->in[0]->type) / d;
     LW_ROWS (l, row)
         LW_OUTER (l, e) {
-            Value *y = fold(l, op->in[0], row, e.o, kind);
-            if (!strcmp(kind, "max")) y = lb_keep_nan(b, fold(l, op->in[0], row, e.o, "squares"), y);
+            Value *y = fold(l, op->in[0], row, e.o, is_max ? FOLD_MAX : FOLD_SUM);
+            if (is_max) y = lb_keep_nan(b, fold(l, op->in[0], row, e.o, FOLD_SQUARES), y);
             if (!strcmp(kind, "mean")) y = lb_div(b, y, lb_f32(b, (double)d));
             Ix ix = {.row = row, .o = e.o, .i = lb_i64(b, 0), .n = 1, .O = O, .I = 1};
             lw_write(l, op->out[0], &ix, y);
@@ -61,15 +66,15 @@ static void lower_reduce(Lower *l, Op *op) {
 }
 
 static const AttrDef reduce_attrs[] = {
-    {"kind", AT_STR, true, 0, "sum|mean|max|squares", "what to compute; squares: their sum"},
+    {"kind", AT_STR, true, 0, "sum|mean|max", "what to compute"},
     {0},
 };
 
 const OpDef op_reduce = {
     .name = "reduce",
     .pattern = PAT_ROW,
-    .doc = "Sum, mean, maximum or sum of squares of the last dimension.",
-    .formula = "y = sum_d x_d, or sum/d, or max_d x_d, or sum_d x_d^2",
+    .doc = "Sum, mean or maximum of the last dimension.",
+    .formula = "y = sum_d x_d, or sum/d, or max_d x_d",
     .source = "elementary function",
     .sig = "x[t,*,d] -> y[t,*,1]",
     .attrs = reduce_attrs,
@@ -104,7 +109,7 @@ static void lower_softmax(Lower *l, Op *op) {
     Value *exps = lw_scratch(l, 4 * (d + b->lanes));
     LW_ROWS (l, row)
         LW_OUTER (l, e) {
-            Value *max = fold(l, x, row, e.o, "max"), *acc = lb_var(b, lw_zero(l));
+            Value *max = fold(l, x, row, e.o, FOLD_MAX), *acc = lb_var(b, lw_zero(l));
             LW_SPAN (l, row, e.o, O, d, ix) {
                 Value *y = lb_exp(b, lb_sub(b, lw_read(l, x, &ix), max));
                 y = mask_lanes(l, y, ix.n, 0);

@@ -177,16 +177,6 @@ static void check_whole_products(void) {
     if (count_barriers(model("rwkv7"), "@later.step", n, &stages)) CHECK(n[0] == 4 && n[1] == 5);
 }
 
-/* A product that can multiply what its threads have made of its inputs does so, where that saves a barrier.
- */
-static void check_bands(void) {
-    const char *stages;
-    int n[2];
-    if (!count_barriers(model("hf-llama3-rope"), "@full.step", n, &stages)) return;
-    CHECK(n[0] == 3 && n[1] == 5);
-    CHECK_STR_CONTAINS(stages, "linear  [1,40] inputs 4 x 16");
-}
-
 /* Blocks of 10 channels do not end where panels do: tiny as they are, one thread does them. */
 static void check_tiny(void) {
     const char *stages;
@@ -205,7 +195,6 @@ int main(int argc, char **argv) {
         check_other_model();
     }
     if (have("rwkv7")) check_whole_products();
-    if (have("hf-llama3-rope")) check_bands();
     if (have("hf-recurrent-gemma")) check_tiny();
     return finish("tune");
 }

@@ -68,7 +68,7 @@ static void test_messages(void) {
     refuses("add", (Type[]){x, seq(1, 3, 0)}, 2, (Attr){0}, "add: f32[T,3] does not fit beside f32[T,4]");
     refuses("norm.rms", (Type[]){x, none, none}, 3, (Attr){0}, "norm.rms: attribute eps is missing");
     refuses("reduce", (Type[]){x}, 1, (Attr){.name = "kind", .kind = AT_STR, .s = "median"},
-            "attribute kind must be one of sum|mean|max|squares, is \"median\"");
+            "attribute kind must be one of sum|mean|max, is \"median\"");
     refuses("topk", (Type[]){x}, 1, (Attr){.name = "k", .kind = AT_STR, .s = "2"},
             "attribute k must be an integer");
     refuses("topk", (Type[]){x}, 1, (Attr){.name = "k", .kind = AT_FLOAT, .f = 5},

@@ -68,10 +68,9 @@ static int64_t origin(PackKind kind, int group, int64_t rows, int64_t cols, int6
 /* All pieces, cut into runs of `run`, the last run first. */
 static void pack_in_runs(PackKind kind, const PackSource *s, Storage dt, const LowerTarget *t, int64_t run,
                          char *out) {
-    int64_t n = pack_pieces((Layout){.kind = kind}, s->type, t),
-            each = n ? pack_bytes((Layout){.kind = kind}, s->type, dt, t) / n : 0;
+    int64_t n = pack_pieces(kind, s->type, t), each = n ? pack_bytes(kind, s->type, dt, t) / n : 0;
     for (int64_t at = (n - 1) / run * run; at >= 0; at -= run)
-        pack_write((Layout){.kind = kind}, s, dt, t, at, n - at < run ? n - at : run, out + at * each);
+        pack_write(kind, s, dt, t, at, n - at < run ? n - at : run, out + at * each);
 }
 
 static void check_layout(PackKind kind, Type type, DType from, DType to) {
@@ -80,12 +79,12 @@ static void check_layout(PackKind kind, Type type, DType from, DType to) {
     PackSource s = {.type = type, .dt = from, .data = in + 2}; /* tensors in files need not be aligned */
     Storage stored = {.dt = to};
     int group = kind == PACK_PANELS || kind == PACK_PANELS_IO ? panel_group(stored) : 1;
-    int64_t n = type_count(type), bytes = pack_bytes((Layout){.kind = kind}, type, stored, &t),
+    int64_t n = type_count(type), bytes = pack_bytes(kind, type, stored, &t),
             count = bytes / (int64_t)dtype_size(to);
     int64_t rows = type.rank > 1 ? type.dim[type.rank - 2] : 1,
             cols = type.rank ? type.dim[type.rank - 1] : 1;
     for (int64_t i = 0; i < n; i++) dtype_store(from, in + 2, i, number());
-    pack_write((Layout){.kind = kind}, &s, stored, &t, 0, pack_pieces((Layout){.kind = kind}, type, &t), out);
+    pack_write(kind, &s, stored, &t, 0, pack_pieces(kind, type, &t), out);
     bool right = true;
     for (int64_t at = 0; at < count; at++) {
         int64_t i = origin(kind, group, rows, cols, at);
@@ -154,14 +153,14 @@ static void check_squeezed(PackKind kind, Type type, DType from, int rare) {
     LowerTarget t = {.panel = PANEL, .lanes = LANES};
     PackSource s = {.type = type, .dt = from, .data = in + 2};
     Storage stored = {.dt = DT_BF16, .squeezed = true};
-    int64_t n = type_count(type), pieces = pack_pieces((Layout){.kind = kind}, type, &t),
-            bytes = pack_bytes((Layout){.kind = kind}, type, stored, &t);
+    int64_t n = type_count(type), pieces = pack_pieces(kind, type, &t),
+            bytes = pack_bytes(kind, type, stored, &t);
     int64_t rows = type.dim[type.rank - 2], cols = type.dim[type.rank - 1], wrong = 0;
     int64_t outputs = kind == PACK_PANELS ? rows : cols, k = kind == PACK_PANELS ? cols : rows;
     int64_t each = (outputs + PANEL - 1) / PANEL;
     for (int64_t i = 0; i < n; i++) dtype_store(from, in + 2, i, mostly_alike(rare));
-    if (!CHECK(pack_squeezes((Layout){.kind = kind}, &s, &t, 0, pieces))) return;
-    pack_write((Layout){.kind = kind}, &s, stored, &t, 0, pieces, out);
+    if (!CHECK(pack_squeezes(kind, &s, &t, 0, pieces))) return;
+    pack_write(kind, &s, stored, &t, 0, pieces, out);
     for (int64_t i = 0; i < n; i++) {
         int64_t matrix = i / (rows * cols), r = i / cols % rows, q = i % cols;
         int64_t c = kind == PACK_PANELS ? r : q, input = kind == PACK_PANELS ? q : r;
@@ -194,9 +193,9 @@ static void check_squeezing(void) {
     LowerTarget t = {.panel = PANEL, .lanes = LANES};
     PackSource s = {.type = {.dt = DT_F32, .rank = 2, .dim = {64, 64}}, .dt = DT_BF16, .data = in};
     for (int64_t i = 0; i < 4096; i++) dtype_store(DT_BF16, in, i, ldexp(1, (int)(i % 200) - 100));
-    CHECK(!pack_squeezes((Layout){.kind = PACK_PANELS}, &s, &t, 0, 4));
+    CHECK(!pack_squeezes(PACK_PANELS, &s, &t, 0, 4));
     memset(in, 0, sizeof in);
-    CHECK(pack_squeezes((Layout){.kind = PACK_PANELS}, &s, &t, 0, 4));
+    CHECK(pack_squeezes(PACK_PANELS, &s, &t, 0, 4));
 }
 
 int main(void) {

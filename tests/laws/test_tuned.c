@@ -29,14 +29,6 @@ static void run_part(int run, Part part) {
     if (!CHECK(tuning_holds(&r))) fprintf(stderr, "    run %d\n", run);
 }
 
-/* Sums of a band for many tiles of a chunk, of several panels each: once put where those of others lie. */
-static void run_streams(int storage, int cpu) {
-    TunedRun r = {&STORED[storage], PART_PRODUCTS, cpu, 1, false, {0}};
-    if (!have_cpu(cpu) || !CHECK(usual_tuning(CPUS[cpu], &r.t))) return;
-    r.t.streams = 8;
-    CHECK(tuning_holds(&r));
-}
-
 int main(void) {
     const char *only = getenv("BTC_TUNED"), *seed = getenv("BTC_SEED");
     int first = (seed ? atoi(seed) : 0) * RUNS;
@@ -45,6 +37,5 @@ int main(void) {
         run_part(run, PART_PRODUCTS);
         if (run % 3 == 0) run_part(run, PART_OTHERS); /* storage matters little to them */
     }
-    for (int storage = 0; storage < STORED_COUNT && !only; storage += 7) run_streams(storage, CPU_COUNT - 1);
     return check_report("tuned");
 }

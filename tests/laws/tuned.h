@@ -1,12 +1,12 @@
 /* Modules for the promises of plan/tuning.def, and how one is compiled with given numbers. What depends
  * on the numbers is there in shapes that tiles do not divide: products of many panels with one that is not
- * full, with and without bands, of experts and of blocks, attention and recurrences of several heads, chunks
+ * full, of experts and of blocks, attention and recurrences of several heads, chunks
  * shorter and longer than a prompt. agree.h compares chunks, pieces of chunks, threads and steps of several
  * sequences with the interpreter. */
 #ifndef BTC_TESTS_LAWS_TUNED_H
 #define BTC_TESTS_LAWS_TUNED_H
 
-#include "ops/banded.h"
+#include "ops/wide.h"
 
 /* A way to store weights, and arithmetic for it. */
 typedef struct Stored {
@@ -74,7 +74,8 @@ static inline Case tuned_case(const Stored *s, Part part, uint64_t seed) {
         draw_some(&c, &op_linear, 2, draw_tuned);
         draw_some(&c, &op_linear_experts, 1, draw_several);
         draw_some(&c, &op_linear_blocks, 1, draw_several);
-        banded_product(&c.k, 448, 187, true, &v);
+        Value *bias = kit_weight(&c.k, type_tensor(DT_F32, false, 1, (int64_t[]){187}), LIVELY, 0);
+        ir_result_add(c.k.main, "linear#biased", wide_product(&c.k, wide_choice(&c.k, 448), 187, bias, &v));
     } else {
         draw_some(&c, &op_attend, 2, draw_several);
         draw_some(&c, &op_scan_matrix, 2, draw_heads);

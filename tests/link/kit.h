@@ -64,7 +64,7 @@ static inline bool write_weights(void *user, OutFile *o, int64_t at, btc_checksu
 
 static const btc_slot slots[] = {{"h", "f32", "[256]", BTC_STATE_HEADER, FAKE_WIDTH * 4, 1, {FAKE_WIDTH}}};
 static const int64_t end_ids[] = {0};
-static const btc_fill fills[] = {{BTC_STATE_HEADER, 4, -1, 0x3f800000}}; /* h[0] starts as 1 */
+static const btc_fill fills[] = {{BTC_STATE_HEADER, 4, 0x3f800000}}; /* h[0] starts as 1 */
 static const btc_region regions[] = {{BTC_STATE_HEADER, 1, FAKE_WIDTH * 4, FAKE_WIDTH * 4, 0, 0, 0}};
 
 static inline ArtifactSpec tiny_spec(const char *name) {

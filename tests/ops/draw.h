@@ -22,7 +22,6 @@ static inline Domain domain_of(const Kit *k, const OpDef *def, const char *opera
     if (def == &op_scan_matrix && one_of(operand, " decay ")) return DECAY;
     if (def == &op_scan_matrix && one_of(operand, " a b ")) return SMALL;
     if (def == &op_where && one_of(operand, " c ")) return GATE;
-    if (one_of(operand, " squares ")) return POSITIVE;
     if (one_of(def->name, " sqrt rsqrt log topk ")) return POSITIVE;
     if (def == &op_power && one_of(operand, " a ")) return k->wide ? LIVELY : POSITIVE;
     if (def == &op_power && k->wide) return WHOLE;

@@ -4,8 +4,8 @@
  * it is run, follow.h how with states in 16 bits.
  *
  * BTC_OPS=NAME runs one case only; BTC_SEED=N draws others. */
-#include "banded.h"
 #include "follow.h"
+#include "wide.h"
 
 /* The chunked forms of scan.matrix are for large states only. */
 static int64_t draw_large(Rng *r, const char *name) {
@@ -64,28 +64,6 @@ static void run_wide(void) {
     }
 }
 
-static void run_banded(void) {
-    static const struct {
-        Variant v;
-        int64_t inputs, outputs, bands;
-    } cases[] = {
-        {{NULL, DT_F32, 16, 0, 1, NULL, NULL, NULL}, 480, 40, 15},
-        {{"x86-64-v2", DT_F32, 9, 0, 2, NULL, NULL, NULL}, 64, 24, 4},
-        {{NULL, DT_BF16, 24, 0, 3, NULL, "bf12", NULL}, 1056, 200, 11},
-        {{"x86-64-v3", DT_F32, 61, 0, 4, NULL, "q8", "int8"}, 2048, 72, 16},
-        {{NULL, DT_F32, 16, 0, 5, NULL, "q4", "int8"}, 1280, 330, 10},
-        {{NULL, DT_F32, 7, 0, 6, NULL, "q6", "int8"}, 448, 52, 14},
-        {{NULL, DT_F32, 16, 0, 7, NULL, "q8", NULL}, 896, 48, 7},
-        {{"x86-64-v2", DT_F32, 24, 0, 8, NULL, "q4", NULL}, 384, 90, 3},
-    };
-    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
-        bool ok;
-        if (in_child(&ok))
-            _exit(bands_agree(&cases[k].v, cases[k].inputs, cases[k].outputs, cases[k].bands) ? 0 : 1);
-        if (!CHECK(ok)) fprintf(stderr, "    in bands, case %d\n", (int)k);
-    }
-}
-
 static void run_case(const char *name, const OpDef *const *defs, int n, const Variant *v) {
     bool ok;
     if (getenv("BTC_OPS") && strcmp(getenv("BTC_OPS"), name)) return;
@@ -138,7 +116,6 @@ int main(void) {
             fprintf(stderr, "    beyond f16, cpu %s\n", variants[k].cpu ? variants[k].cpu : "native");
     }
     if (!getenv("BTC_OPS") || !strcmp(getenv("BTC_OPS"), "wide")) run_wide();
-    if (!getenv("BTC_OPS") || !strcmp(getenv("BTC_OPS"), "banded")) run_banded();
     for (size_t k = 0; k < sizeof variants / sizeof *variants; k++) {
         const OpDef *elementwise[OP_COUNT];
         int n = 0;
