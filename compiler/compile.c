@@ -368,7 +368,7 @@ static bool make_object(Diag *d, const CompileOptions *o, const Compiled *c, con
 static bool make_artifact(Diag *d, Model *m, const CompileOptions *o, const Compiled *c) {
     Packer packer = {d, m, &c->lowered, &c->lower};
     ArtifactSpec spec = make_spec(m, o, c, &packer);
-    LinkJob job = {.output = o->output, .target = c->target.triple, .spec = &spec, .threads = o->threads};
+    LinkJob job = {.output = o->output, .target = &c->target, .spec = &spec, .threads = o->threads};
     LinkFolder folder;
     if (!link_kind(o->output, &job.kind)) BTC_BUG("%s: not checked", o->output);
     if (job.kind == LINK_HEADER) return link_artifact(d, &job);

@@ -162,7 +162,8 @@ const Target target_aarch64 = {
     .execution = EXECUTION_THREADS,
     .linked = true,
     .loader = "/lib/ld-linux-aarch64.so.1",
-    .far_section = ".weights,\"a\"",
+    .weights = ".weights",
+    .flags = "a",
     .emulator = "qemu-aarch64",
     .sysroot = "/usr/aarch64-linux-gnu",
 };

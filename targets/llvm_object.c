@@ -96,7 +96,7 @@ static void set_visible(LLVMValueRef g, bool exported) {
     LLVMSetVisibility(g, exported ? LLVMDefaultVisibility : LLVMHiddenVisibility);
 }
 
-static LLVMValueRef define(Codegen *c, const char *symbol, LLVMValueRef value, bool exported) {
+static void define(Codegen *c, const char *symbol, LLVMValueRef value, int align, bool exported) {
     LLVMValueRef g = LLVMAddGlobal(c->e.module, LLVMTypeOf(value), symbol);
     LLVMValueRef before = LLVMGetNamedGlobal(c->e.module, symbol);
     if (before != g) { /* a table named it first */
@@ -106,35 +106,43 @@ static LLVMValueRef define(Codegen *c, const char *symbol, LLVMValueRef value, b
     }
     LLVMSetInitializer(g, value);
     LLVMSetGlobalConstant(g, 1);
-    set_visible(g, exported);
-    return g;
-}
-
-void codegen_add_bytes(Codegen *c, const char *symbol, const char *section, const void *bytes, size_t n,
-                       int align, bool exported) {
-    LLVMValueRef value = LLVMConstStringInContext2(c->e.cx, bytes, n, 1);
-    LLVMValueRef g = define(c, symbol, value, exported);
     LLVMSetAlignment(g, (unsigned)align);
-    if (section) LLVMSetSection(g, section);
+    set_visible(g, exported);
 }
 
-static LLVMValueRef address_of(Codegen *c, const char *symbol) {
-    LLVMValueRef f = LLVMGetNamedFunction(c->e.module, symbol);
-    if (f) return f;
-    LLVMValueRef g = LLVMGetNamedGlobal(c->e.module, symbol);
-    if (g) return g;
-    g = LLVMAddGlobal(c->e.module, c->e.i8, symbol);
-    set_visible(g, false);
-    return g;
+void codegen_add_bytes(Codegen *c, const char *symbol, const void *bytes, size_t n, int align) {
+    define(c, symbol, LLVMConstStringInContext2(c->e.cx, bytes, n, 1), align, false);
+}
+
+static LLVMValueRef address_of(Codegen *c, const CodegenEntry *entry) {
+    if (!entry->symbol) return LLVMConstNull(c->e.ptr);
+    LLVMValueRef g = LLVMGetNamedFunction(c->e.module, entry->symbol);
+    if (!g) g = LLVMGetNamedGlobal(c->e.module, entry->symbol);
+    if (!g) {
+        g = LLVMAddGlobal(c->e.module, c->e.i8, entry->symbol);
+        set_visible(g, false);
+    }
+    LLVMValueRef at = LLVMConstInt(c->e.i64, (unsigned long long)entry->value, 1);
+    return entry->value ? LLVMConstGEP2(c->e.i8, g, &at, 1) : g;
 }
 
 void codegen_add_table(Codegen *c, const char *symbol, const CodegenEntry *entries, int n, bool exported) {
     LLVMValueRef *values = ARENA_ARRAY(c->d->arena, LLVMValueRef, n);
     for (int i = 0; i < n; i++)
-        values[i] = entries[i].symbol ? address_of(c, entries[i].symbol)
-                                      : LLVMConstInt(c->e.i64, (unsigned long long)entries[i].value, 1);
-    LLVMValueRef g = define(c, symbol, LLVMConstStructInContext(c->e.cx, values, (unsigned)n, 0), exported);
-    LLVMSetAlignment(g, 8);
+        values[i] = entries[i].pointer ? address_of(c, &entries[i])
+                                       : LLVMConstInt(c->e.i64, (unsigned long long)entries[i].value, 1);
+    define(c, symbol, LLVMConstStructInContext(c->e.cx, values, (unsigned)n, 0), 8, exported);
+}
+
+/* LLVM has no global variable without bytes that is constant; its assembler has. */
+void codegen_add_room(Codegen *c, const char *symbol, int64_t n, int align) {
+    const Target *t = c->t.target;
+    Text s = text_new(c->d->arena);
+    text_add(&s, ".section %s,\"%s\",%%nobits\n", t->weights, t->flags);
+    text_add(&s, ".globl %s\n.hidden %s\n.type %s,%%object\n.size %s,%lld\n", symbol, symbol, symbol, symbol,
+             (long long)n);
+    text_add(&s, ".balign %d\n%s:\n.zero %lld\n", align, symbol, (long long)n);
+    LLVMAppendModuleInlineAsm(c->e.module, s.s, s.n);
 }
 
 /* ---- finishing ---- */

@@ -43,11 +43,12 @@ typedef struct Target {
     const char *description;
     const Isa *isa;
     Execution execution;
-    bool linked;             /* there may be a runtime for it in btc; else objects are texts (PTX) */
-    const char *loader;      /* the dynamic linker that programs ask for */
-    const char *far_section; /* of weights: one that code need not reach by a short distance */
-    const char *emulator;    /* QEMU's name for it, "qemu-aarch64" */
-    const char *sysroot;     /* where Debian and its kin put the libc that emulated programs load */
+    bool linked;          /* there may be a runtime for it in btc; else objects are texts (PTX) */
+    const char *loader;   /* the dynamic linker that programs ask for */
+    const char *weights;  /* the section of weights, */
+    const char *flags;    /* and its flags, as the assembler spells them */
+    const char *emulator; /* QEMU's name for it, "qemu-aarch64" */
+    const char *sysroot;  /* where Debian and its kin put the libc that emulated programs load */
 } Target;
 
 #define TARGET(id) extern const Target target_##id;
@@ -91,15 +92,19 @@ Codegen *codegen_new(Diag *d, const TargetInfo *t, const char *module_name);
  * its parameters named "tid" and "nt" are left out of the kernel's and are the number of the warp and the
  * count of warps in the grid. */
 bool codegen_add(Codegen *c, const Func *f, bool external);
-/* Bytes under a symbol: section NULL is .rodata; exported: visible outside of the artefact. */
-void codegen_add_bytes(Codegen *c, const char *symbol, const char *section, const void *bytes, size_t n,
-                       int align, bool exported);
-/* A table of 8-byte entries: the address of a symbol, or (symbol NULL) a number. */
+/* Bytes under a symbol that other objects of the artefact see. */
+void codegen_add_bytes(Codegen *c, const char *symbol, const void *bytes, size_t n, int align);
+/* A struct as C lays it out on that machine: numbers of 64 bits, and pointers. exported: visible outside of the
+ * artefact, too. */
 typedef struct CodegenEntry {
-    const char *symbol;
-    int64_t value;
+    bool pointer;
+    const char *symbol; /* of a pointer; NULL: it is null */
+    int64_t value;      /* the number, or how many bytes behind the symbol the pointer points */
 } CodegenEntry;
 void codegen_add_table(Codegen *c, const char *symbol, const CodegenEntry *entries, int n, bool exported);
+/* Room for n bytes under a symbol, in the target's section for weights. It takes no room in the object: the
+ * bytes are put into what is linked from it. */
+void codegen_add_room(Codegen *c, const char *symbol, int64_t n, int align);
 /* Each of these first verifies and optimises the module (once). Nothing may be added afterwards. */
 bool codegen_object(Codegen *c, const char *file);
 bool codegen_assembly_text(Codegen *c, char **text, size_t *n); /* of a CPU, or PTX; in the Diag's arena */

@@ -268,7 +268,8 @@ const Target target_x86_64 = {
     .execution = EXECUTION_THREADS,
     .linked = true,
     .loader = "/lib64/ld-linux-x86-64.so.2",
-    .far_section = ".lrodata,\"al\"", /* the linker knows it and puts it far away */
+    .weights = ".lrodata", /* the linker knows it and puts it far from all code */
+    .flags = "al",
     .emulator = "qemu-x86_64",
     .sysroot = "/usr/x86_64-linux-gnu",
 };

@@ -1,9 +1,8 @@
-/* The data object of an artefact: btc_artifact_data as a row of words, its texts and tables, the place of the
- * weights. Words are either numbers or addresses that the linker fills in; kernels never name the weights. */
+/* The data object of an artefact: btc_artifact_data, its texts and tables, the place of the weights. Fields are
+ * numbers of 64 bits, or addresses that the linker fills in; kernels never name the weights. */
 #include <string.h>
 
 #include "artifact_spec.h"
-#include "elf_object.h"
 
 enum { PAGE = 4096 };
 
@@ -55,42 +54,57 @@ void artifact_check(const ArtifactSpec *s) {
     check_regions(s);
 }
 
-/* Writing one struct after another, field by field, into `data`; texts go to `texts`. */
+/* Writing one struct after another, field by field, as a table of its own; texts go to `texts`. */
 typedef struct Writer {
-    ElfObject e;
-    int data, texts;
-    int texts_symbol;
-    uint64_t start; /* of the struct being written, to check offsets */
+    Arena *a;
+    Codegen *c;
+    Text texts;
+    CodegenEntry *fields;
+    int n, cap;
+    int start; /* field at which the struct being written begins, to check the order */
 } Writer;
 
-static void add_text(Writer *w, const char *s) {
-    if (!s) {
-        elf_add_word(&w->e, w->data, 0);
-        return;
-    }
-    uint64_t at = elf_add(&w->e, w->texts, s, strlen(s) + 1);
-    elf_add_address(&w->e, w->data, w->texts_symbol, at);
-}
+static const char TEXTS[] = "btc_artifact_texts";
 
 static void add_int(Writer *w, int64_t v) {
-    elf_add_word(&w->e, w->data, (uint64_t)v);
+    CodegenEntry number = {.value = v};
+    ARENA_PUSH(w->a, w->fields, w->n, w->cap, number);
 }
 
-/* The next word must be this field: keeps this file and the structs in step. */
-static void at_field(const Writer *w, uint64_t offset, const char *name) {
-    if (elf_end(&w->e, w->data) - w->start != offset) BTC_BUG("layout of %s", name);
+static void add_address(Writer *w, const char *symbol) {
+    CodegenEntry address = {true, symbol, 0};
+    ARENA_PUSH(w->a, w->fields, w->n, w->cap, address);
+}
+
+static void add_text(Writer *w, const char *s) {
+    CodegenEntry at = {true, s ? TEXTS : NULL, (int64_t)w->texts.n};
+    if (s) text_add_n(&w->texts, s, strlen(s) + 1);
+    ARENA_PUSH(w->a, w->fields, w->n, w->cap, at);
+}
+
+/* The next field must be this one: keeps this file and the structs in step. (A btc runs on 64 bits, where every
+ * field is a word.) */
+static void at_field(const Writer *w, size_t offset, const char *name) {
+    if ((size_t)(w->n - w->start) * 8 != offset) BTC_BUG("layout of %s", name);
 }
 #define AT(w, type, field) at_field(w, offsetof(type, field), #type "." #field)
 #define INT(w, s, type, field) (AT(w, type, field), add_int(w, (int64_t)(s)->field))
 #define TEXT(w, s, type, field) (AT(w, type, field), add_text(w, (s)->field))
+#define ADDRESS(w, symbol, type, field) (AT(w, type, field), add_address(w, symbol))
 
-/* A table before the struct that points to it: its offset in `data`. */
-static uint64_t begin(Writer *w) {
-    return w->start = elf_end(&w->e, w->data);
+static void begin(Writer *w) {
+    w->start = w->n;
 }
 
-static uint64_t add_slots(Writer *w, const btc_info *info) {
-    uint64_t at = begin(w);
+/* The table written so far, under a symbol; NULL when it is empty. */
+static const char *end_table(Writer *w, const char *symbol) {
+    int n = w->n;
+    if (n) codegen_add_table(w->c, symbol, w->fields, n, false);
+    w->n = w->start = 0;
+    return n ? symbol : NULL;
+}
+
+static const char *add_slots(Writer *w, const btc_info *info) {
     for (int64_t k = 0; k < info->slot_count; k++) {
         const btc_slot *s = &info->slots[k];
         begin(w);
@@ -104,26 +118,23 @@ static uint64_t add_slots(Writer *w, const btc_info *info) {
         for (int i = 0; i < BTC_MAX_RANK; i++) add_int(w, s->dims[i]);
         at_field(w, sizeof *s, "btc_slot");
     }
-    return at;
+    return end_table(w, "btc_artifact_slots");
 }
 
-static uint64_t add_taps(Writer *w, const btc_info *info) {
-    uint64_t at = begin(w);
+static const char *add_taps(Writer *w, const btc_info *info) {
     for (int64_t k = 0; k < info->tap_count; k++) {
         add_text(w, info->taps[k].name);
         add_int(w, info->taps[k].width);
     }
-    return at;
+    return end_table(w, "btc_artifact_taps");
 }
 
-static uint64_t add_eos_ids(Writer *w, const btc_info *info) {
-    uint64_t at = begin(w);
+static const char *add_eos_ids(Writer *w, const btc_info *info) {
     for (int64_t k = 0; k < info->eos_count; k++) add_int(w, info->eos_ids[k]);
-    return at;
+    return end_table(w, "btc_artifact_eos_ids");
 }
 
-static uint64_t add_fills(Writer *w, const ArtifactSpec *s) {
-    uint64_t at = begin(w);
+static const char *add_fills(Writer *w, const ArtifactSpec *s) {
     for (int64_t k = 0; k < s->fill_count; k++) {
         const btc_fill *f = &s->fills[k];
         begin(w);
@@ -132,25 +143,24 @@ static uint64_t add_fills(Writer *w, const ArtifactSpec *s) {
         INT(w, f, btc_fill, word);
         at_field(w, sizeof *f, "btc_fill");
     }
-    return at;
+    return end_table(w, "btc_artifact_fills");
 }
 
-static uint64_t add_needs(Writer *w, Arena *a, const ArtifactSpec *s) {
-    uint64_t at = begin(w);
+static const char *add_needs(Writer *w, const ArtifactSpec *s) {
     for (int64_t k = 0; k < s->need_count; k++) {
         const btc_need *n = &s->needs[k];
         begin(w);
         AT(w, btc_need, text);
-        add_text(w, arena_printf(a, "this machine lacks %s, which code for %s needs", n->text, s->info.cpu));
+        add_text(w,
+                 arena_printf(w->a, "this machine lacks %s, which code for %s needs", n->text, s->info.cpu));
         INT(w, n, btc_need, word);
         INT(w, n, btc_need, bits);
         at_field(w, sizeof *n, "btc_need");
     }
-    return at;
+    return end_table(w, "btc_artifact_needs");
 }
 
-static uint64_t add_regions(Writer *w, const ArtifactSpec *s) {
-    uint64_t at = begin(w);
+static const char *add_regions(Writer *w, const ArtifactSpec *s) {
     for (int64_t k = 0; k < s->region_count; k++) {
         const btc_region *r = &s->regions[k];
         begin(w);
@@ -163,11 +173,10 @@ static uint64_t add_regions(Writer *w, const ArtifactSpec *s) {
         INT(w, r, btc_region, ahead);
         at_field(w, sizeof *r, "btc_region");
     }
-    return at;
+    return end_table(w, "btc_artifact_regions");
 }
 
-static void add_info(Writer *w, const btc_info *i, int data_symbol, uint64_t slots, uint64_t taps,
-                     uint64_t eos_ids) {
+static void add_info(Writer *w, const btc_info *i, const char *slots, const char *taps, const char *eos_ids) {
     AT(w, btc_info, version), add_int(w, BTC_ABI_VERSION);
     AT(w, btc_info, size), add_int(w, sizeof(btc_info));
     TEXT(w, i, btc_info, name);
@@ -191,68 +200,49 @@ static void add_info(Writer *w, const btc_info *i, int data_symbol, uint64_t slo
     INT(w, i, btc_info, fingerprint);
     INT(w, i, btc_info, weights_bytes);
     INT(w, i, btc_info, slot_count);
-    AT(w, btc_info, slots), elf_add_address(&w->e, w->data, data_symbol, slots);
+    ADDRESS(w, slots, btc_info, slots);
     INT(w, i, btc_info, tap_count);
-    AT(w, btc_info, taps), elf_add_address(&w->e, w->data, data_symbol, taps);
+    ADDRESS(w, taps, btc_info, taps);
     INT(w, i, btc_info, eos_count);
-    AT(w, btc_info, eos_ids), elf_add_address(&w->e, w->data, data_symbol, eos_ids);
+    ADDRESS(w, eos_ids, btc_info, eos_ids);
     at_field(w, sizeof *i, "btc_info");
 }
 
-/* The weights' section: far from everything else, since nothing reaches it by a short distance. */
-static int add_weights(Writer *w, const ArtifactSpec *s) {
-    uint64_t size = (uint64_t)s->info.weights_bytes;
-    uint64_t flags = SHF_ALLOC | (w->e.machine == EM_X86_64 ? ELF_X86_64_LARGE : 0u);
-    int section = elf_section_empty(&w->e, elf_weights_section(w->e.machine), flags, PAGE, size);
-    return elf_symbol(&w->e, "btc_weights", section, 0, size, STT_OBJECT, STV_HIDDEN);
+static void add_artifact(Writer *w, const ArtifactSpec *s, const char *weights_file) {
+    const char *slots = add_slots(w, &s->info), *taps = add_taps(w, &s->info);
+    const char *fills = add_fills(w, s), *regions = add_regions(w, s), *needs = add_needs(w, s);
+    const char *eos_ids = add_eos_ids(w, &s->info), *weights = NULL;
+    if (s->info.weights_bytes > 0 && !s->weights_in_file) {
+        weights = "btc_weights";
+        codegen_add_room(w->c, weights, s->info.weights_bytes, PAGE);
+    }
+    add_info(w, &s->info, slots, taps, eos_ids);
+    AT(w, btc_artifact, fill_count), add_int(w, s->fill_count);
+    ADDRESS(w, fills, btc_artifact, fills);
+    AT(w, btc_artifact, region_count), add_int(w, s->region_count);
+    ADDRESS(w, regions, btc_artifact, regions);
+    ADDRESS(w, weights, btc_artifact, weights);
+    AT(w, btc_artifact, weights_file), add_text(w, weights_file);
+    INT(w, s, btc_artifact, weights_identity);
+    ADDRESS(w, s->step ? s->step : "btc_entry_step", btc_artifact, step);
+    ADDRESS(w, s->chunk ? s->chunk : "btc_entry_chunk", btc_artifact, chunk);
+    AT(w, btc_artifact, need_count), add_int(w, s->need_count);
+    ADDRESS(w, needs, btc_artifact, needs);
+    at_field(w, sizeof(btc_artifact), "btc_artifact");
+    end_table(w, "btc_artifact_data");
+    codegen_add_bytes(w->c, TEXTS, w->texts.s, w->texts.n, 1);
 }
 
-static Writer new_writer(Arena *a, uint16_t machine) {
-    Writer w = {.e = elf_new(a, machine, ET_REL)};
-    w.data = elf_section(&w.e, ".data.rel.ro", SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, 16);
-    w.texts = elf_section(&w.e, ".rodata.btc", SHT_PROGBITS, SHF_ALLOC, 1);
-    w.texts_symbol = elf_symbol(&w.e, "btc_artifact_texts", w.texts, 0, 0, STT_OBJECT, STV_HIDDEN);
-    return w;
-}
-
-bool artifact_object(Diag *d, Arena *a, const ArtifactSpec *s, const char *target, const char *weights_file,
+bool artifact_object(Diag *d, Arena *a, const ArtifactSpec *s, const TargetInfo *t, const char *weights_file,
                      const char *file) {
     artifact_check(s);
-    Writer w = new_writer(a, elf_machine(target));
-    int tables = elf_symbol(&w.e, "btc_artifact_tables", w.data, 0, 0, STT_OBJECT, STV_HIDDEN);
-    int step =
-        elf_symbol(&w.e, s->step ? s->step : "btc_entry_step", ELF_UNDEFINED, 0, 0, STT_NOTYPE, STV_HIDDEN);
-    int chunk = elf_symbol(&w.e, s->chunk ? s->chunk : "btc_entry_chunk", ELF_UNDEFINED, 0, 0, STT_NOTYPE,
-                           STV_HIDDEN);
-    uint64_t slots = add_slots(&w, &s->info), taps = add_taps(&w, &s->info), fills = add_fills(&w, s);
-    uint64_t regions = add_regions(&w, s), needs = add_needs(&w, a, s);
-    uint64_t eos_ids = add_eos_ids(&w, &s->info);
-
-    uint64_t at = begin(&w);
-    elf_symbol(&w.e, "btc_artifact_data", w.data, at, sizeof(btc_artifact), STT_OBJECT, STV_HIDDEN);
-    add_info(&w, &s->info, tables, slots, taps, eos_ids);
-    AT(&w, btc_artifact, fill_count), add_int(&w, s->fill_count);
-    AT(&w, btc_artifact, fills), elf_add_address(&w.e, w.data, tables, fills);
-    AT(&w, btc_artifact, region_count), add_int(&w, s->region_count);
-    AT(&w, btc_artifact, regions), elf_add_address(&w.e, w.data, tables, regions);
-    AT(&w, btc_artifact, weights);
-    if (s->info.weights_bytes > 0 && !s->weights_in_file)
-        elf_add_address(&w.e, w.data, add_weights(&w, s), 0);
-    else
-        add_int(&w, 0);
-    AT(&w, btc_artifact, weights_file), add_text(&w, weights_file);
-    INT(&w, s, btc_artifact, weights_identity);
-    AT(&w, btc_artifact, step), elf_add_address(&w.e, w.data, step, 0);
-    AT(&w, btc_artifact, chunk), elf_add_address(&w.e, w.data, chunk, 0);
-    AT(&w, btc_artifact, need_count), add_int(&w, s->need_count);
-    AT(&w, btc_artifact, needs), elf_add_address(&w.e, w.data, tables, needs);
-    at_field(&w, sizeof(btc_artifact), "btc_artifact");
-
-    OutFile o;
-    if (!out_open(d, a, file, &o)) return false;
-    if (elf_write(&w.e, &o)) return out_commit(&o, false);
-    out_abandon(&o);
-    return false;
+    Codegen *c = codegen_new(d, t, "artifact");
+    if (!c) return false;
+    Writer w = {.a = a, .c = c, .texts = text_new(a)};
+    add_artifact(&w, s, weights_file);
+    bool ok = codegen_object(c, file);
+    codegen_free(c);
+    return ok;
 }
 
 bool artifact_weights_file(const ArtifactSpec *s, OutFile *o) {

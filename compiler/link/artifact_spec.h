@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "runtime/artifact.h"
+#include "target.h"
 
 /* Writes the packed weights, exactly info.weights_bytes bytes, into *o from byte `at` on. Called once per
  * artefact. sum: gets their checksum, unless it is NULL. false: a message is filed. */
@@ -32,7 +33,7 @@ void artifact_check(const ArtifactSpec *s);
 
 /* Writes the object file that defines btc_artifact_data, with an empty section for weights that are embedded.
  * weights_file: base name of the side file, or NULL. */
-bool artifact_object(Diag *d, Arena *a, const ArtifactSpec *s, const char *target, const char *weights_file,
+bool artifact_object(Diag *d, Arena *a, const ArtifactSpec *s, const TargetInfo *t, const char *weights_file,
                      const char *file);
 
 /* Writes the weights, if there are any, into *o from byte `at` on. */

@@ -7,14 +7,13 @@
 #include <unistd.h>
 
 #include "runtime_blob.h"
-#include "stub_library.h"
 
 /* One link under way. */
 typedef struct Link {
     Diag *d;
     Arena *a;
     const LinkJob *job;
-    uint16_t machine;
+    const Target *target;
     LinkFolder folder;
     const char **args;
     int nargs, args_cap;
@@ -63,13 +62,18 @@ static bool write_file(Link *l, const char *file, const void *data, size_t size)
     return false;
 }
 
+static bool add_blob(Link *l, const RuntimeBlob *b) {
+    const char *file =
+        arena_printf(l->a, "runtime_%s%s", b->object.name, b->kind == RUNTIME_OBJECT ? ".o" : "");
+    if (!write_file(l, in_folder(l, file), b->object.data, b->object.size)) return false;
+    return add(l, file), true;
+}
+
 static bool add_runtime(Link *l) {
-    for (const RuntimeBlob *b = runtime_blobs; b->arch; b++) {
-        if (!runtime_needs(b, l->job->target, l->job->threads, l->job->kind == LINK_PROGRAM)) continue;
-        const char *file = arena_printf(l->a, "runtime_%s.o", b->object.name);
-        if (!write_file(l, in_folder(l, file), b->object.data, b->object.size)) return false;
-        add(l, file);
-    }
+    for (const RuntimeBlob *b = runtime_blobs; b->target; b++)
+        if (runtime_needs(b, l->target->name, l->job->threads, l->job->kind == LINK_PROGRAM) &&
+            !add_blob(l, b))
+            return false;
     return true;
 }
 
@@ -89,12 +93,12 @@ static bool add_inputs(Link *l) {
     return add_runtime(l);
 }
 
+/* Libraries without contents, for their names: runtime/stub.c. */
 static bool add_libraries(Link *l) {
-    const char **stubs;
-    int n;
-    if (!stub_libraries(l->d, l->a, l->folder.path, l->machine, &stubs, &n)) return false;
     add(l, "--as-needed");
-    for (int i = 0; i < n; i++) add(l, base_name(stubs[i]));
+    for (const RuntimeBlob *b = runtime_blobs; b->target; b++)
+        if (b->kind == RUNTIME_LIBRARY && !strcmp(b->target, l->target->name) && !add_blob(l, b))
+            return false;
     return true;
 }
 
@@ -112,35 +116,81 @@ static bool add_shared_options(Link *l) {
 
 static void add_program_options(Link *l) {
     add(l, "-pie");
-    add(l, l->machine == EM_X86_64 ? "--dynamic-linker=/lib64/ld-linux-x86-64.so.2"
-                                   : "--dynamic-linker=/lib/ld-linux-aarch64.so.1");
+    add(l, arena_printf(l->a, "--dynamic-linker=%s", l->target->loader));
 }
 
-/* lld's first error without its name, whatever stands around it, or its first line. */
+/* A tool's first error without its name, whatever stands around it, or its first line. */
 static const char *clean_message(Arena *a, const char *said) {
-    static const char mark[] = ": error: ";
+    static const char mark[] = "error: ";
     const char *at = strstr(said, mark), *from = at ? at + sizeof mark - 1 : said;
     return *from ? arena_strndup(a, from, strcspn(from, "\n")) : "it said nothing";
 }
 
-static bool run_linker(Link *l) {
-    static const char *const names[] = {"ld.lld-19", "ld.lld"};
-    int count = l->job->linker ? 1 : (int)(sizeof names / sizeof *names), status = -1;
+/* A program of LLVM, by the first of two names that is there. */
+typedef struct Tool {
+    const char *what, *name, *short_name, *package;
+} Tool;
+static const Tool LINKER = {"the linker", "ld.lld-19", "ld.lld", "lld"},
+                  OBJCOPY = {"llvm-objcopy", "llvm-objcopy-19", "llvm-objcopy", "the tools of LLVM"},
+                  AR = {"llvm-ar", "llvm-ar-19", "llvm-ar", "the tools of LLVM"};
+
+/* args: the first is for the tool's name; the last is NULL. */
+static bool run_tool(Link *l, Tool t, const char **args) {
     Loc loc = {.file = l->job->output};
     char *said = "";
-    add(l, NULL); /* the end */
-    for (int i = 0; i < count; i++) {
-        l->args[0] = l->job->linker ? l->job->linker : names[i];
-        status = spawn_and_wait(l->a, l->folder.path, l->args, &said);
-        if (status != -1 || errno != ENOENT) break;
+    args[0] = t.name;
+    int status = spawn_and_wait(l->a, l->folder.path, args, &said);
+    if (status == -1 && errno == ENOENT && t.short_name) {
+        args[0] = t.short_name;
+        status = spawn_and_wait(l->a, l->folder.path, args, &said);
     }
     if (status == 0) return true;
     if (status == -1 && errno == ENOENT)
-        return diag_error(l->d, loc, "cannot link: there is no %s on PATH (it comes with LLVM's lld 19)",
-                          l->job->linker ? l->job->linker : "ld.lld-19 or ld.lld");
-    if (status == -1) return diag_error(l->d, loc, "cannot start %s: %s", l->args[0], strerror(errno));
-    if (status == -2) return diag_error(l->d, loc, "the linker was killed; is the disk or the memory full?");
-    return diag_error(l->d, loc, "the linker failed: %s", clean_message(l->a, said));
+        return diag_error(l->d, loc, "cannot link: there is no %s%s%s on PATH (it comes with LLVM 19, in %s)",
+                          t.name, t.short_name ? " or " : "", t.short_name ? t.short_name : "", t.package);
+    if (status == -1) return diag_error(l->d, loc, "cannot start %s: %s", args[0], strerror(errno));
+    if (status == -2) return diag_error(l->d, loc, "%s was killed; is the disk or the memory full?", t.what);
+    return diag_error(l->d, loc, "%s failed: %s", t.what, clean_message(l->a, said));
+}
+
+static bool run_linker(Link *l) {
+    Tool t = LINKER;
+    if (l->job->linker) t.name = l->job->linker, t.short_name = NULL;
+    add(l, NULL); /* the end */
+    return run_tool(l, t, l->args);
+}
+
+/* Hidden symbols of an object are global to the linker: two artefacts in one program would clash on them. So
+ * all become local but the query, which gets the model's name. */
+static bool hide_symbols(Link *l, const char *member) {
+    const char *to = arena_printf(l->a, "btc_query=%s_btc_query", l->job->spec->info.name);
+    const char *args[] = {NULL,
+                          "--keep-global-symbol=btc_query",
+                          "--redefine-sym",
+                          to,
+                          "--remove-section=.llvm_addrsig",
+                          base_name(l->made),
+                          arena_printf(l->a, "./%s", member),
+                          NULL};
+    l->made = in_folder(l, member);
+    return run_tool(l, OBJCOPY, args);
+}
+
+/* Dates and owners are zero (D), so that the same input gives the same bytes. */
+static bool make_archive(Link *l) {
+    const char *member = arena_printf(l->a, "./%s", base_name(l->made));
+    const char *args[] = {NULL, "rcsD", "archive", member, NULL};
+    l->made = in_folder(l, "archive");
+    return run_tool(l, AR, args);
+}
+
+/* What is linked with others later: one object, perhaps in an archive. */
+static bool make_object(Link *l) {
+    const char *base = base_name(l->job->output), *dot = strrchr(base, '.');
+    const char *member = arena_printf(l->a, "%.*s.o", (int)(dot ? dot - base : (long)strlen(base)), base);
+    add(l, "-r");
+    return add_inputs(l) && run_linker(l) && hide_symbols(l, member) &&
+           (l->job->kind == LINK_OBJECT || make_archive(l));
 }
 
 /* lld's output in the folder, from all inputs. */
@@ -151,10 +201,7 @@ static bool link_inputs(Link *l) {
     add(l, "-o");
     add(l, base_name(l->made));
     add(l, "--threads=1"); /* little work, and the system may have no more */
-    if (kind == LINK_OBJECT || kind == LINK_ARCHIVE) {
-        add(l, "-r");
-        return add_inputs(l) && run_linker(l);
-    }
+    if (kind == LINK_OBJECT || kind == LINK_ARCHIVE) return make_object(l);
     static const char *const common[] = {"--gc-sections", "--build-id=none", "--hash-style=gnu",
                                          "-znow",         "-znoexecstack",   "-zdefs"};
     for (size_t i = 0; i < sizeof common / sizeof *common; i++) add(l, common[i]);
@@ -163,23 +210,11 @@ static bool link_inputs(Link *l) {
     return add_inputs(l) && add_libraries(l) && run_linker(l);
 }
 
-static bool write_archive(Link *l, const ElfFill *made, const char *symbol, OutFile *o) {
-    const char *base = base_name(l->job->output), *dot = strrchr(base, '.');
-    const char *member = arena_printf(l->a, "%.*s.o", (int)(dot ? dot - base : (long)strlen(base)), base);
-    return ar_archive(l->a, made, l->job->spec, member, symbol, o);
-}
-
-/* What the linker has made, with its weights, under a temporary name. */
+/* What was linked, with its weights, under a temporary name. */
 static bool write_output(Link *l, OutFile *o) {
-    LinkKind kind = l->job->kind;
-    const char *symbol = arena_printf(l->a, "%s_btc_query", l->job->spec->info.name);
-    if ((kind == LINK_OBJECT || kind == LINK_ARCHIVE) &&
-        !elf_localise(l->d, l->a, l->made, "btc_query", symbol))
-        return false;
     ElfFill made;
-    if (!elf_fill_open(l->d, l->a, l->made, &made)) return false;
-    return kind == LINK_ARCHIVE ? write_archive(l, &made, symbol, o)
-                                : elf_fill_write(&made, l->job->spec, o, 0);
+    return elf_fill_open(l->d, l->a, l->made, l->target->weights, l->job->output, &made) &&
+           elf_fill_write(&made, l->job->spec, o);
 }
 
 /* Nothing has its final name before all of it is made; the side file gets it first. */
@@ -212,12 +247,10 @@ static bool link_in_folder(Link *l) {
 bool link_artifact(Diag *d, const LinkJob *job) {
     if (job->kind == LINK_HEADER) return artifact_header(d, d->arena, job->spec, job->output);
     Loc loc = {.file = job->output};
-    Link l = {.d = d, .a = d->arena, .job = job, .machine = elf_machine(job->target)};
-    if (!l.machine || !runtime_is_there(job->target)) {
-        char list[128];
-        runtime_targets(list, sizeof list);
-        return diag_error(d, loc, "cannot link for %s: this btc has a runtime for %s", job->target, list);
-    }
+    Link l = {.d = d, .a = d->arena, .job = job, .target = job->target->target};
+    if (!runtime_is_there(l.target->name))
+        return diag_error(d, loc, "cannot link for %s: this btc has a runtime for %s", l.target->name,
+                          runtime_targets(d->arena));
     if (!link_folder_open(d, l.a, job->output, &l.folder)) return false;
     bool ok = link_in_folder(&l);
     link_folder_remove(&l.folder);

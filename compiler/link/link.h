@@ -5,7 +5,6 @@
 #define BTC_LINK_LINK_H
 
 #include "artifact_spec.h"
-#include "elf_object.h"
 
 typedef enum LinkKind { LINK_SHARED, LINK_ARCHIVE, LINK_OBJECT, LINK_PROGRAM, LINK_HEADER } LinkKind;
 
@@ -23,7 +22,7 @@ void link_folder_remove(LinkFolder *f); /* with all its files; may be called aga
 typedef struct LinkJob {
     const char *output;
     LinkKind kind;
-    const char *target;         /* "x86_64", "aarch64", or a triple that begins so */
+    const TargetInfo *target;
     const char *const *objects; /* files with the emitted code */
     int object_count;
     const char *const *exports; /* further symbols of the objects that a .so exports */
@@ -38,25 +37,19 @@ bool link_artifact(Diag *d, const LinkJob *job);
 
 /* The parts, each in its own file. */
 
-/* elf_localise.c: makes all symbols of a relocatable object local except undefined ones and `keep`, which is
- * renamed to `name`. So two artefacts can be linked into one program. */
-bool elf_localise(Diag *d, Arena *a, const char *file, const char *keep, const char *name);
-
-/* elf_fill.c: a linked file, or an object, whose section of weights has no bytes yet. */
+/* elf_fill.c: a linked file, an object, or an archive with one object at its end, whose section of weights has
+ * no bytes yet. */
 typedef struct ElfFill {
     char *bytes;      /* of the file, with headers that are right for the filled one */
-    uint64_t cut;     /* so many of them stand before the weights */
+    uint64_t base;    /* where the object begins in an archive; else 0 */
+    uint64_t cut;     /* so many of the bytes stand before the weights */
     uint64_t moved;   /* how far the others move back */
     uint64_t weights; /* where the weights begin in the filled file; 0: there are none */
     uint64_t size;    /* of the filled file */
 } ElfFill;
-bool elf_fill_open(Diag *d, Arena *a, const char *file, ElfFill *f);
-/* The filled file, into *o from byte `at` on. */
-bool elf_fill_write(const ElfFill *f, const ArtifactSpec *s, OutFile *o, int64_t at);
-
-/* ar_archive.c: an archive with one member (an object that defines `symbol`), with the index linkers need. */
-bool ar_archive(Arena *a, const ElfFill *object, const ArtifactSpec *s, const char *member,
-                const char *symbol, OutFile *o);
+/* output: what messages call it. */
+bool elf_fill_open(Diag *d, Arena *a, const char *file, const char *section, const char *output, ElfFill *f);
+bool elf_fill_write(const ElfFill *f, const ArtifactSpec *s, OutFile *o);
 
 /* spawn.c: runs a program in a folder (NULL: here) and waits. argv[0] is looked up on PATH; argv ends with
  * NULL. *output gets what it printed. Returns its exit status; -1: it cannot be started (errno), -2: it was

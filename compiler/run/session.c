@@ -90,7 +90,7 @@ bool session_compile(Session *s) {
     TargetInfo t;
     if (!target_select(s->d, o.target, o.cpu, &t)) return false;
     bool away = t.target != target_host();
-    if (away && !away_check(s->d, s->a, t.target->name)) return false;
+    if (away && !away_check(s->d, s->a, t.target)) return false;
     const char *lacks = away ? NULL : target_lacks_here(&t);
     if (lacks)
         return diag_usage(s->d, (Loc){0}, "--cpu=%s: this machine cannot run code for it: it lacks %s", t.cpu,

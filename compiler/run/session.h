@@ -89,7 +89,7 @@ bool library_load(Session *s, const char *path);
 bool library_run(Session *s, bool step, int threads, const Batch *b, TensorList *out);
 bool library_greedy(Session *s, bool step, int threads, const int32_t *prompt, int64_t np, int64_t n,
                     int64_t *ids);
-bool away_check(Diag *d, Arena *a, const char *target); /* whether there is an emulator */
+bool away_check(Diag *d, Arena *a, const Target *t); /* whether there is an emulator */
 bool away_run(Session *s, bool step, int threads, const Batch *b, TensorList *out);
 bool away_greedy(Session *s, int threads, const int32_t *prompt, int64_t np, int64_t n, int64_t *ids);
 

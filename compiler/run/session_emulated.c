@@ -5,24 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "link/elf_object.h"
 #include "session.h"
 
-/* "aarch64" of "aarch64-linux-gnu" */
-static const char *arch_of(Arena *a, const char *target) {
-    return arena_strndup(a, target, strcspn(target, "-"));
-}
-
-/* The foreign libc, where Debian and its kin put it. */
-static const char *sysroot_of(Arena *a, const char *target) {
-    return arena_printf(a, "/usr/%s", target);
-}
-
 /* QEMU's name for the emulator that is there, or NULL. */
-static const char *find_emulator(Arena *a, const char *target) {
+static const char *find_emulator(Arena *a, const Target *t) {
     static const char *const endings[] = {"-static", ""};
     for (int i = 0; i < 2; i++) {
-        const char *name = arena_printf(a, "qemu-%s%s", arch_of(a, target), endings[i]);
+        const char *name = arena_printf(a, "%s%s", t->emulator, endings[i]);
         const char *argv[] = {name, "--version", NULL};
         char *said;
         if (spawn_and_wait(a, NULL, argv, &said) == 0) return name;
@@ -30,26 +19,25 @@ static const char *find_emulator(Arena *a, const char *target) {
     return NULL;
 }
 
-bool away_check(Diag *d, Arena *a, const char *target) {
-    if (!elf_machine(target))
-        return diag_usage(d, (Loc){0}, "--target=%s: there is no way to run a model for it here", target);
-    if (!find_emulator(a, target))
-        return diag_error(d, (Loc){0},
-                          "--target=%s: needs QEMU to run: there is no qemu-%s-static or qemu-%s on PATH",
-                          target, arch_of(a, target), arch_of(a, target));
-    const char *lib = arena_printf(a, "%s/lib", sysroot_of(a, target));
+bool away_check(Diag *d, Arena *a, const Target *t) {
+    if (!t->emulator)
+        return diag_usage(d, (Loc){0}, "--target=%s: there is no way to run a model for it here", t->name);
+    if (!find_emulator(a, t))
+        return diag_error(d, (Loc){0}, "--target=%s: needs QEMU to run: there is no %s-static or %s on PATH",
+                          t->name, t->emulator, t->emulator);
+    const char *lib = arena_printf(a, "%s/lib", t->sysroot);
     if (!file_exists(lib))
         return diag_error(
             d, (Loc){0},
-            "--target=%s: needs that machine's libc to run: there is no %s (Debian: libc6-*-cross)", target,
+            "--target=%s: needs that machine's libc to run: there is no %s (Debian: libc6-*-cross)", t->name,
             lib);
     return true;
 }
 
 /* Runs the program with the arguments given (up to NULL). */
 static bool run_program(Session *s, const char *const *arguments, char **said) {
-    const char *target = s->compiled.target.target->name;
-    const char *argv[16] = {find_emulator(s->a, target), "-L", sysroot_of(s->a, target), s->program};
+    const Target *t = s->compiled.target.target;
+    const char *argv[16] = {find_emulator(s->a, t), "-L", t->sysroot, s->program};
     for (int n = 4; n < 15 && *arguments; n++) argv[n] = *arguments++;
     int status = argv[0] ? spawn_and_wait(s->a, NULL, argv, said) : -1;
     if (status == 0) return true;

@@ -43,7 +43,7 @@ int main(int argc, char **argv) {
     const char *root = argc > 1 ? argv[1] : "tests/conformance";
     Arena *a = arena_new();
     Diag quiet = diag_new(a, NULL);
-    if (target_host() != &target_aarch64 && !away_check(&quiet, a, TARGET)) {
+    if (target_host() != &target_aarch64 && !away_check(&quiet, a, &target_aarch64)) {
         printf("aarch64: skipped, it needs qemu-aarch64-static and /usr/%s\n", TARGET);
         return check_report("e2e/aarch64");
     }

@@ -247,7 +247,7 @@ static void check_paths(const char *const *object) {
 static void check_failures(const char *const *object) {
     ArtifactSpec spec = tiny_spec("tiny");
     int before = files_like("");
-    LinkJob job = {.output = path("bad.so"), .kind = LINK_SHARED, .target = "x86_64", .objects = object};
+    LinkJob job = {.output = path("bad.so"), .kind = LINK_SHARED, .target = machine("x86_64"), .objects = object};
     job.object_count = 1, job.spec = &spec, job.threads = true;
 #define FAILS(text)                                                                                          \
     do {                                                                                                     \
@@ -259,9 +259,9 @@ static void check_failures(const char *const *object) {
     } while (0)
     job.linker = "no-such-linker";
     FAILS("no-such-linker");
-    job.linker = NULL, job.target = "riscv64";
-    FAILS("cannot link for riscv64");
-    job.target = "x86_64", spec.step = "not_there";
+    job.linker = NULL, job.target = machine("nvptx64");
+    FAILS("cannot link for nvptx64");
+    job.target = machine("x86_64"), spec.step = "not_there";
     FAILS("not_there");
     spec.step = NULL, job.output = "/nonexistent/bad.so";
     FAILS("cannot write: No such file");

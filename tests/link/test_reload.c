@@ -96,7 +96,7 @@ static void check_from_other_threads(const char *so, float want) {
 static void check_reload(const char *const *object, bool threads) {
     ArtifactSpec first = tiny_spec("first"), second = tiny_spec("second");
     char *so = path(threads ? "reload.so" : "reload-serial.so");
-    LinkJob job = {.output = so, .kind = LINK_SHARED, .target = "x86_64", .objects = object};
+    LinkJob job = {.output = so, .kind = LINK_SHARED, .target = machine("x86_64"), .objects = object};
     job.object_count = 1, job.spec = &first, job.threads = threads;
     if (!CHECK(link_artifact(&diag, &job))) return;
     float want = one_round(so, 1, "first");

@@ -1,7 +1,8 @@
 # What the tests of the runtime and of linking need beyond btc_compiler; tests/CMakeLists.txt includes it after
 # it has made the targets. btc_parallel comes from the objects that artefacts get: only gcc compiles it rightly.
 set(objects ${CMAKE_BINARY_DIR}/runtime)
-set(parallel ${objects}/${CMAKE_SYSTEM_PROCESSOR}/parallel_omp.o ${objects}/${CMAKE_SYSTEM_PROCESSOR}/threads.o)
+set(host ${objects}/${CMAKE_SYSTEM_PROCESSOR}-linux-gnu)
+set(parallel ${host}/parallel_omp.o ${host}/threads.o)
 set_source_files_properties(${parallel} PROPERTIES GENERATED TRUE EXTERNAL_OBJECT TRUE)
 foreach(name test_runtime test_saved test_barrier fuzz_state)
     if(TARGET ${name})

@@ -13,8 +13,7 @@ typedef struct Row {
 } Row;
 
 static Row rows[] = {
-#define LIBRARY(id, soname)
-#define SYMBOL(name, kind, user) {#name, #user, false},
+#define SYMBOL(library, name, kind, user) {#name, #user, false},
 #include "runtime/libc_symbols.def"
 };
 enum { ROWS = sizeof rows / sizeof *rows };
@@ -49,7 +48,7 @@ static void check_object(const char *folder, const char *object, bool program) {
 }
 
 int main(void) {
-    static const char *const archs[] = {"x86_64", "aarch64"};
+    static const char *const archs[] = {"x86_64-linux-gnu", "aarch64-linux-gnu"};
     static const char *const library[] = {"core",    "state",   "open",         "beside",
                                           "query",   "barrier", "parallel_omp", "parallel_serial",
                                           "threads", "work",    "cpu",          "pace"};

@@ -26,7 +26,7 @@ ARROWS = {
     "kernels": ("base", "ir", "formats", "plan", CALL),
     "targets": ("base", "ir", CALL),
     "compiler/weights": ("base", "formats/format.h", "compiler/desc/json.h"),
-    "compiler/link": ("base", "runtime"),
+    "compiler/link": ("base", "runtime", "targets/target.h"),
     "compiler": ("base", "ir", "formats", "plan", "kernels", "targets/target.h", "runtime/btc.h", CALL, "runtime/artifact.h", "runtime/processors.h"),
     "runtime": (),
     "examples": ("runtime/btc.h",),

@@ -131,7 +131,7 @@ static inline bool compile_cases(Diag *d, const TargetInfo *t, Module *m, const 
         codegen_add(c, f, strcmp(f->name, "squares") != 0);
     }
     for (int i = 0; i < CASE_COUNT; i++)
-        table[i] = (CodegenEntry){arena_printf(d->arena, "case_%s", CASES[i].name), 0};
+        table[i] = (CodegenEntry){true, arena_printf(d->arena, "case_%s", CASES[i].name), 0};
     codegen_add_table(c, "cases", table, CASE_COUNT, true);
     ok = ok && codegen_object(c, file);
     codegen_free(c);

@@ -98,9 +98,10 @@ static void test_data(Arena *a, const char *folder) {
     TargetInfo t;
     if (!CHECK(target_select(&d, NULL, NULL, &t))) return;
     Codegen *c = codegen_new(&d, &t, "data");
-    CodegenEntry entries[] = {{"late", 0}, {NULL, -5}};
-    codegen_add_table(c, "table", entries, 2, true); /* names "late" before it is there */
-    codegen_add_bytes(c, "late", ".rodata.mine", "a\0b", 3, 64, false);
+    CodegenEntry entries[] = {{true, "late", 0}, {false, NULL, -5}, {true, "room", 1}, {true, NULL, 0}};
+    codegen_add_table(c, "table", entries, 4, true); /* names "late" before it is there */
+    codegen_add_bytes(c, "late", "a\0b", 3, 64);
+    codegen_add_room(c, "room", 5 << 20, 4096);
     const char *object = arena_printf(a, "%s/data.o", folder);
     CHECK(codegen_object(c, object));
     codegen_free(c);
@@ -130,7 +131,7 @@ static void test_pointers_and_barrier(Arena *a, const char *folder) {
     lb_store(&b, DT_F32, to, lb_i64(&b, 3), lb_load(&b, DT_F32, 0, from, lb_i64(&b, 1), 0), 0);
     Codegen *c = codegen_new(&d, &t, "pointers");
     codegen_add(c, f, true), codegen_add(c, wait, true);
-    codegen_add_table(c, "entry", &(CodegenEntry){"main", 0}, 1, true);
+    codegen_add_table(c, "entry", &(CodegenEntry){true, "main", 0}, 1, true);
     const char *object = arena_printf(a, "%s/pointers.o", folder);
     CHECK(codegen_object(c, object));
     codegen_free(c);

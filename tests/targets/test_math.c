@@ -49,7 +49,7 @@ static SweepFn **compile(Diag *d, const TargetInfo *t, const char *object) {
     for (int i = 0; i < COUNT; i++) {
         build_sweep(m, &FUNCTIONS[i], t->lanes);
         codegen_add(c, m->last, true);
-        table[i] = (CodegenEntry){FUNCTIONS[i].name, 0};
+        table[i] = (CodegenEntry){true, FUNCTIONS[i].name, 0};
     }
     codegen_add_table(c, "functions", table, COUNT, true);
     bool ok = CHECK(codegen_object(c, object));
