@@ -1,6 +1,6 @@
-/* OpDef: everything btc knows of an op, in one record, declared in one file under ir/ops/ and listed by one
- * row of ir/ops.def. Parser, printer, verifier, shape inference, interpreter, passes, report, documentation
- * and tests read it; nothing switches on an op's name. */
+/* OpDef: what an op is and means, in one record, declared in one file under ir/ops/ and listed by one row of
+ * ir/ops.def. Parser, printer, verifier, shape inference, interpreter, passes, report, documentation and tests
+ * read it; nothing switches on an op's name. How it is compiled is another record: plan/op_lowering.h. */
 #ifndef BTC_OP_H
 #define BTC_OP_H
 
@@ -72,45 +72,6 @@ typedef struct Cost {
     double past_flops, past_bytes, past, past_most;
 } Cost;
 
-typedef struct Lower Lower;             /* lower.h */
-typedef struct LowerTarget LowerTarget; /* lower.h */
-
-/* How the work of an op splits over threads, besides by rows. A unit is the smallest piece one thread takes;
- * a unit of the result needs the same unit of a SAME operand and everything of an ALL operand. */
-typedef enum Split {
-    SPLIT_NONE,  /* only whole rows */
-    SPLIT_FLAT,  /* unit u = elements [u*g, (u+1)*g) of a row's flat result */
-    SPLIT_INNER, /* unit u = elements [u*g, (u+1)*g) of the last axis, for every leading index */
-} Split;
-enum { ACCESS_OPERANDS = 16 };
-typedef struct Access {
-    Split split;
-    int64_t units;             /* fixed number of units (heads); 0: any multiple of `multiple` elements */
-    int64_t multiple;          /* with units == 0 */
-    bool rows;                 /* rows are independent: may also be split by rows */
-    bool all[ACCESS_OPERANDS]; /* operand k is needed whole; those behind are taken to be */
-    bool at_once; /* every share costs something that does not depend on its size: few, large ones */
-} Access;
-
-/* How much of a state slot a sequence uses that has seen `position` tokens, where that is not always all. The
- * slot is some equal pieces, each filled from its beginning by units, and nobody reads or writes the rest. */
-typedef struct StateUse {
-    int64_t pieces;
-    int64_t elements; /* of a unit */
-    int64_t tokens;   /* that a unit has room for, */
-    int64_t most;     /* and a piece */
-    bool ahead;       /* tokens up to the next power of two above the position have their place already */
-} StateUse;
-
-/* One way to compute a stateful op over T rows (the row of OpDef.forms with the first legal form wins). */
-typedef struct OpForm {
-    const char *name; /* "recurrent", "chunked", "fft" */
-    const char *doc;
-    /* NULL, or why this form is not legal or not worth it here, in words for the report. */
-    const char *(*refuse)(const Op *op, Form form, Arena *a);
-    void (*lower)(Lower *l, Op *op);
-} OpForm;
-
 struct OpDef {
     const char *name; /* in text and JSON: "scan.diag" */
     Level level;
@@ -131,34 +92,11 @@ struct OpDef {
     bool (*infer)(Diag *d, Func *f, Op *op); /* after (or instead of) sig; false: message filed */
     void (*eval)(EvalCtx *c);                /* reference semantics: plain loops in double */
     Cost (*cost)(const Op *op, int64_t rows);
-    /* ELEMENTWISE: the value for one vector of lanes, from the operands' vectors. */
-    Value *(*lower_elem)(Lower *l, const Op *op, Value *const *in);
-    /* All others: writes the loops of the stage that this op anchors. */
-    void (*lower)(Lower *l, Op *op);
     /* CONTRACT: how many numbers of operand 0 an output sums over. */
     int64_t (*contracted)(const Op *op);
-    /* Bytes that a row of the first result takes in memory, when it does not lie there as numbers of 4 bytes,
-     * so that only ops which know of it can read it; NULL: it does. */
-    int64_t (*row_bytes)(const Op *op);
-    /* How the work splits; NULL: by pattern (see plan/stages.c). */
-    void (*access)(const Op *op, Form form, Access *out);
-    /* The update of the state, when it must wait until all threads have read the old one: a stage of its own
-     * behind the next barrier. NULL: lower writes the state itself. */
-    void (*commit)(Lower *l, Op *op);
-    /* How slot `slot` lies in a state block: how many elements (NULL: row-major, the logical shape), and the
-     * way back to the logical order for whoever looks into a state (needed when number or order differ).
-     * `physical` is widened already. position: tokens so far. */
-    int64_t (*state_elements)(const Op *op, int slot, const LowerTarget *t);
-    void (*state_unpack)(const Op *op, int slot, const LowerTarget *t, int64_t position,
-                         const float *physical, double *logical);
-    /* false, or NULL: all of the slot is always in use. Else what was in use at a position must be all there
-     * is to know of the slot then; at position 0 it is cleared before the first token, the rest holds
-     * anything. */
-    bool (*state_use)(const Op *op, int slot, const LowerTarget *t, StateUse *out);
-    /* Their type where LowerTarget.state_dt is `asked`; NULL: that. */
+    /* The type of its states in memory where the user asks for `asked`; NULL: that. */
     DType (*state_dt)(const Op *op, DType asked);
-    const OpForm *forms; /* alternatives for FORM_CHUNK, best first; ends with a NULL name */
-    double tolerance;    /* of compiled f32 against eval, relative to the largest output; 0: 1e-5 */
+    double tolerance; /* of compiled f32 against eval, relative to the largest output; 0: 1e-5 */
 };
 
 /* The table: ir/ops.def expanded. */
@@ -173,6 +111,7 @@ typedef enum OpId {
 #undef OP
 extern const OpDef *const OP_TABLE[OP_COUNT];
 
+OpId op_id(const OpDef *def);
 const OpDef *op_find(const char *name);
 /* The nearest op name for a typo, as " (did you mean ...?)" or "". */
 const char *op_did_you_mean(Arena *a, const char *name, Level level);

@@ -9,6 +9,12 @@ const OpDef *const OP_TABLE[OP_COUNT] = {
 #undef OP
 };
 
+OpId op_id(const OpDef *def) {
+    int i = 0;
+    while (OP_TABLE[i] != def) i++;
+    return (OpId)i;
+}
+
 /* Model and loop level share some names ("add"); the model's op is meant unless it says otherwise, because
  * the rows of the model level come first in ops.def. Text knows the level of its function: parse.c. */
 const OpDef *op_find(const char *name) {

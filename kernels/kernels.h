@@ -18,23 +18,12 @@
 #ifndef BTC_KERNELS_H
 #define BTC_KERNELS_H
 
+#include "arithmetic.h"
 #include "formats/panel.h"
 #include "lower.h"
 
-typedef enum Math { MATH_F32, MATH_BF16, MATH_INT8 } Math;
-bool math_parse(const char *text, Math *out);
-const char *math_name(Math m);
-/* How the numbers of a constant are stored: as those of the weight that it only moves around, or the weights,
- * if theirs are alike; else "f32". */
-const char *storage_of_constant(const Value *v);
-/* The arithmetic of a product with weight `w`: the op's attribute `math`, where w is stored in a way that
- * allows it, else MATH_F32. *stored (or NULL): how w is stored, where it is a weight. */
-Math math_of(const Op *op, const Value *w, Storage *stored);
-/* The same for the op's matrix, its first operand of two dimensions or more that no token changes. */
-Math math_of_product(const Op *op, Storage *stored);
 int kernel_zero(Storage w);
-/* Bytes of a number of x, and of what belongs to each block of bytes of it. */
-int math_bytes(Math m);
+/* Bytes of what belongs to each block of bytes of x. */
 enum { MATH_SCALE_BYTES = 8 };
 
 typedef struct KernelSpec {

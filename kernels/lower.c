@@ -318,7 +318,7 @@ void lower_posts(Lower *l, const Ix *ix) {
         l->b.loc = op->loc;
         bool numbers = op->out[0]->type.dt == DT_F32; /* else a copy of i32, as they are */
         for (int i = 0; i < op->nin; i++) in[i] = (numbers ? lw_read : read_typed)(l, op->in[i], ix);
-        store_if_needed(l, op->out[0], ix, lb_splat(&l->b, op->def->lower_elem(l, op, in)));
+        store_if_needed(l, op->out[0], ix, lb_splat(&l->b, plan_lowering(l->plan, op)->elem(l, op, in)));
     }
     l->b.loc = loc;
 }

@@ -22,24 +22,8 @@
 
 #include "formats/quant.h"
 #include "loop.h"
-#include "plan/tuning.h"
-
-typedef enum Axis { AXIS_CHANNELS, AXIS_ROWS, AXIS_REPLICATED } Axis;
-
-/* What lowering needs to know of the machine. */
-struct LowerTarget {
-    int lanes;         /* f32 per vector */
-    int vregs;         /* vector registers */
-    int panel;         /* rows of a weight panel (multiple of lanes) */
-    bool warp;         /* a vector is a warp (GPU): no masks on scalars, scratch is per warp */
-    int64_t l1, l2;    /* bytes */
-    int max_rows_step; /* sequences in one step */
-    int chunk;         /* tokens in one chunk */
-    bool f16_loads;    /* the CPU widens f16 by itself */
-    Tuning tuning;     /* plan/tuning.h */
-    bool profile;      /* stages note their times: kernels/profile.h */
-    DType state_dt;    /* how states lie in memory: f32, bf16 or f16 */
-};
+#include "plan/op_lowering.h"
+#include "plan/values.h"
 
 typedef struct Stage Stage;       /* plan/stage.h */
 typedef struct FuncPlan FuncPlan; /* plan/stage.h */
@@ -150,7 +134,7 @@ Value *lw_cells_load1(Lower *l, LwCells c, Value *at);       /* a scalar */
 void lw_cells_store(Lower *l, LwCells c, Value *at, Value *v, int n);
 
 /* Slot `slot` (0: first) of `op` for the sequence of `row`. Physical layout is the op's own business:
- * OpDef.state_elements and OpDef.state_unpack say how it differs from docs/ops.md. */
+ * OpLowering.state_elements and state_unpack say how it differs from docs/ops.md. */
 LwCells lw_state(Lower *l, const Op *op, int slot, Value *row);
 
 /* A slot that every token changes. In a chunk its numbers are held in f32 while tokens go over them, and
@@ -194,9 +178,6 @@ typedef enum PackKind {
 Value *lw_weight(Lower *l, Value *v, PackKind kind, Storage *s);
 /* How a panel or table of this operand would store its numbers: the attribute `storage` of the leaf. */
 Storage lw_storage(const Lower *l, const Value *v);
-bool lw_is_constant(const Value *v); /* known at compile time */
-/* Follows reshapes and slices to the value that owns the memory. */
-Value *lw_base(Value *v, int64_t *offset);
 
 /* ---- the building blocks that several ops share ---- */
 /* exp-based functions with care for the edges; vectors or scalars, f32 */
@@ -205,5 +186,11 @@ Value *lw_sigmoid(Lower *l, Value *x);
 Value *lw_zero(Lower *l); /* a vector of zeros */
 /* i64 helpers: min, floor division by constants known to be exact */
 Value *lw_min_i64(Lower *l, Value *x, Value *y);
+
+/* ---- for module.c ---- */
+/* Computes the elementwise ops that hang on the current stage, at ix. */
+void lower_posts(Lower *l, const Ix *ix);
+/* Where this thread's private part of the work block begins. */
+Value *lw_private_part(Lower *l);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "btc_call.h"
+#include "op_table.h"
 #include "profile.h"
 
 const char *form_base_name(Arena *a, const Func *f) {
@@ -33,6 +34,7 @@ static void place_states(FuncPlan *p, const LowerTarget *t) {
 static bool add_plan(Diag *d, Arena *a, Lowered *o, Func *f, const LowerTarget *t) {
     FuncPlan *p = ARENA_NEW(a, FuncPlan);
     p->f = f, p->arena = a, p->module = &o->plans;
+    o->plans.lowerings = OP_LOWERINGS;
     ARENA_PUSH(a, o->plans.plans, o->plans.n, o->plans.cap, p);
     if (!plan_function(d, p, t)) return false;
     place_states(p, t);
@@ -142,11 +144,12 @@ static void lower_stage(Lower *l, Func *lf, const Stage *s) {
     open_stage(l, s->strip ? ir_param_add(lf, "strip", type_scalar(DT_I64, 0)) : NULL);
     l->b.loc = s->anchor ? s->anchor->loc : s->posts[0]->loc;
     if (s->commit) {
-        s->anchor->def->commit(l, s->anchor);
+        op_lowering(s->anchor->def)->commit(l, s->anchor);
     } else if (s->anchor) {
         const char *form = attr_str(s->anchor, "form", NULL);
-        void (*lower)(Lower *, Op *) = s->anchor->def->lower;
-        for (const OpForm *f = s->anchor->def->forms; f && f->name && form; f++)
+        const OpLowering *lowering = op_lowering(s->anchor->def);
+        void (*lower)(Lower *, Op *) = lowering->lower;
+        for (const OpForm *f = lowering->forms; f && f->name && form; f++)
             if (!strcmp(f->name, form)) lower = f->lower;
         if (!lower) BTC_BUG("op %s has no lowering", s->anchor->def->name);
         lower(l, s->anchor);

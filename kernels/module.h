@@ -36,7 +36,7 @@ bool lower_module(Diag *d, Module *m, const LowerTarget *t, Lowered *out);
 /* Elements, padding included, and their type. */
 int64_t state_slot_elements(const Func *f, int k, const LowerTarget *t);
 DType state_slot_dtype(const Func *f, int k, const LowerTarget *t);
-/* OpDef.state_use of the op that owns the slot. */
+/* OpLowering.state_use of the op that owns the slot. */
 bool state_slot_use(const Func *f, int k, const LowerTarget *t, StateUse *out);
 /* Elements of each piece that are in use at a position. */
 int64_t state_used(const StateUse *u, int64_t position);

@@ -2,6 +2,7 @@
  * outside. */
 #include "btc_call.h"
 #include "module.h"
+#include "op_table.h"
 
 #include <string.h>
 
@@ -75,7 +76,7 @@ const Op *state_slot_owner(const Func *f, int k, int *slot) {
 int64_t state_slot_elements(const Func *f, int k, const LowerTarget *t) {
     int slot;
     const Op *op = state_slot_owner(f, k, &slot);
-    if (op && op->def->state_elements) return op->def->state_elements(op, slot, t);
+    if (op && op_lowering(op->def)->state_elements) return op_lowering(op->def)->state_elements(op, slot, t);
     return type_count(f->states[k].type);
 }
 
@@ -88,7 +89,7 @@ DType state_slot_dtype(const Func *f, int k, const LowerTarget *t) {
 bool state_slot_use(const Func *f, int k, const LowerTarget *t, StateUse *out) {
     int slot;
     const Op *op = state_slot_owner(f, k, &slot);
-    return op && op->def->state_use && op->def->state_use(op, slot, t, out);
+    return op && op_lowering(op->def)->state_use && op_lowering(op->def)->state_use(op, slot, t, out);
 }
 
 int64_t state_used(const StateUse *u, int64_t position) {
@@ -104,7 +105,7 @@ void state_slot_read(Arena *a, const Instance *inst, int k, const LowerTarget *t
     int slot;
     const Op *op = state_slot_owner(f, k, &slot);
     const char *from = (const char *)block + BTC_STATE_HEADER + inst->state + inst->plan->state_offset[k];
-    bool as_is = !op || !op->def->state_unpack;
+    bool as_is = !op || !op_lowering(op->def)->state_unpack;
     int64_t n = state_slot_elements(f, k, t);
     DType dt = state_slot_dtype(f, k, t);
     float *wide = as_is ? NULL : ARENA_ARRAY(a, float, n);
@@ -120,5 +121,5 @@ void state_slot_read(Arena *a, const Instance *inst, int k, const LowerTarget *t
         else
             wide[i] = (float)x;
     }
-    if (!as_is) op->def->state_unpack(op, slot, t, header.position, wide, out);
+    if (!as_is) op_lowering(op->def)->state_unpack(op, slot, t, header.position, wide, out);
 }

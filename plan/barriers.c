@@ -116,7 +116,7 @@ void plan_barriers(FuncPlan *p) {
         if (s->is_call) epoch++; /* a block meets at its entry, not at its end */
         s->epoch = epoch;
         ARENA_PUSH(p->arena, done, ndone, cap, s);
-        if (s->anchor && s->anchor->def->commit && !s->commit)
+        if (s->anchor && plan_lowering(p, s->anchor)->commit && !s->commit)
             ARENA_PUSH(p->arena, pending, npending, pcap, commit_stage(p, s));
     }
     for (int i = 0; i < npending; i++) {

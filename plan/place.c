@@ -16,9 +16,9 @@ static int64_t row_stride(int64_t count) {
 }
 
 /* Words of 4 bytes that a row of v takes. */
-static int64_t row_words(const Value *v) {
-    const OpDef *def = v->def ? v->def->def : NULL;
-    return def && def->row_bytes ? (def->row_bytes(v->def) + 3) / 4 : type_count(v->type);
+static int64_t row_words(const FuncPlan *p, const Value *v) {
+    const OpLowering *l = v->def ? plan_lowering(p, v->def) : NULL;
+    return l && l->row_bytes ? (l->row_bytes(v->def) + 3) / 4 : type_count(v->type);
 }
 
 static void touch(ValueInfo *i, const Stage *s, int index) {
@@ -134,7 +134,7 @@ static void place_value(FuncPlan *p, Value *v, int64_t rows, Room **rooms, int *
     if (!i || !i->stored || i->place != PLACE_NONE) return;
     if ((p->stages[i->stage]->axis == AXIS_REPLICATED && !p->stages[i->stage]->is_call) != private) return;
     i->place = private ? PLACE_PRIVATE : PLACE_SHARED;
-    i->stride = row_stride(row_words(v));
+    i->stride = row_stride(row_words(p, v));
     Room r = {.bytes = round_up(i->stride * 4 * rows, 64),
               .first = private ? i->first_stage : i->first_epoch,
               .last = private ? i->last_stage : i->last_epoch};
@@ -201,10 +201,4 @@ void plan_place(FuncPlan *p, int64_t rows, bool is_main) {
         place_stage(p, rows, &shared, &n, &cap, false);
     n = cap = 0;
     place_stage(p, rows, &private, &n, &cap, true);
-}
-
-FuncPlan *plan_find(const ModulePlan *m, const Func *f) {
-    for (int i = 0; i < m->n; i++)
-        if (m->plans[i]->f == f) return m->plans[i];
-    return NULL;
 }

@@ -137,10 +137,10 @@ static bool makes_result(const FuncPlan *p, const Stage *s) {
     return false;
 }
 
-static bool is_light(const Stage *s) {
+static bool is_light(const FuncPlan *p, const Stage *s) {
     if (!s->anchor) return true;
     /* a shift: no work, and its state is updated later */
-    if (s->anchor->def->commit && s->anchor->def->pattern != PAT_ATTEND) return true;
+    if (plan_lowering(p, s->anchor)->commit && s->anchor->def->pattern != PAT_ATTEND) return true;
     switch (s->anchor->def->pattern) {
     case PAT_CONTRACT:
     case PAT_GATHER:
@@ -149,7 +149,7 @@ static bool is_light(const Stage *s) {
     case PAT_CALL:
         return false;
     case PAT_CONV:
-        return s->anchor->def->commit != NULL; /* a shift: no work, state deferred */
+        return plan_lowering(p, s->anchor)->commit != NULL; /* a shift: no work, state deferred */
     default:
         return true;
     }
@@ -164,7 +164,7 @@ static void follow_results(Splitter *s, int k) {
     FuncPlan *p = s->p;
     for (int j = k + 1; j < p->n; j++) {
         const Stage *to = p->stages[j];
-        bool light = is_light(to), channels = !to->is_call && to->access.split != SPLIT_NONE;
+        bool light = is_light(p, to), channels = !to->is_call && to->access.split != SPLIT_NONE;
         Read *r;
         int n = stage_reads(p, to, &r);
         for (int i = 0; i < n; i++) {
@@ -189,7 +189,7 @@ static Axis step_axis(Splitter *s, int k, const LowerTarget *t) {
     Stage *st = p->stages[k];
     bool can_split = st->access.split != SPLIT_NONE;
     if (is_computed_whole(s, k, t)) return AXIS_REPLICATED;
-    if (!is_light(st)) return can_split ? AXIS_CHANNELS : AXIS_ROWS;
+    if (!is_light(p, st)) return can_split ? AXIS_CHANNELS : AXIS_ROWS;
     if (makes_result(p, st)) return can_split ? AXIS_CHANNELS : AXIS_ROWS;
     if (!can_split) return AXIS_REPLICATED;
     if (!s->whole[k]) return AXIS_CHANNELS;
@@ -200,7 +200,7 @@ static Axis step_axis(Splitter *s, int k, const LowerTarget *t) {
 static Axis chunk_axis(Splitter *s, int k) {
     Stage *st = s->p->stages[k];
     bool can_split = st->access.split != SPLIT_NONE, stateful = st->anchor && st->anchor->def->state;
-    if (can_split && (!is_light(st) || stateful || !st->access.rows || beside_makers(s, st, false)))
+    if (can_split && (!is_light(s->p, st) || stateful || !st->access.rows || beside_makers(s, st, false)))
         return AXIS_CHANNELS;
     return can_split && s->feeds[k] ? AXIS_CHANNELS : AXIS_ROWS;
 }
@@ -237,10 +237,4 @@ void plan_split(FuncPlan *p, const LowerTarget *t) {
         st->units = st->access.units ? st->access.units : st->shares;
         st->grain = c->fixed ? n / st->units : c->multiple;
     }
-}
-
-bool stage_same_split(const Stage *from, const Stage *to) {
-    if (from->is_call || to->is_call || from->axis != to->axis) return false;
-    if (from->axis == AXIS_ROWS) return from->out_rows == to->out_rows;
-    return from->axis == AXIS_CHANNELS && from->cls == to->cls && from->out_rows == to->out_rows;
 }

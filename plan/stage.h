@@ -9,9 +9,12 @@
 #ifndef BTC_STAGE_H
 #define BTC_STAGE_H
 
-#include "kernels/lower.h"
+#include "op_lowering.h"
+#include "values.h"
 
-struct Stage {
+typedef enum Axis { AXIS_CHANNELS, AXIS_ROWS, AXIS_REPLICATED } Axis;
+
+typedef struct Stage {
     const char *name;
     Op *anchor; /* NULL: elementwise ops only */
     Op **posts; /* elementwise, in order */
@@ -29,7 +32,7 @@ struct Stage {
     int64_t strip;        /* shares, or rows, of a strip; 0: all at once */
     int epoch;            /* number of barriers up to here */
     bool out_rows;        /* only rows with an output: what follows the last layer */
-};
+} Stage;
 
 typedef enum Place {
     PLACE_NONE,    /* never stored */
@@ -53,7 +56,9 @@ typedef struct ValueInfo {
     int flight_gen;
 } ValueInfo;
 
+typedef struct FuncPlan FuncPlan;
 typedef struct ModulePlan {
+    const OpLowering *const *lowerings; /* by op_id */
     FuncPlan **plans;
     int n, cap;
 } ModulePlan;
@@ -80,6 +85,7 @@ struct FuncPlan {
     int gen;
 };
 
+const OpLowering *plan_lowering(const FuncPlan *p, const Op *op);
 FuncPlan *plan_find(const ModulePlan *m, const Func *f);
 
 /* A read of `v` (its base) by a stage: `all`: beyond its own unit or row. */
@@ -105,12 +111,6 @@ bool plan_may_alias(FuncPlan *p, int r, int j);
 int stage_reads(FuncPlan *p, const Stage *s, Read **reads);
 /* Whether element u of a SAME operand made by `from` is made by the thread that needs it in `to`. */
 bool stage_same_split(const Stage *from, const Stage *to);
-
-/* Computes the elementwise ops that hang on the current stage, at ix (lower.c). */
-void lower_posts(Lower *l, const Ix *ix);
-
-/* Where this thread's private part of the work block begins. */
-Value *lw_private_part(Lower *l);
 
 /* Text of the plan, one line a stage: for --emit=stages and the report. */
 char *plan_print(Arena *a, const FuncPlan *p);

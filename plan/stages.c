@@ -8,47 +8,11 @@
 
 #include "stage.h"
 
-ValueInfo *value_info(const Value *v) {
-    return v->aux;
-}
-
 static ValueInfo *info_new(FuncPlan *p, Value *v, int stage) {
     ValueInfo *i = ARENA_NEW(p->arena, ValueInfo);
     i->stage = stage, i->first_epoch = i->last_epoch = -1, i->first_stage = i->last_stage = stage, i->io = -1;
     v->aux = i;
     return i;
-}
-
-bool lw_is_constant(const Value *v) {
-    return v->def && v->type.kind == TY_TENSOR && !v->type.seq;
-}
-
-/* A slice is a view when its elements lie together in a row. */
-static bool slice_offset(const Op *op, int64_t *offset) {
-    const Type *t = &op->in[0]->type;
-    int64_t axis = attr_int(op, "axis", -1), inner = 1;
-    if (axis < 0) axis += t->rank;
-    for (int i = 0; i < axis; i++)
-        if (t->dim[i] != 1) return false;
-    for (int i = (int)axis + 1; i < t->rank; i++) inner *= t->dim[i];
-    *offset = attr_int(op, "start", 0) * inner;
-    return true;
-}
-
-static bool is_view(const Op *op) {
-    int64_t offset;
-    if (op->def == OP_TABLE[OP_reshape]) return true;
-    return op->def == OP_TABLE[OP_slice] && slice_offset(op, &offset);
-}
-
-Value *lw_base(Value *v, int64_t *offset) {
-    int64_t sum = 0, part;
-    while (v->def && v->type.seq && is_view(v->def)) {
-        if (v->def->def == OP_TABLE[OP_slice] && slice_offset(v->def, &part)) sum += part;
-        v = v->def->in[0];
-    }
-    if (offset) *offset = sum;
-    return v;
 }
 
 static Stage *stage_new(FuncPlan *p, Op *anchor, const char *name) {
@@ -193,9 +157,10 @@ static void set_access(const FuncPlan *p, Stage *s, const LowerTarget *t) {
         return;
     }
     default_access(s->anchor, s, t, &s->access);
-    if (s->anchor->def->access) {
+    const OpLowering *lowering = plan_lowering(p, s->anchor);
+    if (lowering->access) {
         s->access = (Access){0};
-        s->anchor->def->access(s->anchor, p->f->form, &s->access);
+        lowering->access(s->anchor, p->f->form, &s->access);
     }
     if (s->anchor->def->pattern == PAT_CONTRACT && t->panel > multiple) multiple = t->panel;
     if (!s->access.units && s->access.multiple < multiple) s->access.multiple = multiple;
@@ -247,39 +212,6 @@ bool plan_stages(Diag *d, FuncPlan *p, const LowerTarget *t) {
     for (int i = 0; i < p->n; i++) set_access(p, p->stages[i], t);
     mark_out_rows(p);
     return true;
-}
-
-static void add_read(FuncPlan *p, Read **reads, int *n, int *cap, Value *v, bool all) {
-    if (!v || lw_is_constant(v)) return;
-    int64_t offset;
-    Value *b = lw_base(v, &offset);
-    if (!value_info(b)) return; /* states, position */
-    if (offset || type_count(b->type) != type_count(v->type)) all = true;
-    Read r = {b, all};
-    ARENA_PUSH(p->arena, *reads, *n, *cap, r);
-}
-
-int stage_reads(FuncPlan *p, const Stage *s, Read **reads) {
-    int n = 0, cap = 0;
-    *reads = NULL;
-    if (s->anchor)
-        for (int k = 0; k < s->anchor->nin; k++) {
-            /* a deferred update runs behind a barrier, so nothing is `all` for it */
-            bool all = s->commit || s->is_call || k >= ACCESS_OPERANDS || s->access.all[k];
-            add_read(p, reads, &n, &cap, s->anchor->in[k], all);
-        }
-    for (int i = 0; i < s->nposts && !s->commit; i++)
-        for (int k = 0; k < s->posts[i]->nin; k++) {
-            Value *v = s->posts[i]->in[k];
-            if (!v || lw_is_constant(v)) continue;
-            int64_t c = type_count(v->type);
-            /* a value per head is at hand only if heads are the units of its maker, too (see split.c) */
-            bool all = c != s->O * s->I && !(c == s->O && s->access.units == s->O);
-            Value *b = lw_base(v, NULL);
-            if (value_info(b) && value_info(b)->stage >= 0 && p->stages[value_info(b)->stage] == s) continue;
-            add_read(p, reads, &n, &cap, v, all);
-        }
-    return n;
 }
 
 char *plan_print(Arena *a, const FuncPlan *p) {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "kernels/lower.h"
+#include "lower_target.h"
 
 const TuningField TUNING_FIELDS[] = {
 #define TUNE(name, least, most, effect, doc) {#name, doc, least, most, TUNING_##effect},

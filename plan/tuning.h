@@ -25,6 +25,8 @@ extern const int TUNING_COUNT;
 int *tuning_at(Tuning *t, int field);
 int tuning_find(const char *name); /* -1: there is no such row */
 
+typedef struct LowerTarget LowerTarget; /* lower_target.h */
+
 /* The cost model: what should be fastest on this machine, judged by vectors, registers and caches. */
 Tuning tuning_default(const LowerTarget *t);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "kernels/op_table.h"
 #include "words.h"
 
 enum { WIDTH = PRINT_WIDTH, LEFT = 13 };
@@ -132,9 +133,9 @@ static void flags(const OpDef *def) {
 
 static void forms(Arena *a, const OpDef *def) {
     const char *left = "forms";
-    if (def->forms)
+    if (op_lowering(def)->forms)
         row(left, "for chunks of tokens, the first that suits (btc report says which and why):"), left = "";
-    for (const OpForm *f = def->forms; f && f->name; f++)
+    for (const OpForm *f = op_lowering(def)->forms; f && f->name; f++)
         row_of("", f->name, arena_printf(a, "%s%s", f->doc ? f->doc : "", f->refuse ? " (not always)" : ""));
 }
 

@@ -3,6 +3,7 @@
 
 #include "commands.h"
 #include "import/import.h"
+#include "kernels/op_table.h"
 
 static const char USAGE[] = "btc list ops|passes|targets|importers|tuning|commands: what this btc knows\n"
                             "\n"
@@ -43,8 +44,9 @@ static void list_op(Arena *a, const OpDef *def) {
     enum { SIG = 18, DOC = 46 };
     Text doc = text_new(a);
     text_add(&doc, "%s", def->doc);
-    for (const OpForm *f = def->forms; f && f->name; f++)
-        text_add(&doc, "%s%s", f == def->forms ? " Forms: " : ", ", f->name);
+    const OpForm *forms = op_lowering(def)->forms;
+    for (const OpForm *f = forms; f && f->name; f++)
+        text_add(&doc, "%s%s", f == forms ? " Forms: " : ", ", f->name);
     const char *sig = def->sig ? def->sig : def->formula ? def->formula : "";
     int n = printf("  %s", def->name);
     go_to(n, SIG);

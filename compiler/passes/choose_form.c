@@ -1,11 +1,12 @@
 /* Chooses, for every op that can be computed over a chunk in several ways, the first of its forms that does
  * not refuse, and notes why the better ones did: `btc report` prints it. */
+#include "kernels/op_table.h"
 #include "pass.h"
 
 static void choose(PassCtx *cx, Func *f, Op *op) {
     Arena *a = f->module->arena;
     const char *why = NULL;
-    for (const OpForm *form = op->def->forms; form->name; form++) {
+    for (const OpForm *form = op_lowering(op->def)->forms; form->name; form++) {
         const char *no = form->refuse ? form->refuse(op, f->form, a) : NULL;
         if (no) {
             why = arena_printf(a, "%s%snot %s: %s", why ? why : "", why ? "; " : "", form->name, no);
@@ -21,7 +22,7 @@ static void choose(PassCtx *cx, Func *f, Op *op) {
 static bool run(PassCtx *cx, Module *m) {
     for (Func *f = m->first; f; f = f->next)
         OPS_OF (f->body, op) {
-            if (f->form == FORM_CHUNK && op->def->forms) choose(cx, f, op);
+            if (f->form == FORM_CHUNK && op_lowering(op->def)->forms) choose(cx, f, op);
         }
     return true;
 }

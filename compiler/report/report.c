@@ -2,6 +2,7 @@
  * from the plan, because a value that stays in registers costs nothing. Unless the tokens before are given, a
  * long sequence is meant: attention without a window is counted with its context half full (see its cost). */
 #include "report.h"
+#include "kernels/op_table.h"
 
 #include <string.h>
 
@@ -151,7 +152,7 @@ const char *report_stage_ops(Arena *a, const Stage *s) {
 static const char *form_of(const Op *op, Form form) {
     if (!op || !op_state_count(op->def)) return NULL;
     const char *plain = op->def->pattern == PAT_SCAN ? "recurrent" : "direct";
-    const OpForm *forms = op->def->forms;
+    const OpForm *forms = op_lowering(op->def)->forms;
     if (forms && !forms[1].name) return forms->name; /* the only one serves for steps, too */
     return form == FORM_STEP ? plain : attr_str(op, "form", plain);
 }

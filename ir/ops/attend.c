@@ -1,8 +1,18 @@
 /* Softmax attention over the past. The state holds keys and values by position; with a window it is a ring,
  * slot = position mod context, and the query sees itself and the window-1 tokens before it. */
+#include "attend.h"
+
 #include "../perturb.h"
 #include "common.h"
-#include "kernels/ops/attend_lower.h"
+
+bool attend_has_pairs(const Op *op) {
+    return !strcmp(attr_str(op, "math", "f32"), "bf16");
+}
+
+/* The cache is of what is multiplied. */
+static DType state_dt(const Op *op, DType asked) {
+    return attend_has_pairs(op) ? DT_BF16 : asked;
+}
 
 static bool infer_attend(Diag *d, Func *f, Op *op) {
     (void)f;
@@ -130,11 +140,5 @@ const OpDef op_attend = {
     .infer = infer_attend,
     .eval = eval_attend,
     .cost = cost_attend,
-    .lower = attend_lower,
-    .access = attend_access,
-    .commit = attend_commit,
-    .state_dt = attend_state_dt,
-    .state_elements = attend_state_elements,
-    .state_use = attend_state_use,
-    .state_unpack = attend_state_unpack,
+    .state_dt = state_dt,
 };

@@ -22,6 +22,11 @@ static inline int64_t vector_count(const Tensor *t) {
     return d > 0 ? t->rows * (type_count(t->type) / d) : 0;
 }
 
+/* Whether the attribute `read` of a recurrence says that its result is made of the state before the token. */
+static inline bool reads_before(const Op *op) {
+    return !strcmp(attr_str(op, "read", "after"), "before");
+}
+
 /* New state = old state, to be advanced in place by the eval. */
 static inline double *state_begin(const Tensor *in, Tensor *out) {
     if (out->type.rank >= 0 && type_count(out->type) > 0)

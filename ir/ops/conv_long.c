@@ -1,7 +1,6 @@
 /* Long causal convolution: a filter as long as the sequence. The reference keeps all inputs; compiled code
  * keeps sums for the future in the part of the state beyond the position, so that a token costs log^2 l. */
 #include "common.h"
-#include "kernels/ops/conv_long_lower.h"
 
 static void eval_conv_long(EvalCtx *c) {
     int64_t ch = c->in[1].type.dim[0], l = c->in[1].type.dim[1];
@@ -35,13 +34,6 @@ static Cost cost_conv_long(const Op *op, int64_t rows) {
     return cost;
 }
 
-static const OpForm forms[] = {
-    {"online tiles + FFT",
-     "relaxed convolution: inputs meet later outputs in power-of-two tiles, the large ones by transforms",
-     NULL, conv_long_lower},
-    {0},
-};
-
 const OpDef op_conv_long = {
     .name = "conv.long",
     .pattern = PAT_CONV,
@@ -53,10 +45,5 @@ const OpDef op_conv_long = {
     .state = "s[l,c] = 0",
     .eval = eval_conv_long,
     .cost = cost_conv_long,
-    .lower = conv_long_lower,
-    .state_elements = conv_long_state_elements,
-    .state_use = conv_long_state_use,
-    .state_unpack = conv_long_state_unpack,
-    .forms = forms,
     .tolerance = 1e-4, /* FFT round-off is relative to the largest output */
 };

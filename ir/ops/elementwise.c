@@ -3,7 +3,6 @@
  * operands (the position) are read as numbers; the result is f32, but for that of copy, which keeps its
  * operand's type. One row of a table per op: to add one, add a row here and one in ops.def. */
 #include "common.h"
-#include "kernels/ops/elementwise_lower.h"
 
 /* ---- shape and walking ---- */
 
@@ -174,8 +173,7 @@ static double gelu_tanh(double x) {
                            .flags = flags_,                                                                  \
                            .infer = infer_broadcast,                                                         \
                            .eval = eval_##id,                                                                \
-                           .cost = cost_,                                                                    \
-                           .lower_elem = lower_##id};
+                           .cost = cost_};
 #define UNARY(id, ...) UNARY_AS(id, 0, __VA_ARGS__)
 #define STEP(id, ...) UNARY_AS(id, OPF_CHOOSES, __VA_ARGS__)
 UNARY_OPS(UNARY)
@@ -197,8 +195,7 @@ STEP_OPS(STEP)
                            .flags = flags_,                                                                  \
                            .infer = infer_broadcast,                                                         \
                            .eval = eval_##id,                                                                \
-                           .cost = cost_,                                                                    \
-                           .lower_elem = lower_##id};
+                           .cost = cost_};
 BINARY_OPS(BINARY)
 
 static bool infer_per_token(Diag *d, Func *f, Op *op) {
@@ -224,7 +221,6 @@ const OpDef op_per_token = {
     .infer = infer_per_token,
     .eval = eval_per_token,
     .cost = cost_one,
-    .lower_elem = lower_per_token,
 };
 
 static void eval_where(EvalCtx *c) {
@@ -243,5 +239,4 @@ const OpDef op_where = {
     .infer = infer_broadcast,
     .eval = eval_where,
     .cost = cost_one,
-    .lower_elem = lower_where,
 };

@@ -1,13 +1,12 @@
 /* The simplest recurrence: every channel decays and takes in on its own. Covers RG-LRU, HGRN, minGRU, and
  * with read = before the sums of RWKV-4. */
 #include "common.h"
-#include "kernels/ops/scan_channels.h"
 
 static void eval_scan_diag(EvalCtx *c) {
     int64_t e = last_dim(c->in[0].type);
     const double *a = c->in[0].data, *b = c->in[1].data;
     double *h = state_begin(&c->in[2], &c->out[1]); /* [e] */
-    bool before = scan_channels_before(c->op);
+    bool before = reads_before(c->op);
     for (int64_t t = 0; t < c->rows; t++)
         for (int64_t i = 0; i < e; i++) {
             double new = a[t * e + i] * h[i] + b[t * e + i];
@@ -18,16 +17,6 @@ static void eval_scan_diag(EvalCtx *c) {
 
 static Cost cost_scan_diag(const Op *op, int64_t rows) {
     return op_cost(op, rows, 2 * out_count(op));
-}
-
-/* ---- lowering ---- */
-
-static Value *next(Lower *l, Op *op, const Ix *ix, Value *h) {
-    return lb_fma(&l->b, lw_read(l, op->in[0], ix), h, lw_read(l, op->in[1], ix));
-}
-
-static void lower_scan_diag(Lower *l, Op *op) {
-    scan_channels_lower(l, op, next);
 }
 
 static const AttrDef attrs[] = {
@@ -46,6 +35,4 @@ const OpDef op_scan_diag = {
     .attrs = attrs,
     .eval = eval_scan_diag,
     .cost = cost_scan_diag,
-    .lower = lower_scan_diag,
-    .access = scan_channels_access,
 };

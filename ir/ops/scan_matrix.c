@@ -6,11 +6,6 @@
  *   gated delta  v = beta v, a = -exp(g) k, b = beta k, decay = g [1]   (a sees the state before the decay)
  */
 #include "common.h"
-#include "kernels/ops/scan_matrix_lower.h"
-
-static bool reads_before(const Op *op) {
-    return !strcmp(attr_str(op, "read", "after"), "before");
-}
 
 static bool infer_scan_matrix(Diag *d, Func *f, Op *op) {
     (void)f;
@@ -78,13 +73,6 @@ static Cost cost_scan_matrix(const Op *op, int64_t rows) {
     return op_cost(op, rows, state * (op->in[4] ? 9 : 5));
 }
 
-static const OpForm forms[] = {
-    {"chunked", "matrix products over some tokens at a time, the state carried between them",
-     scan_matrix_refuse_chunked, scan_matrix_chunked},
-    {"recurrent", "one token after the other", NULL, scan_matrix_recurrent},
-    {0},
-};
-
 static const AttrDef attrs[] = {
     {"read", AT_STR, false, 0, "after|before", "before: y sees the old state and the bonus"},
     {"min_decay", AT_FLOAT, false, 0, NULL,
@@ -106,9 +94,5 @@ const OpDef op_scan_matrix = {
     .infer = infer_scan_matrix,
     .eval = eval_scan_matrix,
     .cost = cost_scan_matrix,
-    .lower = scan_matrix_recurrent,
-    .access = scan_matrix_access,
-    .state_unpack = scan_matrix_state_unpack,
-    .forms = forms,
     .tolerance = 1e-4, /* chunked forms add in another order and divide decays */
 };

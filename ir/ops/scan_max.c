@@ -1,13 +1,12 @@
 /* The running maximum that keeps exponential gates in range: RWKV-4's pp, xLSTM's m. What the gates weigh is
  * then a scan.diag or scan.matrix whose coefficients are exponentials of differences to it, none above 1. */
 #include "common.h"
-#include "kernels/ops/scan_channels.h"
 
 static void eval_scan_max(EvalCtx *c) {
     int64_t e = last_dim(c->in[0].type);
     const double *a = c->in[0].data, *b = c->in[1].data;
     double *m = state_begin(&c->in[2], &c->out[1]); /* [e] */
-    bool before = scan_channels_before(c->op);
+    bool before = reads_before(c->op);
     for (int64_t t = 0; t < c->rows; t++)
         for (int64_t i = 0; i < e; i++) {
             double x = a[t * e + i] + m[i], new = isnan(x) || x > b[t * e + i] ? x : b[t * e + i];
@@ -18,16 +17,6 @@ static void eval_scan_max(EvalCtx *c) {
 
 static Cost cost_scan_max(const Op *op, int64_t rows) {
     return op_cost(op, rows, 2 * out_count(op));
-}
-
-static Value *next(Lower *l, Op *op, const Ix *ix, Value *m) {
-    LB *b = &l->b;
-    Value *x = lb_splat(b, lb_add(b, lw_read(l, op->in[0], ix), m));
-    return lb_keep_nan(b, x, lb_max(b, x, lw_read(l, op->in[1], ix)));
-}
-
-static void lower_scan_max(Lower *l, Op *op) {
-    scan_channels_lower(l, op, next);
 }
 
 static const AttrDef attrs[] = {
@@ -49,6 +38,4 @@ const OpDef op_scan_max = {
     .attrs = attrs,
     .eval = eval_scan_max,
     .cost = cost_scan_max,
-    .lower = lower_scan_max,
-    .access = scan_channels_access,
 };

@@ -1,9 +1,9 @@
 /* Shapes: the same elements, arranged differently. T is no axis of these ops: they act on every row alike. */
-#include "common.h"
-#include "kernels/lower.h"
+#include "shape.h"
 
-/* Attribute `axis` as an index 0..rank-1; -1 when it is out of range. Negative axes count from the end. */
-static int axis_of(const Op *op, int rank) {
+#include "common.h"
+
+int axis_of(const Op *op, int rank) {
     int64_t axis = attr_int(op, "axis", -1);
     if (axis < 0) axis += rank;
     return axis >= 0 && axis < rank ? (int)axis : -1;
@@ -14,8 +14,7 @@ static bool bad_axis(Diag *d, const Op *op, int rank) {
                       op->def->name, (long long)attr_int(op, "axis", -1), rank);
 }
 
-/* Elements before and behind an axis in one row. */
-static void around_axis(Type t, int axis, int64_t *outer, int64_t *inner) {
+void around_axis(Type t, int axis, int64_t *outer, int64_t *inner) {
     *outer = *inner = 1;
     for (int i = 0; i < axis; i++) *outer *= t.dim[i];
     for (int i = axis + 1; i < t.rank; i++) *inner *= t.dim[i];
@@ -64,56 +63,6 @@ const OpDef op_reshape = {
     .cost = op_no_cost,
 };
 
-/* ---- copying pieces of rows, for what is not a view ---- */
-
-static void access_pieces(const Op *op, Form form, Access *a) {
-    (void)form;
-    *a = (Access){.split = SPLIT_NONE, .rows = true};
-    for (int k = 0; k < op->nin && k < ACCESS_OPERANDS; k++) a->all[k] = true;
-}
-
-/* out[to + i] = v[from + i], i < n, of one row; total: elements of a row of out */
-static void copy_piece(Lower *l, Op *op, Value *v, Value *row, Value *from, Value *to, int64_t n) {
-    LB *b = &l->b;
-    int64_t total = type_count(op->out[0]->type);
-    LW_SPAN (l, row, NULL, 1, n, ix) {
-        Value *x = lw_read_flat(l, v, row, lb_add(b, from, ix.i), ix.n);
-        Ix at = {.row = row, .i = lb_add(b, to, ix.i), .n = ix.n, .O = 1, .I = total};
-        lw_write(l, op->out[0], &at, x);
-    }
-}
-
-static void lower_slice(Lower *l, Op *op) {
-    LB *b = &l->b;
-    Type x = op->in[0]->type;
-    int axis = axis_of(op, x.rank);
-    int64_t start = attr_int(op, "start", 0), size = attr_int(op, "size", 0), outer, inner;
-    around_axis(x, axis, &outer, &inner);
-    LW_ROWS (l, row)
-        KFOR (b, o, lb_i64(b, 0), lb_i64(b, outer), 1) {
-            Value *from = lb_addi(b, lb_muli(b, o, x.dim[axis] * inner), start * inner);
-            copy_piece(l, op, op->in[0], row, from, lb_muli(b, o, size * inner), size * inner);
-        }
-}
-
-static void lower_concat(Lower *l, Op *op) {
-    LB *b = &l->b;
-    Type y = op->out[0]->type;
-    int axis = axis_of(op, y.rank);
-    int64_t outer, inner;
-    around_axis(y, axis, &outer, &inner);
-    LW_ROWS (l, row)
-        KFOR (b, o, lb_i64(b, 0), lb_i64(b, outer), 1) {
-            int64_t at = 0;
-            for (int i = 0; i < op->nin; i++) {
-                int64_t n = op->in[i]->type.dim[axis] * inner;
-                Value *to = lb_addi(b, lb_muli(b, o, y.dim[axis] * inner), at);
-                copy_piece(l, op, op->in[i], row, lb_muli(b, o, n), to, n);
-                at += n;
-            }
-        }
-}
-
 /* ---- slice ---- */
 
 static bool infer_slice(Diag *d, Func *f, Op *op) {
@@ -158,8 +107,6 @@ const OpDef op_slice = {
     .attrs = slice_attrs,
     .infer = infer_slice,
     .eval = eval_slice,
-    .access = access_pieces,
-    .lower = lower_slice,
     .cost = op_no_cost,
 };
 
@@ -214,8 +161,6 @@ const OpDef op_concat = {
     .flags = OPF_VARIADIC,
     .infer = infer_concat,
     .eval = eval_concat,
-    .access = access_pieces,
-    .lower = lower_concat,
     .cost = cost_move,
 };
 

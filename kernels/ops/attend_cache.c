@@ -1,7 +1,8 @@
 /* See attend_cache.h. */
 #include "attend_cache.h"
 
-#include "attend_lower.h"
+#include "attend.h"
+#include "ops/attend.h"
 
 static int64_t padded(int64_t keys) {
     return attend_round_up(keys, ATTEND_PANEL);
@@ -108,12 +109,6 @@ void attend_keep(const Attend *a, Value *lo, Value *hi) {
             (a->pairs ? attend_put_value : put_value)(a, cache.v, slot, row, kv);
         }
     }
-}
-
-/* ---- from outside ---- */
-
-DType attend_state_dt(const Op *op, DType asked) {
-    return attend_has_pairs(op) ? DT_BF16 : asked;
 }
 
 static int64_t depth_of(const Op *op) { /* numbers, padding of a pair included */

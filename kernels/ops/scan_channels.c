@@ -3,10 +3,6 @@
 #include "kernels/tile.h"
 #include "ops/common.h"
 
-bool scan_channels_before(const Op *op) {
-    return !strcmp(attr_str(op, "read", "after"), "before");
-}
-
 void scan_channels_access(const Op *op, Form form, Access *a) {
     (void)op;
     *a = (Access){.split = SPLIT_FLAT, .multiple = 16, .rows = form == FORM_STEP};
@@ -14,7 +10,7 @@ void scan_channels_access(const Op *op, Form form, Access *a) {
 
 static void lower_by_rows(Lower *l, Op *op, ScanNext next) {
     int64_t e = type_count(op->out[0]->type);
-    bool before = scan_channels_before(op);
+    bool before = reads_before(op);
     LwHeld held = lw_hold(l, op, 0, e);
     Value *lo, *hi;
     lw_range(l, e, &lo, &hi);
@@ -36,7 +32,7 @@ static void lower_by_rows(Lower *l, Op *op, ScanNext next) {
 static void lower_by_channels(Lower *l, Op *op, ScanNext next) {
     LB *b = &l->b;
     int64_t e = type_count(op->out[0]->type);
-    bool before = scan_channels_before(op);
+    bool before = reads_before(op);
     Value *lo, *hi;
     LwCells state = lw_state(l, op, 0, l->row_lo);
     lw_range(l, e, &lo, &hi);

@@ -7,8 +7,6 @@
 /* The state of a vector of channels behind the token at ix, from the one before it. */
 typedef Value *(*ScanNext)(Lower *l, Op *op, const Ix *ix, Value *state);
 
-/* Whether the attribute `read` says that result 0 is the state before the token. */
-bool scan_channels_before(const Op *op);
 /* result 0 [t,e] = the state [e] of slot 0 behind each token, or before it. Step and chunk do the same
  * arithmetic: with f32 states they agree bit for bit. */
 void scan_channels_lower(Lower *l, Op *op, ScanNext next);

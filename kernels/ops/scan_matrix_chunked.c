@@ -13,7 +13,7 @@
  * A decay per head enters Gxy pair by pair, the exponent never above 0 and its sum in f64, so it may be as
  * strong as it likes. A decay per channel must go into the factors, x exp(b) and y exp(-b): legal only while
  * Q times the strongest decay stays far inside the range of f32. */
-#include "scan_matrix_lower.h"
+#include "scan_matrix.h"
 
 enum { MAX_EXPONENT = 30, MIN_TOKENS = 8 };
 

@@ -20,7 +20,7 @@
  * Vectors run over channels, each lane a convolution of its own. Tiles below FFT_MIN run over the taps, four
  * outputs by four inputs at a time; larger ones are products of remainder trees (formats/pack_fft.h), whose
  * twiddles are scalars and whose order nobody needs to undo. */
-#include "conv_long_lower.h"
+#include "kernels/lower.h"
 
 #include "formats/pack_fft.h"
 
@@ -348,7 +348,7 @@ static void token(Conv *k, Op *op, Ix ix, Value *row, Value *h0, Value *skip) {
 
 /* Channels outside, rows inside: a vector of channels stays in the cache over all tokens of a chunk, and so
  * do its filters over all sequences of a step. */
-void conv_long_lower(Lower *l, Op *op) {
+static void lower(Lower *l, Op *op) {
     LB *b = &l->b;
     Type h = op->in[1]->type;
     Conv k = {.l = l, .b = b, .c = h.dim[0], .len = h.dim[1]};
@@ -364,13 +364,13 @@ void conv_long_lower(Lower *l, Op *op) {
     }
 }
 
-int64_t conv_long_state_elements(const Op *op, int slot, const LowerTarget *t) {
+static int64_t state_elements(const Op *op, int slot, const LowerTarget *t) {
     (void)slot;
     Type h = op->in[1]->type;
     return (h.dim[0] + t->lanes - 1) / t->lanes * t->lanes * h.dim[1];
 }
 
-bool conv_long_state_use(const Op *op, int slot, const LowerTarget *t, StateUse *out) {
+static bool state_use(const Op *op, int slot, const LowerTarget *t, StateUse *out) {
     (void)slot;
     Type h = op->in[1]->type;
     int64_t vectors = (h.dim[0] + t->lanes - 1) / t->lanes;
@@ -379,11 +379,26 @@ bool conv_long_state_use(const Op *op, int slot, const LowerTarget *t, StateUse 
 }
 
 /* To s[l,c]. Beyond the position lie sums for the future, not inputs. */
-void conv_long_state_unpack(const Op *op, int slot, const LowerTarget *t, int64_t position,
-                            const float *physical, double *logical) {
+static void state_unpack(const Op *op, int slot, const LowerTarget *t, int64_t position,
+                         const float *physical, double *logical) {
     (void)slot;
     int64_t c = op->in[1]->type.dim[0], len = op->in[1]->type.dim[1], w = t->lanes;
     for (int64_t p = 0; p < len; p++)
         for (int64_t i = 0; i < c; i++)
             logical[p * c + i] = p < position ? physical[(i / w * len + p) * w + i % w] : 0;
 }
+
+static const OpForm forms[] = {
+    {"online tiles + FFT",
+     "relaxed convolution: inputs meet later outputs in power-of-two tiles, the large ones by transforms",
+     NULL, lower},
+    {0},
+};
+
+const OpLowering lowering_conv_long = {
+    .lower = lower,
+    .state_elements = state_elements,
+    .state_use = state_use,
+    .state_unpack = state_unpack,
+    .forms = forms,
+};

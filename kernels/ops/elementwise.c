@@ -1,10 +1,10 @@
 /* Elementwise ops on vectors: the compiled meaning of the table in elementwise.c. */
-#include "elementwise_lower.h"
+#include "kernels/lower.h"
 
 #include <math.h>
 
 #define SELF(id, expr)                                                                                       \
-    Value *lower_##id(Lower *l, const Op *op, Value *const *in) {                                            \
+    static Value *lower_##id(Lower *l, const Op *op, Value *const *in) {                                     \
         LB *b = &l->b;                                                                                       \
         Value *x = in[0];                                                                                    \
         (void)b, (void)op, (void)x;                                                                          \
@@ -51,7 +51,7 @@ SELF(equal, compare(b, "eq", x, in[1]))
 SELF(where, lb_keep_nan(b, x, lb_select(b, lb_cmp(b, "ne", x, C(0)), in[1], in[2])))
 
 /* 0.5 x (1 + tanh u) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3): one exponential, no cancellation */
-Value *lower_gelu_tanh(Lower *l, const Op *op, Value *const *in) {
+static Value *lower_gelu_tanh(Lower *l, const Op *op, Value *const *in) {
     (void)op;
     LB *b = &l->b;
     Value *x = in[0], *x2 = lb_mul(b, x, x);
@@ -62,7 +62,7 @@ Value *lower_gelu_tanh(Lower *l, const Op *op, Value *const *in) {
 
 /* a^b = exp(b log |a|), 1 when b is 0 or |a| is 1; a negative a that is finite takes whole b only. Small
  * whole powers, known when compiling, are products. */
-Value *lower_power(Lower *l, const Op *op, Value *const *in) {
+static Value *lower_power(Lower *l, const Op *op, Value *const *in) {
     LB *b = &l->b;
     const Attr *t = op->in[1]->def ? attr_find(op->in[1]->def->attrs, "values") : NULL;
     if (t && t->kind == AT_FLOATS && t->n == 1 && fabs(t->floats[0]) <= 8 &&
@@ -80,3 +80,13 @@ Value *lower_power(Lower *l, const Op *op, Value *const *in) {
     Value *below = lb_select(b, whole, lb_select(b, even, size, lb_neg(b, size)), C(NAN));
     return lb_select(b, lb_cmp(b, "lt", in[0], zero), below, size);
 }
+
+/* clang-format off */
+#define ELEMENTWISE_OPS(X) \
+    X(copy) X(per_token) X(neg) X(abs) X(square) X(sqrt) X(rsqrt) X(exp) X(log) X(sin) X(cos) \
+    X(tanh) X(erf) X(floor) X(round) X(sigmoid) X(softplus) X(silu) X(gelu) X(gelu_tanh) X(relu) X(add) X(sub) X(mul) X(div) \
+    X(maximum) X(minimum) X(power) X(less) X(less_equal) X(equal) X(where)
+/* clang-format on */
+#define X(id) const OpLowering lowering_##id = {.elem = lower_##id};
+ELEMENTWISE_OPS(X)
+#undef X

@@ -5,7 +5,7 @@
  *     S[n] = S[n] exp(decay[n]) + v k[n] + sa b[n],  y = sum_n S[n] q[n]
  * A few vectors of values at once, so that the broadcasts of k, q, a, b are shared and the chains of sums
  * overlap; each sum runs over n in order. */
-#include "scan_matrix_lower.h"
+#include "scan_matrix.h"
 
 #include <string.h>
 
@@ -18,15 +18,15 @@ MatrixShape scan_matrix_shape(const Op *op) {
 }
 
 /* A unit is a head. Heads that share rows of q and k need them from whoever made them. */
-void scan_matrix_access(const Op *op, Form form, Access *a) {
+static void access(const Op *op, Form form, Access *a) {
     MatrixShape s = scan_matrix_shape(op);
     *a = (Access){.split = SPLIT_FLAT, .units = s.h, .rows = form == FORM_STEP};
     a->all[IN_Q] = a->all[IN_K] = s.g != s.h;
     a->at_once = s.g != s.h; /* products of q and k are made for each share of their heads */
 }
 
-void scan_matrix_state_unpack(const Op *op, int slot, const LowerTarget *t, int64_t position,
-                              const float *physical, double *logical) {
+static void state_unpack(const Op *op, int slot, const LowerTarget *t, int64_t position,
+                         const float *physical, double *logical) {
     (void)slot, (void)t, (void)position;
     MatrixShape s = scan_matrix_shape(op);
     for (int64_t h = 0; h < s.h; h++)
@@ -133,7 +133,7 @@ static void columns(Lower *l, Op *op, const Head *x, const Tiles *c) {
     }
 }
 
-void scan_matrix_recurrent(Lower *l, Op *op) {
+static void recurrent(Lower *l, Op *op) {
     MatrixShape s = scan_matrix_shape(op);
     int64_t lanes = l->b.lanes;
     Value *keeps = lw_scratch(l, (s.n + lanes - 1) / lanes * lanes * 4);
@@ -148,3 +148,17 @@ void scan_matrix_recurrent(Lower *l, Op *op) {
         lw_hold_end(&held);
     }
 }
+
+static const OpForm forms[] = {
+    {"chunked", "matrix products over some tokens at a time, the state carried between them",
+     scan_matrix_refuse_chunked, scan_matrix_chunked},
+    {"recurrent", "one token after the other", NULL, recurrent},
+    {0},
+};
+
+const OpLowering lowering_scan_matrix = {
+    .lower = recurrent,
+    .access = access,
+    .state_unpack = state_unpack,
+    .forms = forms,
+};

@@ -1,4 +1,4 @@
-/* The loops of scan.matrix: one token at a time (scan_matrix_lower.c) and many at once
+/* The loops of scan.matrix: one token at a time (scan_matrix.c) and many at once
  * (scan_matrix_chunked.c). In both a vector is a vector of values p, so nothing is ever summed across lanes,
  * and the state lies [head][n][p]. */
 #ifndef BTC_OPS_SCAN_MATRIX_LOWER_H
@@ -22,11 +22,6 @@ Mat scan_matrix_operand(Lower *l, Op *op, int in, Value *u, Value *row);
 /* sum_n q bonus k of one token: how much of v passes by the state. q, k: rows [n]. */
 Value *scan_matrix_direct(Lower *l, Op *op, Value *u, Mat q, Mat k, Value *row);
 
-/* [h][n][p] -> [h,p,n] */
-void scan_matrix_state_unpack(const Op *op, int slot, const LowerTarget *t, int64_t position,
-                              const float *physical, double *logical);
-void scan_matrix_access(const Op *op, Form form, Access *a);
-void scan_matrix_recurrent(Lower *l, Op *op);
 const char *scan_matrix_refuse_chunked(const Op *op, Form form, Arena *a);
 void scan_matrix_chunked(Lower *l, Op *op);
 

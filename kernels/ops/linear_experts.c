@@ -2,8 +2,6 @@
  * weights are read from memory once, and multiplied with all rows that chose it: begin[e]    where expert e's
  * choices begin in `order` order[i]    row*k + j An output is one chain over the inputs in order, so it does
  * not matter what is sorted beside it. */
-#include "linear_experts_lower.h"
-
 #include "kernels/matmul.h"
 
 typedef struct Experts {
@@ -16,7 +14,7 @@ typedef struct Experts {
 } Experts;
 
 /* By outputs of every chosen expert: each thread reads its panels of them all. */
-void linear_experts_access(const Op *op, Form form, Access *a) {
+static void access(const Op *op, Form form, Access *a) {
     (void)op, (void)form;
     *a = (Access){.split = SPLIT_INNER, .multiple = 16, .rows = true, .all = {true, true}, .at_once = true};
 }
@@ -64,7 +62,7 @@ static void sort_choices(Experts *x) {
     }
 }
 
-void linear_experts_lower(Lower *l, Op *op) {
+static void lower(Lower *l, Op *op) {
     LB *b = &l->b;
     Experts x = experts_new(l, op);
     Value *lo, *hi;
@@ -80,3 +78,8 @@ void linear_experts_lower(Lower *l, Op *op) {
         lb_if_end(b);
     }
 }
+
+const OpLowering lowering_linear_experts = {
+    .access = access,
+    .lower = lower,
+};

@@ -2,17 +2,14 @@
  * all tokens and as many heads as the second cache has room for - meet block after block of its keys, tile by
  * tile: first the call's own keys, which are operands and not in the cache yet, then the cache as it was
  * before the call. The cache is written behind the next barrier (commit), when everybody has read it. */
-#include "attend_lower.h"
+#include "attend.h"
+#include "ops/attend.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "attend_block.h"
 #include "attend_cache.h"
-
-bool attend_has_pairs(const Op *op) {
-    return !strcmp(attr_str(op, "math", "f32"), "bf16");
-}
 
 static bool is_chunk(const Attend *a) {
     return a->l->form != FORM_STEP;
@@ -267,3 +264,12 @@ void attend_commit(Lower *l, Op *op) {
         s.kv_lo = lb_div(b, lb_addi(b, s.head_lo, a.h / a.g - 1), lb_i64(b, a.h / a.g));
     attend_keep(&a, s.kv_lo, s.kv_hi);
 }
+
+const OpLowering lowering_attend = {
+    .lower = attend_lower,
+    .access = attend_access,
+    .commit = attend_commit,
+    .state_elements = attend_state_elements,
+    .state_use = attend_state_use,
+    .state_unpack = attend_state_unpack,
+};

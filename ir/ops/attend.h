@@ -1,0 +1,9 @@
+/* What lowering needs to know of attend. */
+#ifndef BTC_OPS_ATTEND_H
+#define BTC_OPS_ATTEND_H
+
+#include "../op.h"
+
+bool attend_has_pairs(const Op *op); /* its arithmetic: products of bf16 pairs, or else f32 */
+
+#endif
