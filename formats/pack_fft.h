@@ -1,5 +1,5 @@
 /* How the filters h[c,l] of a long convolution lie in the packed weights (PACK_FFT), for the loops of
- * kernels/ops/conv_long_lower.c. All numbers are f32; channels are padded to whole vectors.
+ * kernels/ops/conv_long.c. All numbers are f32; channels are padded to whole vectors.
  *
  *     taps     [channels/lanes][l][lanes]             for short tiles
  *     twiddles [umax][2]                              re, im of the factor of each node of the tree below

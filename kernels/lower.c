@@ -1,9 +1,10 @@
 /* The lowering API: see lower.h. Here: loops over a thread's share, reading and writing values, state. */
-#include "btc_call.h"
-#include "formats/pack.h"
-#include "plan/stage.h"
+#include "lower.h"
 
 #include <string.h>
+
+#include "btc_call.h"
+#include "plan/stage.h"
 
 /* ---- loops ---- */
 

@@ -23,11 +23,12 @@
 #include "formats/quant.h"
 #include "loop.h"
 #include "plan/op_lowering.h"
+#include "plan/pack.h"
 #include "plan/values.h"
 
 typedef struct Stage Stage;       /* plan/stage.h */
 typedef struct FuncPlan FuncPlan; /* plan/stage.h */
-typedef struct PackList PackList; /* formats/pack.h */
+typedef struct PackList PackList; /* plan/pack.h */
 
 struct Lower {
     LB b;
@@ -163,17 +164,6 @@ Value *lw_position(Lower *l, Value *row); /* i64: of the token of this row, coun
 Value *lw_scratch(Lower *l, int64_t bytes);
 
 /* ---- weights ---- */
-/* How an operand that is known at compile time lies in the packed weights. One row per layout in
- * formats/pack.c, which writes them. */
-typedef enum PackKind {
-    PACK_ROWS,       /* f32, row-major, as the IR shape says */
-    PACK_TRANSPOSED, /* f32, last two axes swapped */
-    PACK_PANELS,     /* [.., o, i] in panels of `panel` outputs (formats/panel.h), stored as `storage` says */
-    PACK_PANELS_IO,  /* the same of [.., i, o] */
-    PACK_PANELS_F32, /* [o, i] in panels of f32, whatever `storage` says */
-    PACK_TABLE,      /* rows of plain numbers, row-major, stored as `storage` says */
-    PACK_FFT,        /* filters h[c,l]: see ops/conv_long.c */
-} PackKind;
 /* Address of the packed operand; *s: how its numbers are stored (may be NULL). */
 Value *lw_weight(Lower *l, Value *v, PackKind kind, Storage *s);
 /* How a panel or table of this operand would store its numbers: the attribute `storage` of the leaf. */

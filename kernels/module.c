@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "btc_call.h"
+#include "lower.h"
 #include "op_table.h"
 #include "profile.h"
 

@@ -3,7 +3,7 @@
 #ifndef BTC_LOWER_MODULE_H
 #define BTC_LOWER_MODULE_H
 
-#include "formats/pack.h"
+#include "plan/pack.h"
 #include "plan/stage.h"
 
 /* One call of a block, in order; the first entry is main itself ("index" -1, no prefix). */

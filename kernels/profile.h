@@ -7,6 +7,7 @@
 #ifndef BTC_PROFILE_H
 #define BTC_PROFILE_H
 
+#include "lower.h"
 #include "module.h"
 
 enum { PROFILE_WORK, PROFILE_WAIT, PROFILE_FIELDS };

@@ -1,6 +1,7 @@
 /* States in memory: cells of a storage type, slots that a chunk holds in f32, and reading a block from
  * outside. */
 #include "btc_call.h"
+#include "lower.h"
 #include "module.h"
 #include "op_table.h"
 

@@ -3,7 +3,7 @@
  * read their weights. Plans are made and judged by what they have each thread read, where a barrier counts as
  * `barrier_kib`: with the products up to each size computed whole, and of the best, without each one that
  * saves nothing. */
-#include "formats/pack.h"
+#include "pack.h"
 #include "stage.h"
 
 static bool plan_once(Diag *d, FuncPlan *p, const LowerTarget *t) {

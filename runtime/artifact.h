@@ -67,7 +67,7 @@ typedef struct btc_weights_header {
 #define BTC_WEIGHTS_MAGIC 0x4847494557435442u /* "BTCWEIGH" as bytes */
 #define BTC_STATE_MAGIC 0x4554415453435442u   /* "BTCSTATE" as bytes */
 #define BTC_MODEL_MAGIC 0x324c444f4d435442u   /* "BTCMODL2" as bytes; new with each new btc_artifact */
-/* Of side files, and of how formats/pack.h packs a layout of some name: part of their identity. */
+/* Of side files, and of how plan/pack.h packs a layout of some name: part of their identity. */
 enum { BTC_WEIGHTS_VERSION = 2 };
 
 _Static_assert(sizeof(btc_weights_header) == 64, "weights start 64-byte aligned in the mapped file");

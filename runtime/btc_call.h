@@ -13,7 +13,7 @@
 
 /* Every sequence's state block starts with this header; the slots follow at BTC_STATE_HEADER. */
 enum { BTC_STATE_HEADER = 64 };
-/* Of this header and of how ops lay out their slots (OpDef.state_unpack): part of the fingerprint. */
+/* Of this header and of how ops lay out their slots (OpLowering.state_unpack): part of the fingerprint. */
 enum { BTC_STATE_VERSION = 2 };
 typedef struct btc_state_header {
     uint64_t magic;   /* "BTCSTATE" */

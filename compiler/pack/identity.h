@@ -1,7 +1,7 @@
 /* Identity: all that decides how bytes are read which an artefact takes from elsewhere, as 64 bits that go
  * with those bytes and are compared when they are opened. What is not equal is refused.
  *
- *     weights   what the model holds (model_contents), in which layout it is packed (formats/pack.h), and
+ *     weights   what the model holds (model_contents), in which layout it is packed (plan/pack.h), and
  *               BTC_WEIGHTS_VERSION: stands in side files
  *     states    the same, how the slots of a state lie, and BTC_STATE_VERSION: info.fingerprint, stands in
  *               states

@@ -3,8 +3,8 @@
 #ifndef BTC_PACK_SOURCE_H
 #define BTC_PACK_SOURCE_H
 
-#include "formats/pack.h"
 #include "model.h"
+#include "plan/pack.h"
 
 typedef struct Source {
     const PackItem *item;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "check.h"
-#include "formats/pack.h"
+#include "plan/pack.h"
 
 enum { PANEL = 16, LANES = 16, MOST = 1 << 16 };
 static const DType FROM[] = {DT_F32, DT_BF16, DT_F16, DT_F64}, TO[] = {DT_F32, DT_BF16, DT_F16};

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "draw.h"
-#include "kernels/ops/attend_lower.h"
+#include "ops/attend.h"
 #include "pack/storage.h"
 
 enum { TOKENS = 61, SEQUENCES = 3, THREADS = 3 };

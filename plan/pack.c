@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pack_fft.h"
-#include "pack_move.h"
-#include "squeeze.h"
+#include "formats/pack_fft.h"
+#include "formats/pack_move.h"
+#include "formats/squeeze.h"
 
 static int64_t round_up(int64_t x, int64_t to) {
     return (x + to - 1) / to * to;

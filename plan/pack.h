@@ -3,8 +3,20 @@
 #ifndef BTC_PACK_H
 #define BTC_PACK_H
 
-#include "kernels/lower.h"
-#include "panel.h"
+#include "formats/panel.h"
+#include "lower_target.h"
+
+/* How an operand that is known at compile time lies in the packed weights. One row per layout in
+ * pack.c, which writes them. */
+typedef enum PackKind {
+    PACK_ROWS,       /* f32, row-major, as the IR shape says */
+    PACK_TRANSPOSED, /* f32, last two axes swapped */
+    PACK_PANELS,     /* [.., o, i] in panels of `panel` outputs (formats/panel.h), stored as `storage` says */
+    PACK_PANELS_IO,  /* the same of [.., i, o] */
+    PACK_PANELS_F32, /* [o, i] in panels of f32, whatever `storage` says */
+    PACK_TABLE,      /* rows of plain numbers, row-major, stored as `storage` says */
+    PACK_FFT,        /* filters h[c,l]: see kernels/ops/conv_long.c */
+} PackKind;
 
 typedef struct PackItem {
     Op *leaf; /* a `weight` or `derived` op of the block */
@@ -13,14 +25,14 @@ typedef struct PackItem {
     int64_t offset, bytes; /* from the call's base */
 } PackItem;
 
-struct PackList {
+typedef struct PackList {
     Arena *arena;
     const char *block; /* the function before it was split into forms */
     const LowerTarget *target;
     PackItem *items;
     int n, cap;
     int64_t bytes;
-};
+} PackList;
 
 /* Whether two leaves, maybe of different forms, name the same weight. */
 bool pack_same_leaf(const Op *x, const Op *y);
