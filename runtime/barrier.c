@@ -44,6 +44,9 @@ static inline void pause_cpu(void) {
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
     __asm__ volatile("isb" ::: "memory"); /* `yield` does nothing on most cores; isb waits some cycles */
+#elif defined(__riscv)
+    __asm__ volatile(".4byte 0x0100000f" ::
+                         : "memory"); /* pause; a hint, which old cores and assemblers lack */
 #endif
 }
 

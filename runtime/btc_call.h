@@ -69,8 +69,9 @@ enum {
     BTC_CPU_7_1_EDX,
     BTC_CPU_EXT_ECX, /* of leaf 0x80000001 */
     BTC_CPU_XCR0,    /* registers that the operating system keeps */
-    BTC_CPU_HWCAP,   /* ARM: what Linux tells of it */
+    BTC_CPU_HWCAP,   /* ARM, RISC-V: what Linux tells of it */
     BTC_CPU_HWCAP2,
+    BTC_CPU_HWPROBE, /* RISC-V: what Linux tells when it is asked, key IMA_EXT_0 */
     BTC_CPU_WORDS,
 };
 

@@ -1,5 +1,8 @@
 /* Whether the processor has what the model was compiled to. The runtime itself is compiled for the oldest
  * processor of its kind, so it can ask. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* syscall */
+#endif
 #include "core.h"
 
 #if defined(__x86_64__)
@@ -30,6 +33,20 @@ static void read_words(uint64_t *words) {
 static void read_words(uint64_t *words) {
     words[BTC_CPU_HWCAP] = getauxval(AT_HWCAP);
     words[BTC_CPU_HWCAP2] = getauxval(AT_HWCAP2);
+}
+#elif defined(__riscv)
+#include <sys/auxv.h>
+#include <unistd.h>
+
+static void read_words(uint64_t *words) {
+    enum { HWPROBE = 258, IMA_EXT_0 = 4 }; /* Linux 6.4; older ones refuse the call */
+    struct {
+        int64_t key;
+        uint64_t value;
+    } pair = {IMA_EXT_0, 0};
+    words[BTC_CPU_HWCAP] = getauxval(AT_HWCAP);
+    if (syscall(HWPROBE, &pair, 1, 0, NULL, 0) == 0 && pair.key == IMA_EXT_0)
+        words[BTC_CPU_HWPROBE] = pair.value;
 }
 #endif
 

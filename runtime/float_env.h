@@ -21,6 +21,10 @@ static inline uint64_t float_env_enter(void) {
     __asm__ volatile("mrs %0, fpcr" : "=r"(old));
     __asm__ volatile("msr fpcr, %0" ::"r"(flush_to_zero) : "memory");
     return old;
+#elif defined(__riscv)
+    uint64_t old; /* rounding and flags; nothing flushes denormals */
+    __asm__ volatile("fscsr %0, zero" : "=r"(old)::"memory");
+    return old;
 #else
     return 0;
 #endif
@@ -31,6 +35,8 @@ static inline void float_env_leave(uint64_t old) {
     __builtin_ia32_ldmxcsr((uint32_t)old);
 #elif defined(__aarch64__)
     __asm__ volatile("msr fpcr, %0" ::"r"(old) : "memory");
+#elif defined(__riscv)
+    __asm__ volatile("fscsr %0" ::"r"(old) : "memory");
 #else
     (void)old;
 #endif

@@ -317,7 +317,7 @@ static void set_attr(const Emit *e, const char *name, const char *value) {
 
 static void set_attrs(Emit *e) {
     LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, word_attr(e, "nounwind"));
-    set_attr(e, "target-cpu", e->t->cpu);
+    set_attr(e, "target-cpu", e->t->llvm_cpu);
     set_attr(e, "target-features", e->t->features);
     /* LLVM prefers half of the width on some models; lanes were chosen with the whole in mind. */
     if (!emit_on_grid(e) && e->t->lanes >= 16) set_attr(e, "prefer-vector-width", "512");

@@ -27,9 +27,9 @@ static LLVMValueRef add_function(Asking *q, const char *name, const char *cpu, c
 /* The function that calls; when it still does after inlining, the model lacks the feature. */
 static LLVMValueRef add_question(Asking *q, Arena *a, const TargetInfo *t, const char *feature, int number) {
     const char *more = arena_printf(a, "%s%s+%s", t->features, *t->features ? "," : "", feature);
-    LLVMValueRef with = add_function(q, arena_printf(a, "with%d", number), t->cpu, more);
+    LLVMValueRef with = add_function(q, arena_printf(a, "with%d", number), t->llvm_cpu, more);
     LLVMBuildRet(q->b, LLVMConstInt(LLVMInt32TypeInContext(q->cx), 1, 0));
-    LLVMValueRef without = add_function(q, arena_printf(a, "without%d", number), t->cpu, t->features);
+    LLVMValueRef without = add_function(q, arena_printf(a, "without%d", number), t->llvm_cpu, t->features);
     LLVMBuildRet(q->b, LLVMBuildCall2(q->b, q->type, with, NULL, 0, ""));
     return without;
 }

@@ -65,7 +65,7 @@ Codegen *codegen_new(Diag *d, const TargetInfo *t, const char *module_name) {
     }
     Codegen *c = ARENA_NEW(d->arena, Codegen);
     c->d = d, c->t = *t;
-    c->machine = LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, LLVMCodeGenLevelDefault,
+    c->machine = LLVMCreateTargetMachine(target, t->triple, t->llvm_cpu, t->features, LLVMCodeGenLevelDefault,
                                          LLVMRelocPIC, LLVMCodeModelDefault);
     Emit *e = &c->e;
     e->t = &c->t;

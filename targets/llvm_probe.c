@@ -11,7 +11,7 @@ LLVMValueRef probe_begin(Probe *p, const char *name) {
     LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(p->cx), &ptr, 1, 0);
     LLVMValueRef f = LLVMAddFunction(p->module, name, type);
     const char *const attrs[][2] = {
-        {"target-cpu", p->t->cpu}, {"target-features", p->t->features}, {"prefer-vector-width", "512"}};
+        {"target-cpu", p->t->llvm_cpu}, {"target-features", p->t->features}, {"prefer-vector-width", "512"}};
     for (int i = 0; i < 3; i++)
         LLVMAddAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                                 LLVMCreateStringAttribute(p->cx, attrs[i][0], (unsigned)strlen(attrs[i][0]),
@@ -118,8 +118,9 @@ bool llvm_probe(Diag *d, TargetInfo *t) {
         diag_error(d, (Loc){0}, "LLVM does not know %s: %s", t->triple, why);
         return LLVMDisposeMessage(why), false;
     }
-    LLVMTargetMachineRef tm = LLVMCreateTargetMachine(
-        target, t->triple, t->cpu, t->features, LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelDefault);
+    LLVMTargetMachineRef tm =
+        LLVMCreateTargetMachine(target, t->triple, t->llvm_cpu, t->features, LLVMCodeGenLevelDefault,
+                                LLVMRelocPIC, LLVMCodeModelDefault);
     Probe p = open_probe(t, tm);
     ask(&p);
     LLVMMemoryBufferRef text;

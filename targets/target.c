@@ -99,12 +99,14 @@ bool target_select(Diag *d, const char *target, const char *cpu, TargetInfo *out
     out->triple = take_message(d->arena, LLVMNormalizeTargetTriple(t->triple));
     if (!cpu) cpu = t == target_host() ? "native" : isa->default_cpu;
     if (strcmp(cpu, "native")) {
-        out->cpu = isa->full_cpu_name ? isa->full_cpu_name(d->arena, cpu) : cpu;
+        out->cpu = cpu;
+        if (isa->choose) isa->choose(d->arena, cpu, out);
+        if (!out->llvm_cpu) out->llvm_cpu = out->cpu;
         return check_cpu(d, t, out->cpu) && llvm_probe(d, out);
     }
     if (t != target_host())
         return diag_usage(d, (Loc){0}, "%s=native: this machine is no %s", isa->cpu_flag, t->name);
-    out->cpu = take_message(d->arena, LLVMGetHostCPUName());
+    out->cpu = out->llvm_cpu = take_message(d->arena, LLVMGetHostCPUName());
     out->features = take_message(d->arena, LLVMGetHostCPUFeatures());
     return llvm_probe(d, out);
 }

@@ -30,10 +30,12 @@ typedef struct Isa {
     Denormals denormals;
     const Instructions *instructions; /* those that LLVM does not choose by itself */
     void (*init)(void);               /* registers it with LLVM; may be called again */
-    /* A model's full name from a short one, or `cpu` itself. NULL: there are no short ones. */
-    const char *(*full_cpu_name)(Arena *a, const char *cpu);
-    void (*ask)(Probe *p);                     /* adds questions to the probe, or NULL */
-    void (*describe)(Probe *p, TargetInfo *t); /* fills t from the answers; p: NULL for a grid */
+    /* Fills cpu, and llvm_cpu and features where they are not the usual, from the name of a model. NULL: there
+     * are no short names, and LLVM knows all of them. */
+    void (*choose)(Arena *a, const char *cpu, TargetInfo *t);
+    void (*ask)(Probe *p);                            /* adds questions to the probe, or NULL */
+    void (*describe)(Probe *p, TargetInfo *t);        /* fills t from the answers; p: NULL for a grid */
+    const char *(*emulated_cpu)(const TargetInfo *t); /* QEMU's name for the model; NULL: its usual one */
 } Isa;
 
 /* A machine that btc compiles for: a row of targets.def. */
@@ -63,6 +65,7 @@ struct TargetInfo {
     const Target *target;
     const char *triple; /* normalised */
     const char *cpu;
+    const char *llvm_cpu; /* LLVM's name for it */
     const char *features; /* "+avx2,-avx512f,..." or "" */
     int lanes;            /* f32 in a vector */
     int registers;        /* vector registers */

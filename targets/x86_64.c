@@ -130,8 +130,8 @@ static void init(void) {
 }
 
 /* "v3" is short for "x86-64-v3". */
-static const char *full_cpu_name(Arena *a, const char *cpu) {
-    return cpu[0] == 'v' && strlen(cpu) == 2 ? arena_printf(a, "x86-64-%s", cpu) : cpu;
+static void choose(Arena *a, const char *cpu, TargetInfo *t) {
+    t->cpu = cpu[0] == 'v' && strlen(cpu) == 2 ? arena_printf(a, "x86-64-%s", cpu) : cpu;
 }
 
 /* ---- what a model can do ---- */
@@ -255,7 +255,7 @@ static const Isa isa = {
     .denormals = DENORMALS_FLUSHED_ROUNDED,
     .instructions = &instructions,
     .init = init,
-    .full_cpu_name = full_cpu_name,
+    .choose = choose,
     .ask = ask,
     .describe = describe,
 };

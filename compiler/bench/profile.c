@@ -131,6 +131,8 @@ static int64_t read_ticks(void) {
     t = (int64_t)__builtin_ia32_rdtsc();
 #elif defined(__aarch64__)
     __asm__ volatile("mrs %0, cntvct_el0" : "=r"(t));
+#elif defined(__riscv)
+    __asm__ volatile("rdtime %0" : "=r"(t));
 #else
 #error "which clock does the loop op `clock` read here?"
 #endif

@@ -37,8 +37,11 @@ bool away_check(Diag *d, Arena *a, const Target *t) {
 /* Runs the program with the arguments given (up to NULL). */
 static bool run_program(Session *s, const char *const *arguments, char **said) {
     const Target *t = s->compiled.target.target;
-    const char *argv[16] = {find_emulator(s->a, t), "-L", t->sysroot, s->program};
-    for (int n = 4; n < 15 && *arguments; n++) argv[n] = *arguments++;
+    const char *cpu = t->isa->emulated_cpu ? t->isa->emulated_cpu(&s->compiled.target) : NULL;
+    const char *argv[16] = {find_emulator(s->a, t), "-L", t->sysroot};
+    int n = 3;
+    if (cpu) argv[n++] = "-cpu", argv[n++] = cpu;
+    for (argv[n++] = s->program; n < 15 && *arguments;) argv[n++] = *arguments++;
     int status = argv[0] ? spawn_and_wait(s->a, NULL, argv, said) : -1;
     if (status == 0) return true;
     if (status == -1) return diag_error(s->d, (Loc){0}, "cannot start the emulator: %s", strerror(errno));

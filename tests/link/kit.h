@@ -14,7 +14,6 @@
 #include "runtime/fake_model.h"
 #include "tools/check.h"
 
-#define AARCH64_RUNNER "qemu-aarch64-static -L /usr/aarch64-linux-gnu"
 #define CFLAGS "-std=c11 -O1 -fPIC -fvisibility=hidden -I" BTC_SOURCE_DIR " -I" BTC_SOURCE_DIR "/tests"
 
 static Arena *arena;
@@ -125,12 +124,14 @@ static inline char *fake_object(const char *gcc) {
     return object;
 }
 
-static inline bool can_run_aarch64(const char *suite) {
-    if (runtime_is_there("aarch64-linux-gnu") && there_is("aarch64-linux-gnu-gcc") && there_is("qemu-aarch64-static"))
-        return true;
-    printf("%s: aarch64: skipped (runtime for %s; needs aarch64-linux-gnu-gcc, qemu-aarch64-static)\n", suite,
-           runtime_targets(arena));
-    return false;
+/* What runs programs of another machine; NULL, and a word about it, where they cannot be made or run here. */
+static inline const char *runner_of(const char *suite, const Target *t) {
+    if (runtime_is_there(t->name) && there_is(arena_printf(arena, "%s-gcc", t->name)) &&
+        there_is(arena_printf(arena, "%s-static", t->emulator)))
+        return arena_printf(arena, "%s-static -L %s", t->emulator, t->sysroot);
+    printf("%s: %s: skipped (runtime for %s; needs %s-gcc, %s-static)\n", suite, t->name,
+           runtime_targets(arena), t->name, t->emulator);
+    return NULL;
 }
 
 static inline bool kit_open(void) {

@@ -264,9 +264,12 @@ int main(void) {
     check_not_finite(object);
     check_before_work(object);
     check_features_program(object);
-    if (can_run_aarch64("program")) {
-        object[0] = fake_object("aarch64-linux-gnu-gcc");
-        check_program("aarch64", AARCH64_RUNNER, object);
+    static const Target *const others[] = {&target_aarch64, &target_riscv64};
+    for (int i = 0; i < 2; i++) {
+        const char *runner = runner_of("program", others[i]);
+        if (!runner) continue;
+        object[0] = fake_object(arena_printf(arena, "%s-gcc", others[i]->name));
+        check_program(others[i]->name, runner, object);
     }
     CHECK(diag.errors == 0);
     kit_close();

@@ -116,7 +116,8 @@ static inline void remove_folder(const char *name) {
 static inline bool interpret(Diag *d, Module *m, const char *name, const TargetInfo *t, Buffers *x) {
     LoopRegion regions[] = {{"a", x->a, BUFFER}, {"b", x->b, BUFFER}, {"out", x->out, BUFFER}};
     LoopArg args[] = {{.p = x->a}, {.p = x->b}, {.p = x->out}, {.i = 37}};
-    LoopRun run = {.regions = regions, .nregions = 3, .fused = t->fma, .denormals = t->target->isa->denormals};
+    LoopRun run = {
+        .regions = regions, .nregions = 3, .fused = t->fma, .denormals = t->target->isa->denormals};
     return interp_loop(d, ir_func_find(m, name), args, &run);
 }
 
