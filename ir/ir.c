@@ -138,6 +138,16 @@ Value *ir_param_add(Func *f, const char *name, Type t) {
     return v;
 }
 
+Value *ir_param_as(Func *f, ParamRole role, const char *name, Type t) {
+    Value *v = ir_param_add(f, name, t);
+    return v->role = role, v;
+}
+
+const char *ir_role_name(ParamRole role) {
+    static const char *const names[] = {"", "readonly", "worker", "workers"};
+    return names[role];
+}
+
 State *ir_state_add(Func *f, const char *name, Type t, double init) {
     Arena *a = f->module->arena;
     State s = {.name = arena_strdup(a, name), .type = t, .init = init};

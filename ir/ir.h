@@ -65,11 +65,20 @@ typedef struct Attr {
     struct Attr *next;
 } Attr;
 
+/* What code generation may assume of a parameter of a loop function; text has it behind the type. */
+typedef enum ParamRole {
+    PARAM_PLAIN,
+    PARAM_READONLY, /* "readonly": an address; nothing is stored through it */
+    PARAM_WORKER, /* "worker": the number of the worker that runs the function; a kernel of a GPU computes it */
+    PARAM_WORKERS, /* "workers": how many there are; likewise */
+} ParamRole;
+
 struct Value {
     const char *name; /* unique in its function; printed as %name */
     Type type;
     Op *def;   /* NULL: parameter, state or block argument */
     int index; /* which result */
+    ParamRole role;
     int mark;  /* scratch for the pass that runs */
     void *aux; /* likewise */
 };
@@ -150,6 +159,8 @@ Func *ir_func_new(Module *m, const char *name, Level level);
 Func *ir_func_find(const Module *m, const char *name);
 void ir_func_remove(Module *m, Func *f);
 Value *ir_param_add(Func *f, const char *name, Type t);
+Value *ir_param_as(Func *f, ParamRole role, const char *name, Type t);
+const char *ir_role_name(ParamRole role);                            /* "" for PARAM_PLAIN */
 State *ir_state_add(Func *f, const char *name, Type t, double init); /* pointer valid until the next add */
 void ir_result_add(Func *f, const char *name, Value *v);
 Value *ir_value_new(Func *f, const char *name_hint, Type t);

@@ -72,12 +72,14 @@ static bool use(Parser *s, Value **out) {
     return *out || diag_error(s->r.d, read_here(&at.r), "%%%s is not defined before its use", n);
 }
 
-/* (%a : type, ...) with the opening parenthesis read. */
+/* (%a : type role, ...) with the opening parenthesis read. */
 static bool typed_list(Parser *s, Value ***out, int *n, int *cap) {
     if (accept_char(&s->r, ')')) return true;
     do {
         Value *v;
         if (!define(s, &v) || !expect_char(&s->r, ':') || !read_type(&s->r, &v->type)) return false;
+        for (ParamRole r = PARAM_READONLY; r <= PARAM_WORKERS; r++)
+            if (accept_word(&s->r, ir_role_name(r))) v->role = r;
         v->index = *n;
         ARENA_PUSH(s->r.a, *out, *n, *cap, v);
     } while (accept_char(&s->r, ','));

@@ -103,7 +103,7 @@ static void put_attrs(Text *t, const Attr *list) {
 
 static void put_typed(Text *t, const Value *v) {
     put_name(t, "%", v->name);
-    text_add(t, " : %s", type_text(t->arena, v->type));
+    text_add(t, " : %s%s%s", type_text(t->arena, v->type), v->role ? " " : "", ir_role_name(v->role));
 }
 
 static void put_typed_list(Text *t, Value *const *v, int n) {

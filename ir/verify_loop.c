@@ -147,6 +147,11 @@ static DType compute_type(DType dt) {
     return dt == DT_I8 || dt == DT_U8 || dt == DT_I16 ? DT_I32 : dt;
 }
 
+static bool is_readonly(const Value *address) {
+    while (address->def && address->def->def == &op_loop_offset) address = address->def->in[0];
+    return !address->def && address->role == PARAM_READONLY;
+}
+
 static bool check_access(const Check *c, bool store) {
     DType dt;
     if (!check_address(c, store ? 3 : 2, store ? 0 : 1)) return false;
@@ -154,6 +159,7 @@ static bool check_access(const Check *c, bool store) {
     Type t = store ? c->op->in[2]->type : c->op->out[0]->type;
     if (!is_compute(t) || t.dt != compute_type(dt)) return fail(c, "value does not fit dt");
     int64_t n = attr_int(c->op, "n", 0);
+    if (store && is_readonly(c->op->in[0])) return fail(c, "stores through a parameter that is readonly");
     return (n >= 0 && n <= t.lanes) || fail(c, "n is more than the lanes");
 }
 
@@ -317,8 +323,16 @@ static bool check_var_use(const Check *c) {
     return true;
 }
 
+/* Roles are for parameters of their type. */
+static bool check_role(const Value *v) {
+    bool number = v->type.kind == TY_SCALAR && v->type.dt == DT_I64 && !v->type.lanes;
+    return v->role == PARAM_PLAIN || (v->role == PARAM_READONLY ? v->type.kind == TY_PTR : number);
+}
+
 static bool check_block(Diag *d, const Func *f, const Block *b) {
     bool ok = true;
+    for (int i = 0; i < b->nargs; i++)
+        if (b->args[i]->role) return diag_error(d, f->loc, "@%s: only parameters have roles", f->name);
     OPS_OF (b, op) {
         Check c = {d, f, op};
         if (!check_var_use(&c) || !check_op(&c)) ok = false;
@@ -334,6 +348,10 @@ bool ir_verify_loop(Diag *d, Func *f) {
         if (t.kind != TY_PTR && !(t.kind == TY_SCALAR && !t.lanes && is_compute(t)))
             return diag_error(d, f->loc, "@%s: parameter %s is neither an address nor a scalar", f->name,
                               f->params[i]->name);
+        if (!check_role(f->params[i]))
+            return diag_error(d, f->loc, "@%s: parameter %s is %s and cannot be %s", f->name,
+                              f->params[i]->name, type_text(f->module->arena, t),
+                              ir_role_name(f->params[i]->role));
     }
     if (f->nstates || f->nresults)
         return diag_error(d, f->loc, "@%s: a loop function has no states and no results", f->name);

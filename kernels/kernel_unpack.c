@@ -30,7 +30,7 @@ const char *kernel_unpack(Lower *l, Storage w, Math math) {
     Kernel k = kernel_begin(l, (KernelSpec){w, math, .rows = 1, .panels = 1, .streams = streams}, name);
     LB *b = &k.b;
     Type i64 = type_scalar(DT_I64, 0);
-    k.wp[0] = ir_param_add(b->f, "w", type_ptr());
+    k.wp[0] = ir_param_as(b->f, PARAM_READONLY, "w", type_ptr());
     k.from = ir_param_add(b->f, "from", i64), k.parts = ir_param_add(b->f, "parts", i64);
     k.sums = ir_param_add(b->f, "out", type_ptr());
     kernel_load_tables(&k);

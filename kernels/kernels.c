@@ -57,7 +57,7 @@ static void open_pointers(Kernel *k) {
     Type i64 = type_scalar(DT_I64, 0);
     k->x = ir_param_add(f, "x", type_ptr()), k->scales = ir_param_add(f, "scales", type_ptr());
     k->x_stride = ir_param_add(f, "x_stride", i64);
-    k->w = ir_param_add(f, "w", type_ptr()), k->w_stride = ir_param_add(f, "w_stride", i64);
+    k->w = ir_param_as(f, PARAM_READONLY, "w", type_ptr()), k->w_stride = ir_param_add(f, "w_stride", i64);
     k->from = ir_param_add(f, "from", i64), k->parts = ir_param_add(f, "parts", i64);
     k->sums = ir_param_add(f, "sums", type_ptr()), k->more = ir_param_add(f, "more", i64);
     for (int r = 0; r < k->s.rows; r++) {

@@ -178,7 +178,7 @@ Value *lw_position(Lower *l, Value *row) {
     LB *b = &l->b;
     Value *states = call_field(l, BTC_CALL_STATES);
     Value *state = lb_loadp(b, states, l->form == FORM_STEP ? row : lb_i64(b, 0));
-    Value *pos = lb_load(b, DT_I64, 0, state, lb_i64(b, 2), 0);
+    Value *pos = lb_load(b, DT_I64, 0, state, lb_i64(b, BTC_STATE_POSITION), 0);
     return l->form == FORM_STEP ? pos : lb_add(b, pos, row);
 }
 

@@ -74,10 +74,10 @@ static void open_function(Lower *l, Func *lf, const FuncPlan *p) {
     Type i64 = type_scalar(DT_I64, 0);
     l->b = lb_new(lf, l->t->lanes);
     l->call = ir_param_add(lf, "call", type_ptr());
-    l->w = ir_param_add(lf, "w", type_ptr());
+    l->w = ir_param_as(lf, PARAM_READONLY, "w", type_ptr());
     l->soff = ir_param_add(lf, "soff", i64);
-    l->tid = ir_param_add(lf, "tid", i64);
-    l->nt = ir_param_add(lf, "nt", i64);
+    l->tid = ir_param_as(lf, PARAM_WORKER, "tid", i64);
+    l->nt = ir_param_as(lf, PARAM_WORKERS, "nt", i64);
     int n = is_main(p->f) ? 0 : p->f->nparams + p->f->nresults;
     l->io = ARENA_ARRAY(l->arena, Value *, n + 1);
     for (int i = 0; i < n; i++) l->io[i] = ir_param_add(lf, "io", type_ptr());
@@ -272,8 +272,8 @@ static void lower_entry(Lowered *o, const FuncPlan *p) {
     attr_set(a, &f->attrs, (Attr){.name = "export", .kind = AT_BOOL, .i = 1});
     LB b = lb_new(f, 4);
     Value *call = ir_param_add(f, "call", type_ptr());
-    Value *tid = ir_param_add(f, "tid", type_scalar(DT_I64, 0));
-    Value *nt = ir_param_add(f, "nt", type_scalar(DT_I64, 0));
+    Value *tid = ir_param_as(f, PARAM_WORKER, "tid", type_scalar(DT_I64, 0));
+    Value *nt = ir_param_as(f, PARAM_WORKERS, "nt", type_scalar(DT_I64, 0));
     Value *args[5] = {call, lb_loadp(&b, call, lb_i64(&b, BTC_CALL_WEIGHTS)), lb_i64(&b, 0), tid, nt};
     lb_invoke(&b, symbol(a, p->f->name, NULL, 0), args, 5);
 }

@@ -4,6 +4,8 @@
 #ifndef BTC_ARTIFACT_H
 #define BTC_ARTIFACT_H
 
+#include <stddef.h>
+
 #include "btc.h"
 #include "btc_call.h"
 #include "checksum.h"
@@ -72,6 +74,7 @@ enum { BTC_WEIGHTS_VERSION = 2 };
 
 _Static_assert(sizeof(btc_weights_header) == 64, "weights start 64-byte aligned in the mapped file");
 _Static_assert(sizeof(btc_state_header) == BTC_STATE_HEADER, "slots start at BTC_STATE_HEADER");
+_Static_assert(offsetof(btc_state_header, position) == 8 * BTC_STATE_POSITION, "emitted code reads it");
 _Static_assert(sizeof(btc_info) % 8 == 0 && sizeof(btc_artifact) == sizeof(btc_info) + 11 * 8,
                "a row of words");
 _Static_assert(sizeof(btc_model) == 64, "part of the ABI");

@@ -13,12 +13,14 @@
 
 /* Every sequence's state block starts with this header; the slots follow at BTC_STATE_HEADER. */
 enum { BTC_STATE_HEADER = 64 };
+/* The header's field `position`, which emitted code reads, in words of 8 bytes. */
+enum { BTC_STATE_POSITION = 2 };
 /* Of this header and of how ops lay out their slots (OpLowering.state_unpack): part of the fingerprint. */
 enum { BTC_STATE_VERSION = 2 };
 typedef struct btc_state_header {
     uint64_t magic;   /* "BTCSTATE" */
     uint64_t model;   /* info.fingerprint of the artefact */
-    int64_t position; /* tokens seen: byte offset 16, read by emitted code */
+    int64_t position; /* tokens seen */
     uint64_t bytes;   /* of the whole block */
     uint64_t
         sum; /* checksum of what was saved, set by save, checked by restore; else 1 while a call is at it */

@@ -6,6 +6,8 @@
  * function is being written, Value.aux holds its LLVM value. */
 #include "llvm_emit.h"
 
+#include "btc_call.h"
+
 #include <string.h>
 
 /* ---- types, constants, intrinsics ---- */
@@ -199,14 +201,14 @@ static void emit_invoke(Emit *e, const Op *op) {
 
 /* A thread that is alone meets nobody. */
 static void emit_barrier(Emit *e, const Op *op) {
-    enum { BARRIER_FIELD = 7 }; /* of btc_call, in 8-byte fields */
     if (emit_on_grid(e)) BTC_BUG("a barrier inside of a kernel");
     LLVMValueRef n = emit_value(op->in[1]);
     LLVMBasicBlockRef meet = emit_block(e, "meet"), met = emit_block(e, "met");
     LLVMValueRef many = LLVMBuildICmp(e->b, LLVMIntNE, n, LLVMConstInt(e->i64, 1, 0), "");
     LLVMBuildCondBr(e->b, many, meet, met);
     LLVMPositionBuilderAtEnd(e->b, meet);
-    LLVMValueRef at = emit_address(e, e->ptr, emit_value(op->in[0]), LLVMConstInt(e->i64, BARRIER_FIELD, 0));
+    LLVMValueRef at =
+        emit_address(e, e->ptr, emit_value(op->in[0]), LLVMConstInt(e->i64, BTC_CALL_BARRIER, 0));
     LLVMTypeRef params[2] = {e->ptr, e->i64};
     LLVMTypeRef type = LLVMFunctionType(e->none, params, 2, 0);
     LLVMValueRef args[2] = {LLVMBuildLoad2(e->b, e->ptr, at, ""), n};
@@ -326,16 +328,9 @@ static void set_attrs(Emit *e) {
         set_attr(e, "denormal-fp-math", "preserve-sign,preserve-sign");
 }
 
-/* Whether a parameter was given this name: the builder may have added a number to make it unique. */
-static bool is_named(const Value *p, const char *name) {
-    size_t n = strlen(name);
-    return !strncmp(p->name, name, n) && strspn(p->name + n, "0123456789") == strlen(p->name + n);
-}
-
 /* What a kernel computes for itself instead of being told. */
 static bool is_grid_param(const Emit *e, const Value *p, bool external) {
-    if (!emit_on_grid(e) || !external || p->type.kind != TY_SCALAR) return false;
-    return is_named(p, "tid") || is_named(p, "nt");
+    return emit_on_grid(e) && external && (p->role == PARAM_WORKER || p->role == PARAM_WORKERS);
 }
 
 /* Values of an earlier emission of the same function must not leak into this one. */
@@ -366,12 +361,11 @@ static void bind_params(Emit *e, const Func *f, bool external) {
     for (int i = 0; i < f->nparams; i++) {
         Value *p = f->params[i];
         if (is_grid_param(e, p, external)) {
-            p->aux = is_named(p, "tid") ? warp_number(e) : warp_count(e);
+            p->aux = p->role == PARAM_WORKER ? warp_number(e) : warp_count(e);
             continue;
         }
         p->aux = LLVMGetParam(e->fn, n++);
-        if (p->type.kind != TY_PTR || !is_named(p, "w")) continue;
-        /* the weights: never written */
+        if (p->role != PARAM_READONLY) continue;
         LLVMAddAttributeAtIndex(e->fn, n, word_attr(e, "readonly"));
         LLVMAddAttributeAtIndex(e->fn, n, word_attr(e, "nocapture"));
     }

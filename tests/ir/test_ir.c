@@ -110,6 +110,13 @@ static void test_text_errors(void) {
             "call: @f calls itself");
     rejects("module \"m\"\nfunc @f(%x : f32[T,2]) do {\n  %y = call %x {func=\"g\"} : f32[T,2]\n}\n",
             "call: there is no function @g");
+    rejects("module \"m\"\nfunc @f(%n : i64 readonly) loop do {\n}\n",
+            "@f: parameter n is i64 and cannot be readonly");
+    rejects("module \"m\"\nfunc @f(%p : ptr worker) loop do {\n}\n",
+            "@f: parameter p is ptr and cannot be worker");
+    rejects("module \"m\"\nfunc @f(%p : ptr readonly, %x : f32, %i : i64) loop do {\n"
+            "  %q = offset %p, %i : ptr\n  store %q, %i, %x {dt=\"f32\"}\n}\n",
+            "stores through a parameter that is readonly");
     rejects("module \"m\" {a=1, a=2}\n", "this attribute is given twice");
     rejects("module \"m\" {a=99999999999999999999}\n", "expected a number");
 }
@@ -133,7 +140,7 @@ static const char TEXT[] =
     "  return %\"a b\" \"out\", %input\n"
     "}\n"
     "\n"
-    "func @kernel(%p : ptr, %n : i64) loop step do {\n"
+    "func @kernel(%p : ptr, %n : i64, %q : ptr readonly, %t : i64 worker, %u : i64 workers) loop step do {\n"
     "  %zero = const {v=0} : i64\n"
     "  %v = iota : i32x8\n"
     "  for %zero, %n {step=1} do (%i : i64) {  ; $.blocks.a[1]\n"

@@ -102,9 +102,9 @@ static void test_emulated(Arena *a, const char *folder, const Target *target, co
 /* A kernel that divides rows among warps: row tid, tid + nt, ... */
 static void build_kernel(Module *m) {
     Func *f = ir_func_new(m, "rows_by_warp", LEVEL_LOOP);
-    Value *w = ir_param_add(f, "w", type_ptr()), *y = ir_param_add(f, "y", type_ptr());
-    Value *tid = ir_param_add(f, "tid", type_scalar(DT_I64, 0)),
-          *nt = ir_param_add(f, "nt", type_scalar(DT_I64, 0));
+    Value *w = ir_param_as(f, PARAM_READONLY, "w", type_ptr()), *y = ir_param_add(f, "y", type_ptr());
+    Value *tid = ir_param_as(f, PARAM_WORKER, "tid", type_scalar(DT_I64, 0)),
+          *nt = ir_param_as(f, PARAM_WORKERS, "nt", type_scalar(DT_I64, 0));
     LB lb = lb_new(f, 32), *b = &lb;
     Value *row = lb_var(b, tid);
     KFOR (b, i, lb_i64(b, 0), lb_i64(b, 1000), 1) {
