@@ -10,109 +10,8 @@
 
 #include <string.h>
 
-/* ---- types, constants, intrinsics ---- */
-
-LLVMTypeRef emit_elem_type(const Emit *e, DType dt) {
-    switch (dt) {
-    case DT_F32:
-        return e->f32;
-    case DT_F64:
-        return e->f64;
-    case DT_F16:
-    case DT_BF16:
-    case DT_I16:
-        return e->i16; /* 16-bit floats are bits here: not all targets know the types */
-    case DT_I64:
-        return e->i64;
-    case DT_I32:
-        return e->i32;
-    case DT_I8:
-    case DT_U8:
-        return e->i8;
-    case DT_BOOL:
-        return e->i1;
-    case DT_COUNT:
-        break;
-    }
-    BTC_BUG("no such dtype");
-}
-
-bool emit_on_grid(const Emit *e) {
-    return e->t->target->execution == EXECUTION_GRID;
-}
-
-LLVMTypeRef emit_lanes_type(const Emit *e, LLVMTypeRef elem, int lanes) {
-    return lanes && !emit_on_grid(e) ? LLVMVectorType(elem, (unsigned)lanes) : elem;
-}
-
 static LLVMTypeRef value_type(const Emit *e, Type t) {
     return t.kind == TY_PTR ? e->ptr : emit_lanes_type(e, emit_elem_type(e, t.dt), t.lanes);
-}
-
-LLVMValueRef emit_value(const Value *v) {
-    if (!v->aux) BTC_BUG("%%%s has no value yet", v->name);
-    return v->aux;
-}
-
-static bool is_vector(LLVMTypeRef t) {
-    return LLVMGetTypeKind(t) == LLVMVectorTypeKind;
-}
-
-int emit_lanes(LLVMValueRef v) {
-    LLVMTypeRef t = LLVMTypeOf(v);
-    return is_vector(t) ? (int)LLVMGetVectorSize(t) : 0;
-}
-
-LLVMValueRef emit_bits(Emit *e, LLVMValueRef v, LLVMTypeRef t) {
-    return LLVMBuildBitCast(e->b, v, t, "");
-}
-
-LLVMTypeRef emit_like(const Emit *e, LLVMTypeRef elem, LLVMTypeRef like) {
-    (void)e;
-    return is_vector(like) ? LLVMVectorType(elem, LLVMGetVectorSize(like)) : elem;
-}
-
-static LLVMValueRef const_splat(LLVMTypeRef like, LLVMValueRef c) {
-    LLVMValueRef all[256];
-    if (!is_vector(like)) return c;
-    unsigned n = LLVMGetVectorSize(like);
-    if (n > 256) BTC_BUG("vector of %u lanes", n);
-    for (unsigned i = 0; i < n; i++) all[i] = c;
-    return LLVMConstVector(all, n);
-}
-
-LLVMValueRef emit_const_int(const Emit *e, LLVMTypeRef like, int64_t v) {
-    (void)e;
-    LLVMTypeRef elem = is_vector(like) ? LLVMGetElementType(like) : like;
-    return const_splat(like, LLVMConstInt(elem, (unsigned long long)v, 1));
-}
-
-LLVMValueRef emit_const_float(const Emit *e, LLVMTypeRef like, double v) {
-    (void)e;
-    LLVMTypeRef elem = is_vector(like) ? LLVMGetElementType(like) : like;
-    return const_splat(like, LLVMConstReal(elem, v));
-}
-
-LLVMValueRef emit_splat(Emit *e, LLVMValueRef scalar, int lanes) {
-    LLVMTypeRef t = emit_lanes_type(e, LLVMTypeOf(scalar), lanes);
-    if (!is_vector(t)) return scalar;
-    LLVMValueRef undef = LLVMGetPoison(t);
-    LLVMValueRef one = LLVMBuildInsertElement(e->b, undef, scalar, LLVMConstInt(e->i32, 0, 0), "");
-    return LLVMBuildShuffleVector(e->b, one, undef, LLVMConstNull(LLVMVectorType(e->i32, (unsigned)lanes)),
-                                  "");
-}
-
-LLVMValueRef emit_intrinsic(Emit *e, const char *name, LLVMTypeRef *over, int nover, LLVMValueRef *args,
-                            int nargs) {
-    unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
-    if (!id) BTC_BUG("LLVM has no intrinsic %s", name);
-    LLVMValueRef f = LLVMGetIntrinsicDeclaration(e->module, id, over, (size_t)nover);
-    LLVMTypeRef t = LLVMIntrinsicGetType(e->cx, id, over, (size_t)nover);
-    return LLVMBuildCall2(e->b, t, f, args, (unsigned)nargs, "");
-}
-
-LLVMBasicBlockRef emit_block(Emit *e, const char *name) {
-    return LLVMAppendBasicBlockInContext(e->cx, e->fn, name);
 }
 
 /* ---- ops ---- */
@@ -226,7 +125,7 @@ static LLVMValueRef emit_clock(Emit *e) {
 static LLVMValueRef emit_reduce(Emit *e, const Op *op) {
     const char *kind = attr_str(op, "kind", "add");
     LLVMValueRef v = emit_value(op->in[0]), mask[128];
-    if (!is_vector(LLVMTypeOf(v))) return warp_reduce(e, kind, v);
+    if (!emit_lanes(v)) return warp_reduce(e, kind, v);
     for (unsigned n = LLVMGetVectorSize(LLVMTypeOf(v)) / 2; n; n /= 2) {
         LLVMValueRef half[2], undef = LLVMGetPoison(LLVMTypeOf(v));
         for (unsigned h = 0; h < 2; h++) {

@@ -1,6 +1,6 @@
-/* From loop-level IR to LLVM instructions: what the files llvm_emit.c (functions, control, values),
- * llvm_emit_math.c (arithmetic), llvm_memory.c (loads and stores) and llvm_warp.c (vectors as warps) share.
- */
+/* From loop-level IR to LLVM instructions: what the files llvm_build.c (types, constants),
+ * llvm_emit.c (functions, control), llvm_emit_math.c (arithmetic), llvm_memory.c (loads and stores) and
+ * llvm_warp.c (vectors as warps) share. */
 #ifndef BTC_LLVM_EMIT_H
 #define BTC_LLVM_EMIT_H
 
@@ -37,9 +37,11 @@ struct Instructions {
     LLVMValueRef (*scale)(Emit *e, LLVMValueRef x, LLVMValueRef n); /* x 2^n */
 };
 
-/* ---- llvm_emit.c ---- */
+/* ---- llvm_emit.c: functions and control ---- */
 /* Builds the body of `f`; external as in codegen_add. */
 void emit_function(Emit *e, const Func *f, bool external);
+
+/* ---- llvm_build.c: types, constants, intrinsics ---- */
 bool emit_on_grid(const Emit *e); /* a vector is a warp */
 /* Types: of an element, of n lanes of it (a scalar when n is 0, and always on a warp). */
 LLVMTypeRef emit_elem_type(const Emit *e, DType dt);
@@ -57,14 +59,15 @@ LLVMValueRef emit_bits(Emit *e, LLVMValueRef v, LLVMTypeRef t); /* the same bits
 LLVMValueRef emit_intrinsic(Emit *e, const char *name, LLVMTypeRef *over, int nover, LLVMValueRef *args,
                             int nargs);
 LLVMBasicBlockRef emit_block(Emit *e, const char *name);
+LLVMValueRef emit_combine(Emit *e, const char *kind, LLVMValueRef x, LLVMValueRef y); /* of reduce */
+/* min and max as a comparison and a choice: x86's instructions do that, and it fixes NaN. */
+LLVMValueRef emit_pick(Emit *e, bool flt, bool max, LLVMValueRef x, LLVMValueRef y);
+LLVMValueRef emit_int_op(Emit *e, LLVMOpcode op, LLVMValueRef x, int64_t c); /* with a constant */
+LLVMValueRef emit_fma(Emit *e, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z);
 
 /* ---- llvm_emit_math.c ---- */
 /* The value of an arithmetic op; NULL when op is none. */
 LLVMValueRef emit_math(Emit *e, const Op *op);
-LLVMValueRef emit_combine(Emit *e, const char *kind, LLVMValueRef x, LLVMValueRef y); /* of reduce */
-
-LLVMValueRef emit_int_op(Emit *e, LLVMOpcode op, LLVMValueRef x, int64_t c); /* with a constant */
-LLVMValueRef emit_fma(Emit *e, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z);
 
 /* ---- llvm_dot.c ---- */
 LLVMValueRef emit_dot(Emit *e, const Op *op); /* dot4, dot2 */

@@ -9,21 +9,6 @@ static bool is_float(Type t) {
     return t.dt == DT_F32 || t.dt == DT_F64;
 }
 
-/* min and max as a comparison and a choice: that is what x86's instructions do, and it fixes NaN. */
-static LLVMValueRef pick(Emit *e, bool flt, bool max, LLVMValueRef x, LLVMValueRef y) {
-    LLVMValueRef c = flt ? LLVMBuildFCmp(e->b, max ? LLVMRealOGT : LLVMRealOLT, x, y, "")
-                         : LLVMBuildICmp(e->b, max ? LLVMIntSGT : LLVMIntSLT, x, y, "");
-    return LLVMBuildSelect(e->b, c, x, y, "");
-}
-
-LLVMValueRef emit_combine(Emit *e, const char *kind, LLVMValueRef x, LLVMValueRef y) {
-    LLVMTypeRef t = LLVMTypeOf(x);
-    if (LLVMGetTypeKind(t) == LLVMVectorTypeKind) t = LLVMGetElementType(t);
-    bool flt = LLVMGetTypeKind(t) != LLVMIntegerTypeKind;
-    if (!strcmp(kind, "max")) return pick(e, flt, true, x, y);
-    return flt ? LLVMBuildFAdd(e->b, x, y, "") : LLVMBuildAdd(e->b, x, y, "");
-}
-
 static LLVMValueRef binary(Emit *e, OpId id, bool flt, LLVMValueRef x, LLVMValueRef y) {
     switch (id) {
     case OP_loop_add:
@@ -37,9 +22,9 @@ static LLVMValueRef binary(Emit *e, OpId id, bool flt, LLVMValueRef x, LLVMValue
     case OP_loop_rem:
         return LLVMBuildSRem(e->b, x, y, "");
     case OP_loop_min:
-        return pick(e, flt, false, x, y);
+        return emit_pick(e, flt, false, x, y);
     case OP_loop_max:
-        return pick(e, flt, true, x, y);
+        return emit_pick(e, flt, true, x, y);
     case OP_loop_and:
         return LLVMBuildAnd(e->b, x, y, "");
     case OP_loop_or:
@@ -51,17 +36,6 @@ static LLVMValueRef binary(Emit *e, OpId id, bool flt, LLVMValueRef x, LLVMValue
     default:
         return LLVMBuildLShr(e->b, x, y, "");
     }
-}
-
-LLVMValueRef emit_int_op(Emit *e, LLVMOpcode op, LLVMValueRef x, int64_t c) {
-    return LLVMBuildBinOp(e->b, op, x, emit_const_int(e, LLVMTypeOf(x), c), "");
-}
-
-LLVMValueRef emit_fma(Emit *e, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z) {
-    LLVMValueRef in[3] = {x, y, z};
-    LLVMTypeRef t = LLVMTypeOf(x);
-    if (e->t->fma) return emit_intrinsic(e, "llvm.fma", &t, 1, in, 3);
-    return LLVMBuildFAdd(e->b, LLVMBuildFMul(e->b, in[0], in[1], ""), in[2], "");
 }
 
 static LLVMValueRef unary_intrinsic(Emit *e, const char *name, LLVMValueRef x) {
@@ -95,7 +69,7 @@ static LLVMValueRef unary(Emit *e, OpId id, Type t, LLVMValueRef x) {
         return flt ? LLVMBuildFNeg(e->b, x, "") : LLVMBuildNeg(e->b, x, "");
     case OP_loop_abs:
         if (flt) return unary_intrinsic(e, "llvm.fabs", x);
-        return pick(e, false, true, x, LLVMBuildNeg(e->b, x, ""));
+        return emit_pick(e, false, true, x, LLVMBuildNeg(e->b, x, ""));
     case OP_loop_sqrt:
         return unary_intrinsic(e, "llvm.sqrt", x);
     case OP_loop_floor:
