@@ -102,7 +102,7 @@ static void write_block(cJSON *m, const Mamba *t, bool falcon, double mixer_eps)
     st(b, "{'out':'A','map':'-exp(@mixer.A_log[E, N])'}");
     st(b, "{'out':'v','map':'dt * c'}");
     st(b, "{'out':'y','op':'scan.expand','u':'v','dt':'dt','A':'A','B':'B','C':'C','state':'h'}");
-    st(b, "{'out':'y','map':'(y + @mixer.D[E]*c) * silu(z)'}");
+    st(b, "{'out':'y','map':'(y + @mixer.D[E]*c) * %s(z)'}", t->act);
     st_linear(b, "o", "y", "mixer.out_proj", "D", "E", t->bias);
     st(b, "{'out':'x','map':'x + o'}");
 }

@@ -116,7 +116,7 @@ static void write_block(ImportCtx *x, cJSON *m, const Mamba2 *t) {
     st(b, "{'out':'y','op':'scan.matrix','q':'C','k':'B','v':'v','decay':'decay','state':'S'}");
     st(b, "{'out':'y','map':'y + @mixer.D[H, 1]*c'}");
     st(b, "{'out':'y','op':'reshape','x':'y','shape':['E']}");
-    st(b, "{'out':'y','map':'y * silu(z)'}");
+    st(b, "{'out':'y','map':'y * silu(z)'}"); /* in the original, too, whatever hidden_act says */
     st(b, "{'out':'y','op':'norm.rms','x':'y','w':'@mixer.norm.weight[E]','groups':'G','eps':%.17g}", t->eps);
     st_linear(b, "o", "y", "mixer.out_proj", "D", "E", t->bias);
     st(b, "{'out':'x','map':'x + o'}");

@@ -96,6 +96,46 @@ static RawTensor RWKV_7A[] = {T("blocks.0.att.r_k", 2, 2, 4), T("blocks.0.ffn.s_
                               T("emb.weight", 2, 8, 8)};
 static RawTensor NOTHING[] = {T("weight", 1, 4)};
 
+/* ---- activations ---- */
+
+/* An activation that a configuration names holds wherever the original applies it, and nowhere else. Each row
+ * names all uses of activations in a description, in their order. */
+static const struct {
+    const char *config, *uses;
+} ACTIVATIONS[] = {
+    {"{" SIZES ",'hidden_act':'relu'}", "relu(gate)"},
+    {"{" SIZES ",'architectures':['MixtralForCausalLM'],'hidden_act':'relu'}", "relu(gate)"},
+    {"{'model_type':'mamba','architectures':['MambaForCausalLM'],'hidden_act':'relu'}", "relu(c) relu(z)"},
+    {"{'architectures':['FalconMambaForCausalLM'],'hidden_act':'relu'}", "relu(c) relu(z)"},
+    {"{'architectures':['Mamba2ForCausalLM'],'hidden_act':'relu'}", "relu(c) silu(z)"},
+    {"{'model_type':'recurrent_gemma','architectures':['RecurrentGemmaForCausalLM'],"
+     "'hidden_activation':'relu'}",
+     "relu(y) relu(gate) relu(gate)"},
+    {"{'d_model':4,'l_max':9,'emb_dim':5,'filter_order':3,'activation':'relu'}", "relu(y)"},
+};
+
+static const char *activations_of(const char *text) {
+    static const char *const names[] = {"silu(", "gelu(", "gelu_tanh(", "relu("};
+    Text uses = text_new(a);
+    for (const char *p = text + 1; *p; p++)
+        for (int i = 0; i < 4; i++)
+            if (p[-1] != '_' && !strncmp(p, names[i], strlen(names[i])))
+                text_add(&uses, "%s%.*s)", *uses.s ? " " : "", (int)strcspn(p, ")"), p);
+    return uses.s;
+}
+
+static void test_activations(void) {
+    Diag d;
+    WeightSet w;
+    for (size_t i = 0; i < sizeof ACTIVATIONS / sizeof *ACTIVATIONS; i++) {
+        bool hyena = strstr(ACTIVATIONS[i].config, "d_model") != NULL;
+        char *text = hyena ? IMPORT(&d, ACTIVATIONS[i].config, HYENA, NULL, &w)
+                           : IMPORT(&d, ACTIVATIONS[i].config, NOTHING, NULL, &w);
+        if (!CHECK(text && !strcmp(activations_of(text), ACTIVATIONS[i].uses)))
+            fprintf(stderr, "%s: %s\n", ACTIVATIONS[i].config, text ? activations_of(text) : d.log.s);
+    }
+}
+
 /* ---- mistakes in configurations ---- */
 
 static const struct {
@@ -301,6 +341,7 @@ int main(int argc, char **argv) {
     test_mistakes();
     test_config_against_tensors();
     test_variants();
+    test_activations();
     test_rope();
     unlink(arena_printf(a, "%s/config.json", temp));
     rmdir(temp);
