@@ -140,7 +140,7 @@ static bool lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
     if (!lower_module(d, m->module, &c->lower, &c->lowered)) return false;
     if (!c->target.byte_tables || (o->squeeze && !strcmp(o->squeeze, "no"))) return true;
     int changed;
-    if (!squeeze_weights(d, m, &c->lower, &c->lowered, &changed)) return false;
+    if (!squeeze_weights(d, m, &c->lower, &c->lowered.schedule, &changed)) return false;
     return !changed || lower_module(d, m->module, &c->lower, &c->lowered);
 }
 
@@ -196,19 +196,19 @@ typedef struct Regions {
 } Regions;
 
 /* Parts that are always in use are one region with what lies before them. */
-static void add_region(Arena *a, Regions *r, const Func *f, int k, const LowerTarget *t,
+static void add_region(Arena *a, Regions *r, const FuncPlan *p, int k, const LowerTarget *t,
                        const btc_slot *slot) {
     StateUse use;
     btc_region *last = r->n ? &r->all[r->n - 1] : NULL, one = {.offset = slot->offset, .pieces = 1};
-    if (!state_slot_use(f, k, t, &use)) {
+    if (!state_slot_use(p, k, t, &use)) {
         if (last && !last->tokens && last->offset + last->unit == slot->offset) {
             last->unit += slot->bytes;
             return;
         }
         one.unit = one.stride = slot->bytes;
     } else {
-        int64_t size = (int64_t)dtype_size(state_slot_dtype(f, k, t));
-        one.pieces = use.pieces, one.stride = state_slot_elements(f, k, t) / use.pieces * size;
+        int64_t size = (int64_t)dtype_size(state_slot_dtype(p, k, t));
+        one.pieces = use.pieces, one.stride = state_slot_elements(p, k, t) / use.pieces * size;
         one.unit = use.elements * size, one.tokens = use.tokens, one.most = use.most, one.ahead = use.ahead;
     }
     if (one.unit) ARENA_PUSH(a, r->all, r->n, r->cap, one);
@@ -216,22 +216,22 @@ static void add_region(Arena *a, Regions *r, const Func *f, int k, const LowerTa
 
 static void fill_slots(const Model *m, const Compiled *c, ArtifactSpec *spec) {
     Arena *a = m->arena;
-    const Lowered *l = &c->lowered;
+    const Schedule *of = &c->lowered.schedule;
     btc_slot *slots = NULL;
     btc_fill *fills = NULL;
     Regions regions = {0};
     int n = 0, cap = 0, nfills = 0, fills_cap = 0;
-    for (int i = 0; i < l->ninstances; i++) {
-        const Instance *inst = &l->instances[i];
-        const FuncPlan *p = inst->plan;
+    for (int i = 0; i < of->ncalls; i++) {
+        const BlockCall *call = &of->calls[i];
+        const FuncPlan *p = call->plan;
         for (int k = 0; k < p->f->nstates; k++) {
             const State *s = &p->f->states[k];
-            DType dt = state_slot_dtype(p->f, k, &c->lower);
+            DType dt = state_slot_dtype(p, k, &c->lower);
             btc_slot slot = {.dtype = dtype_name(dt), .rank = s->type.rank};
             slot.name =
-                inst->index < 0 ? s->name : arena_printf(a, "%lld.%s", (long long)inst->index, s->name);
+                call->layer < 0 ? s->name : arena_printf(a, "%lld.%s", (long long)call->layer, s->name);
             slot.layout = "as compiled";
-            slot.offset = BTC_STATE_HEADER + inst->state + p->state_offset[k];
+            slot.offset = BTC_STATE_HEADER + call->state + p->state_offset[k];
             int64_t end = k + 1 < p->f->nstates ? p->state_offset[k + 1] : p->state_bytes;
             slot.bytes = end - p->state_offset[k];
             for (int r = 0; r < s->type.rank; r++) slot.dims[r] = s->type.dim[r];
@@ -239,7 +239,7 @@ static void fill_slots(const Model *m, const Compiled *c, ArtifactSpec *spec) {
             uint32_t word = start_word(dt, s->init);
             btc_fill fill = {.offset = slot.offset, .bytes = slot.bytes, .word = word};
             if (word) ARENA_PUSH(a, fills, nfills, fills_cap, fill);
-            add_region(a, &regions, p->f, k, &c->lower, &slot);
+            add_region(a, &regions, p, k, &c->lower, &slot);
         }
     }
     spec->info.slots = slots, spec->info.slot_count = n;
@@ -247,9 +247,9 @@ static void fill_slots(const Model *m, const Compiled *c, ArtifactSpec *spec) {
     spec->regions = regions.all, spec->region_count = regions.n;
 }
 
-static void fill_taps(const Model *m, const Lowered *l, btc_info *info) {
+static void fill_taps(const Model *m, const Schedule *s, btc_info *info) {
     const Func *f = main_of(m);
-    btc_tap *taps = ARENA_ARRAY(m->arena, btc_tap, l->noutputs);
+    btc_tap *taps = ARENA_ARRAY(m->arena, btc_tap, s->noutputs);
     for (int i = 1; i < f->nresults; i++)
         taps[i - 1] =
             (btc_tap){f->result_names[i] ? f->result_names[i] : "", type_count(f->results[i]->type)};
@@ -274,7 +274,7 @@ static void fill_needs(Arena *a, const TargetInfo *t, ArtifactSpec *s) {
 
 static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Compiled *c, Packer *packer) {
     const Func *f = main_of(m);
-    const Lowered *l = &c->lowered;
+    const Schedule *l = &c->lowered.schedule;
     const Attr *kind = attr_find(m->module->attrs, "kind"), *text = attr_find(m->module->attrs, "text");
     bool tokens = !kind || strcmp(kind->s, "features");
     ArtifactSpec s = {.write_weights = packer_write, .weights_user = packer};
@@ -292,8 +292,8 @@ static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Com
         .context = model_longest(m),
         .state_bytes = (BTC_STATE_HEADER + l->state_bytes + 63) / 64 * 64,
         .work_shared = l->shared_bytes,
-        .work_thread = l->private_bytes,
-        .layers = l->ninstances - 1,
+        .work_thread = l->worker_bytes,
+        .layers = l->ncalls - 1,
         .parameters = count_parameters(m),
         .bos = module_int(m, "bos", -1),
         .text = text && text->s && !strcmp(text->s, "bytes") ? BTC_TEXT_BYTES : BTC_TEXT_NONE,
@@ -340,8 +340,8 @@ static bool emit_text(Diag *d, Model *m, const CompileOptions *o, const Compiled
     else if (!strcmp(o->emit, "loops"))
         text_add(&t, "%s", ir_print_module(a, c->lowered.loops));
     else if (!strcmp(o->emit, "stages"))
-        for (int i = 0; i < c->lowered.plans.n; i++)
-            text_add(&t, "%s\n", plan_print(a, c->lowered.plans.plans[i]));
+        for (int i = 0; i < c->lowered.schedule.plans.n; i++)
+            text_add(&t, "%s\n", plan_print(a, c->lowered.schedule.plans.plans[i]));
     else {
         Codegen *g = generate(d, c);
         if (!g) return false;
@@ -366,7 +366,7 @@ static bool make_object(Diag *d, const CompileOptions *o, const Compiled *c, con
 
 /* All of an artefact but what options have decided. */
 static bool make_artifact(Diag *d, Model *m, const CompileOptions *o, const Compiled *c) {
-    Packer packer = {d, m, &c->lowered, &c->lower};
+    Packer packer = {d, m, &c->lowered.schedule, &c->lower};
     ArtifactSpec spec = make_spec(m, o, c, &packer);
     LinkJob job = {.output = o->output, .target = &c->target, .spec = &spec, .threads = o->threads};
     LinkFolder folder;

@@ -378,3 +378,8 @@ void op_set_ints(Func *f, Op *op, const char *name, const int64_t *v, int n) {
 void op_set_floats(Func *f, Op *op, const char *name, const double *v, int n) {
     attr_set(f->module->arena, &op->attrs, (Attr){.name = name, .kind = AT_FLOATS, .floats = v, .n = n});
 }
+
+const char *form_base_name(Arena *a, const Func *f) {
+    const char *dot = strrchr(f->name, '.');
+    return dot ? arena_strndup(a, f->name, (size_t)(dot - f->name)) : f->name;
+}

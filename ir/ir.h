@@ -126,6 +126,8 @@ typedef enum Form {
     FORM_CHUNK,    /* up to C tokens of one sequence: a row is a token */
 } Form;
 const char *form_name(Form f);
+/* The name of "mamba.step" before it was split into forms: "mamba". */
+const char *form_base_name(Arena *a, const Func *f);
 
 struct Func {
     Module *module;

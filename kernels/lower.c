@@ -208,8 +208,17 @@ Storage lw_storage(const Lower *l, const Value *v) {
     return pack_storage(leaf_of(v), l->t);
 }
 
+/* The stage reads this item: the schedule says so. */
+static void note_weight(Lower *l, int item) {
+    Stage *s = l->stage;
+    for (int i = 0; i < s->nweights; i++)
+        if (s->weights[i] == item) return;
+    ARENA_PUSH(l->arena, s->weights, s->nweights, s->weights_cap, item);
+}
+
 Value *lw_weight(Lower *l, Value *v, PackKind kind, Storage *s) {
     const PackItem *i = pack_item(l->packs, leaf_of(v), kind);
+    note_weight(l, (int)(i - l->packs->items));
     if (s) *s = i->storage;
     return lb_offseti(&l->b, l->w, i->offset);
 }

@@ -37,7 +37,7 @@ struct Lower {
     const LowerTarget *t;
     Form form; /* STEP or CHUNK */
     FuncPlan *plan;
-    const Stage *stage;
+    Stage *stage;
     PackList *packs;
     /* parameters of every stage function */
     Value *call, *w, *soff, *tid, *nt;

@@ -3,14 +3,6 @@
 
 #include "btc_call.h"
 
-void profile_place(Lowered *out) {
-    for (int i = 0; i < out->plans.n; i++) {
-        FuncPlan *p = out->plans.plans[i];
-        p->profile_offset = out->private_bytes;
-        out->private_bytes += (int64_t)sizeof(int64_t) * PROFILE_FIELDS * p->n;
-    }
-}
-
 ProfileClock profile_begin(Lower *l) {
     ProfileClock c = {.l = l};
     if (!l->t->profile) return c;

@@ -8,12 +8,7 @@
 #define BTC_PROFILE_H
 
 #include "lower.h"
-#include "module.h"
-
-enum { PROFILE_WORK, PROFILE_WAIT, PROFILE_FIELDS };
-
-/* Gives every plan its place behind out->private_bytes, which grows. */
-void profile_place(Lowered *out);
+#include "plan/schedule.h"
 
 /* The time of a function's body while its calls are written. */
 typedef struct ProfileClock {

@@ -65,55 +65,20 @@ void lw_hold_end(const LwHeld *h) {
 
 /* ---- from outside ---- */
 
-const Op *state_slot_owner(const Func *f, int k, int *slot) {
-    OPS_OF (f->body, op) {
-        int n = op->def->state ? op_state_count(op->def) : 0;
-        for (int i = 0; i < n; i++)
-            if (op->in[op->nin - n + i] == f->states[k].in) return *slot = i, op;
-    }
-    return NULL;
-}
-
-int64_t state_slot_elements(const Func *f, int k, const LowerTarget *t) {
-    int slot;
-    const Op *op = state_slot_owner(f, k, &slot);
-    if (op && op_lowering(op->def)->state_elements) return op_lowering(op->def)->state_elements(op, slot, t);
-    return type_count(f->states[k].type);
-}
-
-DType state_slot_dtype(const Func *f, int k, const LowerTarget *t) {
-    int slot;
-    const Op *op = state_slot_owner(f, k, &slot);
-    return op ? op_state_dtype(op, t->state_dt) : t->state_dt;
-}
-
-bool state_slot_use(const Func *f, int k, const LowerTarget *t, StateUse *out) {
-    int slot;
-    const Op *op = state_slot_owner(f, k, &slot);
-    return op && op_lowering(op->def)->state_use && op_lowering(op->def)->state_use(op, slot, t, out);
-}
-
-int64_t state_used(const StateUse *u, int64_t position) {
-    int64_t n = u->ahead ? 1 : position;
-    while (u->ahead && n <= position && n < u->most) n *= 2;
-    if (n > u->most) n = u->most;
-    return (n + u->tokens - 1) / u->tokens * u->elements;
-}
-
-void state_slot_read(Arena *a, const Instance *inst, int k, const LowerTarget *t, const void *block,
+void state_slot_read(Arena *a, const BlockCall *call, int k, const LowerTarget *t, const void *block,
                      double *out) {
-    const Func *f = inst->plan->f;
+    const FuncPlan *p = call->plan;
     int slot;
-    const Op *op = state_slot_owner(f, k, &slot);
-    const char *from = (const char *)block + BTC_STATE_HEADER + inst->state + inst->plan->state_offset[k];
+    const Op *op = state_slot_owner(p->f, k, &slot);
+    const char *from = (const char *)block + BTC_STATE_HEADER + call->state + p->state_offset[k];
     bool as_is = !op || !op_lowering(op->def)->state_unpack;
-    int64_t n = state_slot_elements(f, k, t);
-    DType dt = state_slot_dtype(f, k, t);
+    int64_t n = state_slot_elements(p, k, t);
+    DType dt = state_slot_dtype(p, k, t);
     float *wide = as_is ? NULL : ARENA_ARRAY(a, float, n);
     btc_state_header header; /* copied: a block may lie at any address */
     memcpy(&header, block, sizeof header);
     StateUse use;
-    bool grows = state_slot_use(f, k, t, &use);
+    bool grows = state_slot_use(p, k, t, &use);
     int64_t piece = grows ? n / use.pieces : n, used = grows ? state_used(&use, header.position) : n;
     for (int64_t i = 0; i < n; i++) {
         double x = i % piece < used ? dtype_load(dt, from, i) : 0;

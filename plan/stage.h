@@ -14,6 +14,8 @@
 
 typedef enum Axis { AXIS_CHANNELS, AXIS_ROWS, AXIS_REPLICATED } Axis;
 
+typedef struct FuncPlan FuncPlan;
+
 typedef struct Stage {
     const char *name;
     Op *anchor; /* NULL: elementwise ops only */
@@ -24,14 +26,20 @@ typedef struct Stage {
     int64_t O, I; /* shape of the result that posts see */
     Access access;
     Axis axis;
-    int cls;              /* stages of one class split alike (channels axis) */
-    int64_t units, grain; /* unit u: elements [u*grain, min((u+1)*grain, n)) */
-    int64_t shares;       /* what threads take: units / shares units each; the same in a class */
-    bool barrier;         /* threads meet before this stage */
-    int run;              /* how many stages from here on run in strips (strips.c); 0: this one alone */
-    int64_t strip;        /* shares, or rows, of a strip; 0: all at once */
-    int epoch;            /* number of barriers up to here */
-    bool out_rows;        /* only rows with an output: what follows the last layer */
+    int cls;                /* stages of one class split alike (channels axis) */
+    int64_t units, grain;   /* unit u: elements [u*grain, min((u+1)*grain, n)) */
+    int64_t shares;         /* what threads take: units / shares units each; the same in a class */
+    bool barrier;           /* threads meet before this stage */
+    int run;                /* how many stages from here on run in strips (strips.c); 0: this one alone */
+    int64_t strip;          /* shares, or rows, of a strip; 0: all at once */
+    int epoch;              /* number of barriers up to here */
+    bool out_rows;          /* only rows with an output: what follows the last layer */
+    const char *function;   /* the symbol of its loop function; NULL: it is a call */
+    int call;               /* of a call: its number in Schedule.calls, */
+    const FuncPlan *callee; /* and the plan of what it calls */
+    int *weights;           /* items of the block's PackList that its function reads */
+    int nweights, weights_cap;
+    int64_t scratch_bytes; /* of a worker, while the function runs */
 } Stage;
 
 typedef enum Place {
@@ -56,7 +64,6 @@ typedef struct ValueInfo {
     int flight_gen;
 } ValueInfo;
 
-typedef struct FuncPlan FuncPlan;
 typedef struct ModulePlan {
     const OpLowering *const *lowerings; /* by op_id */
     FuncPlan **plans;
@@ -69,9 +76,10 @@ struct FuncPlan {
     Arena *arena;
     Stage **stages;
     int n, cap;
-    int64_t shared_bytes, private_bytes, scratch_bytes;
+    const char *function; /* the symbol of the function that runs its stages */
+    int64_t shared_bytes, private_bytes;
     int64_t shared_base, private_base; /* where this function's parts begin in the work block */
-    int64_t profile_offset;            /* with LowerTarget.profile: see profile.h */
+    int64_t profile_offset;            /* with LowerTarget.profile: see schedule.h */
     int64_t state_bytes;
     int64_t *state_offset; /* per slot, from the call's own state base */
     int *alias;            /* per result: the parameter whose memory it may take, or -1 */

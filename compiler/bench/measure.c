@@ -67,7 +67,7 @@ static void add_run(Arena *a, Bench *b, Form form, int threads, int batch, int t
     int n;
     CallShape *calls = calls_of(a, b, m, &n);
     for (int i = 0; m->has_work && i < n; i++) {
-        Work w = report_call_work(a, &b->subject->compiled->lowered, form, &calls[i]);
+        Work w = report_call_work(a, &b->subject->compiled->lowered.schedule, form, &calls[i]);
         work_add(&m->work, &w, 1);
     }
 }

@@ -11,7 +11,7 @@
 
 static int64_t first_record(const Subject *s) {
     int64_t first = -1;
-    const ModulePlan *m = &s->compiled->lowered.plans;
+    const ModulePlan *m = &s->compiled->lowered.schedule.plans;
     for (int i = 0; i < m->n; i++)
         if (first < 0 || m->plans[i]->profile_offset < first) first = m->plans[i]->profile_offset;
     return first;
@@ -19,7 +19,7 @@ static int64_t first_record(const Subject *s) {
 
 static int64_t count_records(const Subject *s) {
     int64_t n = 0;
-    const ModulePlan *m = &s->compiled->lowered.plans;
+    const ModulePlan *m = &s->compiled->lowered.schedule.plans;
     for (int i = 0; i < m->n; i++) n += m->plans[i]->n * PROFILE_FIELDS;
     return n;
 }
@@ -73,13 +73,13 @@ static void fill_times(const Maker *m, const FuncPlan *p, int stage, ProfileStag
 
 /* Calls of the block, and the work of the stage in all of them. */
 static void fill_load(const Maker *m, FuncPlan *p, const Stage *stage, ProfileStage *out) {
-    const Lowered *l = &m->s->compiled->lowered;
-    for (int i = 0; i < l->ninstances; i++) {
-        const Instance *inst = &l->instances[i];
-        if (report_plan(l, m->s->a, inst, p->f->form) != p) continue;
+    const Schedule *l = &m->s->compiled->lowered.schedule;
+    for (int i = 0; i < l->ncalls; i++) {
+        const BlockCall *call = &l->calls[i];
+        if (report_plan(l, m->s->a, call, p->f->form) != p) continue;
         out->calls++;
         for (int c = 0; c < m->ncalls; c++) {
-            Work w = report_stage_work(p, stage, inst->packs, &m->calls[c]);
+            Work w = report_stage_work(p, stage, call->packs, &m->calls[c]);
             work_add(&out->load, &w, 1);
         }
     }
@@ -116,7 +116,7 @@ Profile profile_make(const Subject *s, Form form, int threads, const ProfileSum 
                      const CallShape *calls, int ncalls) {
     Profile out = {.wall = sum->wall / (double)sum->runs};
     Maker m = {s, sum, threads, 1 / ticks_per_second / (double)sum->runs, calls, ncalls};
-    const ModulePlan *plans = &s->compiled->lowered.plans;
+    const ModulePlan *plans = &s->compiled->lowered.schedule.plans;
     for (int i = 0; i < plans->n; i++)
         if (plans->plans[i]->f->form == form) add_plan(&m, plans->plans[i], &out);
     if (out.n) qsort(out.stages, (size_t)out.n, sizeof *out.stages, by_time);

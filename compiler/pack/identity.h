@@ -22,7 +22,7 @@ typedef struct Identity {
 Identity identity_of(const Model *m, const Compiled *c);
 
 /* The parts that lowering decides: the same text, the same layout. */
-void identity_weights_layout(Text *t, const Module *m, const Lowered *l);
+void identity_weights_layout(Text *t, const Module *m, const Schedule *l);
 void identity_states_layout(Text *t, const Compiled *c);
 
 #endif

@@ -44,12 +44,12 @@ typedef struct Packing {
 
 static bool find_items(Packing *k) {
     const Packer *p = k->p;
-    for (int i = 0; i < p->lowered->ninstances; i++) {
-        const Instance *inst = &p->lowered->instances[i];
-        for (int n = 0; n < inst->packs->n; n++) {
-            const PackItem *it = &inst->packs->items[n];
-            Item item = {.at = inst->weights + it->offset};
-            if (!source_find(p->diag, p->model, it, inst->prefix, p->target, &item.source)) return false;
+    for (int i = 0; i < p->schedule->ncalls; i++) {
+        const BlockCall *call = &p->schedule->calls[i];
+        for (int n = 0; n < call->packs->n; n++) {
+            const PackItem *it = &call->packs->items[n];
+            Item item = {.at = call->weights + it->offset};
+            if (!source_find(p->diag, p->model, it, call->prefix, p->target, &item.source)) return false;
             item.end = item.at + it->bytes;
             item.pieces = pack_pieces(it->kind, item.source.value->type, p->target);
             ARENA_PUSH(k->arena, k->items, k->nitems, k->items_cap, item);
@@ -87,8 +87,8 @@ static void cut_all(Packing *k) {
         }
         cut_windows(k, it->end);
     }
-    cut_windows(k, k->p->lowered->weight_bytes);
-    cut(k, k->p->lowered->weight_bytes);
+    cut_windows(k, k->p->schedule->weight_bytes);
+    cut(k, k->p->schedule->weight_bytes);
 }
 
 /* ---- filling one stretch, in any thread ---- */
@@ -182,7 +182,7 @@ static void write_stretch(void *user, int64_t n) {
     memset(bytes, 0, size); /* also what lies between tensors */
     bool filled = fill(k, s, bytes);
     if (filled && k->summed)
-        s->sum = btc_checksum_part(bytes, size / 8, (uint64_t)(k->p->lowered->weight_bytes - s->end) / 8);
+        s->sum = btc_checksum_part(bytes, size / 8, (uint64_t)(k->p->schedule->weight_bytes - s->end) / 8);
     if (filled) s->error = file_write_at(k->fd, k->at + s->begin, bytes, size);
     free(bytes);
     if (s->wrong || s->error) atomic_store(&k->failed, true);

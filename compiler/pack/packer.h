@@ -10,11 +10,11 @@
 typedef struct Packer {
     Diag *diag;
     Model *model;
-    const Lowered *lowered;
+    const Schedule *schedule;
     const LowerTarget *target;
 } Packer;
 
-/* Writes lowered->weight_bytes bytes into *o from byte `at` on; `user` is a Packer (the signature of
+/* Writes schedule->weight_bytes bytes into *o from byte `at` on; `user` is a Packer (the signature of
  * ArtifactWeights). The bytes are the same for any number of CPUs. sum: gets their checksum,
  * then `at` must be a multiple of 8; or NULL. */
 bool packer_write(void *user, OutFile *o, int64_t at, btc_checksum *sum);

@@ -53,8 +53,8 @@ bool sizes_check_values(Diag *d, const Model *m, const CompileOptions *o, const 
 }
 
 bool sizes_check_blocks(Diag *d, const Model *m, const CompileOptions *o, const Compiled *c) {
-    const Lowered *l = &c->lowered;
-    double work = (double)l->shared_bytes + (double)l->private_bytes;
+    const Schedule *l = &c->lowered.schedule;
+    double work = (double)l->shared_bytes + (double)l->worker_bytes;
     if (work > (double)MOST_WORK)
         return too_much(d, o, c, units_bytes(d->arena, work), (double)MOST_WORK / work);
     return l->state_bytes <= MOST_STATE ||

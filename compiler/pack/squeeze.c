@@ -103,18 +103,18 @@ static BlockList *block_of(Squeeze *s, BlockList *blocks, int *n, const PackList
     return b;
 }
 
-bool squeeze_weights(Diag *d, Model *m, const LowerTarget *t, const Lowered *l, int *changed) {
+bool squeeze_weights(Diag *d, Model *m, const LowerTarget *t, const Schedule *l, int *changed) {
     Squeeze s = {.m = m, .t = t};
-    BlockList *blocks = ARENA_ARRAY(m->arena, BlockList, l->ninstances);
+    BlockList *blocks = ARENA_ARRAY(m->arena, BlockList, l->ncalls);
     int nblocks = 0;
     *changed = 0;
-    for (int i = 0; i < l->ninstances; i++) {
-        const Instance *inst = &l->instances[i];
-        BlockList *b = block_of(&s, blocks, &nblocks, inst->packs);
+    for (int i = 0; i < l->ncalls; i++) {
+        const BlockCall *call = &l->calls[i];
+        BlockList *b = block_of(&s, blocks, &nblocks, call->packs);
         for (int k = 0; k < b->packs->n; k++) {
             if (!b->candidates[k].item) continue;
             Source *source = ARENA_NEW(m->arena, Source);
-            if (!source_find(d, m, b->candidates[k].item, inst->prefix, t, source)) return false;
+            if (!source_find(d, m, b->candidates[k].item, call->prefix, t, source)) return false;
             add_parts(&s, &b->candidates[k], source);
         }
     }

@@ -8,6 +8,6 @@
 
 /* Looks at all numbers of the matrices that `l`, the lowered module of m, packs in panels of bf16. *changed:
  * how many were given the storage "bf12"; then the module is to be lowered again. */
-bool squeeze_weights(Diag *d, Model *m, const LowerTarget *t, const Lowered *l, int *changed);
+bool squeeze_weights(Diag *d, Model *m, const LowerTarget *t, const Schedule *l, int *changed);
 
 #endif

@@ -80,10 +80,10 @@ static Cost cost_after(Cost c, double past) {
 static const char *state_types(Arena *a, const Compiled *c) {
     const char *text = NULL;
     bool said[DT_COUNT] = {false};
-    for (int i = 0; i < c->lowered.ninstances; i++) {
-        const Func *f = c->lowered.instances[i].plan->f;
-        for (int k = 0; k < f->nstates; k++) {
-            DType dt = state_slot_dtype(f, k, &c->lower);
+    for (int i = 0; i < c->lowered.schedule.ncalls; i++) {
+        const FuncPlan *p = c->lowered.schedule.calls[i].plan;
+        for (int k = 0; k < p->f->nstates; k++) {
+            DType dt = state_slot_dtype(p, k, &c->lower);
             if (said[dt]) continue;
             said[dt] = true;
             text = text ? arena_printf(a, "%s and %s", text, dtype_name(dt)) : dtype_name(dt);
@@ -202,38 +202,38 @@ static double count_parameters(const Func *f) {
     return n;
 }
 
-static FuncPlan *plan_named(const Lowered *l, const char *name) {
+static FuncPlan *plan_named(const Schedule *l, const char *name) {
     for (int i = 0; i < l->plans.n; i++)
         if (!strcmp(l->plans.plans[i]->f->name, name)) return l->plans.plans[i];
     BTC_BUG("@%s was not planned", name);
 }
 
-FuncPlan *report_plan(const Lowered *l, Arena *a, const Instance *inst, Form form) {
-    return plan_named(l, arena_printf(a, "%s.%s", inst->block, form == FORM_STEP ? "step" : "chunk"));
+FuncPlan *report_plan(const Schedule *l, Arena *a, const BlockCall *call, Form form) {
+    return plan_named(l, arena_printf(a, "%s.%s", call->block, form == FORM_STEP ? "step" : "chunk"));
 }
 
-Work report_call_work(Arena *a, const Lowered *l, Form form, const CallShape *call) {
+Work report_call_work(Arena *a, const Schedule *l, Form form, const CallShape *call) {
     Work sum = {0};
-    for (int i = 0; i < l->ninstances; i++) {
-        FuncPlan *p = report_plan(l, a, &l->instances[i], form);
+    for (int i = 0; i < l->ncalls; i++) {
+        FuncPlan *p = report_plan(l, a, &l->calls[i], form);
         for (int k = 0; k < p->n; k++) {
-            Work w = report_stage_work(p, p->stages[k], l->instances[i].packs, call);
+            Work w = report_stage_work(p, p->stages[k], l->calls[i].packs, call);
             work_add(&sum, &w, 1);
         }
     }
     return sum;
 }
 
-static int block_of(Report *r, Arena *a, const Lowered *l, const Instance *inst) {
+static int block_of(Report *r, Arena *a, const Schedule *l, const BlockCall *call) {
     for (int i = 0; i < r->nblocks; i++)
-        if (!strcmp(r->blocks[i].name, inst->block)) return i;
-    FuncPlan *step = report_plan(l, a, inst, FORM_STEP), *chunk = report_plan(l, a, inst, FORM_CHUNK);
-    ReportBlock b = {.name = inst->block,
-                     .weight_bytes = inst->packs->bytes,
+        if (!strcmp(r->blocks[i].name, call->block)) return i;
+    FuncPlan *step = report_plan(l, a, call, FORM_STEP), *chunk = report_plan(l, a, call, FORM_CHUNK);
+    ReportBlock b = {.name = call->block,
+                     .weight_bytes = call->packs->bytes,
                      .state_bytes = step->state_bytes,
                      .barriers_step = step->barriers,
                      .barriers_chunk = chunk->barriers};
-    add_stages(a, &b, step, chunk, inst->packs, r->chunk_tokens, r->past);
+    add_stages(a, &b, step, chunk, call->packs, r->chunk_tokens, r->past);
     for (int i = 0; i < chunk->n; i++) r->last_row_only |= chunk->stages[i]->out_rows;
     ARENA_PUSH(a, r->blocks, r->nblocks, r->blocks_cap, b);
     return r->nblocks - 1;
@@ -241,9 +241,9 @@ static int block_of(Report *r, Arena *a, const Lowered *l, const Instance *inst)
 
 /* ---- the whole ---- */
 
-static void add_layers(Report *r, Arena *a, const Lowered *l) {
-    for (int i = 0; i < l->ninstances; i++) {
-        int k = block_of(r, a, l, &l->instances[i]);
+static void add_layers(Report *r, Arena *a, const Schedule *l) {
+    for (int i = 0; i < l->ncalls; i++) {
+        int k = block_of(r, a, l, &l->calls[i]);
         const ReportBlock *b = &r->blocks[k];
         work_add(&r->step, &b->step, 1), work_add(&r->chunk, &b->chunk, 1);
         r->barriers_step += b->barriers_step, r->barriers_chunk += b->barriers_chunk;
@@ -284,15 +284,15 @@ bool report_make(Diag *d, Model *m, const CompileOptions *o, const ReportMachine
     r->lanes = c.lower.lanes, r->chunk_tokens = c.lower.chunk, r->max_batch = c.lower.max_rows_step;
     r->state_type = state_types(a, &c);
     r->machine = *machine;
-    add_layers(r, a, &c.lowered);
+    add_layers(r, a, &c.lowered.schedule);
     for (int i = 0; i < r->nblocks; i++)
         for (int k = 0; k < n; k++)
             if (!strcmp(counts[k].name, r->blocks[i].name)) r->blocks[i].parameters = counts[k].n;
     for (int i = 0; i < m->weights.n; i++)
         if (m->weights.tensors[i].used) r->parameters += (double)raw_tensor_count(&m->weights.tensors[i]);
-    r->weight_bytes = c.lowered.weight_bytes;
-    r->state_bytes = (BTC_STATE_HEADER + c.lowered.state_bytes + 63) / 64 * 64;
-    r->work_shared = c.lowered.shared_bytes, r->work_thread = c.lowered.private_bytes;
+    r->weight_bytes = c.lowered.schedule.weight_bytes;
+    r->state_bytes = (BTC_STATE_HEADER + c.lowered.schedule.state_bytes + 63) / 64 * 64;
+    r->work_shared = c.lowered.schedule.shared_bytes, r->work_thread = c.lowered.schedule.worker_bytes;
     r->roof_step = roofline(machine, r->step.flops, work_bytes(&r->step));
     r->roof_prefill =
         roofline(machine, r->chunk.flops / r->chunk_tokens, work_bytes(&r->chunk) / r->chunk_tokens);

@@ -83,9 +83,9 @@ typedef struct Report {
 
 /* Work of one stage, and of a whole call with all its layers, as compiled. */
 Work report_stage_work(FuncPlan *p, const Stage *s, const PackList *packs, const CallShape *call);
-Work report_call_work(Arena *a, const Lowered *l, Form form, const CallShape *call);
+Work report_call_work(Arena *a, const Schedule *l, Form form, const CallShape *call);
 /* The plan of an instance's block in a form; "linear + silu" for a stage. */
-FuncPlan *report_plan(const Lowered *l, Arena *a, const Instance *inst, Form form);
+FuncPlan *report_plan(const Schedule *l, Arena *a, const BlockCall *call, Form form);
 const char *report_stage_ops(Arena *a, const Stage *s);
 
 /* Compiles m up to the loops and counts. past: as in CallShape. */

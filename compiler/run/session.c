@@ -240,20 +240,20 @@ static void put_piece(Whole *w, const State *st, const double *data) {
 }
 
 void session_states(Session *s, const char *block, int64_t B, int64_t row, TensorList *list) {
-    const Lowered *l = &s->compiled.lowered;
-    for (int i = 0; i < l->ninstances; i++) {
-        const Instance *inst = &l->instances[i];
-        const Func *f = inst->plan->f;
+    const Schedule *l = &s->compiled.lowered.schedule;
+    for (int i = 0; i < l->ncalls; i++) {
+        const BlockCall *call = &l->calls[i];
+        const Func *f = call->plan->f;
         Whole *all = ARENA_ARRAY(s->a, Whole, f->nstates);
         int n = 0;
         for (int k = 0; k < f->nstates; k++) {
             double *data = ARENA_ARRAY(s->a, double, type_count(f->states[k].type));
-            state_slot_read(s->a, inst, k, &s->compiled.lower, block, data);
+            state_slot_read(s->a, call, k, &s->compiled.lower, block, data);
             put_piece(whole_for(s->a, all, &n, &f->states[k]), &f->states[k], data);
         }
         for (int k = 0; k < n; k++)
             if (all[k].filled == type_count(all[k].state->type)) /* else a part of it is nobody's input */
-                session_state_add(s, list, inst->index, all[k].state, B, row, all[k].data);
+                session_state_add(s, list, call->layer, all[k].state, B, row, all[k].data);
     }
 }
 

@@ -81,7 +81,8 @@ bool away_run(Session *s, bool step, int threads, const Batch *b, TensorList *li
         size_t size;
         const char *data = file_read_text(s->d, s->a, dump, &size);
         if (!data) return false;
-        if (size < floats * sizeof(float) + (size_t)(BTC_STATE_HEADER + s->compiled.lowered.state_bytes))
+        if (size <
+            floats * sizeof(float) + (size_t)(BTC_STATE_HEADER + s->compiled.lowered.schedule.state_bytes))
             return diag_error(s->d, (Loc){.file = dump}, "is too short: %zu bytes", size);
         const float *f = (const float *)(const void *)data;
         for (int i = 0; i < out.n; f += b->T * out.width[i], i++)

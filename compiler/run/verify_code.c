@@ -161,16 +161,16 @@ static const Op *owner_of(const Check *c, const char *name, int *call) {
 /* ---- comparing ---- */
 
 static DType stored_as(const Session *s, Arena *a, const char *name) {
-    const Lowered *l = &s->compiled.lowered;
-    for (int i = 0; i < l->ninstances; i++) {
-        const Instance *inst = &l->instances[i];
-        const Func *f = inst->plan->f;
+    const Schedule *l = &s->compiled.lowered.schedule;
+    for (int i = 0; i < l->ncalls; i++) {
+        const BlockCall *call = &l->calls[i];
+        const Func *f = call->plan->f;
         for (int k = 0; k < f->nstates; k++) {
             const State *st = f->states[k].piece_of ? f->states[k].piece_of : &f->states[k];
-            const char *full = inst->index < 0
+            const char *full = call->layer < 0
                                    ? arena_printf(a, "state.%s", st->name)
-                                   : arena_printf(a, "state.%lld.%s", (long long)inst->index, st->name);
-            if (!strcmp(full, name)) return state_slot_dtype(f, k, &s->compiled.lower);
+                                   : arena_printf(a, "state.%lld.%s", (long long)call->layer, st->name);
+            if (!strcmp(full, name)) return state_slot_dtype(call->plan, k, &s->compiled.lower);
         }
     }
     return DT_F32;

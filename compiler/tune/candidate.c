@@ -33,9 +33,8 @@ void workshop_forget(Workshop *w, uint64_t layout) {
 
 /* Functions are named after their form; one that is of neither counts for both. */
 static void hash_code(Arena *a, const Compiled *c, Look *out) {
-    const Lowered *l = &c->lowered;
     out->code[RUN_DECODE] = out->code[RUN_PREFILL] = HASH_START;
-    for (const Func *f = l->loops->first; f; f = f->next) {
+    for (const Func *f = c->lowered.loops->first; f; f = f->next) {
         const char *text = ir_print_func(a, f);
         bool step = strstr(f->name, "_step"), chunk = strstr(f->name, "_chunk");
         if (step || !chunk) out->code[RUN_DECODE] = hash_text(out->code[RUN_DECODE], text);
@@ -45,9 +44,9 @@ static void hash_code(Arena *a, const Compiled *c, Look *out) {
     out->code[RUN_PREFILL] = hash_text(out->code[RUN_PREFILL], size);
 }
 
-static void hash_layout(Arena *a, const Model *m, const Lowered *l, Look *out) {
+static void hash_layout(Arena *a, const Model *m, const Schedule *s, Look *out) {
     Text t = text_new(a);
-    identity_weights_layout(&t, m->module, l);
+    identity_weights_layout(&t, m->module, s);
     out->layout = hash_text(HASH_START, t.s);
 }
 
@@ -77,7 +76,7 @@ bool candidate_look(Workshop *w, const Tuning *numbers, Look *out) {
     Model m = {0};
     Compiled c;
     bool ok = pass_on(w, &d, lower_with(w, numbers, &d, &m, &c));
-    if (ok) hash_code(a, &c, out), hash_layout(a, &m, &c.lowered, out);
+    if (ok) hash_code(a, &c, out), hash_layout(a, &m, &c.lowered.schedule, out);
     if (ok && !w->looked) w->of = (TuneModel){w->path, arena_strdup(w->a, m.module->name), m.shape};
     w->looked |= ok;
     model_close(&m);

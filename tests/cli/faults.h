@@ -260,14 +260,14 @@ static inline void lost_tap(float *x, int64_t rows, int64_t cols) {
 
 /* A byte in the middle of what block 2 has: its fourth highest bit, where numbers have four bytes. */
 static inline bool flip_byte(const Packer *p, OutFile *o, int64_t at) {
-    const Lowered *l = p->lowered;
-    for (int i = 0; i < l->ninstances; i++) {
-        const Instance *inst = &l->instances[i];
-        if (inst->index != 1) continue;
-        const PackItem *largest = &inst->packs->items[0];
-        for (int k = 0; k < inst->packs->n; k++)
-            if (inst->packs->items[k].bytes > largest->bytes) largest = &inst->packs->items[k];
-        int64_t where = at + inst->weights + largest->offset + largest->bytes / 3 / 4 * 4 + 2;
+    const Schedule *l = p->schedule;
+    for (int i = 0; i < l->ncalls; i++) {
+        const BlockCall *call = &l->calls[i];
+        if (call->layer != 1) continue;
+        const PackItem *largest = &call->packs->items[0];
+        for (int k = 0; k < call->packs->n; k++)
+            if (call->packs->items[k].bytes > largest->bytes) largest = &call->packs->items[k];
+        int64_t where = at + call->weights + largest->offset + largest->bytes / 3 / 4 * 4 + 2;
         unsigned char byte;
         if (fflush(o->f) || pread(fileno(o->f), &byte, 1, where) != 1) return false;
         byte ^= 0x10;

@@ -175,12 +175,12 @@ static void steps_are_close_to_chunks(Bench *b) {
 
 /* Slot by slot in the logical order. Of the inputs of a long convolution those up to the position. */
 static void states_are_close(Bench *b) {
-    const Lowered *o = &b->loaded.compiled.lowered;
-    for (int i = 0; i < o->ninstances; i++) {
-        const Func *f = o->instances[i].plan->f;
+    const Schedule *o = &b->loaded.compiled.lowered.schedule;
+    for (int i = 0; i < o->ncalls; i++) {
+        const Func *f = o->calls[i].plan->f;
         for (int k = 0; k < f->nstates; k++) {
-            const double *x = read_slot(b->a, &b->loaded, &o->instances[i], k, b->whole_state);
-            const double *y = read_slot(b->a, &b->loaded, &o->instances[i], k, b->step_state);
+            const double *x = read_slot(b->a, &b->loaded, &o->calls[i], k, b->whole_state);
+            const double *y = read_slot(b->a, &b->loaded, &o->calls[i], k, b->step_state);
             int slot;
             int64_t n = type_count(f->states[k].type);
             if (state_slot_owner(f, k, &slot)->def == &op_conv_long) n = b->T * f->states[k].type.dim[1];

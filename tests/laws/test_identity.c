@@ -46,7 +46,7 @@ typedef struct Outcome {
 } Outcome;
 
 static uint64_t hash_packed(Model *m, const Compiled *c) {
-    Packer p = {&diag, m, &c->lowered, &c->lower};
+    Packer p = {&diag, m, &c->lowered.schedule, &c->lower};
     OutFile o;
     FileMap map;
     const char *file = in_folder("packed");
@@ -61,23 +61,23 @@ static uint64_t hash_packed(Model *m, const Compiled *c) {
 
 /* A block in which every element of a slot tells its place, seven bits at a time (all types hold those), is
  * read in logical order. */
-static uint64_t hash_slot(uint64_t h, Arena *a, const Instance *inst, int k, const LowerTarget *t) {
-    const Func *f = inst->plan->f;
-    int64_t n = state_slot_elements(f, k, t),
-            at = BTC_STATE_HEADER + inst->state + inst->plan->state_offset[k];
-    DType dt = state_slot_dtype(f, k, t);
+static uint64_t hash_slot(uint64_t h, Arena *a, const BlockCall *call, int k, const LowerTarget *t) {
+    const Func *f = call->plan->f;
+    int64_t n = state_slot_elements(call->plan, k, t),
+            at = BTC_STATE_HEADER + call->state + call->plan->state_offset[k];
+    DType dt = state_slot_dtype(call->plan, k, t);
     char *block = arena_alloc(a, (size_t)at + (size_t)n * dtype_size(dt));
     double *out = ARENA_ARRAY(a, double, type_count(f->states[k].type));
     ((btc_state_header *)(void *)block)->position = INT32_MAX;
     h = hash_bytes(hash_text(h, dtype_name(dt)), &at, sizeof at);
     StateUse u;
-    if (state_slot_use(f, k, t, &u)) { /* what a saved block holds of it */
+    if (state_slot_use(call->plan, k, t, &u)) { /* what a saved block holds of it */
         int64_t use[] = {u.pieces, u.elements, u.tokens, u.most, u.ahead};
         h = hash_bytes(h, use, sizeof use);
     }
     for (int shift = 0; shift < 21; shift += 7) {
         for (int64_t i = 0; i < n; i++) dtype_store(dt, block + at, i, (double)(i >> shift & 127));
-        state_slot_read(a, inst, k, t, block, out);
+        state_slot_read(a, call, k, t, block, out);
         h = hash_bytes(h, out, sizeof *out * (size_t)type_count(f->states[k].type));
     }
     return h;
@@ -85,13 +85,13 @@ static uint64_t hash_slot(uint64_t h, Arena *a, const Instance *inst, int k, con
 
 static uint64_t hash_places(const Compiled *c) {
     Arena *a = arena_new();
-    const Lowered *l = &c->lowered;
+    const Schedule *l = &c->lowered.schedule;
     uint64_t h = (uint64_t)l->state_bytes;
-    for (int i = 0; i < l->ninstances; i++) {
-        const Instance *inst = &l->instances[i];
-        h = hash_bytes(h, &inst->state, sizeof inst->state);
-        for (int k = 0; k < inst->plan->f->nstates && inst->index <= 0; k++) /* layers have one layout */
-            h = hash_slot(h, a, inst, k, &c->lower);
+    for (int i = 0; i < l->ncalls; i++) {
+        const BlockCall *call = &l->calls[i];
+        h = hash_bytes(h, &call->state, sizeof call->state);
+        for (int k = 0; k < call->plan->f->nstates && call->layer <= 0; k++) /* layers have one layout */
+            h = hash_slot(h, a, call, k, &c->lower);
     }
     arena_free(a);
     return h;

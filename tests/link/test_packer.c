@@ -77,7 +77,7 @@ static bool write_file(const Packer *p, int64_t at, const char *want, const char
     btc_checksum sum;
     bool words = at % 8 == 0;
     if (packer_write((void *)(uintptr_t)p, &o, at, words ? &sum : NULL)) {
-        btc_checksum all = btc_checksum_part(want, (uint64_t)p->lowered->weight_bytes / 8, 0);
+        btc_checksum all = btc_checksum_part(want, (uint64_t)p->schedule->weight_bytes / 8, 0);
         CHECK(!words || (sum.sum == all.sum && sum.sums == all.sums));
         return out_commit(&o, false);
     }
@@ -87,20 +87,20 @@ static bool write_file(const Packer *p, int64_t at, const char *want, const char
 
 /* The whole result, tensor after tensor. */
 static char *expected(const Packer *p) {
-    char *all = arena_alloc(arena, (size_t)p->lowered->weight_bytes);
-    for (int i = 0; i < p->lowered->ninstances; i++) {
-        const Instance *inst = &p->lowered->instances[i];
-        for (int k = 0; k < inst->packs->n; k++) {
-            const PackItem *it = &inst->packs->items[k];
+    char *all = arena_alloc(arena, (size_t)p->schedule->weight_bytes);
+    for (int i = 0; i < p->schedule->ncalls; i++) {
+        const BlockCall *call = &p->schedule->calls[i];
+        for (int k = 0; k < call->packs->n; k++) {
+            const PackItem *it = &call->packs->items[k];
             Source s;
             PackSource values;
-            if (!CHECK(source_find(&diag, p->model, it, inst->prefix, p->target, &s))) return all;
+            if (!CHECK(source_find(&diag, p->model, it, call->prefix, p->target, &s))) return all;
             if (s.count == 1)
                 values = s.tensors[0];
             else if (!CHECK(source_gather(&diag, arena, p->model, &s, &values)))
                 return all;
             pack_write(it->kind, &values, it->storage, p->target, 0,
-                       pack_pieces(it->kind, values.type, p->target), all + inst->weights + it->offset);
+                       pack_pieces(it->kind, values.type, p->target), all + call->weights + it->offset);
         }
     }
     return all;
@@ -110,9 +110,9 @@ static void check_file(const Packer *p, int64_t at, const char *want) {
     FileMap m;
     CHECK(write_file(p, at, want, "weights"));
     if (!CHECK(file_map(&diag, path("weights"), &m))) return;
-    CHECK((int64_t)m.size == at + p->lowered->weight_bytes);
-    CHECK((int64_t)m.size == at + p->lowered->weight_bytes &&
-          !memcmp(m.data + at, want, (size_t)p->lowered->weight_bytes));
+    CHECK((int64_t)m.size == at + p->schedule->weight_bytes);
+    CHECK((int64_t)m.size == at + p->schedule->weight_bytes &&
+          !memcmp(m.data + at, want, (size_t)p->schedule->weight_bytes));
     file_unmap(&m);
 }
 
@@ -124,7 +124,7 @@ static void check_packing(const char *dtype) {
     if (!CHECK(model_open(&diag, arena, path("model.json"), &o, &m)) ||
         !CHECK(compile_lower(&diag, &m, &options, &c)))
         return;
-    Packer p = {&diag, &m, &c.lowered, &c.lower};
+    Packer p = {&diag, &m, &c.lowered.schedule, &c.lower};
     const char *want = expected(&p);
     uint64_t contents = model_contents(&m);
     cpu_set_t all, one;

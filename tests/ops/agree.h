@@ -178,16 +178,16 @@ static inline bool prefill(Case *c, void *state, int threads, int64_t at, int64_
 
 /* The final states of sequence 0 in the logical order, call by call. */
 static inline void compare_states(Case *c, const void *block) {
-    const Lowered *o = &c->l.compiled.lowered;
-    for (int i = 0; i < o->ninstances; i++) {
-        const LoweredInstance *inst = &o->instances[i];
-        const Func *f = inst->plan->f;
-        const char *path = inst->index < 0 ? "" : arena_printf(c->k.a, "%lld", (long long)inst->index);
+    const Schedule *o = &c->l.compiled.lowered.schedule;
+    for (int i = 0; i < o->ncalls; i++) {
+        const BlockCall *call = &o->calls[i];
+        const Func *f = call->plan->f;
+        const char *path = call->layer < 0 ? "" : arena_printf(c->k.a, "%lld", (long long)call->layer);
         for (int k = 0; k < f->nstates; k++) {
             const Tensor *want = interp_state_slot(c->states[0], path, f->states[k].name);
-            const double *got = read_slot(c->k.a, &c->l, inst, k, block);
+            const double *got = read_slot(c->k.a, &c->l, call, k, block);
             double largest = 0, worst = 0;
-            DType dt = state_slot_dtype(f, k, &c->l.compiled.lower);
+            DType dt = state_slot_dtype(call->plan, k, &c->l.compiled.lower);
             int64_t n = type_count(want->type);
             for (int64_t e = 0; e < n; e++) {
                 if (!(fabs(want->data[e]) <= 3.4028235e38)) {
@@ -311,7 +311,7 @@ static inline bool prepare(Case *c, const Variant *v) {
 
 /* BTC_PLAN=1: how the functions were cut into stages. */
 static inline void show_plans(const Case *c) {
-    const ModulePlan *plans = &c->l.compiled.lowered.plans;
+    const ModulePlan *plans = &c->l.compiled.lowered.schedule.plans;
     for (int i = 0; i < plans->n && getenv("BTC_PLAN"); i++)
         fprintf(stderr, "%s", plan_print(c->k.a, plans->plans[i]));
 }

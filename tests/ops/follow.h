@@ -12,23 +12,23 @@
 #include "agree.h"
 
 /* Every slot of an instance, one after the other. */
-typedef void EachSlot(Case *c, const LoweredInstance *inst, int k, Tensor *t, const double *compiled,
+typedef void EachSlot(Case *c, const BlockCall *call, int k, Tensor *t, const double *compiled,
                       int64_t tokens);
 
 static inline void each_slot(Case *c, int s, const void *block, int64_t tokens, EachSlot *f) {
-    const Lowered *o = &c->l.compiled.lowered;
-    for (int i = 0; i < o->ninstances; i++) {
-        const LoweredInstance *inst = &o->instances[i];
-        const char *path = inst->index < 0 ? "" : arena_printf(c->k.a, "%lld", (long long)inst->index);
-        for (int k = 0; k < inst->plan->f->nstates; k++)
-            f(c, inst, k, interp_state_slot(c->states[s], path, inst->plan->f->states[k].name),
-              read_slot(c->k.a, &c->l, inst, k, block), tokens);
+    const Schedule *o = &c->l.compiled.lowered.schedule;
+    for (int i = 0; i < o->ncalls; i++) {
+        const BlockCall *call = &o->calls[i];
+        const char *path = call->layer < 0 ? "" : arena_printf(c->k.a, "%lld", (long long)call->layer);
+        for (int k = 0; k < call->plan->f->nstates; k++)
+            f(c, call, k, interp_state_slot(c->states[s], path, call->plan->f->states[k].name),
+              read_slot(c->k.a, &c->l, call, k, block), tokens);
     }
 }
 
-static inline void take_slot(Case *c, const LoweredInstance *inst, int k, Tensor *t, const double *compiled,
+static inline void take_slot(Case *c, const BlockCall *call, int k, Tensor *t, const double *compiled,
                              int64_t tokens) {
-    (void)c, (void)inst, (void)k, (void)tokens;
+    (void)c, (void)call, (void)k, (void)tokens;
     memcpy(t->data, compiled, sizeof(double) * (size_t)type_count(t->type));
 }
 
@@ -43,10 +43,10 @@ static inline bool slot_holds(DType dt, double compiled, double want, double all
     return fabs(compiled - want) <= allowed;
 }
 
-static inline void compare_slot(Case *c, const LoweredInstance *inst, int k, Tensor *t,
-                                const double *compiled, int64_t tokens) {
-    const Func *f = inst->plan->f;
-    DType dt = state_slot_dtype(f, k, &c->l.compiled.lower);
+static inline void compare_slot(Case *c, const BlockCall *call, int k, Tensor *t, const double *compiled,
+                                int64_t tokens) {
+    const Func *f = call->plan->f;
+    DType dt = state_slot_dtype(call->plan, k, &c->l.compiled.lower);
     int slot;
     int64_t n = type_count(t->type);
     if (state_slot_owner(f, k, &slot)->def == &op_conv_long) n = tokens * t->type.dim[1]; /* docs/ops.md */

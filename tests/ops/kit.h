@@ -7,11 +7,7 @@
 
 #include "ir/gen.h"
 #include "tools/check.h"
-
-/* gen.h and module.h both have an Instance. */
-#define Instance LoweredInstance
 #include "tools/compiled.h"
-#undef Instance
 
 typedef enum Domain { LIVELY, WIDE, POSITIVE, GATE, DECAY, NEGATIVE, SMALL, WHOLE, FADING, TURNING } Domain;
 

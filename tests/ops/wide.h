@@ -38,7 +38,7 @@ static inline void wide_rounding(Kit *k, int64_t n, const Variant *v) {
 
 /* Whether the plans are what this file is about: a rounding in a strip behind a product. */
 static inline bool are_wide(const Case *c, const OpDef *behind) {
-    const ModulePlan *plans = &c->l.compiled.lowered.plans;
+    const ModulePlan *plans = &c->l.compiled.lowered.schedule.plans;
     for (int i = 0; i < plans->n; i++)
         for (int k = 1; k < plans->plans[i]->n; k++) {
             const Stage *s = plans->plans[i]->stages[k];

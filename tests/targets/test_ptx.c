@@ -5,9 +5,9 @@
 
 static int stages_of(const Compiled *c) {
     int n = 0;
-    for (int i = 0; i < c->lowered.plans.n; i++)
-        for (int k = 0; k < c->lowered.plans.plans[i]->n; k++)
-            n += !c->lowered.plans.plans[i]->stages[k]->is_call;
+    for (int i = 0; i < c->lowered.schedule.plans.n; i++)
+        for (int k = 0; k < c->lowered.schedule.plans.plans[i]->n; k++)
+            n += !c->lowered.schedule.plans.plans[i]->stages[k]->is_call;
     return n;
 }
 

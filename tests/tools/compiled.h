@@ -63,9 +63,9 @@ static inline void *new_state(Arena *a, const Loaded *l) {
 }
 
 /* The logical numbers of slot k of an instance in a state block. */
-static inline double *read_slot(Arena *a, const Loaded *l, const Instance *inst, int k, const void *block) {
-    double *out = ARENA_ARRAY(a, double, type_count(inst->plan->f->states[k].type));
-    state_slot_read(a, inst, k, &l->compiled.lower, block, out);
+static inline double *read_slot(Arena *a, const Loaded *l, const BlockCall *call, int k, const void *block) {
+    double *out = ARENA_ARRAY(a, double, type_count(call->plan->f->states[k].type));
+    state_slot_read(a, call, k, &l->compiled.lower, block, out);
     return out;
 }
 
