@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -9,6 +10,13 @@
 #include <unistd.h>
 
 #include "temp.h"
+
+char *file_temp_pattern(Arena *a, const char *name) {
+    static const char ending[] = ".tmp-XXXXXX";
+    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
+    size_t room = NAME_MAX - (sizeof ending - 1), n = strlen(base);
+    return arena_printf(a, "%.*s%s", (int)(base - name) + (int)(n < room ? n : room), name, ending);
+}
 
 bool file_map(Diag *d, const char *name, FileMap *out) {
     *out = (FileMap){0};
@@ -75,7 +83,7 @@ bool out_open(Diag *d, Arena *a, const char *name, OutFile *o) {
         o->failed = true;
         return diag_error(d, (Loc){.file = name}, "cannot write: %s", strerror(*name ? EISDIR : ENOENT));
     }
-    o->temp = temp_pattern(a, name);
+    o->temp = file_temp_pattern(a, name);
     int fd = temp_file(o->temp);
     if (fd < 0) {
         o->failed = true;

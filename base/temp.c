@@ -26,33 +26,39 @@ static pid_t child = -1;
 
 /* ---- the list ---- */
 
-static void add(const char *name, bool folder) {
-    size_t n = strlen(name) + 1;
-    Temp *t = xmalloc(sizeof *t + n);
-    t->next = all, t->folder = folder;
-    memcpy(t->name, name, n);
-    all = t;
+/* Room for an entry; NULL: errno. Not taken from the arena, whose last resort is to remove all of these. */
+static Temp *entry_new(const char *pattern, bool folder) {
+    Temp *t = malloc(sizeof *t + strlen(pattern) + 1);
+    if (t) t->folder = folder;
+    return t;
 }
 
-char *temp_pattern(Arena *a, const char *name) {
-    static const char ending[] = ".tmp-XXXXXX";
-    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
-    size_t room = NAME_MAX - (sizeof ending - 1), n = strlen(base);
-    return arena_printf(a, "%.*s%s", (int)(base - name) + (int)(n < room ? n : room), name, ending);
+static void add(Temp *t, const char *name) {
+    t->next = all;
+    strcpy(t->name, name);
+    all = t;
 }
 
 int temp_file(char *pattern) {
     pthread_mutex_lock(&lock);
-    int fd = mkstemp(pattern);
-    if (fd >= 0) add(pattern, false);
+    Temp *t = entry_new(pattern, false);
+    int fd = t ? mkstemp(pattern) : -1;
+    if (fd >= 0)
+        add(t, pattern);
+    else
+        free(t);
     pthread_mutex_unlock(&lock);
     return fd;
 }
 
 char *temp_folder(char *pattern) {
     pthread_mutex_lock(&lock);
-    char *name = mkdtemp(pattern);
-    if (name) add(name, true);
+    Temp *t = entry_new(pattern, true);
+    char *name = t ? mkdtemp(pattern) : NULL;
+    if (name)
+        add(t, name);
+    else
+        free(t);
     pthread_mutex_unlock(&lock);
     return name;
 }

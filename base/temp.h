@@ -5,11 +5,6 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
-
-#include "arena.h"
-
-/* A pattern for something beside `name`, of which as much stands in it as a file name has room for. */
-char *temp_pattern(Arena *a, const char *name);
 /* mkstemp and mkdtemp: `pattern` ends in XXXXXX and becomes the name. -1, NULL: errno. */
 int temp_file(char *pattern);
 char *temp_folder(char *pattern);

@@ -25,7 +25,7 @@ static int usage(FILE *out) {
           "\n"
           "Commands (btc COMMAND --help tells more)\n",
           out);
-    for (int i = 0; i < COMMAND_COUNT; i++) fprintf(out, "  %-10s %s\n", COMMANDS[i]->name, COMMANDS[i]->doc);
+    for (int i = 0; i < COMMAND_COUNT; i++) fprintf(out, "  %-10s %s\n", COMMANDS[i].name, COMMANDS[i].doc);
     return out == stdout ? 0 : 2;
 }
 
@@ -33,7 +33,7 @@ static int usage(FILE *out) {
 static bool known_or_file(const char *word) {
     Arena *a = arena_new();
     const char **names = ARENA_ARRAY(a, const char *, COMMAND_COUNT);
-    for (int i = 0; i < COMMAND_COUNT; i++) names[i] = COMMANDS[i]->name;
+    for (int i = 0; i < COMMAND_COUNT; i++) names[i] = COMMANDS[i].name;
     const char *near = *word == '-' || file_exists(word) ? NULL : diag_nearest(word, names, COMMAND_COUNT);
     if (near) fprintf(stderr, "btc: error: no command or file \"%s\" (did you mean btc %s?)\n", word, near);
     arena_free(a);
@@ -46,8 +46,8 @@ static int run(int argc, char **argv) {
         return usage(stdout);
     if (!strcmp(argv[1], "--version")) return puts("btc 0.1.0 (LLVM 19)"), 0;
     for (int i = 0; i < COMMAND_COUNT; i++)
-        if (!strcmp(argv[1], COMMANDS[i]->name)) return COMMANDS[i]->run(argc - 1, argv + 1);
-    return known_or_file(argv[1]) ? command_compile.run(argc, argv) : 2;
+        if (!strcmp(argv[1], COMMANDS[i].name)) return command_run(i, argc - 1, argv + 1);
+    return known_or_file(argv[1]) ? command_compile(argc, argv) : 2;
 }
 
 /* Output that did not arrive (a full disk behind stdout) is a failure, whatever the command thinks. */

@@ -19,33 +19,12 @@ static int64_t cost_of(const FuncPlan *p, const LowerTarget *t) {
     return p->whole_bytes + ((int64_t)p->barriers * t->tuning.barrier_kib << 10);
 }
 
-static int64_t product_bytes(const Op *op, const LowerTarget *t) {
-    double bytes = 0;
-    for (int i = 1; i < op->nin; i++) {
-        const Value *v = op->in[i];
-        while (v && v->def && v->def->def->pattern == PAT_VIEW) v = v->def->in[0];
-        if (!v) continue;
-        if (!lw_is_constant(v)) return INT64_MAX;
-        bytes += (double)type_count(v->type) * storage_bits(pack_storage(v->def, t)) / 8;
-    }
-    return (int64_t)bytes;
-}
-
-bool plan_computes_whole(FuncPlan *p, const Op *op, const LowerTarget *t) {
-    int64_t bytes = product_bytes(op, t);
-    if (bytes > p->whole_most) return false;
-    for (int i = 0; i < p->nshared_out; i++)
-        if (p->shared_out[i] == op) return false;
-    p->whole_bytes += bytes;
-    return true;
-}
-
 /* The smallest product larger than `size` that may be computed whole; 0: there is none. */
 static int64_t next_size(const FuncPlan *p, const LowerTarget *t, int64_t size) {
     int64_t next = 0, most = (int64_t)t->tuning.barrier_kib << 10;
     OPS_OF (p->f->body, op) {
         if (op->def->pattern != PAT_CONTRACT || !op->out[0]->type.seq) continue;
-        int64_t bytes = product_bytes(op, t);
+        int64_t bytes = plan_product_bytes(op, t);
         if (bytes > size && bytes <= most && (!next || bytes < next)) next = bytes;
     }
     return next;
@@ -54,7 +33,7 @@ static int64_t next_size(const FuncPlan *p, const LowerTarget *t, int64_t size) 
 /* Shares out again what is computed whole for nothing. */
 static bool spare_bytes(Diag *d, FuncPlan *p, const LowerTarget *t) {
     OPS_OF (p->f->body, op) {
-        if (op->def->pattern != PAT_CONTRACT || product_bytes(op, t) > p->whole_most) continue;
+        if (op->def->pattern != PAT_CONTRACT || plan_product_bytes(op, t) > p->whole_most) continue;
         int64_t before = cost_of(p, t);
         ARENA_PUSH(p->arena, p->shared_out, p->nshared_out, p->shared_out_cap, op);
         if (!plan_once(d, p, t)) return false;

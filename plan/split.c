@@ -9,6 +9,7 @@
  *          no more than its own units; else by rows.
  * Stages whose units must fall together form a class (union-find). In a step, tiny ones whose units cannot
  * (heads do not end where panels do) become one unit: one thread does them. */
+#include "pack.h"
 #include "stage.h"
 
 typedef struct Class {
@@ -176,19 +177,37 @@ static void follow_results(Splitter *s, int k) {
     s->feeds[k] &= !s->whole[k];
 }
 
+int64_t plan_product_bytes(const Op *op, const LowerTarget *t) {
+    double bytes = 0;
+    for (int i = 1; i < op->nin; i++) {
+        const Value *v = op->in[i];
+        while (v && v->def && v->def->def->pattern == PAT_VIEW) v = v->def->in[0];
+        if (!v) continue;
+        if (!lw_is_constant(v)) return INT64_MAX;
+        bytes += (double)type_count(v->type) * storage_bits(pack_storage(v->def, t)) / 8;
+    }
+    return (int64_t)bytes;
+}
+
 /* A product so small that every thread may as well compute it for itself. */
 static bool is_computed_whole(const Splitter *s, int k, const LowerTarget *t) {
     FuncPlan *p = s->p;
     const Stage *st = p->stages[k];
     if (!st->anchor || st->anchor->def->pattern != PAT_CONTRACT || makes_result(p, st)) return false;
-    return s->whole[k] && inputs_private(p, st) && plan_computes_whole(p, st->anchor, t);
+    if (!s->whole[k] || !inputs_private(p, st)) return false;
+    for (int i = 0; i < p->nshared_out; i++)
+        if (p->shared_out[i] == st->anchor) return false;
+    return plan_product_bytes(st->anchor, t) <= p->whole_most;
 }
 
 static Axis step_axis(Splitter *s, int k, const LowerTarget *t) {
     FuncPlan *p = s->p;
     Stage *st = p->stages[k];
     bool can_split = st->access.split != SPLIT_NONE;
-    if (is_computed_whole(s, k, t)) return AXIS_REPLICATED;
+    if (is_computed_whole(s, k, t)) {
+        p->whole_bytes += plan_product_bytes(st->anchor, t);
+        return AXIS_REPLICATED;
+    }
     if (!is_light(p, st)) return can_split ? AXIS_CHANNELS : AXIS_ROWS;
     if (makes_result(p, st)) return can_split ? AXIS_CHANNELS : AXIS_ROWS;
     if (!can_split) return AXIS_REPLICATED;

@@ -105,8 +105,8 @@ typedef struct Read {
 ValueInfo *value_info(const Value *v);
 /* All of the below, for p->f; false: the message is filed. */
 bool plan_function(Diag *d, FuncPlan *p, const LowerTarget *t);
-/* Whether every thread computes this product, which all need whole, for itself. */
-bool plan_computes_whole(FuncPlan *p, const Op *op, const LowerTarget *t);
+/* Bytes of the weights of a product; INT64_MAX where a token changes them. */
+int64_t plan_product_bytes(const Op *op, const LowerTarget *t);
 bool plan_stages(Diag *d, FuncPlan *p, const LowerTarget *t);
 void plan_split(FuncPlan *p, const LowerTarget *t);
 void plan_barriers(FuncPlan *p);

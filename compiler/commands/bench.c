@@ -62,7 +62,7 @@ static bool bench(Diag *d, Arena *arena, Args *a, const BenchOptions *o, const c
     return ok;
 }
 
-static int run(int argc, char **argv) {
+int command_bench(int argc, char **argv) {
     Args a = {0};
     BenchOptions o = {.tokens = 32, .repeat = 5};
     const char *prompts = "512", *threads = "1", *batches = "1", *json = NULL, *chart = NULL;
@@ -89,5 +89,3 @@ static int run(int argc, char **argv) {
               check_options(&d, &a, options, n, &o, chart) && bench(&d, arena, &a, &o, json, chart);
     return command_end(&d, ok);
 }
-
-const Command command_bench = {"bench", "how fast a model is here, against the limits of this machine", run};

@@ -9,8 +9,8 @@
 #include "btc.h"
 #include "modes/modes.h"
 
-const Command *const COMMANDS[] = {
-#define COMMAND(id) &command_##id,
+const CommandName COMMANDS[] = {
+#define COMMAND(id, doc) {#id, doc},
 #include "commands.def"
 #undef COMMAND
 };

@@ -4,17 +4,18 @@
 
 #include "compile.h"
 
-typedef struct Command {
-    const char *name;
-    const char *doc;
-    int (*run)(int argc, char **argv); /* argv[0] is the command; returns the exit status */
-} Command;
-
-#define COMMAND(id) extern const Command command_##id;
+/* argv[0] is the command; returns the exit status. */
+#define COMMAND(id, doc) int command_##id(int argc, char **argv);
 #include "commands.def"
 #undef COMMAND
-extern const Command *const COMMANDS[];
+
+/* What they are called (commands.c), and how they begin (table.c): rows in the same order. */
+typedef struct CommandName {
+    const char *name, *doc;
+} CommandName;
+extern const CommandName COMMANDS[];
 extern const int COMMAND_COUNT;
+int command_run(int command, int argc, char **argv);
 
 /* Options that several commands share (commands.c). */
 typedef struct Args {

@@ -33,7 +33,7 @@ static bool check(Diag *d, const Args *a, const char *weights) {
     return true;
 }
 
-static int run(int argc, char **argv) {
+int command_compile(int argc, char **argv) {
     Args a = {0};
     const char *weights = "embed", *threads = "openmp";
     Option options[MAX_OPTIONS];
@@ -78,5 +78,3 @@ static int run(int argc, char **argv) {
     arena_free(arena);
     return diag_status(&d, ok);
 }
-
-const Command command_compile = {"compile", "compiles a model (may be left out: btc MODEL -o OUTPUT)", run};

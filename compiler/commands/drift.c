@@ -115,7 +115,7 @@ static void choose_variants(const Args *a, DriftOptions *o) {
     }
 }
 
-static int run(int argc, char **argv) {
+int command_drift(int argc, char **argv) {
     Args a = {0};
     DriftOptions o = {
         .states = {"bf16", "f16"}, .nstates = 2, .run = {.what = "drift", .stretch = 512, .threads = 1}};
@@ -153,5 +153,3 @@ static int run(int argc, char **argv) {
     }
     return command_end(&d, ok);
 }
-
-const Command command_drift = {"drift", "what states in 16 bits cost, over many tokens", run};

@@ -275,7 +275,7 @@ static bool explain_word(Diag *d, Arena *a, const char *name) {
                       name, diag_did_you_mean(a, name, names, n));
 }
 
-static int run(int argc, char **argv) {
+int command_explain(int argc, char **argv) {
     const char *name = NULL;
     bool sign = argc == 2 && *argv[1] == '-' && strcmp(argv[1], "-h") && strcmp(argv[1], "--help");
     int status = sign ? -1 : parse_options(argc, argv, USAGE, (Option[]){{0}}, &name);
@@ -288,6 +288,3 @@ static int run(int argc, char **argv) {
     arena_free(a);
     return diag_status(&d, ok);
 }
-
-const Command command_explain = {"explain",
-                                 "what an op or a word of a description means, with an example to copy", run};

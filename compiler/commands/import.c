@@ -78,7 +78,7 @@ static bool import(Diag *d, Arena *a, const char *input, const char *output, Mod
     return ok;
 }
 
-static int run(int argc, char **argv) {
+int command_import(int argc, char **argv) {
     const char *input = NULL, *output = NULL;
     ModelOptions o = {.unread = true};
     const Option options[] = {
@@ -97,5 +97,3 @@ static int run(int argc, char **argv) {
     arena_free(a);
     return diag_status(&d, ok);
 }
-
-const Command command_import = {"import", "writes a checkpoint as a description, to read and edit", run};

@@ -118,7 +118,7 @@ static void list_tuning(Arena *a) {
 
 static void list_commands(Arena *a) {
     (void)a;
-    for (int i = 0; i < COMMAND_COUNT; i++) printf("  %-18s%s\n", COMMANDS[i]->name, COMMANDS[i]->doc);
+    for (int i = 0; i < COMMAND_COUNT; i++) printf("  %-18s%s\n", COMMANDS[i].name, COMMANDS[i].doc);
 }
 
 static const struct List {
@@ -130,7 +130,7 @@ static const struct List {
     {"tuning", list_tuning},   {"commands", list_commands},
 };
 
-static int run(int argc, char **argv) {
+int command_list(int argc, char **argv) {
     enum { N = sizeof LISTS / sizeof *LISTS };
     const char *word = NULL, *words[N];
     int status = parse_options(argc, argv, USAGE, (Option[]){{0}}, &word);
@@ -151,5 +151,3 @@ static int run(int argc, char **argv) {
     arena_free(a);
     return status;
 }
-
-const Command command_list = {"list", "ops, passes, targets, importers, tuning or commands", run};

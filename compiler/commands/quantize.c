@@ -107,7 +107,7 @@ static bool calibrate(Diag *d, Arena *a, const char *path, const Wishes *w) {
     return ok;
 }
 
-static int run(int argc, char **argv) {
+int command_quantize(int argc, char **argv) {
     Args a = {0};
     Wishes w = {.o = {.threads = 1}};
     Option options[MAX_OPTIONS];
@@ -139,5 +139,3 @@ static int run(int argc, char **argv) {
               (w.report ? report(&d, arena, a.input, &w) : calibrate(&d, arena, a.input, &w));
     return command_end(&d, ok);
 }
-
-const Command command_quantize = {"quantize", "what weights in few bits cost, and calibrating them", run};

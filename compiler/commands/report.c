@@ -57,7 +57,7 @@ static bool report(Diag *d, Arena *arena, Args *a, const char *bandwidth, const 
     return ok;
 }
 
-static int run(int argc, char **argv) {
+int command_report(int argc, char **argv) {
     Args a = {0};
     const char *bandwidth = NULL, *peak = NULL;
     int threads = 1, past = -1;
@@ -83,5 +83,3 @@ static int run(int argc, char **argv) {
     bool ok = report(&d, arena, &a, bandwidth, peak, threads, past, json);
     return command_end(&d, ok);
 }
-
-const Command command_report = {"report", "what a model costs: work, bytes, memory, forms, barriers", run};

@@ -9,7 +9,7 @@ static const char USAGE[] =
     "\n"
     "  Put the file beside a description and begin that with \"$schema\": \"btc-model.schema.json\".\n";
 
-static int run(int argc, char **argv) {
+int command_schema(int argc, char **argv) {
     const char *output = NULL;
     const Option options[] = {{"o", "FILE", "where to (default: stdout)", &output, OPT_STR, 0}, {0}};
     int status = parse_options(argc, argv, USAGE, options, NULL);
@@ -21,5 +21,3 @@ static int run(int argc, char **argv) {
     arena_free(a);
     return diag_status(&d, ok);
 }
-
-const Command command_schema = {"schema", "prints the JSON Schema of descriptions", run};

@@ -109,7 +109,7 @@ static bool run_tune(Diag *d, Arena *arena, Args *a, const TuneArgs *t) {
     return ok;
 }
 
-static int run(int argc, char **argv) {
+int command_tune(int argc, char **argv) {
     Args a = {0};
     TuneArgs t = {.minutes = "10", .goal = "both", .threads = 1, .tokens = 16, .batch = 1};
     Option options[MAX_OPTIONS];
@@ -139,5 +139,3 @@ static int run(int argc, char **argv) {
     bool ok = run_tune(&d, arena, &a, &t);
     return command_end(&d, ok);
 }
-
-const Command command_tune = {"tune", "measures what makes a model fastest here, and remembers it", run};

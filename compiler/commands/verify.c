@@ -205,7 +205,7 @@ static bool verify(Run *r, const char *input_file, const char *expect_file, cons
     return ok && !r->off;
 }
 
-static int run(int argc, char **argv) {
+int command_verify(int argc, char **argv) {
     Args a = {0};
     Run r = {.o = {.form = "chunk", .threads = 1}};
     const char *input = NULL, *expect = NULL, *write = NULL, *tolerance = NULL;
@@ -240,6 +240,3 @@ static int run(int argc, char **argv) {
     arena_free(arena);
     return diag_status(&d, ok);
 }
-
-const Command command_verify = {
-    "verify", "runs a model and compares it, tensor by tensor, with what it should give", run};

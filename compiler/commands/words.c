@@ -205,9 +205,9 @@ static bool explain_option(const char *word) {
 
 static bool explain_command(const char *word) {
     for (int i = 0; i < COMMAND_COUNT; i++) {
-        if (strcmp(COMMANDS[i]->name, word)) continue;
+        if (strcmp(COMMANDS[i].name, word)) continue;
         printf("%s (a command; btc %s --help)\n%*s", word, word, 13, "");
-        print_wrapped(13, COMMANDS[i]->doc);
+        print_wrapped(13, COMMANDS[i].doc);
         return true;
     }
     return false;

@@ -6,6 +6,7 @@
 
 #include "desc/desc.h"
 #include "op.h"
+#include "weight_name.h"
 
 /* What is wrong with a tensor; of each kind the first one is told in full, the others only named. */
 typedef enum Fault { FAULT_MISSING, FAULT_SHAPE, FAULT_DTYPE, FAULT_COUNT } Fault;
@@ -29,34 +30,6 @@ typedef struct Check {
         int n, cap;
     } wrong[FAULT_COUNT];
 } Check;
-
-const char *desc_weight_name(Arena *a, const char *prefix, const char *name) {
-    return *name == '/' ? name + 1 : *prefix ? arena_printf(a, "%s%s", prefix, name) : name;
-}
-
-static bool parse_range(const char *name, const char **open, const char **close, int64_t *lo, int64_t *hi) {
-    *open = strchr(name, '{');
-    if (!*open) return false;
-    char *end;
-    *lo = strtoll(*open + 1, &end, 10);
-    if (strncmp(end, "..", 2) != 0) return false;
-    *hi = strtoll(end + 2, &end, 10);
-    *close = end;
-    return *end == '}';
-}
-
-int64_t desc_weight_count(const char *name) {
-    const char *open, *close;
-    int64_t lo, hi;
-    return parse_range(name, &open, &close, &lo, &hi) ? hi - lo : 1;
-}
-
-const char *desc_weight_part(Arena *a, const char *name, int64_t k) {
-    const char *open, *close;
-    int64_t lo, hi;
-    if (!parse_range(name, &open, &close, &lo, &hi)) return name;
-    return arena_printf(a, "%.*s%lld%s", (int)(open - name), name, (long long)(lo + k), close + 1);
-}
 
 /* Equal but for dimensions of size 1. */
 static bool same_but_ones(const int64_t *x, int nx, const int64_t *y, int ny) {
@@ -98,24 +71,24 @@ static void check_tensor(Check *c, const Op *op, const char *name, const int64_t
 }
 
 static void check_weight(Check *c, const Op *op, const char *prefix) {
-    const char *name = desc_weight_name(c->a, prefix, attr_str(op, "name", ""));
+    const char *name = weight_name(c->a, prefix, attr_str(op, "name", ""));
     Type ty = op->out[0]->type;
     bool stacked = strchr(name, '{') != NULL;
-    int64_t n = desc_weight_count(name);
+    int64_t n = weight_count(name);
     if (stacked && (ty.rank == 0 || ty.dim[0] != n)) {
         diag_error(c->d, op->loc, "\"%s\" stacks %lld tensors, but the shape is %s", name, (long long)n,
                    shape_text(c->a, ty.dim, ty.rank));
         return;
     }
     for (int64_t k = 0; k < n; k++)
-        check_tensor(c, op, desc_weight_part(c->a, name, k), ty.dim + stacked, ty.rank - stacked);
+        check_tensor(c, op, weight_part(c->a, name, k), ty.dim + stacked, ty.rank - stacked);
 }
 
 static void check_func(Check *c, const Func *f, const char *prefix, int depth) {
     OPS_OF (f->body, op) {
         if (op->def->pattern == PAT_CALL) {
             const Func *g = ir_func_find(c->m, attr_str(op, "func", ""));
-            const char *inner = desc_weight_name(c->a, prefix, attr_str(op, "prefix", ""));
+            const char *inner = weight_name(c->a, prefix, attr_str(op, "prefix", ""));
             if (g && depth < 64) check_func(c, g, inner, depth + 1);
         } else if (strcmp(op->def->name, "weight") == 0) {
             check_weight(c, op, prefix);

@@ -2,6 +2,7 @@
  *
  * desc.c       the file as a whole: dims, blocks, layers, output
  * statement.c  one statement: op, map or split
+ * scope.c      names of values while a function is read
  * block.c      blocks and the layers that call them
  * expr.c       what stands inside strings: sizes ("2*E"), weights ("@w[2*E, D]"), lex.h is their cursor
  * map.c        elementwise arithmetic inside strings ("x + silu(z)*y")
@@ -30,14 +31,6 @@ Module *desc_load(Diag *d, Arena *a, const char *file, const char *text, size_t 
 /* Every weight of every layer is in the set with the right shape and a float type, and every tensor of the
  * set is used (and marked so) or matched by `ignore`. */
 bool desc_check_weights(Diag *d, Arena *a, const Module *m, WeightSet *weights);
-
-/* ---- names of weights (check.c) ---- */
-/* The `name` attribute of a weight op in a call with this prefix, as the checkpoint spells it ("{0..8}"
- * stays). */
-const char *desc_weight_name(Arena *a, const char *prefix, const char *name);
-/* "x.{0..8}.w" stands for 8 tensors: how many, and the k-th. A name without braces: 1, itself. */
-int64_t desc_weight_count(const char *name);
-const char *desc_weight_part(Arena *a, const char *name, int64_t k);
 
 /* The JSON Schema (draft 2020-12) of descriptions, from the table of ops. */
 char *desc_schema(Arena *a);

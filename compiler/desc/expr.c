@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "desc/lex.h"
+#include "weight_name.h"
 
 enum { MAX_DEPTH = 64, MAX_STACK = 1 << 16 };
 
@@ -152,7 +153,7 @@ static bool weight_range(Lex *l, Text *name) {
 }
 
 /* The name behind "@". In a map it ends where a name can end; else it is the rest of the string. */
-static const char *weight_name(Lex *l, bool in_map) {
+static const char *read_weight_name(Lex *l, bool in_map) {
     Text t = text_new(l->r->arena);
     int ranges = 0;
     for (char c; (c = l->text[l->at]) && c != '[';) {
@@ -202,12 +203,12 @@ static bool shape_from_file(Lex *l, size_t at, const char *name, int64_t *dim, i
     if (!l->r->weights)
         return lex_error(l, at, "the shape of \"%s\" is not known without the weights: write it in brackets",
                          name);
-    const char *full = desc_weight_name(a, l->s->prefix, name);
-    int64_t n = desc_weight_count(full);
-    const RawTensor *t = weights_find(l->r->weights, desc_weight_part(a, full, 0));
+    const char *full = weight_name(a, l->s->prefix, name);
+    int64_t n = weight_count(full);
+    const RawTensor *t = weights_find(l->r->weights, weight_part(a, full, 0));
     if (!t)
-        return lex_error(l, at, "%s has no tensor \"%s\"%s", l->r->weights->name,
-                         desc_weight_part(a, full, 0), nearest_tensor(l, full));
+        return lex_error(l, at, "%s has no tensor \"%s\"%s", l->r->weights->name, weight_part(a, full, 0),
+                         nearest_tensor(l, full));
     bool stacked = strchr(full, '{') != NULL;
     *rank = t->rank + stacked;
     if (*rank > MAX_RANK) return lex_error(l, at, "\"%s\" has more than %d dimensions", full, MAX_RANK);
@@ -230,7 +231,7 @@ Value *lex_weight(Lex *l, bool in_map) {
     size_t start = l->at;
     int64_t dim[MAX_RANK];
     int rank;
-    const char *name = weight_name(l, in_map);
+    const char *name = read_weight_name(l, in_map);
     if (!name || !weight_shape(l, dim, &rank)) return NULL;
     Value *known = NULL;
     for (int i = 0; i < s->nweights; i++)

@@ -69,7 +69,7 @@ typedef struct Scope {
  * a denormal. false: filed. */
 bool constant_fits(Diag *d, Loc loc, double v);
 
-/* ---- desc.c ---- */
+/* ---- scope.c ---- */
 void scope_bind(Scope *s, const char *name, Value *v);
 /* The latest value of that name. false: there is none (no message). *out may be NULL, see Name. */
 bool scope_find(const Scope *s, const char *name, Value **out);

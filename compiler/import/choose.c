@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/file.h"
 #include "import/import.h"
 
 #define IMPORTER(id) &importer_##id,
@@ -12,71 +13,6 @@ const Importer *const IMPORTERS[] = {
 #undef IMPORTER
 const int IMPORTER_COUNT = sizeof IMPORTERS / sizeof *IMPORTERS;
 
-/* Architectures without an importer: what a description of one can begin with. The first row counts of which
- * a word is part of the name (small letters and digits only). No name in here is ever taken for a slip of the
- * pen. */
-static const struct {
-    const char *words, *start;
-} OTHERS[] = {
-    {"gateddeltanet deltanet gateddelta comba kimilinear qwen3next qwen35 olmohybrid",
-     "examples/descriptions/gated-deltanet.json"},
-    {"retnet yoco lightning minimax linearattention bailing gla gsa hgrn simplegla",
-     "examples/descriptions/retnet-fla.json"},
-    {"rwkv6 rwkv06 finch", "examples/descriptions/rwkv6.json"},
-    {"rwkv5 rwkv05 eagle", "examples/descriptions/rwkv5.json"},
-    {"rwkv7 rwkv07", "what `btc import` writes for RWKV-7 in its author's files"},
-    {"rwkv", "examples/descriptions/rwkv4.json"},
-    {"xlstm mlstm slstm", "examples/descriptions/hf-xlstm.json"},
-    {"griffin hawk mingru minlstm gemmarecurrent",
-     "what `btc import` writes for RecurrentGemma (its block \"recurrent\")"},
-    {"jamba samba zamba1", "what `btc import` writes for Mamba and for Mixtral"},
-    {"bamba zamba nemotronh falconh1 granitemoehybrid granitehybrid mamba3 codestral",
-     "what `btc import` writes for Mamba-2 and for Llama"},
-    {"mamba", "what `btc import` writes for Mamba"},
-    {"stripedhyena hyena h3 s4 s4d s5",
-     "what `btc import` writes for Hyena (conv.long), or `btc explain scan.modal`"},
-    {"moe mixtral deepseek gptoss switch phimoe dbrx grok jetmoe",
-     "what `btc import` writes for Mixtral (linear.experts)"},
-    {"lfm", "what `btc import` writes for Llama, and `btc explain conv.short`"},
-    {"gemma phi olmo granite gpt opt bloom falcon pythia starcoder stablelm cohere internlm baichuan qwen "
-     "mistral "
-     "llama llava mpt smollm minicpm exaone glm zaya nemotron persimmon",
-     "what `btc import` writes for Llama"},
-};
-
-/* Small letters and digits of a name. */
-static char *bare(Arena *a, const char *name) {
-    char *s = arena_strdup(a, name), *to = s;
-    for (const char *p = name; *p; p++)
-        if (isalnum((unsigned char)*p)) *to++ = (char)tolower((unsigned char)*p);
-    *to = 0;
-    return s;
-}
-
-/* The first word of a list for which `is` holds, or NULL. */
-static const char *find_word(Arena *a, const char *list, bool (*is)(void *user, const char *word),
-                             void *user) {
-    for (const char *p = list; *p; p += *p == ' ') {
-        size_t n = strcspn(p, " ");
-        const char *word = arena_strndup(a, p, n);
-        if (is(user, word)) return word;
-        p += n;
-    }
-    return NULL;
-}
-
-static bool is_in(void *user, const char *word) {
-    return strstr(user, word) != NULL;
-}
-
-/* The row of OTHERS for a name, and the word of it that counted; -1: none. */
-static int find_other(Arena *a, const char *arch, const char **word) {
-    char *name = bare(a, arch);
-    for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++)
-        if ((*word = find_word(a, OTHERS[i].words, is_in, name))) return (int)i;
-    return -1;
-}
-
 static bool equals(void *user, const char *word) {
     return strcasecmp(user, word) == 0;
 }
@@ -85,7 +21,7 @@ static const Importer *find_by_name(Arena *a, const char *arch) {
     if (!arch || !*arch) return NULL;
     char *name = arena_strdup(a, arch);
     for (int i = 0; i < IMPORTER_COUNT; i++)
-        if (equals(name, IMPORTERS[i]->name) || find_word(a, IMPORTERS[i]->accepts, equals, name))
+        if (equals(name, IMPORTERS[i]->name) || import_find_word(a, IMPORTERS[i]->accepts, equals, name))
             return IMPORTERS[i];
     return NULL;
 }
@@ -115,10 +51,10 @@ static bool same_digits(const char *x, const char *y) {
 static bool is_slip(void *user, const char *word) {
     Slip *s = user;
     const char *other = NULL;
-    char *x = bare(s->a, s->name), *y = bare(s->a, word);
+    char *x = import_bare_name(s->a, s->name), *y = import_bare_name(s->a, word);
     bool near = strcmp(x, y) == 0;
     if (!near && *x == *y && same_digits(x, y) && strlen(y) > 3 && diag_distance(x, y) == 1)
-        near = find_other(s->a, s->name, &other) < 0 || strstr(y, other);
+        near = import_find_other(s->a, s->name, &other) < 0 || strstr(y, other);
     if (near) s->found = word;
     return near;
 }
@@ -126,40 +62,8 @@ static bool is_slip(void *user, const char *word) {
 static const char *did_you_mean(Arena *a, const char *arch) {
     Slip s = {a, arch, NULL};
     for (int i = 0; i < IMPORTER_COUNT && !s.found; i++)
-        if (!is_slip(&s, IMPORTERS[i]->name)) find_word(a, IMPORTERS[i]->accepts, is_slip, &s);
+        if (!is_slip(&s, IMPORTERS[i]->name)) import_find_word(a, IMPORTERS[i]->accepts, is_slip, &s);
     return s.found ? arena_printf(a, " (did you mean \"%s\"?)", s.found) : "";
-}
-
-/* Where no configuration names the architecture: by its tensors, else by what the folder is called. */
-static const char *likely_name(const ImportCtx *x) {
-    static const char *const signs[][2] = {{"blocks.0.att.time_maa_w1", "rwkv6"},
-                                           {"blocks.0.att.time_faaaa", "rwkv5"},
-                                           {"blocks.0.att.time_first", "rwkv4"}};
-    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
-        if (has_tensor(x, signs[i][0])) return signs[i][1];
-    char *path = arena_strdup(x->a, x->path);
-    for (size_t n = strlen(path); n > 1 && path[n - 1] == '/';) path[--n] = 0;
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-void import_way_out(ImportCtx *x, const char *arch) {
-    bool recurrent = has_tensor(x, "weight_hh_l0") || has_tensor(x, "rnn.weight_hh_l0");
-    const char *word;
-    int row = find_other(x->a, *arch ? arch : likely_name(x), &word);
-    if (recurrent)
-        diag_note(
-            x->d, (Loc){.file = x->path},
-            "a matrix that multiplies the state of the token before (GRU, LSTM) is nothing that a "
-            "description can say either: what is computed from the token before goes through shift, conv.* "
-            "or scan.*");
-    else
-        diag_note(
-            x->d, (Loc){.file = x->path},
-            "any decoder of the ops of `btc list ops` can be described by hand: docs/description.md is the "
-            "language; begin with %s",
-            row >= 0 ? OTHERS[row].start
-                     : "a file of examples/descriptions/, or what `btc import` writes for a like model");
 }
 
 static void no_importer(ImportCtx *x, const char *arch, bool given) {
@@ -173,7 +77,7 @@ static const char *text_of(const cJSON *n) {
     return cJSON_IsString(n) ? n->valuestring : NULL;
 }
 
-const Importer *choose_importer(ImportCtx *x, const char *arch) {
+static const Importer *choose_importer(ImportCtx *x, const char *arch) {
     const cJSON *list = json_get(x->cfg.node, "architectures");
     const char *name = arch ? arch : text_of(cJSON_IsArray(list) ? list->child : list);
     if (!name) name = text_of(json_get(x->cfg.node, "model_type"));
@@ -191,4 +95,70 @@ const Importer *choose_importer(ImportCtx *x, const char *arch) {
                  known_importers(x->a));
     import_way_out(x, "");
     return NULL;
+}
+
+/* ---- the whole import ---- */
+
+/* ---- the way of a checkpoint ---- */
+
+/* The object in a file; one that is not there leaves out->root NULL. */
+static bool read_json(ImportCtx *x, const char *name, Json *out) {
+    if (!file_exists(name)) return true;
+    size_t size;
+    const char *text = file_read_text(x->d, x->a, name, &size);
+    if (!text || !json_parse(x->d, x->a, name, text, size, JSON_PYTHON, out)) return false;
+    return cJSON_IsObject(out->root) || json_error(out, out->root, "", "must be an object");
+}
+
+/* The config.json of a folder, or beside a weights file. A file without one is fine (RWKV has none). */
+static bool read_config(ImportCtx *x) {
+    const char *folder = x->path, *slash = strrchr(x->path, '/');
+    if (!file_is_folder(folder))
+        folder = slash ? arena_printf(x->a, "%.*s", (int)(slash - x->path), x->path) : ".";
+    const char *name = arena_printf(x->a, "%s/config.json", folder);
+    if (!read_json(x, name, &x->json)) return false;
+    if (!x->json.root) return true;
+    x->cfg.node = x->json.root;
+    return read_json(x, arena_printf(x->a, "%s/generation_config.json", folder), &x->generation);
+}
+
+/* Checkpoints whose weights others have quantised: what their tensors mean is not known here. */
+static bool is_plain(ImportCtx *x) {
+    static const char *const keys[] = {"quantization_config", "compression_config", "quantization"};
+    for (int i = 0; i < 3; i++) {
+        const cJSON *n = json_get(x->cfg.node, keys[i]), *how = json_get(n, "quant_method");
+        if (!n || cJSON_IsNull(n) || cJSON_IsFalse(n) || (cJSON_IsObject(n) && !n->child)) continue;
+        return cfg_error(
+            &x->cfg, keys[i],
+            "the checkpoint is quantised%s, and such weights are not read: give the original one "
+            "(--quant=q8, q6 or q4 quantises it here)",
+            cJSON_IsString(how) ? arena_printf(x->a, " (%s)", how->valuestring) : "");
+    }
+    return true;
+}
+
+char *import_model(Diag *d, Arena *a, const char *path, const char *arch, const WeightSet *w,
+                   const char *weights_as) {
+    ImportCtx x = {.d = d, .a = a, .w = w, .path = arena_strdup(a, path), .arch = "", .errors = d->errors};
+    x.cfg = (Cfg){.ctx = &x, .path = ""};
+    x.json = x.generation = (Json){.diag = d, .arena = a, .file = x.path};
+    size_t n = strlen(path);
+    if (n > 5 && !strcmp(path + n - 5, ".gguf")) {
+        diag_error(d, (Loc){.file = path},
+                   "is a GGUF file, whose architecture is not imported: give a description whose \"weights\" "
+                   "name it");
+        return NULL;
+    }
+    const Importer *imp = read_config(&x) && is_plain(&x) ? choose_importer(&x, arch) : NULL;
+    cJSON *m = imp ? imp->import(&x) : NULL;
+    if (m && !import_failed(&x)) cfg_done(&x.cfg);
+    char *text = NULL;
+    if (m && !import_failed(&x)) {
+        model_finish(m, weights_as ? weights_as : x.path);
+        text = json_print(a, m);
+    }
+    cJSON_Delete(m);
+    json_free(&x.json);
+    json_free(&x.generation);
+    return text;
 }

@@ -157,76 +157,12 @@ int64_t count_layers(const ImportCtx *x, const char *prefix) {
     return most;
 }
 
-/* ---- the way of a checkpoint ---- */
-
-/* The object in a file; one that is not there leaves out->root NULL. */
-static bool read_json(ImportCtx *x, const char *name, Json *out) {
-    if (!file_exists(name)) return true;
-    size_t size;
-    const char *text = file_read_text(x->d, x->a, name, &size);
-    if (!text || !json_parse(x->d, x->a, name, text, size, JSON_PYTHON, out)) return false;
-    return cJSON_IsObject(out->root) || json_error(out, out->root, "", "must be an object");
-}
-
-/* The config.json of a folder, or beside a weights file. A file without one is fine (RWKV has none). */
-static bool read_config(ImportCtx *x) {
-    const char *folder = x->path, *slash = strrchr(x->path, '/');
-    if (!file_is_folder(folder))
-        folder = slash ? arena_printf(x->a, "%.*s", (int)(slash - x->path), x->path) : ".";
-    const char *name = arena_printf(x->a, "%s/config.json", folder);
-    if (!read_json(x, name, &x->json)) return false;
-    if (!x->json.root) return true;
-    x->cfg.node = x->json.root;
-    return read_json(x, arena_printf(x->a, "%s/generation_config.json", folder), &x->generation);
-}
-
 /* Empty parts of the frame are left out. */
-static void tidy(cJSON *m, const char *weights) {
+void model_finish(cJSON *m, const char *weights) {
     model_set(m, "weights", "null");
     cJSON_ReplaceItemInObjectCaseSensitive(m, "weights", cJSON_CreateString(weights));
     if (!member(m, "blocks")->child) cJSON_DeleteItemFromObjectCaseSensitive(m, "blocks");
     for (int i = 0; i < 3; i++)
         if (cJSON_IsNull(member(m, LATER[i]))) cJSON_DeleteItemFromObjectCaseSensitive(m, LATER[i]);
     if (!member(m, "comment")->child) cJSON_DeleteItemFromObjectCaseSensitive(m, "comment");
-}
-
-/* Checkpoints whose weights others have quantised: what their tensors mean is not known here. */
-static bool is_plain(ImportCtx *x) {
-    static const char *const keys[] = {"quantization_config", "compression_config", "quantization"};
-    for (int i = 0; i < 3; i++) {
-        const cJSON *n = json_get(x->cfg.node, keys[i]), *how = json_get(n, "quant_method");
-        if (!n || cJSON_IsNull(n) || cJSON_IsFalse(n) || (cJSON_IsObject(n) && !n->child)) continue;
-        return cfg_error(
-            &x->cfg, keys[i],
-            "the checkpoint is quantised%s, and such weights are not read: give the original one "
-            "(--quant=q8, q6 or q4 quantises it here)",
-            cJSON_IsString(how) ? arena_printf(x->a, " (%s)", how->valuestring) : "");
-    }
-    return true;
-}
-
-char *import_model(Diag *d, Arena *a, const char *path, const char *arch, const WeightSet *w,
-                   const char *weights_as) {
-    ImportCtx x = {.d = d, .a = a, .w = w, .path = arena_strdup(a, path), .arch = "", .errors = d->errors};
-    x.cfg = (Cfg){.ctx = &x, .path = ""};
-    x.json = x.generation = (Json){.diag = d, .arena = a, .file = x.path};
-    size_t n = strlen(path);
-    if (n > 5 && !strcmp(path + n - 5, ".gguf")) {
-        diag_error(d, (Loc){.file = path},
-                   "is a GGUF file, whose architecture is not imported: give a description whose \"weights\" "
-                   "name it");
-        return NULL;
-    }
-    const Importer *imp = read_config(&x) && is_plain(&x) ? choose_importer(&x, arch) : NULL;
-    cJSON *m = imp ? imp->import(&x) : NULL;
-    if (m && !import_failed(&x)) cfg_done(&x.cfg);
-    char *text = NULL;
-    if (m && !import_failed(&x)) {
-        tidy(m, weights_as ? weights_as : x.path);
-        text = json_print(a, m);
-    }
-    cJSON_Delete(m);
-    json_free(&x.json);
-    json_free(&x.generation);
-    return text;
 }

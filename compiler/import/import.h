@@ -55,8 +55,14 @@ typedef struct Importer {
 extern const Importer *const IMPORTERS[];
 extern const int IMPORTER_COUNT;
 
-/* ---- choose.c ---- */
-const Importer *choose_importer(ImportCtx *x, const char *arch); /* NULL: filed */
+/* ---- unknown.c: architectures without an importer ---- */
+/* Small letters and digits of a name. */
+char *import_bare_name(Arena *a, const char *name);
+/* The first word of a list, separated by blanks, for which `is` holds, or NULL. */
+const char *import_find_word(Arena *a, const char *list, bool (*is)(void *user, const char *word),
+                             void *user);
+/* The row of the table of such architectures for a name, and the word of it that counted; -1: none. */
+int import_find_other(Arena *a, const char *arch, const char **word);
 /* What to do with a checkpoint that no importer reads: a note. arch: its name, or "". */
 void import_way_out(ImportCtx *x, const char *arch);
 
@@ -87,6 +93,8 @@ const char *cfg_act(Cfg *c, const char *key, const char *otherwise);
 
 /* ---- generic.c: writing the description ---- */
 /* { "btc": 1, "name": .., "dims": {..}, "input": {"tokens": "V"}, "blocks": {}, "model": [] } */
+/* The last step: `weights`, and parts of the frame that are empty are left out. */
+void model_finish(cJSON *m, const char *weights);
 cJSON *model_new(ImportCtx *x, const char *input); /* input: "tokens" or "features" */
 void model_dim(cJSON *m, const char *name, int64_t size);
 void model_comment(cJSON *m, const char *text); /* one more line */

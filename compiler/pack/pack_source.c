@@ -1,9 +1,9 @@
 #include "pack_source.h"
+#include "weight_name.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "desc/desc.h"
 #include "numbers.h"
 #include "quantize/calibration.h"
 
@@ -27,13 +27,13 @@ static Type without_first_axis(Type t) {
 }
 
 static bool find_tensors(Diag *d, Model *m, Source *s) {
-    const char *name = desc_weight_name(m->arena, s->prefix, attr_str(s->leaf, "name", ""));
+    const char *name = weight_name(m->arena, s->prefix, attr_str(s->leaf, "name", ""));
     Type type = s->leaf->out[0]->type;
     bool stacked = strchr(name, '{') != NULL;
-    s->count = stacked ? desc_weight_count(name) : 1;
+    s->count = stacked ? weight_count(name) : 1;
     s->tensors = ARENA_ARRAY(m->arena, PackSource, s->count);
     for (int64_t k = 0; k < s->count; k++) {
-        const char *one = desc_weight_part(m->arena, name, k);
+        const char *one = weight_part(m->arena, name, k);
         const RawTensor *t = weights_find(&m->weights, one);
         if (!t) return diag_error(d, s->leaf->loc, "the checkpoint has no tensor \"%s\"", one);
         s->tensors[k] =

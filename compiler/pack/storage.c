@@ -8,11 +8,11 @@
  * Where the numbers of a tensor do not fit what was chosen it keeps the checkpoint's type instead, with a
  * warning: rules and options say what is wanted, not what must be at any price. */
 #include "storage.h"
+#include "weight_name.h"
 
 #include <fnmatch.h>
 #include <string.h>
 
-#include "desc/desc.h"
 #include "formats/quant.h"
 #include "numbers.h"
 
@@ -135,7 +135,7 @@ static Loc rule_loc(const Assign *a, const Rule *r) {
 }
 
 static const char *own_type(const Assign *a, const char *name) {
-    const RawTensor *t = weights_find(&a->m->weights, desc_weight_part(a->m->arena, name, 0));
+    const RawTensor *t = weights_find(&a->m->weights, weight_part(a->m->arena, name, 0));
     if (a->o->dtype) return a->o->dtype;
     return t && (t->dt == DT_BF16 || t->dt == DT_F16) ? dtype_name(t->dt) : "f32";
 }
@@ -171,14 +171,14 @@ typedef struct Names {
 } Names;
 
 static const RawTensor *tensor_of(const Assign *a, const char *name, int64_t k) {
-    return weights_find(&a->m->weights, desc_weight_part(a->m->arena, name, k));
+    return weights_find(&a->m->weights, weight_part(a->m->arena, name, k));
 }
 
 /* The smallest type that keeps all of them as they are: what one block of code reads. */
 static const char *exact_type(const Assign *a, const Names *names) {
     const RawTensor *first = tensor_of(a, names->full[0], 0);
     for (int i = 0; i < names->n; i++)
-        for (int64_t k = 0; k < desc_weight_count(names->full[i]); k++) {
+        for (int64_t k = 0; k < weight_count(names->full[i]); k++) {
             const RawTensor *t = tensor_of(a, names->full[i], k);
             if (!t || t->dt != first->dt || (t->dt != DT_BF16 && t->dt != DT_F16)) return "f32";
         }
@@ -202,7 +202,7 @@ static const RawTensor *first_misfit(const Assign *a, const Op *op, const Names 
     for (int i = 0; i < names->n; i++) {
         bool stacked = strchr(names->full[i], '{') != NULL;
         Type one = stacked ? type_tensor(type.dt, false, type.rank - 1, type.dim + 1) : type;
-        for (int64_t k = 0; k < desc_weight_count(names->full[i]); k++) {
+        for (int64_t k = 0; k < weight_count(names->full[i]); k++) {
             const RawTensor *t = tensor_of(a, names->full[i], k);
             if (t && !numbers_fit(t, one, s, across, out)) return t;
         }
@@ -232,7 +232,7 @@ static const char *that_fits(Assign *a, const Op *op, const Names *names, const 
 /* Calls flush numbers that small to 0. */
 static void warn_of_denormals(Assign *a, const Names *names) {
     for (int i = 0; i < names->n; i++)
-        for (int64_t k = 0; k < desc_weight_count(names->full[i]); k++) {
+        for (int64_t k = 0; k < weight_count(names->full[i]); k++) {
             const RawTensor *t = tensor_of(a, names->full[i], k);
             if (t && t->numbers.largest > 0 && t->numbers.largest < 0x1p-126)
                 diag_warning(a->d, (Loc){.file = t->file, .path = t->name},
@@ -249,13 +249,13 @@ static Names names_of(const Assign *a, const Func *f, const Op *op) {
     const Func *main_func = ir_func_find(a->m->module, "main");
     Names names = {0};
     if (f == main_func) {
-        const char *name = desc_weight_name(arena, "", attr_str(op, "name", ""));
+        const char *name = weight_name(arena, "", attr_str(op, "name", ""));
         ARENA_PUSH(arena, names.full, names.n, names.cap, name);
     }
     OPS_OF (main_func->body, call) {
         if (f == main_func || call->def->pattern != PAT_CALL || strcmp(attr_str(call, "func", ""), f->name))
             continue;
-        const char *name = desc_weight_name(arena, attr_str(call, "prefix", ""), attr_str(op, "name", ""));
+        const char *name = weight_name(arena, attr_str(call, "prefix", ""), attr_str(op, "name", ""));
         ARENA_PUSH(arena, names.full, names.n, names.cap, name);
     }
     return names;

@@ -8,9 +8,9 @@
  *
  * A block has other filters in every call. They are fitted call by call, and put beside the checkpoint under
  * the call's prefix, where packer and interpreter find them. */
-#include "desc/desc.h"
 #include "modes/modes.h"
 #include "pass.h"
+#include "weight_name.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -67,7 +67,7 @@ static bool put_parts(PassCtx *cx, const Func *f, const Op *op, const char *pref
     bool ok = true;
     for (int part = 0; part < PARTS && ok; part++) {
         float *data = part_of(m, h, op->in[1]->type.dim[0], taps_of(op), part);
-        const char *name = desc_weight_name(a, prefix, part_name(a, f, op, part));
+        const char *name = weight_name(a, prefix, part_name(a, f, op, part));
         ok = w->add(w->env.user, cx->diag, name, part_type(op, part, m->n), data);
         free(data);
     }

@@ -1,12 +1,12 @@
 /* See collect.h. */
 #include "collect.h"
+#include "weight_name.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "calibration.h"
 #include "compile.h"
-#include "desc/desc.h"
 #include "passes/passes.h"
 
 enum { PIECE = 16 }; /* tokens that the interpreter reads at a time */
@@ -39,10 +39,10 @@ static const Key *key_of(Collect *c, const Op *weight, const char *prefix) {
         int at = (c->last + i) % c->n;
         if (c->keys[at].weight == weight && c->keys[at].prefix == prefix) return &c->keys[c->last = at];
     }
-    const char *name = desc_weight_name(c->arena, prefix, attr_str(weight, "name", ""));
-    Key k = {.weight = weight, .prefix = prefix, .nparts = desc_weight_count(name)};
+    const char *name = weight_name(c->arena, prefix, attr_str(weight, "name", ""));
+    Key k = {.weight = weight, .prefix = prefix, .nparts = weight_count(name)};
     k.parts = ARENA_ARRAY(c->arena, Inputs *, k.nparts);
-    for (int64_t i = 0; i < k.nparts; i++) k.parts[i] = inputs_of(c->to, desc_weight_part(c->arena, name, i));
+    for (int64_t i = 0; i < k.nparts; i++) k.parts[i] = inputs_of(c->to, weight_part(c->arena, name, i));
     ARENA_PUSH(c->arena, c->keys, c->n, c->cap, k);
     return &c->keys[c->last = c->n - 1];
 }

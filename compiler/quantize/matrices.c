@@ -1,9 +1,9 @@
 /* See matrices.h. */
 #include "matrices.h"
+#include "weight_name.h"
 
 #include <string.h>
 
-#include "desc/desc.h"
 #include "pack/storage.h"
 
 typedef struct Walk {
@@ -56,15 +56,15 @@ static void add_weights(Walk *w, const Func *f, const char *prefix) {
     OPS_OF (f->body, op) {
         const Op *reader = op->def == OP_TABLE[OP_weight] ? reader_of(f, op) : NULL;
         if (!reader) continue;
-        const char *name = desc_weight_name(a, prefix, attr_str(op, "name", ""));
+        const char *name = weight_name(a, prefix, attr_str(op, "name", ""));
         bool stacked = strchr(name, '{') != NULL;
         Type t = op->out[0]->type;
         if (stacked) t = type_tensor(t.dt, false, t.rank - 1, t.dim + 1);
         Matrix m = {.weight = op, .prefix = prefix, .type = t, .across = attr_int(op, "inputs", -1) == -2};
         m.product = reader->def->pattern == PAT_CONTRACT;
         storage_parse(attr_str(op, "storage", "f32"), &m.storage);
-        for (m.part = 0; m.part < (stacked ? desc_weight_count(name) : 1); m.part++)
-            add_tensor(w, &m, desc_weight_part(a, name, m.part));
+        for (m.part = 0; m.part < (stacked ? weight_count(name) : 1); m.part++)
+            add_tensor(w, &m, weight_part(a, name, m.part));
     }
 }
 

@@ -67,6 +67,7 @@ typedef struct Outputs {
     int64_t *width;
 } Outputs;
 
+Func *session_main(const Session *s);
 Outputs session_outputs(Session *s, const Batch *b, TensorList *list);
 /* Rows [t, t+n) of sequence `row` as the runtime takes them: int32_t or float. */
 void *session_rows(Session *s, const Batch *b, int64_t row, int64_t t, int64_t n);

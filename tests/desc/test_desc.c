@@ -3,6 +3,7 @@
 #include "desc/desc.h"
 #include "desc/json.h"
 #include "op.h"
+#include "weight_name.h"
 
 static Arena *a;
 
@@ -307,8 +308,8 @@ static void test_stacked(void) {
     Diag d;
     CHECK(check_weights(&d, stack, t, 4));
     CHECK(t[0].used && t[1].used);
-    CHECK(desc_weight_count("e.{0..2}.w") == 2 && strcmp(desc_weight_part(a, "e.{3..5}.w", 1), "e.4.w") == 0);
-    CHECK(strcmp(desc_weight_name(a, "l.0.", "/top"), "top") == 0);
+    CHECK(weight_count("e.{0..2}.w") == 2 && strcmp(weight_part(a, "e.{3..5}.w", 1), "e.4.w") == 0);
+    CHECK(strcmp(weight_name(a, "l.0.", "/top"), "top") == 0);
 }
 
 /* ---- printing ---- */

@@ -44,7 +44,7 @@ TABLES = (
     ("ir/loop_ops.def", "LOOP_OP", "ir/ops", "OpDef op_loop_"),
     ("compiler/pipeline.def", "PASS", "compiler/passes", "Pass pass_"),
     ("compiler/import/importers.def", "IMPORTER", "compiler/import", "Importer importer_"),
-    ("compiler/commands/commands.def", "COMMAND", "compiler/commands", "Command command_"),
+    ("compiler/commands/commands.def", "COMMAND", "compiler/commands", "int command_"),
     ("targets/targets.def", "TARGET", "targets", "Target target_"),
     ("formats/formats.def", "FORMAT", "formats", "NumberFormat format_"),
 )
@@ -122,13 +122,15 @@ def check_includes():
 # --- tables ------------------------------------------------------------------
 
 def rows(table, word):
-    return re.findall(rf"^\s*(?:{word})\((\w+)\)", without_comments(read(table)), re.M)
+    return re.findall(rf"^\s*(?:{word})\((\w+)[,)]", without_comments(read(table)), re.M)
 
 
 def definitions(folder, what):
     """name -> file, of every `const <what><name> = {`, also of those that macros write."""
     found = {}
-    pattern = re.compile(r"\bconst\s+" + what.replace(" ", r"\s+") + r"(\w+)\s*=")
+    function = what.startswith("int ")
+    pattern = re.compile((r"^" if function else r"\bconst\s+") + what.replace(" ", r"\s+") +
+                         (r"(\w+)\(int argc, char \*\*argv\) \{" if function else r"(\w+)\s*="), re.M)
     for path in files(".c"):
         if os.path.dirname(path) != folder:
             continue

@@ -1,0 +1,99 @@
+/* Checkpoints of architectures that have no importer: what their owner can do instead. */
+#include <ctype.h>
+#include <string.h>
+
+#include "import/import.h"
+
+/* Architectures without an importer: what a description of one can begin with. The first row counts of which
+ * a word is part of the name (small letters and digits only). No name in here is ever taken for a slip of the
+ * pen. */
+static const struct {
+    const char *words, *start;
+} OTHERS[] = {
+    {"gateddeltanet deltanet gateddelta comba kimilinear qwen3next qwen35 olmohybrid",
+     "examples/descriptions/gated-deltanet.json"},
+    {"retnet yoco lightning minimax linearattention bailing gla gsa hgrn simplegla",
+     "examples/descriptions/retnet-fla.json"},
+    {"rwkv6 rwkv06 finch", "examples/descriptions/rwkv6.json"},
+    {"rwkv5 rwkv05 eagle", "examples/descriptions/rwkv5.json"},
+    {"rwkv7 rwkv07", "what `btc import` writes for RWKV-7 in its author's files"},
+    {"rwkv", "examples/descriptions/rwkv4.json"},
+    {"xlstm mlstm slstm", "examples/descriptions/hf-xlstm.json"},
+    {"griffin hawk mingru minlstm gemmarecurrent",
+     "what `btc import` writes for RecurrentGemma (its block \"recurrent\")"},
+    {"jamba samba zamba1", "what `btc import` writes for Mamba and for Mixtral"},
+    {"bamba zamba nemotronh falconh1 granitemoehybrid granitehybrid mamba3 codestral",
+     "what `btc import` writes for Mamba-2 and for Llama"},
+    {"mamba", "what `btc import` writes for Mamba"},
+    {"stripedhyena hyena h3 s4 s4d s5",
+     "what `btc import` writes for Hyena (conv.long), or `btc explain scan.modal`"},
+    {"moe mixtral deepseek gptoss switch phimoe dbrx grok jetmoe",
+     "what `btc import` writes for Mixtral (linear.experts)"},
+    {"lfm", "what `btc import` writes for Llama, and `btc explain conv.short`"},
+    {"gemma phi olmo granite gpt opt bloom falcon pythia starcoder stablelm cohere internlm baichuan qwen "
+     "mistral "
+     "llama llava mpt smollm minicpm exaone glm zaya nemotron persimmon",
+     "what `btc import` writes for Llama"},
+};
+
+char *import_bare_name(Arena *a, const char *name) {
+    char *s = arena_strdup(a, name), *to = s;
+    for (const char *p = name; *p; p++)
+        if (isalnum((unsigned char)*p)) *to++ = (char)tolower((unsigned char)*p);
+    *to = 0;
+    return s;
+}
+
+const char *import_find_word(Arena *a, const char *list, bool (*is)(void *user, const char *word),
+                             void *user) {
+    for (const char *p = list; *p; p += *p == ' ') {
+        size_t n = strcspn(p, " ");
+        const char *word = arena_strndup(a, p, n);
+        if (is(user, word)) return word;
+        p += n;
+    }
+    return NULL;
+}
+
+static bool is_in(void *user, const char *word) {
+    return strstr(user, word) != NULL;
+}
+
+int import_find_other(Arena *a, const char *arch, const char **word) {
+    char *name = import_bare_name(a, arch);
+    for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++)
+        if ((*word = import_find_word(a, OTHERS[i].words, is_in, name))) return (int)i;
+    return -1;
+}
+
+/* Where no configuration names the architecture: by its tensors, else by what the folder is called. */
+static const char *likely_name(const ImportCtx *x) {
+    static const char *const signs[][2] = {{"blocks.0.att.time_maa_w1", "rwkv6"},
+                                           {"blocks.0.att.time_faaaa", "rwkv5"},
+                                           {"blocks.0.att.time_first", "rwkv4"}};
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+        if (has_tensor(x, signs[i][0])) return signs[i][1];
+    char *path = arena_strdup(x->a, x->path);
+    for (size_t n = strlen(path); n > 1 && path[n - 1] == '/';) path[--n] = 0;
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+void import_way_out(ImportCtx *x, const char *arch) {
+    bool recurrent = has_tensor(x, "weight_hh_l0") || has_tensor(x, "rnn.weight_hh_l0");
+    const char *word;
+    int row = import_find_other(x->a, *arch ? arch : likely_name(x), &word);
+    if (recurrent)
+        diag_note(
+            x->d, (Loc){.file = x->path},
+            "a matrix that multiplies the state of the token before (GRU, LSTM) is nothing that a "
+            "description can say either: what is computed from the token before goes through shift, conv.* "
+            "or scan.*");
+    else
+        diag_note(
+            x->d, (Loc){.file = x->path},
+            "any decoder of the ops of `btc list ops` can be described by hand: docs/description.md is the "
+            "language; begin with %s",
+            row >= 0 ? OTHERS[row].start
+                     : "a file of examples/descriptions/, or what `btc import` writes for a like model");
+}
