@@ -10,6 +10,7 @@
 #include "pack/sizes.h"
 #include "pack/squeeze.h"
 #include "passes/passes.h"
+#include "report/schedule_json.h"
 #include "tune/tune_file.h"
 
 static LowerTarget lower_target(const TargetInfo *t, const CompileOptions *o) {
@@ -110,6 +111,12 @@ static bool check_squeeze(Diag *d, const CompileOptions *o, const TargetInfo *t)
 static bool check_output(Diag *d, const CompileOptions *o, const TargetInfo *t) {
     if (o->passes.stop_after && (!o->emit || strcmp(o->emit, "ir")))
         return diag_usage(d, (Loc){0}, "--stop-after: there is only IR in the middle; add --emit=ir");
+    bool object = o->emit && !strcmp(o->emit, "object");
+    if (object && (!o->output || !strcmp(o->output, "-")))
+        return diag_usage(d, (Loc){0}, "--emit=object: where to? add -o FILE");
+    if (object && !t->target->linked)
+        return diag_usage(d, (Loc){0}, "--emit=object: there are no objects for %s; use --emit=asm",
+                          t->target->name);
     if (o->emit || !o->output) return out_check(d, o->output);
     if (!t->target->linked)
         return diag_error(
@@ -310,13 +317,13 @@ static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Com
 
 /* ---- machine code ---- */
 
-static Codegen *generate(Diag *d, const Compiled *c) {
+/* stages: their functions are for a launcher outside, and what runs them is left out. */
+static Codegen *generate(Diag *d, const Compiled *c, bool stages) {
     Codegen *g = codegen_new(d, &c->target, c->lowered.loops->name);
     for (const Func *f = c->lowered.loops->first; f; f = f->next) {
-        bool kernel = c->lower.warp && attr_find(f->attrs, "stage");
-        if (c->lower.warp && !kernel && !attr_find(f->attrs, "helper"))
-            continue; /* the host launches one kernel per stage */
-        if (!codegen_add(g, f, kernel || attr_find(f->attrs, "export"))) {
+        bool stage = stages && attr_find(f->attrs, "stage");
+        if (stages && !stage && !attr_find(f->attrs, "helper")) continue;
+        if (!codegen_add(g, f, stage || attr_find(f->attrs, "export"))) {
             codegen_free(g);
             return NULL;
         }
@@ -342,8 +349,10 @@ static bool emit_text(Diag *d, Model *m, const CompileOptions *o, const Compiled
     else if (!strcmp(o->emit, "stages"))
         for (int i = 0; i < c->lowered.schedule.plans.n; i++)
             text_add(&t, "%s\n", plan_print(a, c->lowered.schedule.plans.plans[i]));
+    else if (!strcmp(o->emit, "schedule"))
+        text_add(&t, "%s\n", schedule_json(a, m->module, c));
     else {
-        Codegen *g = generate(d, c);
+        Codegen *g = generate(d, c, c->lower.warp);
         if (!g) return false;
         char *s = NULL;
         size_t n = 0;
@@ -356,12 +365,31 @@ static bool emit_text(Diag *d, Model *m, const CompileOptions *o, const Compiled
 
 static bool make_object(Diag *d, const CompileOptions *o, const Compiled *c, const char *file) {
     progress_phase(d->progress, "generating machine code", 0);
-    Codegen *g = generate(d, c);
+    Codegen *g = generate(d, c, o->emit != NULL);
     bool ok = g && codegen_object(g, file);
     if (ok && o->passes.time) fprintf(stderr, "%8.3f ms  LLVM\n", 1e3 * codegen_seconds(g));
     codegen_free(g);
     progress_done(d->progress);
     return ok;
+}
+
+/* --emit=object: the stage functions. */
+static bool emit_object(Diag *d, Model *m, const CompileOptions *o, const Compiled *c) {
+    LinkFolder folder;
+    FileMap map;
+    if (!link_folder_open(d, m->arena, o->output, &folder)) return false;
+    const char *object = arena_printf(m->arena, "%s/stages.o", folder.path);
+    bool ok = make_object(d, o, c, object) && file_map(d, object, &map);
+    if (ok) {
+        ok = write_text(d, m->arena, o->output, (const char *)map.data, map.size);
+        file_unmap(&map);
+    }
+    link_folder_remove(&folder);
+    return ok;
+}
+
+static bool emit(Diag *d, Model *m, const CompileOptions *o, const Compiled *c) {
+    return strcmp(o->emit, "object") ? emit_text(d, m, o, c) : emit_object(d, m, o, c);
 }
 
 /* All of an artefact but what options have decided. */
@@ -385,7 +413,7 @@ bool compile_artifact(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
         return write_text(d, m->arena, o->output, m->description, m->description_size);
     if (!compile_check(d, o)) return false;
     progress_phase(d->progress, "compiling", 0);
-    bool ok = compile_lower(d, m, o, c) && (o->emit ? emit_text(d, m, o, c) : make_artifact(d, m, o, c));
+    bool ok = compile_lower(d, m, o, c) && (o->emit ? emit(d, m, o, c) : make_artifact(d, m, o, c));
     progress_done(d->progress);
     return ok;
 }

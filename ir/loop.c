@@ -294,3 +294,8 @@ void lb_barrier(LB *b, Value *call, Value *nthreads) {
 Value *lb_clock(LB *b) {
     return emit1(b, OP_loop_clock, NULL, 0, type_scalar(DT_I64, 0));
 }
+
+const char *execution_name(Execution e) {
+    static const char *const names[] = {"threads", "single", "grid"};
+    return names[e];
+}

@@ -29,6 +29,7 @@ typedef enum Execution {
     EXECUTION_SINGLE,  /* one thread, which shares with nobody and waits for nobody */
     EXECUTION_GRID,    /* each stage is a kernel, for a grid of warps; a vector is a warp */
 } Execution;
+const char *execution_name(Execution e);
 
 typedef struct LB {
     Func *f;

@@ -153,6 +153,12 @@ void pack_write(PackKind kind, const PackSource *src, Storage s, const LowerTarg
     }
 }
 
+const char *pack_kind_name(PackKind kind) {
+    static const char *const names[] = {"rows",       "transposed", "panels", "panels of columns",
+                                        "f32 panels", "table",      "fft"};
+    return names[kind];
+}
+
 static const char *leaf_key(const Op *op, int64_t *index) {
     *index = attr_int(op, "index", -1);
     return attr_str(op, "name", "");

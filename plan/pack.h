@@ -34,6 +34,7 @@ typedef struct PackList {
     int64_t bytes;
 } PackList;
 
+const char *pack_kind_name(PackKind kind);
 /* Whether two leaves, maybe of different forms, name the same weight. */
 bool pack_same_leaf(const Op *x, const Op *y);
 /* The item for this leaf and kind, added if new. */

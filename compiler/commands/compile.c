@@ -15,15 +15,17 @@ static const char USAGE[] =
     "  btc mamba/ -o mamba --target=aarch64-linux-gnu    a program for 64-bit ARM\n"
     "  btc mamba/ --emit=ir --stop-after=hoist-constants the IR in the middle of the pipeline\n";
 
-static const char *const EMITS[] = {"description", "ir", "stages", "loops", "llvm", "asm"};
+static const char *const EMITS[] = {"description", "ir",   "stages", "schedule",
+                                    "loops",       "llvm", "asm",    "object"};
 
 static bool check(Diag *d, const Args *a, const char *weights) {
     enum { N = sizeof EMITS / sizeof *EMITS };
     bool known = !a->compile.emit;
     for (int i = 0; i < N && !known; i++) known = !strcmp(a->compile.emit, EMITS[i]);
     if (!known)
-        return diag_usage(d, (Loc){0}, "--emit=%s: must be description, ir, stages, loops, llvm or asm%s",
-                          a->compile.emit, diag_did_you_mean(d->arena, a->compile.emit, EMITS, N));
+        return diag_usage(
+            d, (Loc){0}, "--emit=%s: must be description, ir, stages, schedule, loops, llvm, asm or object%s",
+            a->compile.emit, diag_did_you_mean(d->arena, a->compile.emit, EMITS, N));
     const char *problem = a->compile.name ? name_problem(a->compile.name) : NULL;
     if (problem) return diag_usage(d, (Loc){0}, "--name=%s: must be %s", a->compile.name, problem);
     if (strcmp(weights, "embed") && strcmp(weights, "file"))
@@ -47,12 +49,13 @@ int command_compile(int argc, char **argv) {
                  &weights,  OPT_STR,      0};
     options[n++] = (Option){"threads", "openmp|none", "with OpenMP (default), or for one thread only",
                             &threads,  OPT_STR,       0};
-    options[n++] = (Option){"emit",
-                            "WHAT",
-                            "print description, ir, stages, loops, llvm or asm instead (to -o or stdout)",
-                            &a.compile.emit,
-                            OPT_STR,
-                            0};
+    options[n++] = (Option){
+        "emit",
+        "WHAT",
+        "print description, ir, stages, schedule, loops, llvm, asm or object instead (to -o or stdout)",
+        &a.compile.emit,
+        OPT_STR,
+        0};
     options[n++] = (Option){"quiet", NULL, "no progress", &a.compile.quiet, OPT_ON, 0};
     options[n] = (Option){0};
     int status = parse_options(argc, argv, USAGE, options, &a.input);
