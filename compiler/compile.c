@@ -14,9 +14,14 @@
 #include "tune/tune_file.h"
 
 static LowerTarget lower_target(const TargetInfo *t, const CompileOptions *o) {
-    LowerTarget l = {.lanes = t->lanes, .vregs = t->registers, .panel = t->lanes > 16 ? t->lanes : 16};
+    LowerTarget l = {.lanes = t->lanes, .vregs = t->registers};
     l.warp = t->target->execution == EXECUTION_GRID;
-    l.l1 = t->l1, l.l2 = t->l2;
+    l.cache_line = t->cache_line, l.cache_way = t->cache_way, l.workers = t->workers;
+    l.unit = t->cache_line / 4 > t->lanes ? t->cache_line / 4 : t->lanes;
+    l.panel = l.unit;
+    int64_t large = t->l2 ? t->l2 : t->l1;
+    l.state_room = t->l1 / 2, l.weight_room = large / 4, l.value_room = large / 2;
+    l.barrier_bytes = (int64_t)(t->barrier_ns * t->worker_bytes_per_ns);
     l.max_rows_step = o->max_batch ? o->max_batch : DEFAULT_BATCH;
     l.f16_loads = t->f16;
     l.profile = o->profile;
@@ -155,7 +160,9 @@ bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
     if (!compile_machine(d, m, o, c)) return false;
     if (c->tuning_from && !o->quiet) say_tuning(d->arena, c);
     if (!set_math(d, m, o, &c->target) || !check_squeeze(d, o, &c->target)) return false;
-    if (!compile_passes(d, m, &o->passes)) return false;
+    PassOptions passes = o->passes;
+    passes.machine = &c->lower;
+    if (!compile_passes(d, m, &passes)) return false;
     if (o->passes.stop_after) return true;
     if (!sizes_check_values(d, m, o, c) || !lower(d, m, o, c) || !sizes_check_blocks(d, m, o, c))
         return false;

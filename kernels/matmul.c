@@ -214,7 +214,7 @@ static Unpacked unpacked_as(const Product *p) {
 }
 
 static void at_once(const Product *p, int64_t group_size, Way *w) {
-    int64_t most = p->l->t->l2 / 4 / (group_size * w->spec.panels);
+    int64_t most = p->l->t->weight_room / (group_size * w->spec.panels);
     if (most < 1) most = 1;
     int64_t groups = (p->parts + p->group_parts - 1) / p->group_parts, pieces = (groups + most - 1) / most;
     w->groups = (groups + pieces - 1) / pieces;

@@ -18,7 +18,7 @@ enum { ACCESS_OPERANDS = 16 };
 typedef struct Access {
     Split split;
     int64_t units;             /* fixed number of units (heads); 0: any multiple of `multiple` elements */
-    int64_t multiple;          /* with units == 0 */
+    int64_t multiple;          /* with units == 0; at least LowerTarget.unit */
     bool rows;                 /* rows are independent: may also be split by rows */
     bool all[ACCESS_OPERANDS]; /* operand k is needed whole; those behind are taken to be */
     bool at_once; /* every share costs something that does not depend on its size: few, large ones */
@@ -38,8 +38,8 @@ typedef struct StateUse {
 typedef struct OpForm {
     const char *name; /* "recurrent", "chunked", "fft" */
     const char *doc;
-    /* NULL, or why this form is not legal or not worth it here, in words for the report. */
-    const char *(*refuse)(const Op *op, Form form, Arena *a);
+    /* NULL, or why this form is not legal or not worth it on this machine, in words for the report. */
+    const char *(*refuse)(const Op *op, const LowerTarget *t, Arena *a);
     void (*lower)(Lower *l, Op *op);
 } OpForm;
 

@@ -8,11 +8,12 @@ static int64_t round_up(int64_t x, int64_t to) {
 }
 
 /* Numbers from row to row of a value with `count` in each. Rows a power of two apart would all lie in a few
- * sets of the caches, and push each other out when outputs are written to all of them in turn. */
-static int64_t row_stride(int64_t count) {
-    enum { LINE = 16, SETS = 64 };
-    int64_t stride = round_up(count, LINE);
-    return stride % (LINE * SETS / 4) ? stride : stride + LINE;
+ * places of the nearest cache, and push each other out when outputs are written to all of them in turn. */
+static int64_t row_stride(const LowerTarget *t, int64_t count) {
+    enum { FEW = 4, LEAST = 16 };
+    int64_t line = t->cache_line / 4 > LEAST ? t->cache_line / 4 : LEAST, stride = round_up(count, LEAST);
+    bool crowded = t->cache_way && stride % (t->cache_way / 4 / FEW) == 0;
+    return crowded ? stride + line : stride;
 }
 
 /* Words of 4 bytes that a row of v takes. */
@@ -81,14 +82,14 @@ bool plan_may_alias(FuncPlan *p, int r, int j) {
     return true;
 }
 
-static void place_io(FuncPlan *p, bool is_main) {
+static void place_io(FuncPlan *p, const LowerTarget *t, bool is_main) {
     Func *f = p->f;
     for (int j = 0; j < f->nparams; j++) {
         ValueInfo *i = value_info(f->params[j]);
         i->stored = true;
         i->place = is_main ? PLACE_INPUT : PLACE_IO;
         i->io = j;
-        i->stride = is_main ? type_count(f->params[j]->type) : row_stride(type_count(f->params[j]->type));
+        i->stride = is_main ? type_count(f->params[j]->type) : row_stride(t, type_count(f->params[j]->type));
     }
     p->alias = ARENA_ARRAY(p->arena, int, f->nresults);
     for (int r = 0; r < f->nresults; r++) {
@@ -100,7 +101,7 @@ static void place_io(FuncPlan *p, bool is_main) {
         i->place = is_main ? PLACE_OUTPUT : PLACE_IO;
         i->io = is_main ? r : f->nparams + r;
         int64_t count = type_count(v->type);
-        i->stride = is_main ? count : row_stride(count);
+        i->stride = is_main ? count : row_stride(t, count);
         for (int j = 0; j < f->nparams && !is_main && p->alias[r] < 0; j++) {
             bool taken = false;
             for (int q = 0; q < r; q++) taken |= p->alias[q] == j;
@@ -114,43 +115,52 @@ typedef struct Room {
     int first, last;
 } Room;
 
+/* The memory of all workers, or that of each, while values find room in it. */
+typedef struct Region {
+    const LowerTarget *t;
+    int64_t rows;
+    bool worker; /* of each: values live from stage to stage, not from barrier to barrier */
+    Room *rooms;
+    int n, cap;
+} Region;
+
 /* First fit among the rooms that live at the same time. */
-static int64_t find_room(Room *rooms, int n, int64_t bytes, int first, int last) {
+static int64_t find_room(const Region *g, int64_t bytes, int first, int last) {
     int64_t at = 0;
     for (bool moved = true; moved;) {
         moved = false;
-        for (int i = 0; i < n; i++) {
-            if (rooms[i].last < first || rooms[i].first > last) continue;
-            if (at + bytes <= rooms[i].offset || at >= rooms[i].offset + rooms[i].bytes) continue;
-            at = rooms[i].offset + rooms[i].bytes;
+        for (int i = 0; i < g->n; i++) {
+            const Room *r = &g->rooms[i];
+            if (r->last < first || r->first > last) continue;
+            if (at + bytes <= r->offset || at >= r->offset + r->bytes) continue;
+            at = r->offset + r->bytes;
             moved = true;
         }
     }
     return at;
 }
 
-static void place_value(FuncPlan *p, Value *v, int64_t rows, Room **rooms, int *n, int *cap, bool private) {
+static void place_value(FuncPlan *p, Value *v, Region *g) {
     ValueInfo *i = value_info(v);
     if (!i || !i->stored || i->place != PLACE_NONE) return;
-    if ((p->stages[i->stage]->axis == AXIS_REPLICATED && !p->stages[i->stage]->is_call) != private) return;
-    i->place = private ? PLACE_PRIVATE : PLACE_SHARED;
-    i->stride = row_stride(row_words(p, v));
-    Room r = {.bytes = round_up(i->stride * 4 * rows, 64),
-              .first = private ? i->first_stage : i->first_epoch,
-              .last = private ? i->last_stage : i->last_epoch};
-    r.offset = i->offset = find_room(*rooms, *n, r.bytes, r.first, r.last);
-    ARENA_PUSH(p->arena, *rooms, *n, *cap, r);
-    int64_t *total = private ? &p->private_bytes : &p->shared_bytes;
+    if ((p->stages[i->stage]->axis == AXIS_REPLICATED && !p->stages[i->stage]->is_call) != g->worker) return;
+    i->place = g->worker ? PLACE_PRIVATE : PLACE_SHARED;
+    i->stride = row_stride(g->t, row_words(p, v));
+    Room r = {.bytes = round_up(i->stride * 4 * g->rows, 64),
+              .first = g->worker ? i->first_stage : i->first_epoch,
+              .last = g->worker ? i->last_stage : i->last_epoch};
+    r.offset = i->offset = find_room(g, r.bytes, r.first, r.last);
+    ARENA_PUSH(p->arena, g->rooms, g->n, g->cap, r);
+    int64_t *total = g->worker ? &p->private_bytes : &p->shared_bytes;
     if (r.offset + r.bytes > *total) *total = r.offset + r.bytes;
 }
 
-static void place_stage(FuncPlan *p, int64_t rows, Room **rooms, int *n, int *cap, bool private) {
+static void place_stages(FuncPlan *p, Region *g) {
     for (int k = 0; k < p->n; k++) {
         const Stage *s = p->stages[k];
         if (s->commit) continue;
-        for (int i = 0; s->anchor && i < s->anchor->nout; i++)
-            place_value(p, s->anchor->out[i], rows, rooms, n, cap, private);
-        for (int i = 0; i < s->nposts; i++) place_value(p, s->posts[i]->out[0], rows, rooms, n, cap, private);
+        for (int i = 0; s->anchor && i < s->anchor->nout; i++) place_value(p, s->anchor->out[i], g);
+        for (int i = 0; i < s->nposts; i++) place_value(p, s->posts[i]->out[0], g);
     }
 }
 
@@ -172,7 +182,7 @@ static bool alias_call_result(FuncPlan *p, int k, int r) {
 }
 
 /* main: values live in rooms of their own, in order, as calls may hand rooms on. */
-static void place_main(FuncPlan *p, int64_t rows, Room **rooms, int *n, int *cap) {
+static void place_main(FuncPlan *p, Region *g) {
     for (int k = 0; k < p->n; k++) {
         const Stage *s = p->stages[k];
         for (int i = 0; s->anchor && !s->commit && i < s->anchor->nout; i++) {
@@ -181,24 +191,22 @@ static void place_main(FuncPlan *p, int64_t rows, Room **rooms, int *n, int *cap
             if (s->is_call) v->stored = true;
             if (v->place == PLACE_NONE && s->is_call && alias_call_result(p, k, i)) continue;
             v->last_epoch = 1 << 30;
-            place_value(p, s->anchor->out[i], rows, rooms, n, cap, false);
+            place_value(p, s->anchor->out[i], g);
         }
         for (int i = 0; i < s->nposts && !s->commit; i++) {
             value_info(s->posts[i]->out[0])->last_epoch = 1 << 30;
-            place_value(p, s->posts[i]->out[0], rows, rooms, n, cap, false);
+            place_value(p, s->posts[i]->out[0], g);
         }
     }
 }
 
-void plan_place(FuncPlan *p, int64_t rows, bool is_main) {
+void plan_place(FuncPlan *p, const LowerTarget *t, int64_t rows, bool is_main) {
     mark_lifetimes(p);
-    place_io(p, is_main);
-    Room *shared = NULL, *private = NULL;
-    int n = 0, cap = 0;
+    place_io(p, t, is_main);
+    Region shared = {.t = t, .rows = rows}, worker = {.t = t, .rows = rows, .worker = true};
     if (is_main)
-        place_main(p, rows, &shared, &n, &cap);
+        place_main(p, &shared);
     else
-        place_stage(p, rows, &shared, &n, &cap, false);
-    n = cap = 0;
-    place_stage(p, rows, &private, &n, &cap, true);
+        place_stages(p, &shared);
+    place_stages(p, &worker);
 }

@@ -1,7 +1,7 @@
 /* Planning a function. In a step, small products that all threads need whole (a router, a projection to a low
  * rank, the keys of a single head) may be computed by each of them, which saves a barrier and costs that all
  * read their weights. Plans are made and judged by what they have each thread read, where a barrier counts as
- * `barrier_kib`: with the products up to each size computed whole, and of the best, without each one that
+ * LowerTarget.barrier_bytes: with the products up to each size computed whole, and of the best, without each one that
  * saves nothing. */
 #include "pack.h"
 #include "stage.h"
@@ -16,12 +16,12 @@ static bool plan_once(Diag *d, FuncPlan *p, const LowerTarget *t) {
 }
 
 static int64_t cost_of(const FuncPlan *p, const LowerTarget *t) {
-    return p->whole_bytes + ((int64_t)p->barriers * t->tuning.barrier_kib << 10);
+    return p->whole_bytes + p->barriers * t->barrier_bytes;
 }
 
 /* The smallest product larger than `size` that may be computed whole; 0: there is none. */
 static int64_t next_size(const FuncPlan *p, const LowerTarget *t, int64_t size) {
-    int64_t next = 0, most = (int64_t)t->tuning.barrier_kib << 10;
+    int64_t next = 0, most = t->barrier_bytes;
     OPS_OF (p->f->body, op) {
         if (op->def->pattern != PAT_CONTRACT || !op->out[0]->type.seq) continue;
         int64_t bytes = plan_product_bytes(op, t);
@@ -60,7 +60,7 @@ bool plan_function(Diag *d, FuncPlan *p, const LowerTarget *t) {
     bool step = p->f->form == FORM_STEP;
     if (!(step ? plan_step(d, p, t) : plan_once(d, p, t))) return false;
     int64_t rows = step ? t->max_rows_step : t->chunk;
-    plan_place(p, rows, attr_find(p->f->attrs, "main") != NULL);
+    plan_place(p, t, rows, attr_find(p->f->attrs, "main") != NULL);
     plan_strips(p, t, rows);
     return true;
 }

@@ -23,6 +23,7 @@ typedef struct Class {
 
 typedef struct Splitter {
     FuncPlan *p;
+    const LowerTarget *machine;
     Class *cls;
     /* of each stage: see follow_results */
     bool *whole, *feeds;
@@ -87,9 +88,12 @@ static bool stage_private(const FuncPlan *p, int k) {
 
 /* Whether units as large as st's would leave a class too few to share among many threads. */
 static bool coarsens(Splitter *s, int cls, const Stage *st) {
-    enum { MANY = 32 };
+    enum {
+        EACH = 8
+    }; /* for each of the workers: shares differ by an eighth, and there may be more workers */
     const Class *c = &s->cls[find(s, cls)];
-    return !c->fixed && st->access.multiple > c->multiple && c->n / st->access.multiple < MANY;
+    return !c->fixed && st->access.multiple > c->multiple &&
+           c->n / st->access.multiple < EACH * s->machine->workers;
 }
 
 /* Whether all operands that are not at hand in every thread are made by stages that split alike. */
@@ -225,7 +229,7 @@ static Axis chunk_axis(Splitter *s, int k) {
 }
 
 void plan_split(FuncPlan *p, const LowerTarget *t) {
-    Splitter s = {.p = p, .cls = ARENA_ARRAY(p->arena, Class, p->n)};
+    Splitter s = {.p = p, .machine = t, .cls = ARENA_ARRAY(p->arena, Class, p->n)};
     s.whole = ARENA_ARRAY(p->arena, bool, p->n), s.feeds = ARENA_ARRAY(p->arena, bool, p->n);
     for (int k = p->n - 1; k >= 0; k--) follow_results(&s, k);
     for (int k = 0; k < p->n; k++) {

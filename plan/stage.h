@@ -111,7 +111,7 @@ bool plan_stages(Diag *d, FuncPlan *p, const LowerTarget *t);
 void plan_split(FuncPlan *p, const LowerTarget *t);
 void plan_barriers(FuncPlan *p);
 /* rows: the most rows of a call in this form. */
-void plan_place(FuncPlan *p, int64_t rows, bool is_main);
+void plan_place(FuncPlan *p, const LowerTarget *t, int64_t rows, bool is_main);
 void plan_strips(FuncPlan *p, const LowerTarget *t, int64_t rows);
 /* Whether result r may lie in the memory of parameter j (place.c). */
 bool plan_may_alias(FuncPlan *p, int r, int j);

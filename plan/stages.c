@@ -122,7 +122,7 @@ static bool attach(FuncPlan *p, int k, Op *op) {
 }
 
 static void default_access(const Op *op, const Stage *s, const LowerTarget *t, Access *a) {
-    int64_t multiple = t->lanes > 16 ? t->lanes : 16;
+    int64_t multiple = t->unit;
     switch (op->def->pattern) {
     case PAT_CONTRACT:
         *a = (Access){.split = SPLIT_FLAT, .multiple = t->panel, .rows = true, .all = {[0] = true}};
@@ -150,7 +150,7 @@ static void default_access(const Op *op, const Stage *s, const LowerTarget *t, A
 }
 
 static void set_access(const FuncPlan *p, Stage *s, const LowerTarget *t) {
-    int64_t multiple = t->lanes > 16 ? t->lanes : 16;
+    int64_t multiple = t->unit;
     if (!s->anchor) {
         s->access = (Access){.split = SPLIT_FLAT, .multiple = multiple, .rows = true};
         if (s->O > 1) s->access.units = s->O;

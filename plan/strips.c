@@ -40,7 +40,7 @@ static int64_t least_strip(const LowerTarget *t, const Stage *s) {
 
 static int64_t strip_of(FuncPlan *p, const LowerTarget *t, int k, int end, int64_t rows) {
     const Stage *s = p->stages[k];
-    int64_t bytes = bytes_of_run(p, k, end), room = t->l2 / 2, n;
+    int64_t bytes = bytes_of_run(p, k, end), room = t->value_room, n;
     if (!bytes) return 0;
     if (s->axis == AXIS_ROWS) return room / bytes > 1 ? room / bytes : 1;
     n = room * s->shares / (bytes * rows);

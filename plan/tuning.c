@@ -58,7 +58,6 @@ Tuning tuning_default(const LowerTarget *t) {
         .stream_bytes = 128, /* lines come in pairs */
         .prefetch_bytes = 0,
         .busy_prefetch_bytes = 8192,
-        .barrier_kib = 64,
         .inner_rows = 4,
         .inner_columns = t->vregs < 32 ? 2 : 4,
         .scan_tokens = t->lanes > 16 ? t->lanes : 16,

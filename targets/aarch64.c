@@ -115,6 +115,7 @@ static void describe(Probe *p, TargetInfo *t) {
     t->mixed_dots = probe_assembles(p, "usdot v0.4s, v0.16b, v0.16b");
     t->l1 = 32 << 10;
     t->l2 = 512 << 10;
+    t->cache_line = 64, t->cache_way = 4096;
 }
 
 /* Unsigned times signed where there is such an instruction, else x - 128 is signed and 128 sum(y) is put

@@ -109,8 +109,18 @@ static void conclude(Probe *p, TargetInfo *t) {
     t->target->isa->describe(p, t);
 }
 
+/* Threads meet in some 4 us, most of it waiting for the slower of them (docs/performance.md, Barriers), and
+ * each of a few reads 16 GB/s: on servers of two memory channels a core, as on boards with one. */
+static void describe_execution(TargetInfo *t) {
+    bool threads = t->target->execution == EXECUTION_THREADS;
+    t->workers = threads ? 4 : 1;
+    t->barrier_ns = threads ? 4096 : 0;
+    t->worker_bytes_per_ns = 16;
+}
+
 bool llvm_probe(Diag *d, TargetInfo *t) {
     const Target *of = t->target;
+    describe_execution(t);
     if (of->execution == EXECUTION_GRID) return of->isa->describe(NULL, t), true;
     LLVMTargetRef target;
     char *why = NULL;

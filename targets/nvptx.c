@@ -21,6 +21,7 @@ static void describe(Probe *p, TargetInfo *t) {
     t->fma = t->f16 = t->rounds = t->masks = true;
     t->lanes = 32;
     t->l1 = 64 << 10, t->l2 = 4 << 20;
+    t->cache_line = 128, t->cache_way = 4096;
     t->registers = 64; /* of the 255 that a thread may have: enough to keep many warps in flight */
     if (!strncmp(t->cpu, "sm_90", 5))
         t->features = "+ptx80";

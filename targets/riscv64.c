@@ -52,6 +52,7 @@ static void describe(Probe *p, TargetInfo *t) {
     t->registers = 32;
     t->l1 = 32 << 10;
     t->l2 = 256 << 10;
+    t->cache_line = 64, t->cache_way = 4096;
 }
 
 static const char *emulated_cpu(const TargetInfo *t) {

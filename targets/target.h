@@ -65,20 +65,25 @@ struct TargetInfo {
     const Target *target;
     const char *triple; /* normalised */
     const char *cpu;
-    const char *llvm_cpu; /* LLVM's name for it */
-    const char *features; /* "+avx2,-avx512f,..." or "" */
-    int lanes;            /* f32 in a vector */
-    int registers;        /* vector registers */
-    int64_t l1, l2;       /* bytes of data cache near a core */
-    bool fma;             /* x*y+z with one rounding is an instruction */
-    bool f16;             /* f16 <-> f32 are instructions */
-    bool rounds;          /* floor and round are instructions */
-    bool byte_dots;       /* four products of bytes and their sum are one instruction */
-    bool mixed_dots;      /* of unsigned with signed bytes (else of signed bytes only) */
-    bool bf16_dots;       /* two products of bf16 and their sum are one instruction */
-    bool byte_tables;     /* looking up each byte of a vector in a table of 16 is one instruction */
-    bool masks;           /* part of a vector can be loaded and stored by a mask */
-    uint64_t needs;       /* what code for it may use: bit i for row i of isa->needs */
+    const char *llvm_cpu;       /* LLVM's name for it */
+    const char *features;       /* "+avx2,-avx512f,..." or "" */
+    int lanes;                  /* f32 in a vector */
+    int registers;              /* vector registers */
+    int64_t l1, l2;             /* bytes of data cache near a core */
+    int cache_line;             /* bytes; 0: there is no cache */
+    int cache_way;              /* bytes of l1 in which an address has one place */
+    int workers;                /* threads that a call has, as a rule; 1: all run by itself */
+    double barrier_ns;          /* until all of them have met */
+    double worker_bytes_per_ns; /* that one reads from memory */
+    bool fma;                   /* x*y+z with one rounding is an instruction */
+    bool f16;                   /* f16 <-> f32 are instructions */
+    bool rounds;                /* floor and round are instructions */
+    bool byte_dots;             /* four products of bytes and their sum are one instruction */
+    bool mixed_dots;            /* of unsigned with signed bytes (else of signed bytes only) */
+    bool bf16_dots;             /* two products of bf16 and their sum are one instruction */
+    bool byte_tables;           /* looking up each byte of a vector in a table of 16 is one instruction */
+    bool masks;                 /* part of a vector can be loaded and stored by a mask */
+    uint64_t needs;             /* what code for it may use: bit i for row i of isa->needs */
 };
 
 /* target: a name of targets.def or NULL (the host's kind). cpu: a model, "native", or NULL (native for the

@@ -174,6 +174,7 @@ static void describe(Probe *p, TargetInfo *t) {
     t->bf16_dots = t->masks && probe_says(p, "vcvtneps2bf16");
     t->l1 = 32 << 10;
     t->l2 = t->masks ? 1 << 20 : t->lanes == 8 ? 512 << 10 : 256 << 10;
+    t->cache_line = 64, t->cache_way = 4096;
 }
 
 /* ---- instructions ---- */

@@ -6,8 +6,9 @@
 static void choose(PassCtx *cx, Func *f, Op *op) {
     Arena *a = f->module->arena;
     const char *why = NULL;
+    if (!cx->options->machine) BTC_BUG("choose-form: for which machine?");
     for (const OpForm *form = op_lowering(op->def)->forms; form->name; form++) {
-        const char *no = form->refuse ? form->refuse(op, f->form, a) : NULL;
+        const char *no = form->refuse ? form->refuse(op, cx->options->machine, a) : NULL;
         if (no) {
             why = arena_printf(a, "%s%snot %s: %s", why ? why : "", why ? "; " : "", form->name, no);
             continue;

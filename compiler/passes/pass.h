@@ -4,7 +4,7 @@
 #ifndef BTC_PASS_H
 #define BTC_PASS_H
 
-#include "op.h"
+#include "plan/lower_target.h"
 
 typedef struct PassOptions PassOptions;
 
@@ -38,6 +38,7 @@ struct PassOptions {
     int distill_filters;        /* order; 0: leave filters as they are */
     bool distill_quietly;       /* without saying how well it went */
     const PassWeights *weights; /* may be NULL when nothing is distilled */
+    const LowerTarget *machine; /* that forms are chosen for; may be NULL up to choose-form */
     const char *print_after;    /* a pass, "all" or NULL */
     const char *stop_after;     /* or NULL */
     FILE *print_to;

@@ -201,7 +201,7 @@ static void run_size(const Attend *a, int64_t *heads, int64_t *rows) {
     if (!is_chunk(a)) return;
     *rows = t->warp ? a->queries : t->chunk;
     int64_t bytes = 4 * (a->width + (a->pairs ? a->depth : 0)) * *rows,
-            room = t->warp ? 1 : t->l2 / 2 / bytes;
+            room = t->warp ? 1 : t->value_room / bytes;
     if (*heads > room) *heads = room < 1 ? 1 : room;
 }
 

@@ -5,7 +5,7 @@
 
 static void access_embed(const Op *op, Form form, Access *a) {
     (void)op, (void)form;
-    *a = (Access){.split = SPLIT_FLAT, .multiple = 16, .rows = true};
+    *a = (Access){.split = SPLIT_FLAT, .rows = true};
 }
 
 static bool is_also_a_matrix(const Op *embed) {

@@ -7,7 +7,6 @@
 static void access_linear(const Op *op, Form form, Access *a) {
     (void)form;
     *a = (Access){.split = op->in[0]->type.rank > 1 ? SPLIT_INNER : SPLIT_FLAT, .rows = true, .all = {true}};
-    a->multiple = 16;
 }
 
 static void lower_linear(Lower *l, Op *op) {

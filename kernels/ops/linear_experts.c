@@ -16,7 +16,7 @@ typedef struct Experts {
 /* By outputs of every chosen expert: each thread reads its panels of them all. */
 static void access(const Op *op, Form form, Access *a) {
     (void)op, (void)form;
-    *a = (Access){.split = SPLIT_INNER, .multiple = 16, .rows = true, .all = {true, true}, .at_once = true};
+    *a = (Access){.split = SPLIT_INNER, .rows = true, .all = {true, true}, .at_once = true};
 }
 
 static Experts experts_new(Lower *l, Op *op) {

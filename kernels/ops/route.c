@@ -43,7 +43,7 @@ static void lower_topk(Lower *l, Op *op) {
 /* Split like the experts' outputs that it sums: the same channels of every choice. */
 static void access_combine(const Op *op, Form form, Access *a) {
     (void)op, (void)form;
-    *a = (Access){.split = SPLIT_INNER, .multiple = 16, .rows = true, .all = {false, true}};
+    *a = (Access){.split = SPLIT_INNER, .rows = true, .all = {false, true}};
 }
 
 static void lower_combine(Lower *l, Op *op) {

@@ -5,7 +5,7 @@
 
 void scan_channels_access(const Op *op, Form form, Access *a) {
     (void)op;
-    *a = (Access){.split = SPLIT_FLAT, .multiple = 16, .rows = form == FORM_STEP};
+    *a = (Access){.split = SPLIT_FLAT, .rows = form == FORM_STEP};
 }
 
 static void lower_by_rows(Lower *l, Op *op, ScanNext next) {

@@ -14,7 +14,7 @@
 
 static void access_scan_expand(const Op *op, Form form, Access *a) {
     (void)op;
-    *a = (Access){.split = SPLIT_FLAT, .multiple = 16, .rows = form == FORM_STEP, .all = {[3] = true, true}};
+    *a = (Access){.split = SPLIT_FLAT, .rows = form == FORM_STEP, .all = {[3] = true, true}};
 }
 
 /* What all states of a vector of channels share for one token. Read once: the compiler cannot know that

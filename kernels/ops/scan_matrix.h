@@ -22,7 +22,7 @@ Mat scan_matrix_operand(Lower *l, Op *op, int in, Value *u, Value *row);
 /* sum_n q bonus k of one token: how much of v passes by the state. q, k: rows [n]. */
 Value *scan_matrix_direct(Lower *l, Op *op, Value *u, Mat q, Mat k, Value *row);
 
-const char *scan_matrix_refuse_chunked(const Op *op, Form form, Arena *a);
+const char *scan_matrix_refuse_chunked(const Op *op, const LowerTarget *t, Arena *a);
 void scan_matrix_chunked(Lower *l, Op *op);
 
 #endif

@@ -54,23 +54,22 @@ static int64_t tokens(const MatrixShape *s, const Op *op, const Tuning *t) {
     return q;
 }
 
-/* Bytes of a head's state up to which going token by token is as fast, measured with 16 lanes: the nearest
- * cache hands the state out fast enough, and the products inside a sub-chunk come on top. */
-static int64_t small_state(const MatrixShape *s) {
-    return s->rank1 ? 32768 : s->decay == DECAY_CHANNEL ? 16384 : 8192;
+/* Bytes of a head's state up to which going token by token is as fast: the nearest cache hands the state out
+ * fast enough, and the products inside a sub-chunk come on top. Measured where state_room is 16 KiB. */
+static int64_t small_state(const MatrixShape *s, const LowerTarget *t) {
+    return s->rank1 ? 2 * t->state_room : s->decay == DECAY_CHANNEL ? t->state_room : t->state_room / 2;
 }
 
-const char *scan_matrix_refuse_chunked(const Op *op, Form form, Arena *a) {
+const char *scan_matrix_refuse_chunked(const Op *op, const LowerTarget *t, Arena *a) {
     MatrixShape s = scan_matrix_shape(op);
     double min = attr_float(op, "min_decay", 0);
-    if (form != FORM_CHUNK) return "one token at a time needs no products";
     if (s.decay == DECAY_CHANNEL && min >= 0)
         return "decays per channel without a known bound may leave the range of f32: give it as "
                "\"min_decay\" "
                "(-5, say, behind a map with max(decay, -5))";
     if (s.decay == DECAY_CHANNEL && -min * MIN_TOKENS > MAX_EXPONENT)
         return arena_printf(a, "decays down to %g leave the range of f32 within %d tokens", min, MIN_TOKENS);
-    if (s.n * s.p * 4 <= small_state(&s))
+    if (s.n * s.p * 4 <= small_state(&s, t))
         return arena_printf(a,
                             "a state of %g KiB per head stays in the nearest cache, where going token by "
                             "token is as fast",

@@ -13,7 +13,7 @@
 
 static void access_scan_modal(const Op *op, Form form, Access *a) {
     (void)op;
-    *a = (Access){.split = SPLIT_FLAT, .multiple = 16, .rows = form == FORM_STEP};
+    *a = (Access){.split = SPLIT_FLAT, .rows = form == FORM_STEP};
 }
 
 typedef struct Modes {

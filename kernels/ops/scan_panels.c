@@ -11,7 +11,7 @@ Value *panels_first(Lower *l, Value *i, int64_t n) {
 /* A step visits each sequence's states once: the longer the stretch, the better memory is read ahead. */
 int64_t panels_block(const Lower *l, int64_t bytes_per_channel) {
     if (l->form == FORM_STEP) return NO_BLOCKS;
-    int64_t n = l->t->l1 / 2 / bytes_per_channel, panel = l->t->panel;
+    int64_t n = l->t->state_room / bytes_per_channel, panel = l->t->panel;
     return n < panel ? panel : n / panel * panel;
 }
 

@@ -32,6 +32,8 @@ static const BadTuning BAD[] = {
      "t.json:1:", "unknown key \"number\" (did you mean \"numbers\"?)"},
     {"an unknown number", FILE_OF("{ \"tile_row\": 4 }"),
      "t.json:1:", "numbers.tile_row: there is no such number (did you mean \"tile_rows\"?)"},
+    {"a number that went", FILE_OF("{ \"barrier_kib\": 64 }"),
+     "t.json:1:", "numbers.barrier_kib: there is no such number"},
     {"a number twice", FILE_OF("{ \"streams\": 4, \"streams\": 2 }"), "t.json:1:", "is given twice"},
     {"a number below its range", FILE_OF("{ \"streams\": 0 }"),
      "t.json:1:", "numbers.streams: must be a whole number from 1 to "},

@@ -90,7 +90,8 @@ static bool run_line(Diag *d, const char *text, Module *m, Weights *w, int *seen
         size_t n = strcspn(p += strspn(p, " ,"), " ,=\n");
         const Pass *pass = find_pass(p, n);
         const PassWeights weights = {{.user = w, .weight = find_weight}, keep_computed};
-        PassOptions o = {.weights = &weights, .distill_quietly = true};
+        const LowerTarget machine = {.lanes = 16, .state_room = 16 << 10};
+        PassOptions o = {.weights = &weights, .distill_quietly = true, .machine = &machine};
         PassCtx cx = {.diag = d, .options = &o};
         if (p[n] == '=') o.distill_filters = atoi(p + n + 1);
         if (!pass) fprintf(stderr, "    there is no pass %.*s\n", (int)n, p);
