@@ -36,7 +36,9 @@ typedef struct AttrDef {
     AttrKind kind;
     bool required;
     double otherwise; /* default of INT, FLOAT, BOOL */
-    const char *str;  /* default of STR, or the allowed words "a|b|c" (the first is the default) */
+    /* STR: the default, or the allowed words "a|b|c" (the first is the default). INT, FLOAT, FLOATS: the range, such as
+     * ">=0" or ">0 <=8"; NULL: all. */
+    const char *str;
     const char *doc;
 } AttrDef;
 
@@ -144,6 +146,21 @@ typedef struct StateDef {
     double init;
 } StateDef;
 bool signature_states(Diag *d, Func *f, const Op *op, StateDef *out /* [SIG_MAX] */, int *n);
+
+/* ---- attributes.c ---- */
+/* Converts numbers to the kinds that the op's record declares, and checks all attributes that it declares. */
+bool attrs_check(Diag *d, Func *f, const Op *op);
+/* What is wrong with an attribute, for a message; NULL: nothing. */
+const char *attr_wrong(Arena *a, const AttrDef *ad, const Attr *t);
+/* The same for a number that models compute with: whether it is in the range and f32 can hold it. */
+const char *number_wrong(Arena *a, double v, const char *range);
+/* The bounds of a range, one after the other; *range moves on. false: there is no further one. */
+typedef struct Bound {
+    double at;
+    bool above, equal; /* >, or < without; equal: the bound itself counts */
+} Bound;
+bool range_next(const char **range, Bound *out);
+const char *range_text(Arena *a, const char *range); /* "at least 0 and at most 8" */
 
 /* ---- builder.c: adds an op by name the way every front end does ---- */
 /* in: the operands of the signature in order (NULL for absent ones). Creates state slots (named

@@ -115,54 +115,6 @@ static const char *describe(Arena *a, const SigTensor *t, DType dt) {
     return x.s;
 }
 
-/* ---- attributes ---- */
-
-static const char *const KIND_TEXT[] = {
-    [AT_INT] = "an integer", [AT_FLOAT] = "a number",          [AT_BOOL] = "true or false",
-    [AT_STR] = "a string",   [AT_INTS] = "a list of integers", [AT_FLOATS] = "a list of numbers",
-};
-
-/* Front ends know numbers only; the table knows which are integers. */
-static void convert_number(Arena *a, Attr *t, AttrKind want) {
-    if (want == AT_FLOAT && t->kind == AT_INT) t->f = (double)t->i, t->kind = AT_FLOAT;
-    if (want == AT_INT && t->kind == AT_FLOAT && t->f >= -9e15 && t->f <= 9e15 &&
-        (double)(int64_t)t->f == t->f)
-        t->i = (int64_t)t->f, t->kind = AT_INT;
-    if (want == AT_FLOATS && t->kind == AT_INTS) {
-        double *v = ARENA_ARRAY(a, double, t->n);
-        for (int i = 0; i < t->n; i++) v[i] = (double)t->ints[i];
-        t->floats = v, t->ints = NULL, t->kind = AT_FLOATS;
-    }
-}
-
-/* words "a|b|c": whether s is one of them. */
-static bool one_of(const char *words, const char *s) {
-    size_t n = strlen(s);
-    for (const char *p = words; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
-        if (strcspn(p, "|") == n && !strncmp(p, s, n)) return true;
-    return false;
-}
-
-static bool check_attrs(Diag *d, Func *f, const Op *op) {
-    const char *name = op->def->name;
-    for (const AttrDef *ad = op->def->attrs; ad && ad->name; ad++) {
-        Attr *t = op->attrs;
-        while (t && strcmp(t->name, ad->name)) t = t->next;
-        if (!t && ad->required)
-            return diag_error(d, op->loc, "%s: attribute %s is missing (%s)", name, ad->name, ad->doc);
-        if (!t) continue;
-        convert_number(f->module->arena, t, ad->kind);
-        if (t->kind != ad->kind)
-            return diag_error(d, op->loc, "%s: attribute %s must be %s", name, ad->name, KIND_TEXT[ad->kind]);
-        if (t->kind == AT_STR && !t->s)
-            return diag_error(d, op->loc, "%s: attribute %s must be a string", name, ad->name);
-        if (t->kind == AT_STR && ad->str && strchr(ad->str, '|') && !one_of(ad->str, t->s))
-            return diag_error(d, op->loc, "%s: attribute %s must be one of %s, is \"%s\"", name, ad->name,
-                              ad->str, t->s);
-    }
-    return true;
-}
-
 /* ---- dimension arithmetic ---- */
 
 static const Binding *find_bound(const Match *m, const char *name, size_t n) {
@@ -395,7 +347,7 @@ static bool infer_states(Match *m, Func *f, Op *op) {
 }
 
 static bool infer(Match *m, Func *f, Op *op) {
-    if (!check_attrs(m->d, f, op)) return false;
+    if (!attrs_check(m->d, f, op)) return false;
     if (!op->def->sig) return true;
     int ns = op_state_count(op->def), nout = m->sig->pub.nout;
     if (op->nout != nout + ns)
@@ -426,7 +378,7 @@ bool signature_states(Diag *d, Func *f, const Op *op, StateDef *out, int *n) {
     bool typed = true;
     for (int i = 0; i < m.sig->pub.nin && i < op->nin; i++)
         typed = typed && (!op->in[i] || op->in[i]->type.kind != TY_NONE);
-    if (!check_attrs(d, f, op)) return false;
+    if (!attrs_check(d, f, op)) return false;
     if (typed) return match_operands(&m, m.sig->pub.nin) && state_types(&m, out, n);
     for (const char *p = op->def->state; p && *p; p = strchr(p, ';') ? strchr(p, ';') + 1 : NULL) {
         SigTensor t = {0};

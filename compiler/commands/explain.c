@@ -104,6 +104,7 @@ static const char *attr_value(Arena *a, const AttrDef *ad) {
     bool words = ad->kind == AT_STR && ad->str && strchr(ad->str, '|');
     Text t = text_new(a);
     text_add(&t, "%s", words ? ad->str : kinds[ad->kind]);
+    if ((ad->kind == AT_INT || ad->kind == AT_FLOAT) && ad->str) text_add(&t, " %s", range_text(a, ad->str));
     if (ad->required) {
         text_add(&t, ", required");
     } else if (ad->kind == AT_INT || ad->kind == AT_FLOAT) {

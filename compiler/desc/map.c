@@ -19,10 +19,8 @@ typedef struct Term {
 static const Term BAD = {.bad = true};
 
 bool constant_fits(Diag *d, Loc loc, double v) {
-    double most = 0x1.fffffep127, least = 0x1p-126;
-    if (v == 0 || (fabs(v) >= least && fabs(v) <= most)) return true;
-    return diag_error(d, loc, "%g is too %s: models compute in f32, from %.3g to %.3g", v,
-                      fabs(v) < least ? "small" : "large", least, most);
+    const char *wrong = number_wrong(d->arena, v, NULL);
+    return !wrong || diag_error(d, loc, "%s", wrong);
 }
 
 Value *scope_constant(Scope *s, double v, Loc loc) {

@@ -76,6 +76,11 @@ static cJSON *word_list(const char *words) {
     return list;
 }
 
+static void add_range(cJSON *n, const char *range) {
+    static const char *const keys[2][2] = {{"exclusiveMaximum", "maximum"}, {"exclusiveMinimum", "minimum"}};
+    for (Bound b; range_next(&range, &b);) cJSON_AddNumberToObject(n, keys[b.above][b.equal], b.at);
+}
+
 static cJSON *attr_schema(const AttrDef *ad) {
     cJSON *n = NULL;
     bool words = ad->str && strchr(ad->str, '|');
@@ -85,6 +90,7 @@ static cJSON *attr_schema(const AttrDef *ad) {
         break;
     case AT_FLOAT:
         n = typed("number", ad->doc);
+        add_range(n, ad->str);
         break;
     case AT_BOOL:
         n = typed("boolean", ad->doc);

@@ -124,17 +124,8 @@ static bool read_floats(const Stmt *st, const cJSON *n, Attr *t) {
     return t->n = count, t->floats = v, true;
 }
 
-/* words "a|b|c" */
-static bool is_word(const char *words, const char *s) {
-    size_t n = strlen(s);
-    for (const char *p = words; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
-        if (strcspn(p, "|") == n && n && strncmp(p, s, n) == 0) return true;
-    return false;
-}
-
-static bool read_attr(const Stmt *st, const AttrDef *def, const cJSON *n, Attr *t) {
+static bool read_attr_value(const Stmt *st, const AttrDef *def, const cJSON *n, const char *path, Attr *t) {
     Reader *r = st->s->r;
-    const char *path = sub_path(st, def->name);
     *t = (Attr){.name = def->name, .kind = def->kind};
     switch (def->kind) {
     case AT_INT:
@@ -151,11 +142,16 @@ static bool read_attr(const Stmt *st, const AttrDef *def, const cJSON *n, Attr *
         return t->i = cJSON_IsTrue(n), true;
     case AT_STR:
         if (!cJSON_IsString(n)) return fail(st, n, def->name, "must be a string");
-        if (def->str && strchr(def->str, '|') && !is_word(def->str, n->valuestring))
-            return json_error(&r->json, n, path, "must be one of %s, got \"%s\"", def->str, n->valuestring);
         return t->s = arena_strdup(r->arena, n->valuestring), true;
     }
     return false;
+}
+
+static bool read_attr(const Stmt *st, const AttrDef *def, const cJSON *n, Attr *t) {
+    const char *path = sub_path(st, def->name);
+    if (!read_attr_value(st, def, n, path, t)) return false;
+    const char *wrong = attr_wrong(st->s->r->arena, def, t);
+    return !wrong || json_error(&st->s->r->json, n, path, "%s", wrong);
 }
 
 static bool read_attrs(const Stmt *st, const OpDef *def, Attr **out) {

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "import/import.h"
+#include "ir/op.h"
 
 /* Keys that do not change what a trained model computes. Rules for new rows: initialisation, training,
  * sampling, the tokenizer, bookkeeping; never anything that the forward pass of any importer's model reads.
@@ -248,17 +249,15 @@ static double read_float(Cfg *c, const char *key, const cJSON *n) {
     const char *s = cJSON_IsString(n) ? n->valuestring : "";
     const char *sign = *s == '+' || *s == '-' ? s + 1 : s;
     if (!strcasecmp(sign, "inf") || !strcasecmp(sign, "infinity")) return *s == '-' ? -INFINITY : INFINITY;
-    if (!strcasecmp(s, "nan") || !strcmp(s, JSON_NAN))
-        cfg_error(c, key, "is NaN, which is no number to compute with");
-    else
-        cfg_error(c, key, "must be a number, got %s", json_what(c->ctx->a, n));
-    return 1;
+    if (!strcasecmp(s, "nan") || !strcmp(s, JSON_NAN)) return NAN;
+    return cfg_error(c, key, "must be a number, got %s", json_what(c->ctx->a, n)), 2;
 }
 
-double cfg_float(Cfg *c, const char *key, double otherwise) {
+double cfg_float(Cfg *c, const char *key, double otherwise, const char *range) {
     const cJSON *n = look(c, key);
     double v = n ? read_float(c, key, n) : otherwise;
-    return isfinite(v) ? v : (cfg_error(c, key, "must be finite"), 1);
+    const char *wrong = number_wrong(c->ctx->a, v, range);
+    return wrong ? cfg_error(c, key, "%s", wrong), 2 : v;
 }
 
 double cfg_item(Cfg *c, const char *key, const cJSON *list, int index) {

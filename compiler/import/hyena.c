@@ -49,10 +49,10 @@ static void read_layer(ImportCtx *x, Cfg *c, Hyena *t, bool whole_model) {
     t->modulate = cfg_bool(c, "modulate", true);
     t->normalized = cfg_bool(c, "normalized", false);
     t->skip = cfg_bool(c, "bias", true);
-    t->shift = cfg_float(c, "shift", 0);
-    t->fast = cfg_float(c, "fast_decay_pct", 0.3);
-    t->slow = cfg_float(c, "slow_decay_pct", 1.5);
-    t->target = cfg_float(c, "target", 1e-2);
+    t->shift = cfg_float(c, "shift", 0, NULL);
+    t->fast = cfg_float(c, "fast_decay_pct", 0.3, ">0");
+    t->slow = cfg_float(c, "slow_decay_pct", 1.5, ">0");
+    t->target = cfg_float(c, "target", 1e-2, ">0");
     const char *act = cfg_str(c, "activation", "id");
     t->act = !strcmp(act, "id") || !strcmp(act, "identity") || !strcmp(act, "linear")
                  ? NULL
@@ -242,7 +242,7 @@ static cJSON *import_lm(ImportCtx *x) {
     Cfg layer = cfg_sub(c, "layer");
     Hyena t = {.prefix = "backbone.layers.0.mixer.", .D = cfg_size(c, "d_model", REQUIRED)};
     int64_t layers = cfg_layers(c, "n_layer", REQUIRED), inner = cfg_size(c, "d_inner", 4 * t.D);
-    double eps = cfg_float(c, "layer_norm_epsilon", 1e-5);
+    double eps = cfg_float(c, "layer_norm_epsilon", 1e-5, ">=0");
     const char *embedding = "backbone.embeddings.word_embeddings.weight", *head = "lm_head.weight";
     cfg_only_int(c, "max_position_embeddings", 0, 0);
     cfg_only_bool(c, "identity_mlp", false, false);

@@ -73,11 +73,13 @@ enum { MAX_LAYERS = 4096 };
 int64_t cfg_int(Cfg *c, const char *key, int64_t otherwise);    /* 0 .. 2^31 */
 int64_t cfg_size(Cfg *c, const char *key, int64_t otherwise);   /* the same, at least 1 */
 int64_t cfg_layers(Cfg *c, const char *key, int64_t otherwise); /* the same, at most MAX_LAYERS */
-double cfg_float(Cfg *c, const char *key, double otherwise);    /* finite */
+/* A number that f32 can hold; range: as in AttrDef, or NULL. Where it is wrong: 2. */
+double cfg_float(Cfg *c, const char *key, double otherwise, const char *range);
 bool cfg_bool(Cfg *c, const char *key, bool otherwise);
 const char *cfg_str(Cfg *c, const char *key, const char *otherwise);
 const cJSON *cfg_list(Cfg *c, const char *key); /* NULL: absent */
-/* The number at `index` of a list that cfg_list gave; may be infinite, in all spellings of that. */
+/* The number at `index` of a list that cfg_list gave; may be infinite, in all spellings of that,
+ * or NaN. */
 double cfg_item(Cfg *c, const char *key, const cJSON *list, int index);
 bool cfg_has(const Cfg *c, const char *key); /* present and not null; does not count as read */
 void cfg_skip(Cfg *c, const char *key);      /* counts as read */

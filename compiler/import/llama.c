@@ -86,7 +86,7 @@ static cJSON *import(ImportCtx *x) {
                    .bias_o = bias,
                    .qk_norm = fam->qk_norm,
                    .module = "self_attn",
-                   .eps = cfg_float(c, "rms_norm_eps", 1e-6),
+                   .eps = cfg_float(c, "rms_norm_eps", 1e-6, ">=0"),
                    .rope = cfg_rope(c, K, 10000, 1, positions)};
 
     /* Here null and an absent key differ: null is no window. */

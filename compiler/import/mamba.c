@@ -43,7 +43,7 @@ static void read_hf(Cfg *c, Mamba *t) {
     t->flag = "tie_word_embeddings";
     t->tied = cfg_bool(c, t->flag, true);
     t->act = cfg_act(c, "hidden_act", "silu");
-    t->eps = cfg_float(c, "layer_norm_epsilon", 1e-5);
+    t->eps = cfg_float(c, "layer_norm_epsilon", 1e-5, ">=0");
     cfg_only_bool(c, "rms_norm", true, true);
     check_old_keys(c, t);
 }
@@ -117,7 +117,7 @@ static cJSON *import(ImportCtx *x) {
         read_original(x, c, &t);
     else
         read_hf(c, &t);
-    double mixer_eps = falcon ? cfg_float(c, "mixer_rms_eps", 1e-6) : 0;
+    double mixer_eps = falcon ? cfg_float(c, "mixer_rms_eps", 1e-6, ">=0") : 0;
     if (import_failed(x)) return NULL;
 
     cJSON *m = model_new(x, "tokens");

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "import/import.h"
+#include "ir/op.h"
 
 typedef struct Mamba2 {
     int64_t V, D, E, H, P, G, N, W, layers;
@@ -17,10 +18,18 @@ typedef struct Mamba2 {
 static void read_limits(Cfg *c, const char *key, Mamba2 *t) {
     const cJSON *limit = cfg_list(c, key);
     if (!limit) return;
-    t->dt_min = cfg_item(c, key, limit, 0);
-    t->dt_max = cfg_item(c, key, limit, 1);
-    if (!isfinite(t->dt_min) || !(t->dt_min <= t->dt_max) || !(t->dt_max > 0))
-        cfg_error(c, key, "must be a lower limit and a larger upper one");
+    if (cJSON_GetArraySize(limit) != 2) {
+        cfg_error(c, key, "must be two numbers, a lower limit and an upper one, got %d",
+                  cJSON_GetArraySize(limit));
+        return;
+    }
+    t->dt_min = cfg_item(c, key, limit, 0), t->dt_max = cfg_item(c, key, limit, 1);
+    const char *low = number_wrong(c->ctx->a, t->dt_min, ">=0"),
+               *high = isinf(t->dt_max) ? NULL : number_wrong(c->ctx->a, t->dt_max, ">0");
+    if (low) cfg_error(c, key, "the lower limit: %s", low);
+    if (high) cfg_error(c, key, "the upper limit: %s", high);
+    if (!low && !high && !(t->dt_min <= t->dt_max))
+        cfg_error(c, key, "the lower limit, %g, is above the upper one, %g", t->dt_min, t->dt_max);
 }
 
 /* Configurations converted from the authors' keep the old keys beside the new ones; they have to agree. */
@@ -50,7 +59,7 @@ static void read_hf(Cfg *c, Mamba2 *t) {
     t->flag = "tie_word_embeddings";
     t->tied = cfg_bool(c, t->flag, false);
     t->act = cfg_act(c, "hidden_act", "silu");
-    t->eps = cfg_float(c, "layer_norm_epsilon", 1e-5);
+    t->eps = cfg_float(c, "layer_norm_epsilon", 1e-5, ">=0");
     read_limits(c, "time_step_limit", t);
     cfg_skip(c, "time_step_rank"); /* Mamba-2 has none; the key is left over in published files */
     /* transformers reads neither: the gate always comes before the norm, and the norm is always there. */

@@ -34,7 +34,7 @@ static cJSON *import(ImportCtx *x) {
     const char *act = cfg_act(c, "hidden_act", "silu");
     bool tied = cfg_bool(c, "tie_word_embeddings", false);
     Attention t = {.module = "self_attn",
-                   .eps = cfg_float(c, "rms_norm_eps", 1e-5),
+                   .eps = cfg_float(c, "rms_norm_eps", 1e-5, ">=0"),
                    .rope = cfg_rope(c, K, 1e6, 1, positions),
                    .window = cfg_int(c, "sliding_window", 0)};
     if (C > E) cfg_error(c, "num_experts_per_tok", "there are only %lld experts", (long long)E);

@@ -121,9 +121,9 @@ static cJSON *import(ImportCtx *x) {
     int64_t layers = cfg_layers(c, "num_hidden_layers", 26), D = cfg_size(c, "hidden_size", 2560),
             H = cfg_size(c, "num_attention_heads", 10);
     int64_t V = cfg_size(c, "vocab_size", 256000), F = cfg_size(c, "intermediate_size", 7680) / 2;
-    double cap = cfg_float(c, "logits_soft_cap", 30);
+    double cap = cfg_float(c, "logits_soft_cap", 30, ">0 <=1e30");
     bool tied = cfg_bool(c, "tie_word_embeddings", true);
-    Gemma t = {.eps = cfg_float(c, "rms_norm_eps", 1e-6),
+    Gemma t = {.eps = cfg_float(c, "rms_norm_eps", 1e-6, ">=0"),
                .act = cfg_act(c, "hidden_activation", "gelu_pytorch_tanh")};
     cfg_only_bool(c, "embeddings_scale_by_sqrt_dim", true, true);
     const cJSON *copy = cfg_list(c, "_block_types");
@@ -131,7 +131,6 @@ static cJSON *import(ImportCtx *x) {
         cfg_error(c, "_block_types", "is not the same as block_types, whose copy it should be");
     int kinds = 0;
     const char *pattern = read_pattern(c, layers, &kinds);
-    if (!(cap > 0)) cfg_error(c, "logits_soft_cap", "must be positive");
     bool recurrent = kinds & 1, attention = kinds & 2;
     int64_t R = 0, W = 0, G = 0, K = 0;
     if (recurrent)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "import/import.h"
+#include "ir/op.h"
 
 enum { MAX_CONTEXT = 8192, MAX_FREQS = 4096 };
 
@@ -17,8 +18,7 @@ static void plain_freqs(double *freq, int n, double theta) {
 
 static double positive(Cfg *c, const char *key) {
     if (!cfg_has(c, key)) return cfg_error(c, key, "the key is missing"), 1;
-    double v = cfg_float(c, key, 1);
-    return v > 0 ? v : (cfg_error(c, key, "must be positive"), 1);
+    return cfg_float(c, key, 1, ">0");
 }
 
 /* Long waves are slowed by `factor`, short ones stay, those between are blended. */
@@ -44,24 +44,23 @@ static double yarn_mscale(double s, double m) {
 
 /* Peng et al. 2023, YaRN: a ramp over the components between "as it was" and "slowed by factor". */
 static void scale_yarn(Cfg *c, Rope *r, double *freq, int n, int64_t max_positions) {
-    double fast = cfg_float(c, "beta_fast", 32), slow = cfg_float(c, "beta_slow", 1);
-    double mscale = cfg_float(c, "mscale", 0), all = cfg_float(c, "mscale_all_dim", 0);
+    double fast = cfg_float(c, "beta_fast", 32, ">0"), slow = cfg_float(c, "beta_slow", 1, ">0");
+    double mscale = cfg_float(c, "mscale", 0, NULL), all = cfg_float(c, "mscale_all_dim", 0, NULL);
     double context = (double)cfg_size(c, "original_max_position_embeddings", max_positions);
-    double factor = cfg_float(c, "factor", (double)max_positions / context);
+    double factor = cfg_float(c, "factor", (double)max_positions / context, ">0");
     double low = n * log(context / (2 * M_PI * fast)) / log(r->theta),
            high = n * log(context / (2 * M_PI * slow)) / log(r->theta);
     if (cfg_bool(c, "truncate", true)) low = floor(low), high = ceil(high);
     if (low < 0) low = 0;
     if (high > 2 * n - 1) high = 2 * n - 1;
     if (low == high) high += 0.001;
-    if (!(factor > 0)) cfg_error(c, "factor", "must be positive");
     for (int i = 0; i < n; i++) {
         double ramp = fmin(fmax((i - low) / (high - low), 0), 1);
         freq[i] = ramp * freq[i] / factor + (1 - ramp) * freq[i];
     }
     r->scale = mscale != 0 && all != 0 ? yarn_mscale(factor, mscale) / yarn_mscale(factor, all)
                                        : yarn_mscale(factor, 1);
-    r->scale = cfg_float(c, "attention_factor", r->scale);
+    r->scale = cfg_float(c, "attention_factor", r->scale, ">0");
 }
 
 /* Ding et al. 2024, LongRoPE: one factor per component, a set for short sequences and one for long. Which set
@@ -73,9 +72,9 @@ static void scale_longrope(Cfg *c, Cfg *top, Rope *r, double *freq, int n, int64
     int64_t context = cfg_size(c, "original_max_position_embeddings", at_top);
     if (cfg_has(top, "original_max_position_embeddings"))
         cfg_only_int(c, "original_max_position_embeddings", at_top, at_top);
-    double longer = cfg_float(c, "factor", (double)max_positions / (double)context);
+    double longer = cfg_float(c, "factor", (double)max_positions / (double)context, ">0");
     r->scale = longer <= 1 ? 1 : sqrt(1 + log(longer) / log((double)context));
-    r->scale = cfg_float(c, "attention_factor", r->scale);
+    r->scale = cfg_float(c, "attention_factor", r->scale, ">0");
     r->limit = context;
     if (!factors || cJSON_GetArraySize(factors) != n) {
         cfg_error(c, "short_factor", "must be a list of %d numbers", n);
@@ -83,7 +82,8 @@ static void scale_longrope(Cfg *c, Cfg *top, Rope *r, double *freq, int n, int64
     }
     for (int i = 0; i < n; i++) {
         double f = cfg_item(c, "short_factor", factors, i);
-        if (!(f > 0) || isinf(f)) cfg_error(c, "short_factor", "must hold positive numbers");
+        const char *wrong = number_wrong(c->ctx->a, f, ">0");
+        if (wrong) cfg_error(c, "short_factor", "number %d: %s", i, wrong);
         freq[i] /= f;
     }
 }
@@ -105,8 +105,8 @@ static const char *number_list(Arena *a, const double *v, int n) {
 }
 
 /* A number that may stand in two places: in both, it has to be the same. */
-static double in_either(Cfg *p, Cfg *c, const char *key, double otherwise) {
-    double top = cfg_float(c, key, otherwise), v = cfg_float(p, key, top);
+static double in_either(Cfg *p, Cfg *c, const char *key, double otherwise, const char *range) {
+    double top = cfg_float(c, key, otherwise, range), v = cfg_float(p, key, top, range);
     if (cfg_has(c, key) && v != top) cfg_error(c, key, "is %g, but %g in %s", top, v, p->path);
     return v;
 }
@@ -129,24 +129,14 @@ Rope cfg_rope(Cfg *c, int64_t head_dim, double theta, double partial, int64_t ma
     bool current = cfg_has(c, "rope_parameters");
     Cfg p = cfg_sub(c, current ? "rope_parameters" : "rope_scaling");
     if (current) check_copy(c, &p);
-    theta = in_either(&p, c, "rope_theta", theta);
-    partial = in_either(&p, c, "partial_rotary_factor", partial);
+    theta = in_either(&p, c, "rope_theta", theta, ">1");
+    partial = in_either(&p, c, "partial_rotary_factor", partial, ">0 <=1");
     const char *type = cfg_str(&p, "rope_type", cfg_str(&p, "type", "default"));
     cfg_skip(&p, "type");
     Rope r = {.theta = theta, .scale = 1};
     if (import_failed(c->ctx)) return r; /* what follows from a wrong number needs no message of its own */
-    if (!(partial > 0 && partial <= 1)) {
-        cfg_error(&p, "partial_rotary_factor", "must be above 0 and at most 1, is %g", partial);
-        return r;
-    }
     int64_t dims = (int64_t)((double)head_dim * partial);
     if (dims != head_dim) r.dims = dims;
-    if (!(theta > 1)) {
-        cfg_error(cfg_has(&p, "rope_theta") ? &p : c, "rope_theta",
-                  "no rotation of %lld of %lld components with base %g is possible: the base must be above 1",
-                  (long long)dims, (long long)head_dim, theta);
-        return r;
-    }
     if (dims < 2 || dims % 2 || dims / 2 > MAX_FREQS) {
         cfg_error(c, "head_dim",
                   "no rotation of %lld of %lld components is possible: it takes an even number, at most %d",
@@ -174,8 +164,10 @@ Rope cfg_rope(Cfg *c, int64_t head_dim, double theta, double partial, int64_t ma
         cfg_error(&p, "rope_type", "unknown kind \"%s\"%s", type,
                   diag_did_you_mean(c->ctx->a, type, types, 5));
     }
-    for (int i = 0; i < n; i++)
-        if (!isfinite(freq[i])) cfg_error(&p, "factor", "makes a frequency infinite");
+    const char *wrong = NULL;
+    for (int i = 0; i < n && !wrong; i++)
+        if ((wrong = number_wrong(c->ctx->a, freq[i], ">0")))
+            cfg_error(&p, "factor", "frequency %d that it makes: %s", i, wrong);
     if (strcmp(type, "default") != 0) r.freqs = number_list(c->ctx->a, freq, n);
     cfg_done(&p);
     return r;

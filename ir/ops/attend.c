@@ -9,22 +9,31 @@ bool attend_has_pairs(const Op *op) {
     return !strcmp(attr_str(op, "math", "f32"), "bf16");
 }
 
+double attend_scale(const Op *op) {
+    double scale = attr_float(op, "scale", 0);
+    return scale != 0 ? scale : 1 / sqrt((double)op->in[0]->type.dim[1]);
+}
+
 /* The cache is of what is multiplied. */
 static DType state_dt(const Op *op, DType asked) {
     return attend_has_pairs(op) ? DT_BF16 : asked;
 }
 
 static bool infer_attend(Diag *d, Func *f, Op *op) {
-    (void)f;
     int64_t g = op->in[1]->type.dim[0], h = op->in[0]->type.dim[0];
     int64_t window = attr_int(op, "window", 0), context = attr_int(op, "context", 0);
     if (g < 1 || h % g)
         return diag_error(d, op->loc, "attend: %lld heads of q do not share %lld heads of k evenly",
                           (long long)h, (long long)g);
-    if (context < 1) return diag_error(d, op->loc, "attend: context must be positive");
-    if (window < 0 || (window && context < window))
+    if (context < window)
         return diag_error(d, op->loc, "attend: context (%lld) must hold the window (%lld)",
                           (long long)context, (long long)window);
+    /* What compiled code multiplies by; weights are powers of two. */
+    double softcap = attr_float(op, "softcap", 0), scale = attend_scale(op);
+    const char *wrong = number_wrong(f->module->arena, softcap > 0 ? scale / softcap : scale * M_LOG2E, NULL);
+    if (wrong)
+        return diag_error(d, op->loc, "attend: scale%s: %s", softcap > 0 ? " / softcap" : " * log2(e)",
+                          wrong);
     return true;
 }
 
@@ -78,13 +87,12 @@ static void eval_attend(EvalCtx *c) {
                 .p = v->type.dim[1],
                 .window = attr_int(c->op, "window", 0),
                 .context = attr_int(c->op, "context", 0),
-                .scale = attr_float(c->op, "scale", 0),
+                .scale = attend_scale(c->op),
                 .softcap = attr_float(c->op, "softcap", 0),
                 .pairs = attend_has_pairs(c->op),
                 .perturb = c->env ? c->env->perturb : NULL,
                 .keys = state_begin(&c->in[3], &c->out[1]),
                 .values = state_begin(&c->in[4], &c->out[2])};
-    if (a.scale == 0) a.scale = 1 / sqrt((double)a.d);
     if (a.window == 0 && c->pos + c->rows > a.context) {
         c->error = arena_printf(c->scratch, "the sequence outgrows the context: %lld tokens, at most %lld",
                                 (long long)(c->pos + c->rows), (long long)a.context);
@@ -118,9 +126,9 @@ static Cost cost_attend(const Op *op, int64_t rows) {
 
 static const AttrDef attrs[] = {
     {"scale", AT_FLOAT, false, 0, NULL, "factor on the scores; 0: d^-1/2"},
-    {"window", AT_INT, false, 0, NULL, "how many tokens a query sees, itself included; 0: all"},
-    {"softcap", AT_FLOAT, false, 0, NULL, "c: scores become c tanh(s/c); 0: none"},
-    {"context", AT_INT, true, 0, NULL, "slots of the state: the longest sequence, or the window"},
+    {"window", AT_INT, false, 0, ">=0", "how many tokens a query sees, itself included; 0: all"},
+    {"softcap", AT_FLOAT, false, 0, ">=0 <=1e30", "c: scores become c tanh(s/c); 0: none"},
+    {"context", AT_INT, true, 0, ">=1", "slots of the state: the longest sequence, or the window"},
     {"math", AT_STR, false, 0, "f32|bf16",
      "how queries, keys, values and weights are rounded before they are multiplied: not at all, or to bf16; "
      "set by the pass choose-math"},

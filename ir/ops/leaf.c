@@ -109,12 +109,6 @@ const OpDef op_constant = {
 
 /* ---- linspace ---- */
 
-static bool infer_linspace(Diag *d, Func *f, Op *op) {
-    (void)f;
-    if (attr_int(op, "n", 0) < 1) return diag_error(d, op->loc, "linspace: n must be positive");
-    return true;
-}
-
 static void eval_linspace(EvalCtx *c) {
     int64_t n = attr_int(c->op, "n", 1);
     double from = attr_float(c->op, "from", 0), to = attr_float(c->op, "to", 0);
@@ -123,7 +117,7 @@ static void eval_linspace(EvalCtx *c) {
 }
 
 static const AttrDef linspace_attrs[] = {
-    {"n", AT_INT, true, 0, NULL, "how many numbers"},
+    {"n", AT_INT, true, 0, ">=1", "how many numbers"},
     {"from", AT_FLOAT, true, 0, NULL, "the first one"},
     {"to", AT_FLOAT, true, 0, NULL, "the last one"},
     {0},
@@ -137,7 +131,6 @@ const OpDef op_linspace = {
     .source = "elementary function",
     .sig = "-> y[n]",
     .attrs = linspace_attrs,
-    .infer = infer_linspace,
     .eval = eval_linspace,
     .cost = op_no_cost,
 };

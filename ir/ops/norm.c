@@ -4,7 +4,7 @@
 static bool infer_groups(Diag *d, Func *f, Op *op) {
     (void)f;
     int64_t n = last_dim(op->in[0]->type), groups = attr_int(op, "groups", 1);
-    if (groups < 1 || n % groups)
+    if (n % groups)
         return diag_error(d, op->loc, "%s: dimension d of %lld does not divide into %lld groups",
                           op->def->name, (long long)n, (long long)groups);
     return true;
@@ -53,8 +53,8 @@ static void eval_rms(EvalCtx *c) {
 }
 
 static const AttrDef norm_attrs[] = {
-    {"eps", AT_FLOAT, true, 0, NULL, "added under the root"},
-    {"groups", AT_INT, false, 1, NULL, "equal parts of the last dimension, each normalised on its own"},
+    {"eps", AT_FLOAT, true, 0, ">=0", "added under the root"},
+    {"groups", AT_INT, false, 1, ">=1", "equal parts of the last dimension, each normalised on its own"},
     {0},
 };
 
@@ -111,8 +111,8 @@ static void eval_l2(EvalCtx *c) {
 }
 
 static const AttrDef l2_attrs[] = {
-    {"eps", AT_FLOAT, true, 0, NULL, "keeps the root away from 0"},
-    {"groups", AT_INT, false, 1, NULL, "equal parts of the last dimension, each normalised on its own"},
+    {"eps", AT_FLOAT, true, 0, ">=0", "keeps the root away from 0"},
+    {"groups", AT_INT, false, 1, ">=1", "equal parts of the last dimension, each normalised on its own"},
     {"mode", AT_STR, false, 0, "inside|floor", "inside: eps under the root; floor: the root is at least eps"},
     {0},
 };

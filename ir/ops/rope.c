@@ -47,10 +47,10 @@ static Cost cost_rope(const Op *op, int64_t rows) {
 }
 
 static const AttrDef rope_attrs[] = {
-    {"theta", AT_FLOAT, false, 10000, NULL, "base of the frequencies when freqs is absent"},
-    {"dims", AT_INT, false, 0, NULL, "how many leading components turn; 0: all"},
+    {"theta", AT_FLOAT, false, 10000, ">=1", "base of the frequencies when freqs is absent"},
+    {"dims", AT_INT, false, 0, ">=0", "how many leading components turn; 0: all"},
     {"layout", AT_STR, false, 0, "half|pairs", "half: pairs (i, i + dims/2); pairs: (2i, 2i+1)"},
-    {"scale", AT_FLOAT, false, 1, NULL, "factor on sin and cos"},
+    {"scale", AT_FLOAT, false, 1, ">0", "factor on sin and cos"},
     {0},
 };
 

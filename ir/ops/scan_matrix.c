@@ -75,7 +75,7 @@ static Cost cost_scan_matrix(const Op *op, int64_t rows) {
 
 static const AttrDef attrs[] = {
     {"read", AT_STR, false, 0, "after|before", "before: y sees the old state and the bonus"},
-    {"min_decay", AT_FLOAT, false, 0, NULL,
+    {"min_decay", AT_FLOAT, false, 0, "<=0",
      "a lower bound of decay that always holds, such as -5 behind max(decay, -5); 0: none known"},
     {0},
 };

@@ -28,8 +28,7 @@ static Attend attend_new(Lower *l, Op *op) {
     Type q = op->in[0]->type, v = op->in[2]->type;
     Attend a = {.l = l, .b = &l->b, .op = op, .h = q.dim[0], .g = v.dim[0], .d = q.dim[1], .p = v.dim[1]};
     a.context = attr_int(op, "context", 0), a.window = attr_int(op, "window", 0);
-    a.scale = attr_float(op, "scale", 0), a.softcap = attr_float(op, "softcap", 0);
-    if (a.scale == 0) a.scale = 1 / sqrt((double)a.d);
+    a.scale = attend_scale(op), a.softcap = attr_float(op, "softcap", 0);
     a.pairs = attend_has_pairs(op);
     a.depth = a.pairs ? (a.d + 1) / 2 : a.d;
     a.width = attend_round_up(a.p, l->b.lanes);

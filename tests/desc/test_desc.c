@@ -83,6 +83,17 @@ static const struct {
     {WITH("{'out':'y','op':'norm.rms','x':'x','eps':'small'}"), "model[1].eps: must be a number"},
     {WITH("{'out':'y','op':'norm.l2','x':'x','eps':1e-6,'mode':'outside'}"),
      "must be one of inside|floor, got \"outside\""},
+    {WITH("{'out':'y','op':'norm.rms','x':'x','eps':-1e-5}"), "model[1].eps: must be at least 0, got -1e-05"},
+    {WITH("{'out':'y','op':'norm.rms','x':'x','eps':1e300}"), "model[1].eps: 1e+300 is too large: models"},
+    {WITH("{'out':'y','op':'norm.rms','x':'x','eps':1e-42}"), "model[1].eps: 1e-42 is too small: models"},
+    {WITH("{'out':'y','op':'constant','values':[1,1e39,2,3],'shape':[4]}"),
+     "model[1].values: number 1: 1e+39 is too large"},
+    {WITH("{'out':'q','op':'reshape','x':'x','shape':[2,2]},{'out':'y','op':'attend','q':'q','k':'q','v':'q'"
+          ",'window':2,'scale':1e20,'softcap':1e-20}"),
+     "attend: scale / softcap: 1e+40 is too large"},
+    {WITH("{'out':'q','op':'reshape','x':'x','shape':[2,2]},{'out':'p','op':'position'},{'out':'y','op':"
+          "'rope','x':'q','pos':'p','theta':-10}"),
+     "model[3].theta: must be at least 1, got -10"},
     {WITH("{'out':'y','op':'call'}"), "blocks are called by"},
     {WITH("{'out':'y','op':'weight','name':'w','shape':[4]}"), "a weight is written \"@name[shape]\""},
     {WITH("{'op':'shift','x':'x'}"), "a statement needs \"out\""},

@@ -96,6 +96,8 @@ static inline Attr *gen_attrs(Rng *r, Arena *a, const OpDef *def, Type first) {
         Attr t = {.name = d->name, .kind = d->kind, .i = rng_int(r, 0, 3), .f = rng_float(r, 0.01, 2)};
         if (d->kind == AT_INT && d->required) t.i = rng_int(r, 1, 6);
         if (d->kind == AT_BOOL) t.i &= 1;
+        if (d->kind == AT_FLOAT && attr_wrong(a, d, &t)) t.f = -t.f; /* ranges have one end, or begin at 1 */
+        if (d->kind == AT_FLOAT && attr_wrong(a, d, &t)) t.f = 1 - t.f;
         if (!strcmp(d->name, "context")) t.i = 16;
         if (d->kind == AT_STR) t.s = d->str && strchr(d->str, '|') ? gen_word(r, a, d->str) : "name";
         if (d->kind == AT_FLOATS) t.n = 1, t.floats = floats;

@@ -68,9 +68,9 @@ static void test_messages(void) {
     refuses("add", (Type[]){x, seq(1, 3, 0)}, 2, (Attr){0}, "add: f32[T,3] does not fit beside f32[T,4]");
     refuses("norm.rms", (Type[]){x, none, none}, 3, (Attr){0}, "norm.rms: attribute eps is missing");
     refuses("reduce", (Type[]){x}, 1, (Attr){.name = "kind", .kind = AT_STR, .s = "median"},
-            "attribute kind must be one of sum|mean|max, is \"median\"");
+            "attribute kind: must be one of sum|mean|max, got \"median\"");
     refuses("topk", (Type[]){x}, 1, (Attr){.name = "k", .kind = AT_STR, .s = "2"},
-            "attribute k must be an integer");
+            "attribute k: must be an integer");
     refuses("topk", (Type[]){x}, 1, (Attr){.name = "k", .kind = AT_FLOAT, .f = 5},
             "k must be between 1 and e = 4");
     refuses("slice", (Type[]){x}, 1, (Attr){.name = "size", .kind = AT_INT, .i = 9},

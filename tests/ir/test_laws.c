@@ -1,7 +1,8 @@
 /* Laws that every op of the model level obeys, tested over the whole table on random shapes:
  *   - it says what it is (doc, formula, source), and its text reads back as itself;
  *   - a sequence cut anywhere, the state carried over, gives what the whole gives; so do single tokens;
- *   - a later token never moves an earlier output. */
+ *   - a later token never moves an earlier output;
+ *   - an attribute that f32 cannot hold, or outside of its range, is refused, at the ends of the range, too. */
 #include "gen.h"
 #include "tools/check.h"
 
@@ -108,6 +109,53 @@ static void test_op(const OpDef *def, uint64_t seed) {
     if (!CHECK(done == WANTED)) fprintf(stderr, "    %s: too few instances (%d)\n", def->name, done);
 }
 
+/* ---- attributes ---- */
+
+/* Whether the instance is still valid with the attribute `ad` set to v. */
+static bool takes(Instance *x, const AttrDef *ad, double v) {
+    Func *f = x->m->first;
+    Diag d = diag_new(x->m->arena, NULL);
+    Attr t = {.name = ad->name, .kind = ad->kind, .f = v, .i = (int64_t)v, .n = 1, .floats = &v};
+    Attr *was = x->op->attrs, *with = NULL;
+    for (const Attr *o = was; o; o = o->next)
+        if (strcmp(o->name, ad->name)) attr_set(x->m->arena, &with, *o);
+    attr_set(x->m->arena, &with, t);
+    x->op->attrs = with;
+    bool ok = ir_infer_op(&d, f, x->op);
+    x->op->attrs = was;
+    return ok;
+}
+
+static void test_attr(Instance *x, const AttrDef *ad) {
+    static const double beyond[] = {1e39, -1e300, 1e-40, -1e-60, INFINITY, NAN};
+    if (ad->kind == AT_FLOAT || ad->kind == AT_FLOATS)
+        for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++)
+            if (!CHECK(!takes(x, ad, beyond[i])))
+                fprintf(stderr, "    %s: %s = %g\n", x->op->def->name, ad->name, beyond[i]);
+    if (ad->kind != AT_FLOAT && ad->kind != AT_INT) return;
+    const char *range = ad->str;
+    for (Bound b; range_next(&range, &b);) {
+        double step = ad->kind == AT_INT ? 1 : fmax(1e-30, fabs(b.at) * 1e-6);
+        bool ok = !takes(x, ad, b.above ? b.at - step : b.at + step) && (b.equal || !takes(x, ad, b.at));
+        if (ad->kind == AT_FLOAT)
+            ok = ok && takes(x, ad, b.equal ? b.at : b.above ? b.at + step : b.at - step);
+        if (!CHECK(ok)) fprintf(stderr, "    %s: %s is to be %s\n", x->op->def->name, ad->name, ad->str);
+    }
+    if (!ad->required) CHECK(takes(x, ad, ad->otherwise));
+}
+
+static void test_attrs(const OpDef *def, uint64_t seed) {
+    Rng r = {seed};
+    Arena *a = arena_new();
+    Instance x;
+    for (int draw = 0; draw < DRAWS * 8; draw++) {
+        if (!gen_instance(a, &r, def, &x)) continue;
+        for (const AttrDef *ad = def->attrs; ad && ad->name; ad++) test_attr(&x, ad);
+        break;
+    }
+    arena_free(a);
+}
+
 static void test_docs(const OpDef *def) {
     bool ok = def->name && def->doc && *def->doc;
     if (def->level == LEVEL_MODEL) ok = ok && def->formula && *def->formula && def->source && *def->source;
@@ -119,7 +167,7 @@ int main(void) {
     for (int i = 0; i < OP_COUNT; i++) {
         test_docs(OP_TABLE[i]);
         bool drawn = OP_TABLE[i]->level == LEVEL_MODEL && OP_TABLE[i]->sig && OP_TABLE[i] != &op_derived;
-        if (drawn) test_op(OP_TABLE[i], (uint64_t)i + 1);
+        if (drawn) test_op(OP_TABLE[i], (uint64_t)i + 1), test_attrs(OP_TABLE[i], (uint64_t)i + 1);
     }
     return check_report("laws of ops");
 }
