@@ -21,13 +21,13 @@ int math_bytes(Math m) {
 const char *storage_of_constant(const Value *v) {
     const Op *op = v->def;
     if (!op || op->def->pattern == PAT_LEAF) return op ? attr_str(op, "storage", "f32") : "f32";
-    if (op->def == OP_TABLE[OP_concat]) {
+    if (op->def == &op_concat) {
         const char *s = storage_of_constant(op->in[0]);
         for (int i = 1; i < op->nin; i++)
             if (strcmp(s, storage_of_constant(op->in[i]))) return "f32";
         return s;
     }
-    bool moves = op->def->pattern == PAT_VIEW || op->def == OP_TABLE[OP_transpose];
+    bool moves = op->def->pattern == PAT_VIEW || op->def == &op_transpose;
     return moves ? storage_of_constant(op->in[0]) : "f32";
 }
 

@@ -15,13 +15,6 @@ static void store_pair(Kernel *k, const Vectors *w, Value *pair) {
         lb_store(b, DT_I32, k->sums, lb_addi(b, at, (int64_t)c * b->lanes), w->v[c], 0);
 }
 
-Storage kernel_unpacked(Storage w, Math math) {
-    if (math != MATH_INT8 || !w.quant) return (Storage){.dt = w.squeezed ? DT_BF16 : DT_F32};
-    Storage s = {.dt = DT_U8, .quant = quant_in_bytes(w.quant)};
-    if (!s.quant) BTC_BUG("%s has no bytes", w.quant->name);
-    return s;
-}
-
 const char *kernel_unpack(Lower *l, Storage w, Math math) {
     bool streams = l->form == FORM_STEP;
     const char *name =

@@ -68,3 +68,10 @@ static Value *add_product(LB *b, Value *acc, Value *w, Value *x) {
 void kernel_multiply(Kernel *k, const Vectors *w, Value *i) {
     kernel_accumulate(k, DT_F32, w, i, add_product);
 }
+
+Storage kernel_unpacked(Storage w, Math math) {
+    if (math != MATH_INT8 || !w.quant) return (Storage){.dt = w.squeezed ? DT_BF16 : DT_F32};
+    Storage s = {.dt = DT_U8, .quant = quant_in_bytes(w.quant)};
+    if (!s.quant) BTC_BUG("%s has no bytes", w.quant->name);
+    return s;
+}

@@ -3,7 +3,6 @@
 #include "btc_call.h"
 #include "lower.h"
 #include "module.h"
-#include "op_table.h"
 
 #include <string.h>
 
@@ -71,7 +70,7 @@ void state_slot_read(Arena *a, const BlockCall *call, int k, const LowerTarget *
     int slot;
     const Op *op = state_slot_owner(p->f, k, &slot);
     const char *from = (const char *)block + BTC_STATE_HEADER + call->state + p->state_offset[k];
-    bool as_is = !op || !op_lowering(op->def)->state_unpack;
+    bool as_is = !op || !plan_lowering(p, op)->state_unpack;
     int64_t n = state_slot_elements(p, k, t);
     DType dt = state_slot_dtype(p, k, t);
     float *wide = as_is ? NULL : ARENA_ARRAY(a, float, n);
@@ -87,5 +86,5 @@ void state_slot_read(Arena *a, const BlockCall *call, int k, const LowerTarget *
         else
             wide[i] = (float)x;
     }
-    if (!as_is) op_lowering(op->def)->state_unpack(op, slot, t, header.position, wide, out);
+    if (!as_is) plan_lowering(p, op)->state_unpack(op, slot, t, header.position, wide, out);
 }

@@ -120,6 +120,7 @@ int stage_reads(FuncPlan *p, const Stage *s, Read **reads);
 /* Whether element u of a SAME operand made by `from` is made by the thread that needs it in `to`. */
 bool stage_same_split(const Stage *from, const Stage *to);
 
+const char *stage_ops(Arena *a, const Stage *s);
 /* Text of the plan, one line a stage: for --emit=stages and the report. */
 char *plan_print(Arena *a, const FuncPlan *p);
 

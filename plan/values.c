@@ -87,3 +87,12 @@ const OpLowering *plan_lowering(const FuncPlan *p, const Op *op) {
     const OpLowering *l = p->module->lowerings[op_id(op->def)];
     return l ? l : &none;
 }
+
+/* ---- blocks ---- */
+
+const char *stage_ops(Arena *a, const Stage *s) {
+    Text t = text_new(a);
+    if (s->anchor) text_add(&t, "%s", s->anchor->def->name);
+    for (int i = 0; i < s->nposts; i++) text_add(&t, "%s%s", t.n ? " + " : "", s->posts[i]->def->name);
+    return t.s;
+}

@@ -85,9 +85,9 @@ static void fill_load(const Maker *m, FuncPlan *p, const Stage *stage, ProfileSt
     }
 }
 
-static const char *stage_ops(Arena *a, const Stage *s) {
+static const char *profiled_ops(Arena *a, const Stage *s) {
     if (s->is_call) return "(before the call)";
-    return s->commit ? arena_printf(a, "%s: keeps its state", s->anchor->def->name) : report_stage_ops(a, s);
+    return s->commit ? arena_printf(a, "%s: keeps its state", s->anchor->def->name) : stage_ops(a, s);
 }
 
 static int by_time(const void *x, const void *y) {
@@ -100,7 +100,7 @@ static void add_plan(const Maker *m, FuncPlan *p, Profile *out) {
     Arena *a = m->s->a;
     for (int k = 0; k < p->n; k++) {
         const Stage *s = p->stages[k];
-        ProfileStage e = {.block = form_base_name(a, p->f), .value = s->name, .ops = stage_ops(a, s)};
+        ProfileStage e = {.block = form_base_name(a, p->f), .value = s->name, .ops = profiled_ops(a, s)};
         if (s->anchor && !s->commit) e.form = attr_str(s->anchor, "form", NULL);
         fill_times(m, p, k, &e);
         fill_load(m, p, s, &e);

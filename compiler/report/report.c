@@ -8,10 +8,6 @@
 
 #include "btc_call.h"
 
-double work_bytes(const Work *w) {
-    return w->weights + w->states + w->values;
-}
-
 void work_add(Work *to, const Work *w, double times) {
     to->flops += times * w->flops;
     to->weights += times * w->weights;
@@ -140,15 +136,6 @@ Work report_stage_work(FuncPlan *p, const Stage *s, const PackList *packs, const
     return w;
 }
 
-/* ---- blocks ---- */
-
-const char *report_stage_ops(Arena *a, const Stage *s) {
-    Text t = text_new(a);
-    if (s->anchor) text_add(&t, "%s", s->anchor->def->name);
-    for (int i = 0; i < s->nposts; i++) text_add(&t, "%s%s", t.n ? " + " : "", s->posts[i]->def->name);
-    return t.s;
-}
-
 static const char *form_of(const Op *op, Form form) {
     if (!op || !op_state_count(op->def)) return NULL;
     const char *plain = op->def->pattern == PAT_SCAN ? "recurrent" : "direct";
@@ -174,7 +161,7 @@ static void add_stages(Arena *a, ReportBlock *b, FuncPlan *step, FuncPlan *chunk
     for (int i = 0; i < chunk->n; i++) {
         const Stage *s = chunk->stages[i], *t = twin(step, s);
         if (s->commit || s->is_call) continue;
-        ReportOp op = {.value = s->name, .ops = report_stage_ops(a, s)};
+        ReportOp op = {.value = s->name, .ops = stage_ops(a, s)};
         op.form_step = form_of(s->anchor, FORM_STEP), op.form = form_of(s->anchor, FORM_CHUNK);
         if (s->anchor) op.why = attr_str(s->anchor, "why", NULL);
         op.chunk = report_stage_work(chunk, s, packs, &(CallShape){rows, 1, past});

@@ -12,7 +12,9 @@ typedef struct Work {
     double states;  /* bytes read and written */
     double values;  /* bytes of activations that pass through memory, in and out */
 } Work;
-double work_bytes(const Work *w);
+static inline double work_bytes(const Work *w) {
+    return w->weights + w->states + w->values;
+}
 void work_add(Work *to, const Work *w, double times);
 
 /* A call of the compiled model, as far as its work depends on it. */
@@ -86,7 +88,6 @@ Work report_stage_work(FuncPlan *p, const Stage *s, const PackList *packs, const
 Work report_call_work(Arena *a, const Schedule *l, Form form, const CallShape *call);
 /* The plan of an instance's block in a form; "linear + silu" for a stage. */
 FuncPlan *report_plan(const Schedule *l, Arena *a, const BlockCall *call, Form form);
-const char *report_stage_ops(Arena *a, const Stage *s);
 
 /* Compiles m up to the loops and counts. past: as in CallShape. */
 bool report_make(Diag *d, Model *m, const CompileOptions *o, const ReportMachine *machine, double past,

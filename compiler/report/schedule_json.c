@@ -122,7 +122,7 @@ static cJSON *stage_json(const Values *values, FuncPlan *p, const Stage *s) {
         return o;
     }
     add_text(o, "function", s->function);
-    add_text(o, "ops", report_stage_ops(p->arena, s));
+    add_text(o, "ops", stage_ops(p->arena, s));
     if (s->commit) cJSON_AddTrueToObject(o, "deferred_state_store");
     add_work_shape(o, s);
     if (s->strip) add_int(o, "tile", s->strip);

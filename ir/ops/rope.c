@@ -54,24 +54,6 @@ static const AttrDef rope_attrs[] = {
     {0},
 };
 
-/* ---- frequencies as an operand ---- */
-
-bool rope_add_freqs(Diag *d, Func *f, Op *op) {
-    Arena *a = f->module->arena;
-    int64_t dims = rope_dims(op), n = dims / 2;
-    double *freqs = ARENA_ARRAY(a, double, n), theta = attr_float(op, "theta", 10000);
-    for (int64_t i = 0; i < n; i++) freqs[i] = pow(theta, -2.0 * (double)i / (double)dims);
-    Attr *list = NULL;
-    attr_set(a, &list, (Attr){.name = "values", .kind = AT_FLOATS, .n = (int)n, .floats = freqs});
-    attr_set(a, &list, (Attr){.name = "shape", .kind = AT_INTS, .n = 1, .ints = arena_copy(a, &n, sizeof n)});
-    Op *c = ir_build(d, f, f->body, "constant", NULL, 0, list, NULL, 0, NULL, op->loc);
-    if (!c) return false;
-    ir_remove(c);
-    ir_insert_before(op, c);
-    op->in[2] = c->out[0];
-    return true;
-}
-
 const OpDef op_rope = {
     .name = "rope",
     .pattern = PAT_ROW,

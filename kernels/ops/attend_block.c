@@ -11,10 +11,6 @@
 static const double MASKED = -1e30; /* finite: differences are no NaN */
 static const double START = -1e29;  /* below all scores, above MASKED: there, weights are 0 */
 
-int64_t attend_round_up(int64_t x, int64_t to) {
-    return (x + to - 1) / to * to;
-}
-
 void attend_scratch(Attend *a, int64_t slots) {
     Lower *l = a->l;
     a->score = lw_scratch(l, (int64_t)a->queries * ATTEND_KEYS * 4);
@@ -22,10 +18,6 @@ void attend_scratch(Attend *a, int64_t slots) {
     a->acc = lw_scratch(l, slots * a->width * 4);
     a->base = lw_scratch(l, slots * 4), a->sum = lw_scratch(l, slots * 4);
     if (a->pairs) a->q = lw_scratch(l, slots * a->depth * 4);
-}
-
-Value *attend_whole_panels(const Attend *a, Value *count) {
-    return lb_and(a->b, count, lb_i64(a->b, -ATTEND_PANEL));
 }
 
 Value *attend_panels(const Attend *a, Value *count) {

@@ -1,6 +1,14 @@
 /* What attention multiplies, as pairs of bf16 (attend_block.h). */
 #include "attend_block.h"
 
+int64_t attend_round_up(int64_t x, int64_t to) {
+    return (x + to - 1) / to * to;
+}
+
+Value *attend_whole_panels(const Attend *a, Value *count) {
+    return lb_and(a->b, count, lb_i64(a->b, -ATTEND_PANEL));
+}
+
 /* Of a query and a key pair t has the numbers 2t and 2t + 1; of the keys of a panel it has t and half a panel
  * + t, so that weights become pairs vector by vector. */
 

@@ -4,7 +4,7 @@ file, that ops are documented, that files stay small, and that documents name fi
 
     python3 tests/structure/check.py [PATH-OF-BTC]
 
-Without btc, what needs it is skipped. Prints "structure: N passed, N failed".
+Without btc, what needs it or the objects that it is made of is skipped. Prints "structure: N passed, N failed".
 """
 import json
 import os
@@ -117,6 +117,62 @@ def check_includes():
                     check(user.startswith(door), f"{user} includes <{name}>, which only {door} may")
         if re.search(r"^\s*#\s*pragma\s+omp\b", text, re.M):
             check(user == "runtime/parallel_omp.c", f"{user}: OpenMP belongs in runtime/parallel_omp.c")
+
+
+def cycles(graph):
+    """Groups of nodes that reach each other (Tarjan 1972)."""
+    number, low, stack, found = {}, {}, [], []
+
+    def visit(v):
+        number[v] = low[v] = len(number)
+        stack.append(v)
+        for w in graph[v]:
+            if w not in number:
+                visit(w)
+            if w in stack:
+                low[v] = min(low[v], low[w])
+        if low[v] == number[v]:
+            group = stack[stack.index(v):]
+            del stack[stack.index(v):]
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for v in graph:
+        if v not in number:
+            visit(v)
+    return found
+
+
+def check_circles(build):
+    """No two files of the house need each other's symbols, also not by way of others; and rooms obey ARROWS."""
+    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as f:
+        commands = json.load(f)
+    sources, owner = {}, {}
+    for c in commands:
+        source = os.path.relpath(c["file"], ROOT)
+        if not source.startswith(("base/", "formats/", "ir/", "plan/", "kernels/", "targets/", "compiler/")):
+            continue
+        built = os.path.join(build, re.search(r" -o (\S+)", c["command"]).group(1))
+        if os.path.exists(built):
+            sources[built] = source
+    needs = {source: set() for source in sources.values()}
+    answer = subprocess.run(["nm", "-A", *sources], check=True, capture_output=True, text=True)
+    for line in answer.stdout.splitlines():
+        built, symbol = line.split(":", 1)
+        *_, kind, symbol = symbol.split()
+        if kind == "U":
+            needs[sources[built]].add(symbol)
+        elif kind.isupper():
+            owner[symbol] = sources[built]
+    graph = {s: sorted({owner[n] for n in symbols if n in owner} - {s}) for s, symbols in needs.items()}
+    check(len(graph) > 100, f"{build} holds only {len(graph)} objects of the house")
+    for group in cycles(graph):
+        check(False, "these files need each other: " + ", ".join(group))
+    for user, used in graph.items():
+        home = max((a for a in ARROWS if within(user, a)), key=len)
+        for path in used:
+            check(any(within(path, a.replace(".h", ".c")) or a == "targets/target.h" and within(path, "targets")
+                      for a in (home,) + ARROWS[home]), f"{user} needs {path}")
 
 
 # --- tables ------------------------------------------------------------------
@@ -246,8 +302,9 @@ def main():
     if btc and os.access(btc, os.X_OK):
         check_ops(btc)
         check_schema(btc)
+        check_circles(os.path.dirname(os.path.abspath(btc)))
     else:
-        print("skipped: documentation of ops and the schema, since there is no btc")
+        print("skipped: documentation of ops, the schema and circles, since there is no btc")
     print(f"structure: {passed} passed, {failed} failed")
     return failed > 0
 
