@@ -2,7 +2,7 @@
 # Runs everything that can be checked by itself, and ends with one line "N passed, N failed".
 #     tests/run.sh                  all of it
 #     tests/run.sh --quick          without the sanitizer and fuzz builds
-#     tests/run.sh --thorough       also what takes hours: tests/*/thorough_*, among them ThreadSanitizer
+#     tests/run.sh --thorough       also what takes hours: all combinations, tests/*/thorough_*, ThreadSanitizer
 #     tests/run.sh --filter=NAME    only suites whose name holds NAME, such as ir, asan, fuzz, structure
 # Suites run side by side, as many as there are cores (at most 4).
 # Installs what is missing (scripts/setup.sh) and builds in build/, build-asan/ and build-fuzz/.
@@ -144,7 +144,7 @@ any_wanted() { # LABEL: whether the filter lets any program of this build run
 
 format() {
     local files
-    files=$(find ir compiler targets runtime tests examples -name '*.[ch]' | sort)
+    files=$(find base formats ir plan kernels compiler targets runtime tests examples -name '*.[ch]' | sort)
     # shellcheck disable=SC2086  # file names without blanks
     if clang-format-14 --dry-run -Werror $files; then
         echo "format: 1 passed, 0 failed"
@@ -162,6 +162,7 @@ targets="btc tests" kinds=test
 if any_wanted release || wanted structure; then
     build build "$targets" -DCMAKE_BUILD_TYPE=Release
 fi
+[ $thorough = no ] || export BTC_TEST_AMOUNT=all
 for kind in $kinds; do
     programs build release "$kind"
     scripts "$kind"
@@ -179,7 +180,12 @@ if [ $quick = no ]; then
     fi
     # The compiler frees its memory by ending: leaks are not looked for.
     export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
-    suite fuzz bash tests/fuzz.sh 10
+    if [ $thorough = yes ]; then
+        suite fuzz bash tests/fuzz.sh 60
+    else
+        export BTC_TEST_AMOUNT=few
+        suite fuzz bash tests/fuzz.sh 5
+    fi
     programs build-asan asan test
 fi
 

@@ -261,7 +261,7 @@ int main(int argc, char **argv) {
     if (!begin(argc, argv)) return 2;
     if (have("hf-mamba")) {
         check_options();
-        check_attention();
+        if (check_amount() != CHECK_FEW) check_attention();
         check_rules();
         check_reports();
         check_wishes();
@@ -272,7 +272,8 @@ int main(int argc, char **argv) {
         refuse_tensor(0, (float)INFINITY, "must be a mean of squares");
     }
     check_use("hf-mamba", "");
-    check_use("hf-mixtral", ""); /* stacks of tensors */
-    check_use("hf-recurrent-gemma", "\n  \"quant\": { \"*_gate_weight\": \"q4\" },");
+    if (check_amount() != CHECK_FEW) check_use("hf-mixtral", ""); /* stacks of tensors */
+    if (check_amount() != CHECK_FEW)
+        check_use("hf-recurrent-gemma", "\n  \"quant\": { \"*_gate_weight\": \"q4\" },");
     return finish("quantize");
 }

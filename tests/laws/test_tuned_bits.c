@@ -3,7 +3,7 @@
 #include "away.h"
 
 /* Chunks that are longer than every prompt by far only take memory: of every value, since all are shown. */
-enum { LONG_CHUNK = 1 << 14 };
+enum { LONG_CHUNK = 1 << 12 };
 
 /* All rows of one effect at once, at one end of their range; the others as usual. */
 static Tuning moved(const Tuning *usual, TuningEffect effect, bool most) {
