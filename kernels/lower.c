@@ -138,19 +138,19 @@ static Value *call_field(Lower *l, int index) {
 /* The first row's address of a value that is stored. */
 static Value *value_base(Lower *l, const ValueInfo *i, const char *name) {
     LB *b = &l->b;
-    switch (i->place) {
-    case PLACE_SHARED:
+    switch (i->space) {
+    case SPACE_SHARED:
         return lb_offseti(b, l->work, l->plan->shared_base + i->offset);
-    case PLACE_PRIVATE:
-        return lb_offseti(b, l->private_work, l->plan->private_base + i->offset);
-    case PLACE_IO:
+    case SPACE_WORKER:
+        return lb_offseti(b, l->worker_memory, l->plan->worker_base + i->offset);
+    case SPACE_ARGUMENT:
         return l->io[i->io];
-    case PLACE_INPUT:
+    case SPACE_INPUT:
         return call_field(l, BTC_CALL_INPUT);
-    case PLACE_OUTPUT:
+    case SPACE_OUTPUT:
         if (i->io == 0) return call_field(l, BTC_CALL_OUTPUT);
         return lb_loadp(b, call_field(l, BTC_CALL_TAPS), lb_i64(b, i->io - 1));
-    case PLACE_NONE:
+    case SPACE_NONE:
         break;
     }
     BTC_BUG("%%%s is read but not stored", name);
@@ -159,7 +159,7 @@ static Value *value_base(Lower *l, const ValueInfo *i, const char *name) {
 static Value *row_base(Lower *l, Value *base, Value *row) {
     LB *b = &l->b;
     const ValueInfo *i = value_info(base);
-    if (i->place == PLACE_OUTPUT) row = lb_sub(b, row, l->out_begin);
+    if (i->space == SPACE_OUTPUT) row = lb_sub(b, row, l->out_begin);
     return lb_offset(b, value_base(l, i, base->name), lb_muli(b, row, i->stride * 4));
 }
 
@@ -182,21 +182,21 @@ Value *lw_position(Lower *l, Value *row) {
     return l->form == FORM_STEP ? pos : lb_add(b, pos, row);
 }
 
-LwCells lw_state(Lower *l, const Op *op, int slot, Value *row) {
+LwAccessor lw_state(Lower *l, const Op *op, int slot, Value *row) {
     LB *b = &l->b;
     int first = op->nin - op_state_count(op->def);
     const State *s = ir_state_of(l->plan->f, op->in[first + slot]);
     int64_t at = l->plan->state_offset[s - l->plan->f->states];
     DType dt = op_state_dtype(op, l->t->state_dt);
     Value *state = lb_loadp(b, call_field(l, BTC_CALL_STATES), l->form == FORM_STEP ? row : lb_i64(b, 0));
-    return (LwCells){lb_offset(b, state, lb_addi(b, l->soff, BTC_STATE_HEADER + at)), dt};
+    return (LwAccessor){lb_offset(b, state, lb_addi(b, l->soff, BTC_STATE_HEADER + at)), dt};
 }
 
 Value *lw_scratch(Lower *l, int64_t bytes) {
     int64_t at = l->scratch_used;
     l->scratch_used += (bytes + 63) / 64 * 64;
     if (l->scratch_used > l->scratch_peak) l->scratch_peak = l->scratch_used;
-    return lb_offseti(&l->b, l->private_work, l->plan->private_base + l->plan->private_bytes + at);
+    return lb_offseti(&l->b, l->worker_memory, l->plan->worker_base + l->plan->worker_bytes + at);
 }
 
 static Op *leaf_of(const Value *v) {
@@ -312,18 +312,18 @@ static void store_if_needed(Lower *l, Value *v, const Ix *ix, Value *vec) {
     i->flight = vec, i->flight_gen = l->plan->gen;
     if (!i->stored) return;
     /* a stage that must see every row has room in the output for the last ones only */
-    bool some = i->place == PLACE_OUTPUT && !l->stage->out_rows && l->form == FORM_CHUNK;
+    bool some = i->space == SPACE_OUTPUT && !l->stage->out_rows && l->form == FORM_CHUNK;
     if (some) lb_if_begin(&l->b, lb_cmp(&l->b, "ge", ix->row, l->out_begin));
     lb_store(&l->b, v->type.dt, row_base(l, v, ix->row), flat_index(l, ix), vec, ix->n);
     if (some) lb_if_end(&l->b);
 }
 
 /* Computes and stores the elementwise ops of the stage at ix. */
-void lower_posts(Lower *l, const Ix *ix) {
+void lower_epilogue(Lower *l, const Ix *ix) {
     const Stage *s = l->stage;
     Loc loc = l->b.loc;
-    for (int k = 0; k < s->nposts; k++) {
-        const Op *op = s->posts[k];
+    for (int k = 0; k < s->nepilogue; k++) {
+        const Op *op = s->epilogue[k];
         Value *in[SIG_MAX] = {0};
         l->b.loc = op->loc;
         bool numbers = op->out[0]->type.dt == DT_F32; /* else a copy of i32, as they are */
@@ -336,7 +336,7 @@ void lower_posts(Lower *l, const Ix *ix) {
 void lw_write(Lower *l, Value *v, const Ix *ix, Value *vec) {
     l->plan->gen++;
     store_if_needed(l, v, ix, lb_splat(&l->b, vec));
-    if (l->stage->anchor && v == l->stage->anchor->out[0]) lower_posts(l, ix);
+    if (l->stage->anchor && v == l->stage->anchor->out[0]) lower_epilogue(l, ix);
     l->plan->gen++; /* nothing is at hand beyond this index */
 }
 

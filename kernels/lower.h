@@ -1,11 +1,12 @@
 /* Lowering: from a model op to loops. This is the API that the `lower` functions under ops/ are written in.
  *
- * A stage is one op (its anchor) and the elementwise ops that hang on its results; each stage becomes one
- * loop function. The anchor's `lower` writes the loops and hands every vector of results to lw_write, which
- * computes and stores what hangs on it. Work is split over threads by the stage's axis: channels    a thread
- * takes a range of units (channels, heads) of every row rows        a thread takes a range of rows, whole
- *     replicated  (step only) every thread computes everything for itself, into memory of its own
- * The loops below already run over this thread's share, so most ops never look at the axis.
+ * A stage is one op (its anchor) and the elementwise ops of its fused epilogue; each stage becomes one loop
+ * function. The anchor's `lower` writes the loops and hands every vector of results to lw_write, which
+ * computes and stores the epilogue. Work is shared out among workers (threads) by the stage's axis:
+ *     channels    a worker takes a range of units (channels, heads) of every row
+ *     rows        a worker takes a range of rows, whole
+ *     replicated  (step only) every worker computes everything for itself, into memory of its own
+ * The loops below already run over this worker's share, so most ops never look at the axis.
  *
  * A row is a token (chunk form: rows of one sequence, in order) or a sequence (step form: one token each).
  * Stateful ops must therefore fetch the state of a row with lw_state(l, op, slot, row).
@@ -47,7 +48,7 @@ struct Lower {
     Value *row_lo, *row_hi;   /* rows that this stage handles on this thread */
     Value *out_begin;         /* first row with an output */
     Value *unit_lo, *unit_hi; /* this thread's units (channels axis), else all */
-    Value *work, *private_work;
+    Value *work, *worker_memory;
     int64_t scratch_used, scratch_peak;
 };
 
@@ -116,48 +117,48 @@ Value *lw_read_flat(Lower *l, Value *v, Value *row, Value *at, int n);
 Value *lw_row_ptr(Lower *l, Value *v, Value *row);
 int64_t lw_row_stride(Lower *l, Value *v); /* in elements */
 /* Gives a vector of the anchor's result at ix: stores it if anybody needs it stored, and computes every
- * elementwise op that hangs on it. Vectors of one stage may come in any order, each once. */
+ * elementwise op of the epilogue. Vectors of one stage may come in any order, each once. */
 void lw_write(Lower *l, Value *v, const Ix *ix, Value *vec);
-/* One element (ids, top-k): no hanging ops. */
+/* One element (ids, top-k), without an epilogue. */
 void lw_write1(Lower *l, Value *v, Value *row, Value *at, Value *scalar);
 
 /* ---- state, position, scratch ---- */
 /* f32 numbers that lie in memory as `dt`: widened on load, rounded to nearest even on store. In f16 a store
  * keeps what is beyond +-65504 there: one infinity would make a recurrence NaN for good, a number at the edge
  * decays again. All indices count elements; n: active lanes, 0 for all. */
-typedef struct LwCells {
+typedef struct LwAccessor {
     Value *p;
     DType dt;
-} LwCells;
-LwCells lw_cells_from(Lower *l, LwCells c, Value *element);
-Value *lw_cells_load(Lower *l, LwCells c, Value *at, int n); /* a vector */
-Value *lw_cells_load1(Lower *l, LwCells c, Value *at);       /* a scalar */
-void lw_cells_store(Lower *l, LwCells c, Value *at, Value *v, int n);
+} LwAccessor;
+LwAccessor lw_accessor_from(Lower *l, LwAccessor c, Value *element);
+Value *lw_accessor_load(Lower *l, LwAccessor c, Value *at, int n); /* a vector */
+Value *lw_accessor_load1(Lower *l, LwAccessor c, Value *at);       /* a scalar */
+void lw_accessor_store(Lower *l, LwAccessor c, Value *at, Value *v, int n);
 
 /* Slot `slot` (0: first) of `op` for the sequence of `row`. Physical layout is the op's own business:
  * OpLowering.state_elements and state_unpack say how it differs from docs/ops.md. */
-LwCells lw_state(Lower *l, const Op *op, int slot, Value *row);
+LwAccessor lw_state(Lower *l, const Op *op, int slot, Value *row);
 
-/* A slot that every token changes. In a chunk its numbers are held in f32 while tokens go over them, and
- * rounded once, at the end of the chunk: rounding at each token would lose what is small beside the state,
- * and cost more. So a state is rounded once a call, in all forms. In a step, and where states are f32 anyway,
- * nothing is copied and lw_held is lw_state.
+/* Staged state: a slot that every token changes. In a chunk its numbers are kept in f32 while tokens go over
+ * them, and rounded once, at the end of the chunk: rounding at each token would lose what is small beside the
+ * state, and cost more. So a state is rounded once a call, in all forms. In a step, and where states are f32
+ * anyway, nothing is copied and lw_staged is lw_state.
  *
- *     LwHeld h = lw_hold(l, op, 0, most);      most: elements held at a time
- *     lw_hold_begin(&h, lo, hi);               elements [lo, hi) of the slot, this thread's alone
- *     LW_ROWS(l, row) .. lw_held(&h, row) ..   indexed as the slot is
- *     lw_hold_end(&h); */
-typedef struct LwHeld {
+ *     LwStaged h = lw_staged_new(l, op, 0, most);      most: elements staged at a time
+ *     lw_staged_begin(&h, lo, hi);               elements [lo, hi) of the slot, this thread's alone
+ *     LW_ROWS(l, row) .. lw_staged(&h, row) ..   indexed as the slot is
+ *     lw_staged_end(&h); */
+typedef struct LwStaged {
     Lower *l;
     const Op *op;
     int slot;
     Value *scratch; /* NULL: nothing is copied */
     Value *lo, *hi;
-} LwHeld;
-LwHeld lw_hold(Lower *l, const Op *op, int slot, int64_t most);
-void lw_hold_begin(LwHeld *h, Value *lo, Value *hi);
-LwCells lw_held(const LwHeld *h, Value *row);
-void lw_hold_end(const LwHeld *h);
+} LwStaged;
+LwStaged lw_staged_new(Lower *l, const Op *op, int slot, int64_t most);
+void lw_staged_begin(LwStaged *h, Value *lo, Value *hi);
+LwAccessor lw_staged(const LwStaged *h, Value *row);
+void lw_staged_end(const LwStaged *h);
 Value *lw_position(Lower *l, Value *row); /* i64: of the token of this row, counted from 0 */
 /* Memory of this thread, 64-byte aligned, for the time of the stage; bytes known at compile time. Who is done
  * with it may set l->scratch_used back to what it was. */
@@ -178,9 +179,9 @@ Value *lw_zero(Lower *l); /* a vector of zeros */
 Value *lw_min_i64(Lower *l, Value *x, Value *y);
 
 /* ---- for module.c ---- */
-/* Computes the elementwise ops that hang on the current stage, at ix. */
-void lower_posts(Lower *l, const Ix *ix);
+/* Computes the epilogue of the current stage, at ix. */
+void lower_epilogue(Lower *l, const Ix *ix);
 /* Where this thread's private part of the work block begins. */
-Value *lw_private_part(Lower *l);
+Value *lw_worker_memory(Lower *l);
 
 #endif

@@ -1,6 +1,6 @@
 /* Products of rows with packed panels: what `linear` and its relatives share. The work is done by kernels
  * (kernels.h); here are the loops around them: rows of x are brought into the form that kernels read, tiles
- * are walked, and sums are handed on, with what hangs on them, while they are in the cache. */
+ * are walked, and sums go through the epilogue while they are in the cache. */
 #ifndef BTC_MATMUL_H
 #define BTC_MATMUL_H
 

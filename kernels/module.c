@@ -13,11 +13,11 @@ static void open_stage(Lower *l, Value *tile) {
     LB *b = &l->b;
     const Stage *s = l->stage;
     worker_load_call(l);
-    l->private_work = lw_private_part(l);
+    l->worker_memory = lw_worker_memory(l);
     Share part = worker_share(l, s);
     if (tile) {
-        part.lo = lb_add(b, part.lo, lb_muli(b, tile, s->strip));
-        part.hi = lw_min_i64(l, part.hi, lb_addi(b, part.lo, s->strip));
+        part.lo = lb_add(b, part.lo, lb_muli(b, tile, s->tile));
+        part.hi = lw_min_i64(l, part.hi, lb_addi(b, part.lo, s->tile));
     }
     bool channels = s->axis == AXIS_CHANNELS;
     l->row_lo = channels ? s->out_rows ? l->out_begin : lb_i64(b, 0) : part.lo;
@@ -32,10 +32,10 @@ static void lower_stage(Lower *l, Func *lf, Stage *s) {
     l->scratch_used = l->scratch_peak = 0;
     l->plan->gen++; /* vectors at hand belong to the function that was written before */
     worker_open(l, lf);
-    open_stage(l, s->strip ? ir_param_add(lf, "strip", type_scalar(DT_I64, 0)) : NULL);
-    l->b.loc = s->anchor ? s->anchor->loc : s->posts[0]->loc;
-    if (s->commit) {
-        op_lowering(s->anchor->def)->commit(l, s->anchor);
+    open_stage(l, s->tile ? ir_param_add(lf, "tile", type_scalar(DT_I64, 0)) : NULL);
+    l->b.loc = s->anchor ? s->anchor->loc : s->epilogue[0]->loc;
+    if (s->deferred_store) {
+        op_lowering(s->anchor->def)->store_state(l, s->anchor);
     } else if (s->anchor) {
         const char *form = attr_str(s->anchor, "form", NULL);
         const OpLowering *lowering = op_lowering(s->anchor->def);
@@ -48,7 +48,7 @@ static void lower_stage(Lower *l, Func *lf, Stage *s) {
         LW_ROWS (l, row)
             LW_EACH (l, row, ix) {
                 l->plan->gen++;
-                lower_posts(l, &ix);
+                lower_epilogue(l, &ix);
             }
     }
     s->scratch_bytes = l->scratch_peak;

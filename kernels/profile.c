@@ -7,7 +7,7 @@ ProfileClock profile_begin(Lower *l) {
     ProfileClock c = {.l = l};
     if (!l->t->profile) return c;
     LB *b = &l->b;
-    c.records = lb_offseti(b, lw_private_part(l), l->plan->profile_offset);
+    c.records = lb_offseti(b, lw_worker_memory(l), l->plan->profile_offset);
     c.last = lb_var(b, lb_clock(b));
     return c;
 }

@@ -1,4 +1,4 @@
-/* States in memory: cells of a storage type, slots that a chunk holds in f32, and reading a block from
+/* States in memory: accessors of a storage type, slots that a chunk stages in f32, and reading a block from
  * outside. */
 #include "btc_call.h"
 #include "lower.h"
@@ -6,59 +6,59 @@
 
 #include <string.h>
 
-/* ---- cells ---- */
+/* ---- accessors ---- */
 
-LwCells lw_cells_from(Lower *l, LwCells c, Value *element) {
+LwAccessor lw_accessor_from(Lower *l, LwAccessor c, Value *element) {
     LB *b = &l->b;
-    return (LwCells){lb_offset(b, c.p, lb_muli(b, element, (int64_t)dtype_size(c.dt))), c.dt};
+    return (LwAccessor){lb_offset(b, c.p, lb_muli(b, element, (int64_t)dtype_size(c.dt))), c.dt};
 }
 
-Value *lw_cells_load(Lower *l, LwCells c, Value *at, int n) {
+Value *lw_accessor_load(Lower *l, LwAccessor c, Value *at, int n) {
     return lb_load(&l->b, c.dt, l->b.lanes, c.p, at, n);
 }
 
-Value *lw_cells_load1(Lower *l, LwCells c, Value *at) {
+Value *lw_accessor_load1(Lower *l, LwAccessor c, Value *at) {
     return lb_load(&l->b, c.dt, 0, c.p, at, 0);
 }
 
-void lw_cells_store(Lower *l, LwCells c, Value *at, Value *v, int n) {
+void lw_accessor_store(Lower *l, LwAccessor c, Value *at, Value *v, int n) {
     lb_store(&l->b, c.dt, c.p, at, v, n);
 }
 
-/* ---- slots that are held ---- */
+/* ---- staged slots ---- */
 
-LwHeld lw_hold(Lower *l, const Op *op, int slot, int64_t most) {
-    LwHeld h = {.l = l, .op = op, .slot = slot};
+LwStaged lw_staged_new(Lower *l, const Op *op, int slot, int64_t most) {
+    LwStaged h = {.l = l, .op = op, .slot = slot};
     if (l->form == FORM_CHUNK && l->t->state_dt != DT_F32) h.scratch = lw_scratch(l, most * 4);
     return h;
 }
 
 /* Element `lo` of the slot is the first of the scratch. */
-static LwCells in_scratch(const LwHeld *h) {
+static LwAccessor in_scratch(const LwStaged *h) {
     LB *b = &h->l->b;
-    return (LwCells){lb_offset(b, h->scratch, lb_muli(b, h->lo, -4)), DT_F32};
+    return (LwAccessor){lb_offset(b, h->scratch, lb_muli(b, h->lo, -4)), DT_F32};
 }
 
-static void copy(const LwHeld *h, LwCells to, LwCells from) {
+static void copy(const LwStaged *h, LwAccessor to, LwAccessor from) {
     Lower *l = h->l;
     LB *b = &l->b;
     int64_t w = b->lanes;
     Value *vectors = lb_div(b, lb_sub(b, h->hi, h->lo), lb_i64(b, w));
     Value *full = lb_add(b, h->lo, lb_muli(b, vectors, w));
-    KFOR (b, i, h->lo, full, w) lw_cells_store(l, to, i, lw_cells_load(l, from, i, 0), 0);
-    KFOR (b, i, full, h->hi, 1) lw_cells_store(l, to, i, lw_cells_load1(l, from, i), 0);
+    KFOR (b, i, h->lo, full, w) lw_accessor_store(l, to, i, lw_accessor_load(l, from, i, 0), 0);
+    KFOR (b, i, full, h->hi, 1) lw_accessor_store(l, to, i, lw_accessor_load1(l, from, i), 0);
 }
 
-void lw_hold_begin(LwHeld *h, Value *lo, Value *hi) {
+void lw_staged_begin(LwStaged *h, Value *lo, Value *hi) {
     h->lo = lo, h->hi = hi;
     if (h->scratch) copy(h, in_scratch(h), lw_state(h->l, h->op, h->slot, h->l->row_lo));
 }
 
-LwCells lw_held(const LwHeld *h, Value *row) {
+LwAccessor lw_staged(const LwStaged *h, Value *row) {
     return h->scratch ? in_scratch(h) : lw_state(h->l, h->op, h->slot, row);
 }
 
-void lw_hold_end(const LwHeld *h) {
+void lw_staged_end(const LwStaged *h) {
     if (h->scratch) copy(h, lw_state(h->l, h->op, h->slot, h->l->row_lo), in_scratch(h));
 }
 

@@ -18,7 +18,7 @@ typedef struct Runner {
 static Value *main_value(Lower *l, Value *v) {
     int64_t offset;
     const ValueInfo *i = value_info(lw_base(v, &offset));
-    if (i->place != PLACE_SHARED || offset) BTC_BUG("%%%s cannot be passed to a call", v->name);
+    if (i->space != SPACE_SHARED || offset) BTC_BUG("%%%s cannot be passed to a call", v->name);
     return lb_offseti(&l->b, l->work, i->offset);
 }
 
@@ -48,10 +48,10 @@ static void run_tiles(Runner *r, int first) {
     LB *b = &l->b;
     const Stage *s = l->plan->stages[first];
     Share part = worker_share(l, s);
-    Value *n = lb_addi(b, lb_sub(b, part.hi, part.lo), s->strip - 1);
-    KFOR (b, tile, lb_i64(b, 0), lb_div(b, n, lb_i64(b, s->strip)), 1) {
+    Value *n = lb_addi(b, lb_sub(b, part.hi, part.lo), s->tile - 1);
+    KFOR (b, tile, lb_i64(b, 0), lb_div(b, n, lb_i64(b, s->tile)), 1) {
         r->args[r->nargs] = tile;
-        for (int k = first; k < first + s->run; k++) run_stage(r, k, r->nargs + 1);
+        for (int k = first; k < first + s->tile_stages; k++) run_stage(r, k, r->nargs + 1);
     }
 }
 
@@ -70,9 +70,9 @@ static void lower_plan(Diag *d, const Schedule *s, FuncPlan *p, Module *loops) {
         }
         if (stage->is_call) {
             call_block(&r, stage);
-        } else if (stage->run) {
+        } else if (stage->tile_stages) {
             run_tiles(&r, k);
-            k += stage->run - 1;
+            k += stage->tile_stages - 1;
         } else {
             run_stage(&r, k, r.nargs);
         }

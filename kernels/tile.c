@@ -75,7 +75,7 @@ Mat mat(Lower *l, Value *p, Value *row_stride) {
     return (Mat){{p, DT_F32}, row_stride, lb_i64(&l->b, 1)};
 }
 
-Mat mat_of(Lower *l, LwCells m, int64_t row_stride) {
+Mat mat_of(Lower *l, LwAccessor m, int64_t row_stride) {
     return (Mat){m, lb_i64(&l->b, row_stride), lb_i64(&l->b, 1)};
 }
 
@@ -103,7 +103,7 @@ static Value *sum(Lower *l, Value *x, Value *y) {
 }
 
 Mat mat_from(Lower *l, Mat m, Value *row) {
-    return (Mat){lw_cells_from(l, m.m, scaled(l, row, m.rows)), m.rows, m.cols};
+    return (Mat){lw_accessor_from(l, m.m, scaled(l, row, m.rows)), m.rows, m.cols};
 }
 
 Value *mat_at(Lower *l, Mat m, Value *i, Value *j) {
@@ -111,15 +111,15 @@ Value *mat_at(Lower *l, Mat m, Value *i, Value *j) {
 }
 
 Value *mat_load1(Lower *l, Mat m, Value *i, Value *j) {
-    return lw_cells_load1(l, m.m, mat_at(l, m, i, j));
+    return lw_accessor_load1(l, m.m, mat_at(l, m, i, j));
 }
 
 Value *mat_load(Lower *l, Mat m, Value *i, Value *j, int n) {
-    return lw_cells_load(l, m.m, mat_at(l, m, i, j), n);
+    return lw_accessor_load(l, m.m, mat_at(l, m, i, j), n);
 }
 
 void mat_store(Lower *l, Mat m, Value *i, Value *j, Value *v, int n) {
-    lw_cells_store(l, m.m, mat_at(l, m, i, j), v, n);
+    lw_accessor_store(l, m.m, mat_at(l, m, i, j), v, n);
 }
 
 /* ---- tiles ---- */

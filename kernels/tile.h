@@ -41,15 +41,15 @@ bool tiles_next(Tiles *t);
 
 /* A matrix in memory: element (i, j) at i*rows + j*cols. Of i32 elements each is a pair of bf16. */
 typedef struct Mat {
-    LwCells m;
+    LwAccessor m;
     Value *rows, *cols;
 } Mat;
 Mat mat(Lower *l, Value *p, Value *row_stride); /* f32, rows of consecutive elements */
 Mat mat_fixed(Lower *l, Value *p, int64_t row_stride);
-Mat mat_of(Lower *l, LwCells m, int64_t row_stride); /* the same of a state */
-Mat mat_turned(Mat m);                               /* the transpose: same memory */
-Mat mat_from(Lower *l, Mat m, Value *row);           /* begins at that row */
-Value *mat_at(Lower *l, Mat m, Value *i, Value *j);  /* index of an element from m.m */
+Mat mat_of(Lower *l, LwAccessor m, int64_t row_stride); /* the same of a state */
+Mat mat_turned(Mat m);                                  /* the transpose: same memory */
+Mat mat_from(Lower *l, Mat m, Value *row);              /* begins at that row */
+Value *mat_at(Lower *l, Mat m, Value *i, Value *j);     /* index of an element from m.m */
 Value *mat_load1(Lower *l, Mat m, Value *i, Value *j);
 Value *mat_load(Lower *l, Mat m, Value *i, Value *j, int n); /* a vector along j; cols must be 1 */
 void mat_store(Lower *l, Mat m, Value *i, Value *j, Value *v, int n);

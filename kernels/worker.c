@@ -38,7 +38,7 @@ void worker_load_call(Lower *l) {
     l->work = lb_loadp(b, l->call, lb_i64(b, BTC_CALL_WORK));
 }
 
-Value *lw_private_part(Lower *l) {
+Value *lw_worker_memory(Lower *l) {
     LB *b = &l->b;
     Value *shared = lb_load(b, DT_I64, 0, l->call, lb_i64(b, BTC_CALL_SHARED_BYTES), 0);
     Value *private = lb_load(b, DT_I64, 0, l->call, lb_i64(b, BTC_CALL_PRIVATE_BYTES), 0);

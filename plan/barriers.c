@@ -16,11 +16,11 @@ static bool is_input(const FuncPlan *p, const Value *v) {
     return attr_find(p->f->attrs, "main") && !v->def;
 }
 
-static Stage *commit_stage(FuncPlan *p, const Stage *of) {
+static Stage *deferred_store_stage(FuncPlan *p, const Stage *of) {
     Stage *c = ARENA_NEW(p->arena, Stage);
     *c = *of;
-    c->commit = true, c->nposts = 0, c->barrier = false;
-    c->name = arena_printf(p->arena, "%s_commit", of->name);
+    c->deferred_store = true, c->nepilogue = 0, c->barrier = false;
+    c->name = arena_printf(p->arena, "%s_store", of->name);
     if (c->axis == AXIS_REPLICATED) { /* only one thread may write: by channels, reading its own copy */
         c->axis = AXIS_CHANNELS;
         if (c->access.split == SPLIT_NONE) c->axis = AXIS_ROWS;
@@ -35,7 +35,7 @@ static bool overwrites_live(FuncPlan *p, const Stage *s, Stage *const *done, int
         Value *v = lw_base(p->f->results[r], NULL);
         bool writes = false;
         for (int i = 0; s->anchor && i < s->anchor->nout; i++) writes |= s->anchor->out[i] == v;
-        for (int i = 0; i < s->nposts; i++) writes |= s->posts[i]->out[0] == v;
+        for (int i = 0; i < s->nepilogue; i++) writes |= s->epilogue[i]->out[0] == v;
         for (int j = 0; writes && j < p->f->nparams; j++) {
             if (!plan_may_alias(p, r, j)) continue;
             for (int i = 0; i < ndone; i++) {
@@ -76,7 +76,7 @@ static void schedule(FuncPlan *p) {
         const Stage *s = p->stages[k];
         for (int i = 0; s->anchor && i < s->anchor->nout; i++)
             if (value_info(s->anchor->out[i])) value_info(s->anchor->out[i])->stage = place[k];
-        for (int i = 0; i < s->nposts; i++) value_info(s->posts[i]->out[0])->stage = place[k];
+        for (int i = 0; i < s->nepilogue; i++) value_info(s->epilogue[i]->out[0])->stage = place[k];
     }
     p->stages = sorted;
 }
@@ -116,8 +116,8 @@ void plan_barriers(FuncPlan *p) {
         if (s->is_call) epoch++; /* a block meets at its entry, not at its end */
         s->epoch = epoch;
         ARENA_PUSH(p->arena, done, ndone, cap, s);
-        if (s->anchor && plan_lowering(p, s->anchor)->commit && !s->commit)
-            ARENA_PUSH(p->arena, pending, npending, pcap, commit_stage(p, s));
+        if (s->anchor && plan_lowering(p, s->anchor)->store_state && !s->deferred_store)
+            ARENA_PUSH(p->arena, pending, npending, pcap, deferred_store_stage(p, s));
     }
     for (int i = 0; i < npending; i++) {
         pending[i]->barrier = i == 0;
@@ -128,9 +128,9 @@ void plan_barriers(FuncPlan *p) {
     p->stages = done, p->n = ndone;
     for (int i = 0; i < ndone; i++) {
         p->barriers += done[i]->barrier;
-        if (done[i]->commit) continue;
+        if (done[i]->deferred_store) continue;
         for (int k = 0; done[i]->anchor && k < done[i]->anchor->nout; k++)
             if (value_info(done[i]->anchor->out[k])) value_info(done[i]->anchor->out[k])->stage = i;
-        for (int k = 0; k < done[i]->nposts; k++) value_info(done[i]->posts[k]->out[0])->stage = i;
+        for (int k = 0; k < done[i]->nepilogue; k++) value_info(done[i]->epilogue[k]->out[0])->stage = i;
     }
 }

@@ -55,7 +55,7 @@ typedef struct OpLowering {
     void (*access)(const Op *op, Form form, Access *out);
     /* The update of the state, when it must wait until all threads have read the old one: a stage of its own
      * behind the next barrier. NULL: lower writes the state itself. */
-    void (*commit)(Lower *l, Op *op);
+    void (*store_state)(Lower *l, Op *op);
     /* How slot `slot` lies in a state block: how many elements (NULL: row-major, the logical shape), and the
      * way back to the logical order for whoever looks into a state (needed when number or order differ).
      * `physical` is widened already. position: tokens so far. */

@@ -31,20 +31,20 @@ static void touch(ValueInfo *i, const Stage *s, int index) {
 static void mark_lifetimes(FuncPlan *p) {
     for (int k = 0; k < p->n; k++) {
         const Stage *s = p->stages[k];
-        if (!s->commit) {
+        if (!s->deferred_store) {
             for (int i = 0; s->anchor && i < s->anchor->nout; i++) {
                 ValueInfo *v = value_info(s->anchor->out[i]);
                 if (v) v->first_epoch = v->last_epoch = s->epoch, v->first_stage = v->last_stage = k;
             }
-            for (int i = 0; i < s->nposts; i++) {
-                ValueInfo *v = value_info(s->posts[i]->out[0]);
+            for (int i = 0; i < s->nepilogue; i++) {
+                ValueInfo *v = value_info(s->epilogue[i]->out[0]);
                 v->first_epoch = v->last_epoch = s->epoch, v->first_stage = v->last_stage = k;
             }
         }
         Read *r;
         int n = stage_reads(p, s, &r);
         for (int i = 0; i < n; i++)
-            if (value_info(r[i].v)->stage != k || s->commit) touch(value_info(r[i].v), s, k);
+            if (value_info(r[i].v)->stage != k || s->deferred_store) touch(value_info(r[i].v), s, k);
         /* an anchor's own later results (top-k's index) are stored by definition of having readers */
     }
     for (int i = 0; i < p->f->nresults; i++) {
@@ -54,7 +54,7 @@ static void mark_lifetimes(FuncPlan *p) {
 }
 
 /* Whether an anchor reads v itself: it may look at other rows, heads or channels of v after it has written
- * some of its own results. What hangs on it reads v at the very place that it then writes. */
+ * some of its own results. Its epilogue reads v at the very place that it then writes. */
 static bool anchor_reads(const Stage *s, const Value *v) {
     for (int i = 0; s->anchor && i < s->anchor->nin; i++)
         if (s->anchor->in[i] && lw_base(s->anchor->in[i], NULL) == v) return true;
@@ -76,7 +76,8 @@ bool plan_may_alias(FuncPlan *p, int r, int j) {
         Read *reads;
         int n = stage_reads(p, p->stages[k], &reads);
         for (int q = 0; q < n; q++)
-            if (reads[q].v == param && (k > i->stage || reads[q].all || p->stages[k]->commit)) return false;
+            if (reads[q].v == param && (k > i->stage || reads[q].all || p->stages[k]->deferred_store))
+                return false;
     }
     /* the writing stage itself may read it at the same index only: `all` is false there */
     return true;
@@ -87,7 +88,7 @@ static void place_io(FuncPlan *p, const LowerTarget *t, bool is_main) {
     for (int j = 0; j < f->nparams; j++) {
         ValueInfo *i = value_info(f->params[j]);
         i->stored = true;
-        i->place = is_main ? PLACE_INPUT : PLACE_IO;
+        i->space = is_main ? SPACE_INPUT : SPACE_ARGUMENT;
         i->io = j;
         i->stride = is_main ? type_count(f->params[j]->type) : row_stride(t, type_count(f->params[j]->type));
     }
@@ -96,9 +97,9 @@ static void place_io(FuncPlan *p, const LowerTarget *t, bool is_main) {
         p->alias[r] = -1;
         Value *v = lw_base(f->results[r], NULL);
         ValueInfo *i = value_info(v);
-        if (!i || i->place == PLACE_IO || i->place == PLACE_OUTPUT || i->place == PLACE_INPUT)
+        if (!i || i->space == SPACE_ARGUMENT || i->space == SPACE_OUTPUT || i->space == SPACE_INPUT)
             BTC_BUG("result %d of @%s was not made its own value", r, f->name);
-        i->place = is_main ? PLACE_OUTPUT : PLACE_IO;
+        i->space = is_main ? SPACE_OUTPUT : SPACE_ARGUMENT;
         i->io = is_main ? r : f->nparams + r;
         int64_t count = type_count(v->type);
         i->stride = is_main ? count : row_stride(t, count);
@@ -142,25 +143,25 @@ static int64_t find_room(const Region *g, int64_t bytes, int first, int last) {
 
 static void place_value(FuncPlan *p, Value *v, Region *g) {
     ValueInfo *i = value_info(v);
-    if (!i || !i->stored || i->place != PLACE_NONE) return;
+    if (!i || !i->stored || i->space != SPACE_NONE) return;
     if ((p->stages[i->stage]->axis == AXIS_REPLICATED && !p->stages[i->stage]->is_call) != g->worker) return;
-    i->place = g->worker ? PLACE_PRIVATE : PLACE_SHARED;
+    i->space = g->worker ? SPACE_WORKER : SPACE_SHARED;
     i->stride = row_stride(g->t, row_words(p, v));
     Room r = {.bytes = round_up(i->stride * 4 * g->rows, 64),
               .first = g->worker ? i->first_stage : i->first_epoch,
               .last = g->worker ? i->last_stage : i->last_epoch};
     r.offset = i->offset = find_room(g, r.bytes, r.first, r.last);
     ARENA_PUSH(p->arena, g->rooms, g->n, g->cap, r);
-    int64_t *total = g->worker ? &p->private_bytes : &p->shared_bytes;
+    int64_t *total = g->worker ? &p->worker_bytes : &p->shared_bytes;
     if (r.offset + r.bytes > *total) *total = r.offset + r.bytes;
 }
 
 static void place_stages(FuncPlan *p, Region *g) {
     for (int k = 0; k < p->n; k++) {
         const Stage *s = p->stages[k];
-        if (s->commit) continue;
+        if (s->deferred_store) continue;
         for (int i = 0; s->anchor && i < s->anchor->nout; i++) place_value(p, s->anchor->out[i], g);
-        for (int i = 0; i < s->nposts; i++) place_value(p, s->posts[i]->out[0], g);
+        for (int i = 0; i < s->nepilogue; i++) place_value(p, s->epilogue[i]->out[0], g);
     }
 }
 
@@ -173,11 +174,11 @@ static bool alias_call_result(FuncPlan *p, int k, int r) {
     if (j < 0) return false;
     const Value *param = lw_base(op->in[j], NULL);
     const ValueInfo *in = value_info(param);
-    if (in->place != PLACE_SHARED || in->last_stage > k) return false;
+    if (in->space != SPACE_SHARED || in->last_stage > k) return false;
     for (int q = 0; q < op->nin; q++) /* given twice: the callee knows it as two parameters */
         if (q != j && lw_base(op->in[q], NULL) == param) return false;
     ValueInfo *out = value_info(op->out[r]);
-    out->place = PLACE_SHARED, out->offset = in->offset, out->stride = in->stride;
+    out->space = SPACE_SHARED, out->offset = in->offset, out->stride = in->stride;
     return true;
 }
 
@@ -185,17 +186,17 @@ static bool alias_call_result(FuncPlan *p, int k, int r) {
 static void place_main(FuncPlan *p, Region *g) {
     for (int k = 0; k < p->n; k++) {
         const Stage *s = p->stages[k];
-        for (int i = 0; s->anchor && !s->commit && i < s->anchor->nout; i++) {
+        for (int i = 0; s->anchor && !s->deferred_store && i < s->anchor->nout; i++) {
             ValueInfo *v = value_info(s->anchor->out[i]);
             if (!v) continue;
             if (s->is_call) v->stored = true;
-            if (v->place == PLACE_NONE && s->is_call && alias_call_result(p, k, i)) continue;
+            if (v->space == SPACE_NONE && s->is_call && alias_call_result(p, k, i)) continue;
             v->last_epoch = 1 << 30;
             place_value(p, s->anchor->out[i], g);
         }
-        for (int i = 0; i < s->nposts && !s->commit; i++) {
-            value_info(s->posts[i]->out[0])->last_epoch = 1 << 30;
-            place_value(p, s->posts[i]->out[0], g);
+        for (int i = 0; i < s->nepilogue && !s->deferred_store; i++) {
+            value_info(s->epilogue[i]->out[0])->last_epoch = 1 << 30;
+            place_value(p, s->epilogue[i]->out[0], g);
         }
     }
 }

@@ -1,8 +1,8 @@
 /* Planning a function. In a step, small products that all threads need whole (a router, a projection to a low
  * rank, the keys of a single head) may be computed by each of them, which saves a barrier and costs that all
  * read their weights. Plans are made and judged by what they have each thread read, where a barrier counts as
- * LowerTarget.barrier_bytes: with the products up to each size computed whole, and of the best, without each one that
- * saves nothing. */
+ * LowerTarget.barrier_bytes: with the products up to each size computed whole, and of the best, without each
+ * one that saves nothing. */
 #include "pack.h"
 #include "stage.h"
 
@@ -61,6 +61,6 @@ bool plan_function(Diag *d, FuncPlan *p, const LowerTarget *t) {
     if (!(step ? plan_step(d, p, t) : plan_once(d, p, t))) return false;
     int64_t rows = step ? t->max_rows_step : t->chunk;
     plan_place(p, t, rows, attr_find(p->f->attrs, "main") != NULL);
-    plan_strips(p, t, rows);
+    plan_tile_loops(p, t, rows);
     return true;
 }

@@ -71,13 +71,13 @@ static void place_regions(Schedule *s) {
         FuncPlan *p = s->plans.plans[i];
         if (!is_main(p->f)) continue;
         main_shared = max(main_shared, p->shared_bytes);
-        main_worker = max(main_worker, p->private_bytes);
+        main_worker = max(main_worker, p->worker_bytes);
     }
     s->shared_bytes = main_shared;
     for (int i = 0; i < s->plans.n; i++) {
         FuncPlan *p = s->plans.plans[i];
         if (is_main(p->f)) continue;
-        p->shared_base = main_shared, p->private_base = main_worker;
+        p->shared_base = main_shared, p->worker_base = main_worker;
         s->shared_bytes = max(s->shared_bytes, main_shared + p->shared_bytes);
     }
     s->shared_bytes = round_up(s->shared_bytes, 64);
@@ -141,7 +141,7 @@ void schedule_place(Schedule *s) {
         FuncPlan *p = s->plans.plans[i];
         int64_t scratch = 0;
         for (int k = 0; k < p->n; k++) scratch = max(scratch, p->stages[k]->scratch_bytes);
-        s->worker_bytes = max(s->worker_bytes, p->private_base + p->private_bytes + scratch);
+        s->worker_bytes = max(s->worker_bytes, p->worker_base + p->worker_bytes + scratch);
     }
     for (int i = 0; i < s->plans.n && s->machine->profile; i++) {
         FuncPlan *p = s->plans.plans[i];

@@ -137,15 +137,15 @@ static bool is_result(const FuncPlan *p, const Value *v) {
 static bool makes_result(const FuncPlan *p, const Stage *s) {
     for (int i = 0; s->anchor && i < s->anchor->nout; i++)
         if (is_result(p, s->anchor->out[i])) return true;
-    for (int i = 0; i < s->nposts; i++)
-        if (is_result(p, s->posts[i]->out[0])) return true;
+    for (int i = 0; i < s->nepilogue; i++)
+        if (is_result(p, s->epilogue[i]->out[0])) return true;
     return false;
 }
 
 static bool is_light(const FuncPlan *p, const Stage *s) {
     if (!s->anchor) return true;
     /* a shift: no work, and its state is updated later */
-    if (plan_lowering(p, s->anchor)->commit && s->anchor->def->pattern != PAT_ATTEND) return true;
+    if (plan_lowering(p, s->anchor)->store_state && s->anchor->def->pattern != PAT_ATTEND) return true;
     switch (s->anchor->def->pattern) {
     case PAT_CONTRACT:
     case PAT_GATHER:
@@ -154,7 +154,7 @@ static bool is_light(const FuncPlan *p, const Stage *s) {
     case PAT_CALL:
         return false;
     case PAT_CONV:
-        return plan_lowering(p, s->anchor)->commit != NULL; /* a shift: no work, state deferred */
+        return plan_lowering(p, s->anchor)->store_state != NULL; /* a shift: no work, state deferred */
     default:
         return true;
     }

@@ -1,10 +1,10 @@
 /* Stages: how a function of model ops is cut into loop functions, how each splits over threads, where the
  * threads must meet, and where every value lies. Made once per function and form, in this order:
- *     stages.c   ops -> stages (an anchor and what hangs on it)
+ *     stages.c   ops -> stages (an anchor and its fused epilogue)
  *     split.c    axis and units of each stage
  *     barriers.c where threads meet, and where deferred state updates go
  *     place.c    buffers: shared, per thread, passed in, output
- *     strips.c   stages that take turns, strip by strip
+ *     tile_loops.c  fused tile loops: stages that run tile by tile
  * lower.c then writes the loops. */
 #ifndef BTC_STAGE_H
 #define BTC_STAGE_H
@@ -18,20 +18,20 @@ typedef struct FuncPlan FuncPlan;
 
 typedef struct Stage {
     const char *name;
-    Op *anchor; /* NULL: elementwise ops only */
-    Op **posts; /* elementwise, in order */
-    int nposts, posts_cap;
-    bool commit;  /* the deferred state update of `anchor` */
-    bool is_call; /* `anchor` is a call */
-    int64_t O, I; /* shape of the result that posts see */
+    Op *anchor;    /* NULL: elementwise ops only */
+    Op **epilogue; /* elementwise, in order: computed while a vector of the result is in registers */
+    int nepilogue, epilogue_cap;
+    bool deferred_store; /* the deferred state store of `anchor` */
+    bool is_call;        /* `anchor` is a call */
+    int64_t O, I;        /* shape of the result that the epilogue sees */
     Access access;
     Axis axis;
     int cls;                /* stages of one class split alike (channels axis) */
     int64_t units, grain;   /* unit u: elements [u*grain, min((u+1)*grain, n)) */
     int64_t shares;         /* what threads take: units / shares units each; the same in a class */
     bool barrier;           /* threads meet before this stage */
-    int run;                /* how many stages from here on run in strips (strips.c); 0: this one alone */
-    int64_t strip;          /* shares, or rows, of a strip; 0: all at once */
+    int tile_stages;        /* how many stages from here on run in one tile loop; 0: this one alone */
+    int64_t tile;           /* shares, or rows, of a tile; 0: all at once */
     int epoch;              /* number of barriers up to here */
     bool out_rows;          /* only rows with an output: what follows the last layer */
     const char *function;   /* the symbol of its loop function; NULL: it is a call */
@@ -42,21 +42,21 @@ typedef struct Stage {
     int64_t scratch_bytes; /* of a worker, while the function runs */
 } Stage;
 
-typedef enum Place {
-    PLACE_NONE,    /* never stored */
-    PLACE_SHARED,  /* in the call's work block */
-    PLACE_PRIVATE, /* in this thread's part of it */
-    PLACE_IO,      /* passed in: a parameter or result of a block */
-    PLACE_INPUT,   /* the caller's input */
-    PLACE_OUTPUT,  /* the caller's output, or a tap */
-} Place;
+typedef enum Space {
+    SPACE_NONE,     /* never stored */
+    SPACE_SHARED,   /* in the call's work block */
+    SPACE_WORKER,   /* in this thread's part of it */
+    SPACE_ARGUMENT, /* passed in: a parameter or result of a block */
+    SPACE_INPUT,    /* the caller's input */
+    SPACE_OUTPUT,   /* the caller's output, or a tap */
+} Space;
 
 /* Facts of one value during planning and lowering: Value.aux points here. */
 typedef struct ValueInfo {
     int stage; /* that computes it; -1: parameter */
     bool stored;
     int first_epoch, last_epoch, first_stage, last_stage;
-    Place place;
+    Space space;
     int io;         /* IO: index of the pointer; OUTPUT: 0 output, k: tap k-1 */
     int64_t offset; /* bytes */
     int64_t stride; /* elements from row to row */
@@ -77,9 +77,9 @@ struct FuncPlan {
     Stage **stages;
     int n, cap;
     const char *function; /* the symbol of the function that runs its stages */
-    int64_t shared_bytes, private_bytes;
-    int64_t shared_base, private_base; /* where this function's parts begin in the work block */
-    int64_t profile_offset;            /* with LowerTarget.profile: see schedule.h */
+    int64_t shared_bytes, worker_bytes;
+    int64_t shared_base, worker_base; /* where this function's parts begin in the work block */
+    int64_t profile_offset;           /* with LowerTarget.profile: see schedule.h */
     int64_t state_bytes;
     int64_t *state_offset; /* per slot, from the call's own state base */
     int *alias;            /* per result: the parameter whose memory it may take, or -1 */
@@ -112,7 +112,7 @@ void plan_split(FuncPlan *p, const LowerTarget *t);
 void plan_barriers(FuncPlan *p);
 /* rows: the most rows of a call in this form. */
 void plan_place(FuncPlan *p, const LowerTarget *t, int64_t rows, bool is_main);
-void plan_strips(FuncPlan *p, const LowerTarget *t, int64_t rows);
+void plan_tile_loops(FuncPlan *p, const LowerTarget *t, int64_t rows);
 /* Whether result r may lie in the memory of parameter j (place.c). */
 bool plan_may_alias(FuncPlan *p, int r, int j);
 /* All reads of stage s: fills reads (grown in the arena), returns their number. */

@@ -1,6 +1,6 @@
 /* Cutting a function into stages. An op that is not elementwise anchors a stage of its own. An elementwise op
- * hangs on the stage of its latest operand when it can be computed there, vector by vector, from what is at
- * hand or stored before; else it begins a stage without an anchor, on which others may hang.
+ * joins the epilogue of the stage of its latest operand when it can be computed there, vector by vector, from
+ * what is at hand or stored before; else it begins a stage without an anchor, which others may join.
  *
  * Before:  %g = linear ..   %a = silu %g   %u = linear ..   %m = mul %a, %u
  * After:   stage 0: linear + silu          stage 1: linear + mul            (m needs u; a is read back) */
@@ -92,7 +92,7 @@ static int latest_stage(const Op *op) {
     return s;
 }
 
-/* Hangs `op` on stage number k if it fits there. */
+/* Adds `op` to the epilogue of stage number k if it fits there. */
 static bool attach(FuncPlan *p, int k, Op *op) {
     if (k < 0) return false;
     Stage *s = p->stages[k];
@@ -102,21 +102,21 @@ static bool attach(FuncPlan *p, int k, Op *op) {
     int64_t O, I;
     elementwise_shape(op, &O, &I);
     if (O > 1 && s->O == 1 && !s->anchor) { /* a flat stage may take the finer shape of its newcomer */
-        for (int i = 0; i < s->nposts; i++)
-            if (!operands_readable(p, s->posts[i], k, O, I)) return false;
+        for (int i = 0; i < s->nepilogue; i++)
+            if (!operands_readable(p, s->epilogue[i], k, O, I)) return false;
         if (!operands_readable(p, op, k, O, I)) return false;
         s->O = O, s->I = I;
     } else if (!operands_readable(p, op, k, s->O, s->I)) {
         return false;
     }
-    /* operands made in this stage must come through its first result or its posts */
+    /* operands made in this stage must come through its first result or the epilogue */
     for (int i = 0; i < op->nin; i++) {
         if (!op->in[i] || lw_is_constant(op->in[i])) continue;
         Value *b = lw_base(op->in[i], NULL);
         ValueInfo *vi = value_info(b);
         if (vi && vi->stage == k && s->anchor && b->def == s->anchor && b != s->anchor->out[0]) return false;
     }
-    ARENA_PUSH(p->arena, s->posts, s->nposts, s->posts_cap, op);
+    ARENA_PUSH(p->arena, s->epilogue, s->nepilogue, s->epilogue_cap, op);
     info_new(p, op->out[0], k);
     return true;
 }
@@ -176,7 +176,7 @@ static void mark_out_rows(FuncPlan *p) {
         Stage *s = p->stages[i];
         /* a stateful op must see every row */
         bool stateful = s->anchor && s->anchor->def->state;
-        if (stateful || s->commit) {
+        if (stateful || s->deferred_store) {
             for (int j = last_call + 1; j <= i; j++) p->stages[j]->out_rows = false;
             last_call = i;
         } else {
@@ -200,7 +200,7 @@ bool plan_stages(Diag *d, FuncPlan *p, const LowerTarget *t) {
             if (!operands_readable(p, op, p->n - 1, s->O, s->I))
                 return diag_error(d, op->loc, "%s: compiled code cannot broadcast these shapes; reshape them",
                                   op->def->name);
-            ARENA_PUSH(p->arena, s->posts, s->nposts, s->posts_cap, op);
+            ARENA_PUSH(p->arena, s->epilogue, s->nepilogue, s->epilogue_cap, op);
             info_new(p, op->out[0], p->n - 1);
             continue;
         }
@@ -221,15 +221,17 @@ char *plan_print(Arena *a, const FuncPlan *p) {
     for (int i = 0; i < p->n; i++) {
         const Stage *s = p->stages[i];
         if (s->barrier) text_add(&t, "  -- barrier --\n");
-        text_add(&t, "  %2d %-14s %s%s", i, s->name, s->commit ? "commit " : "",
+        text_add(&t, "  %2d %-14s %s%s", i, s->name, s->deferred_store ? "deferred store of " : "",
                  s->anchor ? s->anchor->def->name : "elementwise");
-        for (int k = 0; k < s->nposts && !s->commit; k++) text_add(&t, " + %s", s->posts[k]->def->name);
+        for (int k = 0; k < s->nepilogue && !s->deferred_store; k++)
+            text_add(&t, " + %s", s->epilogue[k]->def->name);
         if (!s->is_call) {
             text_add(&t, "  [%lld,%lld] %s", (long long)s->O, (long long)s->I, axes[s->axis]);
             if (s->axis == AXIS_CHANNELS)
                 text_add(&t, " %lld x %lld", (long long)s->units, (long long)s->grain);
         }
-        if (s->run) text_add(&t, "  strips of %lld through %d stages", (long long)s->strip, s->run);
+        if (s->tile_stages)
+            text_add(&t, "  tiles of %lld through %d stages", (long long)s->tile, s->tile_stages);
         text_add(&t, "\n");
     }
     return t.s;

@@ -53,12 +53,12 @@ int stage_reads(FuncPlan *p, const Stage *s, Read **reads) {
     if (s->anchor)
         for (int k = 0; k < s->anchor->nin; k++) {
             /* a deferred update runs behind a barrier, so nothing is `all` for it */
-            bool all = s->commit || s->is_call || k >= ACCESS_OPERANDS || s->access.all[k];
+            bool all = s->deferred_store || s->is_call || k >= ACCESS_OPERANDS || s->access.all[k];
             add_read(p, reads, &n, &cap, s->anchor->in[k], all);
         }
-    for (int i = 0; i < s->nposts && !s->commit; i++)
-        for (int k = 0; k < s->posts[i]->nin; k++) {
-            Value *v = s->posts[i]->in[k];
+    for (int i = 0; i < s->nepilogue && !s->deferred_store; i++)
+        for (int k = 0; k < s->epilogue[i]->nin; k++) {
+            Value *v = s->epilogue[i]->in[k];
             if (!v || lw_is_constant(v)) continue;
             int64_t c = type_count(v->type);
             /* a value per head is at hand only if heads are the units of its maker, too (see split.c) */
@@ -93,6 +93,6 @@ const OpLowering *plan_lowering(const FuncPlan *p, const Op *op) {
 const char *stage_ops(Arena *a, const Stage *s) {
     Text t = text_new(a);
     if (s->anchor) text_add(&t, "%s", s->anchor->def->name);
-    for (int i = 0; i < s->nposts; i++) text_add(&t, "%s%s", t.n ? " + " : "", s->posts[i]->def->name);
+    for (int i = 0; i < s->nepilogue; i++) text_add(&t, "%s%s", t.n ? " + " : "", s->epilogue[i]->def->name);
     return t.s;
 }

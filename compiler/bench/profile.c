@@ -87,7 +87,8 @@ static void fill_load(const Maker *m, FuncPlan *p, const Stage *stage, ProfileSt
 
 static const char *profiled_ops(Arena *a, const Stage *s) {
     if (s->is_call) return "(before the call)";
-    return s->commit ? arena_printf(a, "%s: keeps its state", s->anchor->def->name) : stage_ops(a, s);
+    return s->deferred_store ? arena_printf(a, "%s: stores its state", s->anchor->def->name)
+                             : stage_ops(a, s);
 }
 
 static int by_time(const void *x, const void *y) {
@@ -101,7 +102,7 @@ static void add_plan(const Maker *m, FuncPlan *p, Profile *out) {
     for (int k = 0; k < p->n; k++) {
         const Stage *s = p->stages[k];
         ProfileStage e = {.block = form_base_name(a, p->f), .value = s->name, .ops = profiled_ops(a, s)};
-        if (s->anchor && !s->commit) e.form = attr_str(s->anchor, "form", NULL);
+        if (s->anchor && !s->deferred_store) e.form = attr_str(s->anchor, "form", NULL);
         fill_times(m, p, k, &e);
         fill_load(m, p, s, &e);
         out->work += e.work, out->wait += e.wait;

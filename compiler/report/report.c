@@ -108,11 +108,12 @@ static double stored_bytes(const Op *op, double rows) {
 /* Of a stage over rows of one sequence. */
 static Work stage_work(FuncPlan *p, const Stage *s, const PackList *packs, double rows, double past) {
     Work w = {0};
-    if (s->commit || s->is_call || rows == 0) return w; /* updates of state are counted with their op */
+    if (s->deferred_store || s->is_call || rows == 0)
+        return w; /* updates of state are counted with their op */
     if (s->anchor) add_op(&w, packs, s->anchor, rows, past), w.values += stored_bytes(s->anchor, rows);
-    for (int i = 0; i < s->nposts; i++) {
-        add_op(&w, packs, s->posts[i], rows, past);
-        w.values += stored_bytes(s->posts[i], rows);
+    for (int i = 0; i < s->nepilogue; i++) {
+        add_op(&w, packs, s->epilogue[i], rows, past);
+        w.values += stored_bytes(s->epilogue[i], rows);
     }
     Read *reads;
     int n = stage_reads(p, s, &reads);
@@ -146,11 +147,11 @@ static const char *form_of(const Op *op, Form form) {
 
 /* The stage of the step that computes the same value: the text of both forms is the same. */
 static const Stage *twin(const FuncPlan *step, const Stage *s) {
-    const Op *mine = s->anchor ? s->anchor : s->posts[0];
+    const Op *mine = s->anchor ? s->anchor : s->epilogue[0];
     for (int i = 0; i < step->n; i++) {
         const Stage *t = step->stages[i];
-        const Op *other = t->anchor ? t->anchor : t->posts[0];
-        if (!t->commit && other->nout && !strcmp(mine->out[0]->name, other->out[0]->name)) return t;
+        const Op *other = t->anchor ? t->anchor : t->epilogue[0];
+        if (!t->deferred_store && other->nout && !strcmp(mine->out[0]->name, other->out[0]->name)) return t;
     }
     return NULL;
 }
@@ -160,7 +161,7 @@ static void add_stages(Arena *a, ReportBlock *b, FuncPlan *step, FuncPlan *chunk
     const CallShape one = {1, 1, past};
     for (int i = 0; i < chunk->n; i++) {
         const Stage *s = chunk->stages[i], *t = twin(step, s);
-        if (s->commit || s->is_call) continue;
+        if (s->deferred_store || s->is_call) continue;
         ReportOp op = {.value = s->name, .ops = stage_ops(a, s)};
         op.form_step = form_of(s->anchor, FORM_STEP), op.form = form_of(s->anchor, FORM_CHUNK);
         if (s->anchor) op.why = attr_str(s->anchor, "why", NULL);

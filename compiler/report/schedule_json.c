@@ -31,7 +31,7 @@ typedef struct Values {
 
 static void add_value(Values *l, const Value *v) {
     const ValueInfo *i = value_info(v);
-    if (i && i->place != PLACE_NONE) ARENA_PUSH(l->p->arena, l->v, l->n, l->cap, v);
+    if (i && i->space != SPACE_NONE) ARENA_PUSH(l->p->arena, l->v, l->n, l->cap, v);
 }
 
 static Values values_of(const FuncPlan *p) {
@@ -39,8 +39,9 @@ static Values values_of(const FuncPlan *p) {
     for (int i = 0; i < p->f->nparams; i++) add_value(&l, p->f->params[i]);
     for (int k = 0; k < p->n; k++) {
         const Stage *s = p->stages[k];
-        for (int i = 0; s->anchor && !s->commit && i < s->anchor->nout; i++) add_value(&l, s->anchor->out[i]);
-        for (int i = 0; !s->commit && i < s->nposts; i++) add_value(&l, s->posts[i]->out[0]);
+        for (int i = 0; s->anchor && !s->deferred_store && i < s->anchor->nout; i++)
+            add_value(&l, s->anchor->out[i]);
+        for (int i = 0; !s->deferred_store && i < s->nepilogue; i++) add_value(&l, s->epilogue[i]->out[0]);
     }
     return l;
 }
@@ -57,22 +58,22 @@ static void append_value(const Values *l, cJSON *list, const Value *v) {
 }
 
 static cJSON *value_json(const FuncPlan *p, const Value *v) {
-    static const char *const spaces[] = {[PLACE_SHARED] = "shared",
-                                         [PLACE_PRIVATE] = "worker",
-                                         [PLACE_IO] = "argument",
-                                         [PLACE_INPUT] = "input",
-                                         [PLACE_OUTPUT] = "output"};
+    static const char *const spaces[] = {[SPACE_SHARED] = "shared",
+                                         [SPACE_WORKER] = "worker",
+                                         [SPACE_ARGUMENT] = "argument",
+                                         [SPACE_INPUT] = "input",
+                                         [SPACE_OUTPUT] = "output"};
     const ValueInfo *i = value_info(v);
-    bool probe = i->place == PLACE_OUTPUT && i->io > 0;
+    bool probe = i->space == SPACE_OUTPUT && i->io > 0;
     cJSON *o = cJSON_CreateObject();
     add_text(o, "name", v->name);
     add_text(o, "dtype", dtype_name(v->type.dt));
     add_int(o, "width", type_count(v->type));
     add_int(o, "row_bytes", i->stride * 4);
-    add_text(o, "space", probe ? "probe" : spaces[i->place]);
-    if (i->place == PLACE_SHARED) add_int(o, "offset", p->shared_base + i->offset);
-    if (i->place == PLACE_PRIVATE) add_int(o, "offset", p->private_base + i->offset);
-    if (i->place == PLACE_IO) add_int(o, "argument", i->io);
+    add_text(o, "space", probe ? "probe" : spaces[i->space]);
+    if (i->space == SPACE_SHARED) add_int(o, "offset", p->shared_base + i->offset);
+    if (i->space == SPACE_WORKER) add_int(o, "offset", p->worker_base + i->offset);
+    if (i->space == SPACE_ARGUMENT) add_int(o, "argument", i->io);
     if (probe) add_int(o, "probe", i->io - 1);
     return o;
 }
@@ -95,9 +96,10 @@ static void add_memory(cJSON *o, const Values *values, FuncPlan *p, const Stage 
     int n = stage_reads(p, s, &read);
     cJSON *reads = cJSON_AddArrayToObject(o, "reads"), *writes = cJSON_AddArrayToObject(o, "writes");
     for (int i = 0; i < n; i++) append_value(values, reads, read[i].v);
-    for (int i = 0; s->anchor && !s->commit && i < s->anchor->nout; i++)
+    for (int i = 0; s->anchor && !s->deferred_store && i < s->anchor->nout; i++)
         append_value(values, writes, s->anchor->out[i]);
-    for (int i = 0; !s->commit && i < s->nposts; i++) append_value(values, writes, s->posts[i]->out[0]);
+    for (int i = 0; !s->deferred_store && i < s->nepilogue; i++)
+        append_value(values, writes, s->epilogue[i]->out[0]);
     cJSON *weights = cJSON_AddArrayToObject(o, "weights"), *states = cJSON_AddArrayToObject(o, "states");
     for (int i = 0; i < s->nweights; i++) append_int(weights, s->weights[i]);
     for (int k = 0, slot; k < p->f->nstates; k++)
@@ -123,10 +125,10 @@ static cJSON *stage_json(const Values *values, FuncPlan *p, const Stage *s) {
     }
     add_text(o, "function", s->function);
     add_text(o, "ops", stage_ops(p->arena, s));
-    if (s->commit) cJSON_AddTrueToObject(o, "deferred_state_store");
+    if (s->deferred_store) cJSON_AddTrueToObject(o, "deferred_state_store");
     add_work_shape(o, s);
-    if (s->strip) add_int(o, "tile", s->strip);
-    if (s->run) add_int(o, "tile_loop_stages", s->run);
+    if (s->tile) add_int(o, "tile", s->tile);
+    if (s->tile_stages) add_int(o, "tile_loop_stages", s->tile_stages);
     add_memory(o, values, p, s);
     return o;
 }

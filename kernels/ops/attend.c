@@ -1,7 +1,7 @@
 /* Loops of attend. The queries that share a kv head - of a step's token all heads of the group, of a chunk
  * all tokens and as many heads as the second cache has room for - meet block after block of its keys, tile by
  * tile: first the call's own keys, which are operands and not in the cache yet, then the cache as it was
- * before the call. The cache is written behind the next barrier (commit), when everybody has read it. */
+ * before the call. The cache is written behind the next barrier (store_state), when everybody has read it. */
 #include "attend.h"
 #include "ops/attend.h"
 
@@ -255,7 +255,7 @@ void attend_lower(Lower *l, Op *op) {
 }
 
 /* A kv head belongs to the thread of its first query head. */
-void attend_commit(Lower *l, Op *op) {
+void attend_store_state(Lower *l, Op *op) {
     LB *b = &l->b;
     Attend a = attend_new(l, op);
     Share s = share_of(&a);
@@ -267,7 +267,7 @@ void attend_commit(Lower *l, Op *op) {
 const OpLowering lowering_attend = {
     .lower = attend_lower,
     .access = attend_access,
-    .commit = attend_commit,
+    .store_state = attend_store_state,
     .state_elements = attend_state_elements,
     .state_use = attend_state_use,
     .state_unpack = attend_state_unpack,

@@ -27,7 +27,7 @@ Value *attend_panels(const Attend *a, Value *count) {
 KeyValues attend_from(const Attend *a, const KeyValues *kv, Value *from) {
     LB *b = a->b;
     Value *row = a->pairs ? attend_pair_row(a, from) : from;
-    return (KeyValues){lw_cells_from(a->l, kv->k, lb_muli(b, from, a->depth)), mat_from(a->l, kv->v, row)};
+    return (KeyValues){lw_accessor_from(a->l, kv->k, lb_muli(b, from, a->depth)), mat_from(a->l, kv->v, row)};
 }
 
 /* ---- slots ---- */
@@ -109,9 +109,9 @@ static void scores(const Attend *a, const Queries *q, const Keys *k, Value *coun
     Lower *l = a->l;
     Value *zero = lb_i64(b, 0), *depth = lb_i64(b, a->depth);
     Mat x = q->q;
-    if (a->pairs) x = mat_from(l, mat_of(l, (LwCells){a->q, DT_I32}, a->depth), q->slot);
+    if (a->pairs) x = mat_from(l, mat_of(l, (LwAccessor){a->q, DT_I32}, a->depth), q->slot);
     KFOR (b, s, zero, count, ATTEND_PANEL) {
-        Mat panel = mat_of(l, lw_cells_from(l, k->kv.k, lb_muli(b, s, a->depth)), ATTEND_PANEL);
+        Mat panel = mat_of(l, lw_accessor_from(l, k->kv.k, lb_muli(b, s, a->depth)), ATTEND_PANEL);
         TILES_OF (l, c, ATTEND_PANEL, b->lanes, across(a, q->n, 4)) {
             Tile t = tile_new(l, q->n, c.count, c.tail);
             t.ahead = ahead(a, q, k);
@@ -197,7 +197,7 @@ void attend_look(const Attend *a, Value *slot, Value *count, Value *sum) {
 static void add_values(const Attend *a, const Queries *q, const Keys *k, Tile *t, Value *first, Value *at,
                        Value *count) {
     Lower *l = a->l;
-    LwCells w = {a->score, a->pairs ? DT_I32 : DT_F32};
+    LwAccessor w = {a->score, a->pairs ? DT_I32 : DT_F32};
     Mat acc = mat_fixed(l, a->acc, a->width);
     Value *slot = lb_add(a->b, q->slot, first), *rows = a->pairs ? attend_pair_rows(a, count) : count;
     tile_load(l, t, acc, slot, at);

@@ -43,8 +43,8 @@ typedef struct Queries {
 
 /* Keys and values of one kv head, from one of a panel's beginning on. */
 typedef struct KeyValues {
-    LwCells k; /* panels [depth][ATTEND_PANEL] */
-    Mat v;     /* [key, p]; of pairs: [key / 2, p] */
+    LwAccessor k; /* panels [depth][ATTEND_PANEL] */
+    Mat v;        /* [key, p]; of pairs: [key / 2, p] */
 } KeyValues;
 
 /* A block: keys `from` .. `end` of one kv head. They are the call's own, or lie in the cache, which has `hi`

@@ -16,25 +16,25 @@ static int64_t value_rows(bool pairs, int64_t keys) {
 KeyValues attend_cached(const Attend *a, Value *row, Value *kv) {
     Lower *l = a->l;
     LB *b = a->b;
-    LwCells k = lw_state(l, a->op, 0, row), v = lw_state(l, a->op, 1, row);
+    LwAccessor k = lw_state(l, a->op, 0, row), v = lw_state(l, a->op, 1, row);
     if (a->pairs) k.dt = v.dt = DT_I32;
     Value *keys = lb_muli(b, kv, padded(a->context) * a->depth);
     Value *values = lb_muli(b, kv, value_rows(a->pairs, a->context) * a->p);
-    return (KeyValues){lw_cells_from(l, k, keys), mat_of(l, lw_cells_from(l, v, values), a->p)};
+    return (KeyValues){lw_accessor_from(l, k, keys), mat_of(l, lw_accessor_from(l, v, values), a->p)};
 }
 
-static void put_key(const Attend *a, LwCells panels, Value *slot, Value *row, Value *kv) {
+static void put_key(const Attend *a, LwAccessor panels, Value *slot, Value *row, Value *kv) {
     LB *b = a->b;
     enum { UNROLL = 8 };
     Value *k = lb_offset(b, lw_row_ptr(a->l, a->op->in[1], row), lb_muli(b, kv, a->d * 4));
     if (a->pairs) attend_as_pairs(a, a->key, k);
-    LwCells from = a->pairs ? (LwCells){a->key, DT_I32} : (LwCells){k, DT_F32};
+    LwAccessor from = a->pairs ? (LwAccessor){a->key, DT_I32} : (LwAccessor){k, DT_F32};
     Value *panel = attend_whole_panels(a, slot), *lane = lb_and(b, slot, lb_i64(b, ATTEND_PANEL - 1));
-    LwCells to = lw_cells_from(a->l, panels, lb_add(b, lb_muli(b, panel, a->depth), lane));
+    LwAccessor to = lw_accessor_from(a->l, panels, lb_add(b, lb_muli(b, panel, a->depth), lane));
     TILES_OF (a->l, c, a->depth, 1, UNROLL)
         for (int j = 0; j < c.count; j++) {
             Value *at = lb_addi(b, c.at, j);
-            lw_cells_store(a->l, to, lb_muli(b, at, ATTEND_PANEL), lw_cells_load1(a->l, from, at), 0);
+            lw_accessor_store(a->l, to, lb_muli(b, at, ATTEND_PANEL), lw_accessor_load1(a->l, from, at), 0);
         }
 }
 
@@ -42,7 +42,7 @@ KeyValues attend_own_scratch(const Attend *a, int64_t tokens) {
     Lower *l = a->l;
     KeyValues own = {.k = {lw_scratch(l, padded(tokens) * a->depth * 4), a->pairs ? DT_I32 : DT_F32}};
     if (!a->pairs) return own;
-    LwCells v = {lw_scratch(l, value_rows(true, tokens) * a->width * 4), DT_I32};
+    LwAccessor v = {lw_scratch(l, value_rows(true, tokens) * a->width * 4), DT_I32};
     own.v = mat_of(l, v, a->width);
     return own;
 }
@@ -74,7 +74,7 @@ static bool grows(const Op *op, const LowerTarget *t) {
     return attr_int(op, "window", 0) <= 0 || attr_int(op, "context", 0) > t->chunk;
 }
 
-static void clear(const Attend *a, LwCells c, int64_t n) {
+static void clear(const Attend *a, LwAccessor c, int64_t n) {
     LB *b = a->b;
     KFOR (b, i, lb_i64(b, 0), lb_i64(b, n), b->lanes)
         lb_store(b, c.dt, c.p, i, lb_splat(b, c.dt == DT_I32 ? lb_i32(b, 0) : lb_f32(b, 0)), 0);
@@ -86,7 +86,7 @@ static void begin_panel(const Attend *a, const KeyValues *cache, Value *slot, Va
     Value *first = lb_cmp(b, "eq", lb_and(b, slot, lb_i64(b, ATTEND_PANEL - 1)), lb_i64(b, 0));
     if (a->window > 0) first = lb_and(b, first, lb_cmp(b, "lt", position, lb_i64(b, a->context)));
     lb_if_begin(b, first);
-    clear(a, lw_cells_from(a->l, cache->k, lb_muli(b, slot, a->depth)), ATTEND_PANEL * a->depth);
+    clear(a, lw_accessor_from(a->l, cache->k, lb_muli(b, slot, a->depth)), ATTEND_PANEL * a->depth);
     if (a->pairs) {
         Mat v = mat_from(a->l, cache->v, attend_pair_row(a, slot));
         clear(a, v.m, ATTEND_HALF * a->p);

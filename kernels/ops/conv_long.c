@@ -33,9 +33,9 @@ typedef struct Conv {
     Value *twiddles; /* [umax][2] */
     Value *tree;     /* [umax][2][lanes]: scratch of a transform */
     /* the sequence and the vector of channels at hand */
-    Value *ch;     /* first channel */
-    LwCells state; /* [len][lanes] */
-    Value *taps;   /* [len][lanes] */
+    Value *ch;        /* first channel */
+    LwAccessor state; /* [len][lanes] */
+    Value *taps;      /* [len][lanes] */
 } Conv;
 
 /* Element j of an array of vectors. */
@@ -44,11 +44,11 @@ static Value *load_vector(Conv *k, Value *p, Value *j) {
 }
 
 static Value *load_state(Conv *k, Value *pos) {
-    return lw_cells_load(k->l, k->state, lb_muli(k->b, pos, k->b->lanes), 0);
+    return lw_accessor_load(k->l, k->state, lb_muli(k->b, pos, k->b->lanes), 0);
 }
 
 static void store_state(Conv *k, Value *pos, Value *v) {
-    lw_cells_store(k->l, k->state, lb_muli(k->b, pos, k->b->lanes), v, 0);
+    lw_accessor_store(k->l, k->state, lb_muli(k->b, pos, k->b->lanes), v, 0);
 }
 
 static void add_to_state(Conv *k, Value *pos, Value *v) {
@@ -337,7 +337,7 @@ static void token(Conv *k, Op *op, Ix ix, Value *row, Value *h0, Value *skip) {
     LB *b = k->b;
     Value *pos = lw_position(k->l, row);
     ix.row = row;
-    k->state = lw_cells_from(k->l, lw_state(k->l, op, 0, row), lb_muli(b, k->ch, k->len));
+    k->state = lw_accessor_from(k->l, lw_state(k->l, op, 0, row), lb_muli(b, k->ch, k->len));
     Value *x = lw_read(k->l, op->in[0], &ix);
     Value *y = lb_fma(b, x, h0, load_state(k, pos));
     if (skip) y = lb_fma(b, x, skip, y);

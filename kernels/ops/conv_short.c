@@ -7,24 +7,24 @@ enum { UNROLLED = 16 };
 
 typedef struct Taps {
     int64_t k, c;
-    LwCells w; /* [k][c] */
+    LwAccessor w; /* [k][c] */
 } Taps;
 
 static Taps taps_of(Lower *l, const Op *op) {
     Type t = op->in[1]->type;
-    LwCells w = {lw_weight(l, op->in[1], PACK_TRANSPOSED, NULL), DT_F32};
+    LwAccessor w = {lw_weight(l, op->in[1], PACK_TRANSPOSED, NULL), DT_F32};
     return (Taps){.k = t.dim[1], .c = t.dim[0], .w = w};
 }
 
 /* Row j of an array [..][c] at the channels of ix: the taps or the state. */
-static Value *load_at(Lower *l, const Taps *t, LwCells p, Value *j, const Ix *ix) {
+static Value *load_at(Lower *l, const Taps *t, LwAccessor p, Value *j, const Ix *ix) {
     LB *b = &l->b;
-    return lw_cells_load(l, p, lb_add(b, lb_muli(b, j, t->c), ix->i), ix->n);
+    return lw_accessor_load(l, p, lb_add(b, lb_muli(b, j, t->c), ix->i), ix->n);
 }
 
-static void store_at(Lower *l, const Taps *t, LwCells p, Value *j, const Ix *ix, Value *v) {
+static void store_at(Lower *l, const Taps *t, LwAccessor p, Value *j, const Ix *ix, Value *v) {
     LB *b = &l->b;
-    lw_cells_store(l, p, lb_add(b, lb_muli(b, j, t->c), ix->i), v, ix->n);
+    lw_accessor_store(l, p, lb_add(b, lb_muli(b, j, t->c), ix->i), v, ix->n);
 }
 
 static Value *bias_at(Lower *l, const Op *op, const Ix *ix) {
@@ -41,7 +41,7 @@ static Value *dot(Lower *l, const Taps *t, Value *bias, Value *const *x, Value *
 /* The inputs move up by one in the state; a channel belongs to one thread, so nothing is deferred. */
 static void step_row(Lower *l, Op *op, const Taps *t, Value *row) {
     LB *b = &l->b;
-    LwCells state = lw_state(l, op, 0, row);
+    LwAccessor state = lw_state(l, op, 0, row);
     LW_EACH (l, row, ix) {
         Value *x[UNROLLED], *w[UNROLLED];
         for (int64_t j = 0; j < t->k; j++) w[j] = load_at(l, t, t->w, lb_i64(b, j), &ix);
@@ -53,7 +53,7 @@ static void step_row(Lower *l, Op *op, const Taps *t, Value *row) {
 }
 
 /* Input number j - (k-1) of the rows from `first`: negative ones are in the state. */
-static Value *past_input(Lower *l, Op *op, const Taps *t, LwCells state, Value *first, Value *j,
+static Value *past_input(Lower *l, Op *op, const Taps *t, LwAccessor state, Value *first, Value *j,
                          const Ix *ix) {
     LB *b = &l->b;
     Value *x = lb_var(b, lw_zero(l)), *at = lb_addi(b, j, 1 - t->k);
@@ -66,7 +66,7 @@ static Value *past_input(Lower *l, Op *op, const Taps *t, LwCells state, Value *
 }
 
 /* The last inputs of `rows` rows; upwards, so that what is read is not yet overwritten. */
-static void keep_inputs(Lower *l, Op *op, const Taps *t, LwCells state, Value *first, Value *rows,
+static void keep_inputs(Lower *l, Op *op, const Taps *t, LwAccessor state, Value *first, Value *rows,
                         const Ix *ix) {
     LB *b = &l->b;
     KFOR (b, j, lb_i64(b, 0), lb_i64(b, t->k - 1), 1)
@@ -79,7 +79,7 @@ static void chunk(Lower *l, Op *op, const Taps *t) {
     enum { ROWS = 8 };
     LB *b = &l->b;
     Value *zero = lb_i64(b, 0);
-    LwCells state = lw_state(l, op, 0, zero);
+    LwAccessor state = lw_state(l, op, 0, zero);
     KFOR (b, first, zero, l->rows, ROWS) {
         Value *end = lw_min_i64(l, l->rows, lb_addi(b, first, ROWS));
         LW_EACH (l, first, ix) {
@@ -105,7 +105,7 @@ static void chunk(Lower *l, Op *op, const Taps *t) {
 static void many_taps(Lower *l, Op *op, const Taps *t, Value *first, Value *rows) {
     LB *b = &l->b;
     Value *zero = lb_i64(b, 0);
-    LwCells state = lw_state(l, op, 0, first);
+    LwAccessor state = lw_state(l, op, 0, first);
     LW_EACH (l, first, ix) {
         KFOR (b, r, zero, rows, 1) {
             Value *sum = lb_var(b, bias_at(l, op, &ix));

@@ -40,7 +40,7 @@ static Value *next(Lower *l, const Token *k, Value *n, Value *A, Value *h, Value
     return h;
 }
 
-static void one_token(Lower *l, Op *op, const Ix *ix, LwCells state, Value *A) {
+static void one_token(Lower *l, Op *op, const Ix *ix, LwAccessor state, Value *A) {
     enum { AT_ONCE = 4 };
     LB *b = &l->b;
     int64_t nn = op->in[2]->type.dim[1], whole = nn / AT_ONCE * AT_ONCE, panel = l->t->panel;
@@ -52,9 +52,9 @@ static void one_token(Lower *l, Op *op, const Ix *ix, LwCells state, Value *A) {
             Value *y = lb_get(b, sum);
             for (int i = 0; i < step; i++) {
                 Value *number = lb_addi(b, n, i), *at = lb_add(b, first, lb_muli(b, number, panel));
-                Value *h = lw_cells_load(l, state, at, 0);
+                Value *h = lw_accessor_load(l, state, at, 0);
                 h = next(l, &k, number, lb_load(b, DT_F32, b->lanes, A, at, 0), h, &y);
-                lw_cells_store(l, state, at, h, 0);
+                lw_accessor_store(l, state, at, h, 0);
             }
             lb_set(b, sum, y);
         }
@@ -65,17 +65,17 @@ static void one_token(Lower *l, Op *op, const Ix *ix, LwCells state, Value *A) {
 static void lower_by_rows(Lower *l, Op *op) {
     LB *b = &l->b;
     int64_t ne = op->in[2]->type.dim[0], nn = op->in[2]->type.dim[1], block = panels_block(l, 2 * 4 * nn);
-    LwHeld held = lw_hold(l, op, 0, block * nn);
+    LwStaged staged = lw_staged_new(l, op, 0, block * nn);
     Value *A = lw_weight(l, op->in[2], PACK_PANELS_F32, NULL), *lo, *hi;
     lw_range(l, ne, &lo, &hi);
     KFOR (b, from, lo, hi, block) {
         Value *to = lw_min_i64(l, hi, lb_addi(b, from, block));
-        panels_hold(&held, from, to, nn);
+        panels_staged_begin(&staged, from, to, nn);
         LW_ROWS (l, row) {
-            LwCells state = lw_held(&held, row);
+            LwAccessor state = lw_staged(&staged, row);
             LW_PART(l, row, from, to, ix) one_token(l, op, &ix, state, A);
         }
-        lw_hold_end(&held);
+        lw_staged_end(&staged);
     }
 }
 
@@ -86,14 +86,14 @@ static void lower_by_channels(Lower *l, Op *op) {
     int64_t ne = op->in[2]->type.dim[0], nn = op->in[2]->type.dim[1];
     Value *at[MAX_IN_REGISTERS], *A[MAX_IN_REGISTERS], *h[MAX_IN_REGISTERS], *lo, *hi;
     Value *weights = lw_weight(l, op->in[2], PACK_PANELS_F32, NULL);
-    LwCells state = lw_state(l, op, 0, l->row_lo);
+    LwAccessor state = lw_state(l, op, 0, l->row_lo);
     lw_range(l, ne, &lo, &hi);
     TILES (l, t, lo, hi, ne, b->lanes, 1) {
         Value *first = panels_first(l, t.at, nn);
         for (int64_t n = 0; n < nn; n++) {
             at[n] = lb_addi(b, first, n * l->t->panel);
             A[n] = lb_load(b, DT_F32, b->lanes, weights, at[n], 0);
-            h[n] = lb_var(b, lw_cells_load(l, state, at[n], 0));
+            h[n] = lb_var(b, lw_accessor_load(l, state, at[n], 0));
         }
         LW_ROWS (l, row) {
             Ix ix = {.row = row, .i = t.at, .n = t.tail, .O = 1, .I = ne};
@@ -103,7 +103,7 @@ static void lower_by_channels(Lower *l, Op *op) {
                 lb_set(b, h[n], next(l, &k, lb_i64(b, n), A[n], lb_get(b, h[n]), &y));
             lw_write(l, op->out[0], &ix, y);
         }
-        for (int64_t n = 0; n < nn; n++) lw_cells_store(l, state, at[n], lb_get(b, h[n]), 0);
+        for (int64_t n = 0; n < nn; n++) lw_accessor_store(l, state, at[n], lb_get(b, h[n]), 0);
     }
 }
 

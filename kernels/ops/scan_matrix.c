@@ -37,7 +37,7 @@ typedef struct Head {
     Mat S;         /* [n][p] */
 } Head;
 
-static Head head_at(Lower *l, Op *op, Value *u, Value *row, LwCells S, Value *keeps) {
+static Head head_at(Lower *l, Op *op, Value *u, Value *row, LwAccessor S, Value *keeps) {
     LB *b = &l->b;
     Head x = {.s = scan_matrix_shape(op), .u = u, .row = row};
     x.q = scan_matrix_operand(l, op, IN_Q, u, row);
@@ -107,15 +107,15 @@ static void recurrent(Lower *l, Op *op) {
     MatrixShape s = scan_matrix_shape(op);
     int64_t lanes = l->b.lanes;
     Value *keeps = lw_scratch(l, (s.n + lanes - 1) / lanes * lanes * 4);
-    LwHeld held = lw_hold(l, op, 0, s.n * s.p);
+    LwStaged staged = lw_staged_new(l, op, 0, s.n * s.p);
     LW_UNITS (l, u) {
         Value *first = lb_muli(&l->b, u, s.n * s.p);
-        lw_hold_begin(&held, first, lb_addi(&l->b, first, s.n * s.p));
+        lw_staged_begin(&staged, first, lb_addi(&l->b, first, s.n * s.p));
         LW_ROWS (l, row) {
-            Head x = head_at(l, op, u, row, lw_cells_from(l, lw_held(&held, row), first), keeps);
+            Head x = head_at(l, op, u, row, lw_accessor_from(l, lw_staged(&staged, row), first), keeps);
             TILES_OF (l, c, s.p, l->b.lanes, l->t->tuning.inner_columns) columns(l, op, &x, &c);
         }
-        lw_hold_end(&held);
+        lw_staged_end(&staged);
     }
 }
 

@@ -320,7 +320,7 @@ static void update_state(Chunked *c, const Tiles *x) {
     }
 }
 
-/* From scratch, so that what hangs on y is written once and not for every element of a tile. */
+/* From scratch, so that the epilogue of y is written once and not for every element of a tile. */
 static void write_out(Chunked *c) {
     LB *b = &c->l->b;
     KFOR (b, t, c->zero, c->len, 1)
@@ -334,11 +334,11 @@ static void write_out(Chunked *c) {
 void scan_matrix_chunked(Lower *l, Op *op) {
     LB *b = &l->b;
     Chunked c = chunked_new(l, op);
-    LwHeld held = lw_hold(l, op, 0, c.s.n * c.s.p);
+    LwStaged staged = lw_staged_new(l, op, 0, c.s.n * c.s.p);
     LW_UNITS (l, u) {
         Value *first = lb_muli(b, u, c.s.n * c.s.p);
-        lw_hold_begin(&held, first, lb_addi(b, first, c.s.n * c.s.p));
-        c.S = mat_of(l, lw_cells_from(l, lw_held(&held, l->row_lo), first), c.s.p);
+        lw_staged_begin(&staged, first, lb_addi(b, first, c.s.n * c.s.p));
+        c.S = mat_of(l, lw_accessor_from(l, lw_staged(&staged, l->row_lo), first), c.s.p);
         if (c.shared) products_of_group(&c, u);
         KFOR (b, row, l->row_lo, l->row_hi, c.Q) {
             sub_chunk(&c, u, row);
@@ -358,6 +358,6 @@ void scan_matrix_chunked(Lower *l, Op *op) {
             }
             write_out(&c);
         }
-        lw_hold_end(&held);
+        lw_staged_end(&staged);
     }
 }

@@ -18,7 +18,7 @@ static void access_scan_modal(const Op *op, Form form, Access *a) {
 
 typedef struct Modes {
     Value *weight[4]; /* re, im, gre, gim */
-    LwCells state[2];
+    LwAccessor state[2];
 } Modes;
 
 /* One mode of a vector of channels: y += Re(g s), then s = a s + x. `at`: its index in panels. */
@@ -26,13 +26,13 @@ static Value *one_mode(Lower *l, const Modes *m, Value *at, Value *x, Value *y) 
     LB *b = &l->b;
     Value *w[4], *s[2];
     for (int i = 0; i < 4; i++) w[i] = lb_load(b, DT_F32, b->lanes, m->weight[i], at, 0);
-    for (int i = 0; i < 2; i++) s[i] = lw_cells_load(l, m->state[i], at, 0);
+    for (int i = 0; i < 2; i++) s[i] = lw_accessor_load(l, m->state[i], at, 0);
     y = lb_fma(b, w[2], s[0], y);
     y = lb_fma(b, lb_neg(b, w[3]), s[1], y);
     Value *re = lb_fma(b, lb_neg(b, w[1]), s[1], lb_fma(b, w[0], s[0], lb_add(b, s[0], x)));
     Value *im = lb_fma(b, w[1], s[0], lb_fma(b, w[0], s[1], s[1]));
-    lw_cells_store(l, m->state[0], at, re, 0);
-    lw_cells_store(l, m->state[1], at, im, 0);
+    lw_accessor_store(l, m->state[0], at, re, 0);
+    lw_accessor_store(l, m->state[1], at, im, 0);
     return y;
 }
 
@@ -61,20 +61,20 @@ static void lower_scan_modal(Lower *l, Op *op) {
     LB *b = &l->b;
     int64_t nc = op->in[IN_RE]->type.dim[0], nn = op->in[IN_RE]->type.dim[1];
     int64_t block = panels_block(l, 6 * 4 * nn);
-    LwHeld held[2];
+    LwStaged staged[2];
     Modes m;
     Value *lo, *hi;
     for (int i = 0; i < 4; i++) m.weight[i] = lw_weight(l, op->in[IN_RE + i], PACK_PANELS_F32, NULL);
-    for (int i = 0; i < 2; i++) held[i] = lw_hold(l, op, i, block * nn);
+    for (int i = 0; i < 2; i++) staged[i] = lw_staged_new(l, op, i, block * nn);
     lw_range(l, nc, &lo, &hi);
     KFOR (b, from, lo, hi, block) {
         Value *to = lw_min_i64(l, hi, lb_addi(b, from, block));
-        for (int i = 0; i < 2; i++) panels_hold(&held[i], from, to, nn);
+        for (int i = 0; i < 2; i++) panels_staged_begin(&staged[i], from, to, nn);
         LW_ROWS (l, row) {
-            for (int i = 0; i < 2; i++) m.state[i] = lw_held(&held[i], row);
+            for (int i = 0; i < 2; i++) m.state[i] = lw_staged(&staged[i], row);
             LW_PART(l, row, from, to, ix) one_token(l, op, &m, &ix);
         }
-        for (int i = 0; i < 2; i++) lw_hold_end(&held[i]);
+        for (int i = 0; i < 2; i++) lw_staged_end(&staged[i]);
     }
 }
 

@@ -15,11 +15,11 @@ int64_t panels_block(const Lower *l, int64_t bytes_per_channel) {
     return n < panel ? panel : n / panel * panel;
 }
 
-void panels_hold(LwHeld *h, Value *from, Value *to, int64_t n) {
+void panels_staged_begin(LwStaged *h, Value *from, Value *to, int64_t n) {
     LB *b = &h->l->b;
     int64_t panel = h->l->t->panel;
     Value *end = lb_and(b, lb_addi(b, to, panel - 1), lb_i64(b, -panel));
-    lw_hold_begin(h, lb_muli(b, from, n), lb_muli(b, end, n));
+    lw_staged_begin(h, lb_muli(b, from, n), lb_muli(b, end, n));
 }
 
 int64_t panels_elements(const LowerTarget *t, int64_t c, int64_t n) {

@@ -11,8 +11,8 @@ Value *panels_first(Lower *l, Value *i, int64_t n);
 /* How many channels are taken at a time: in a chunk half of the nearest cache, a multiple of the panel; in a
  * step all. */
 int64_t panels_block(const Lower *l, int64_t bytes_per_channel);
-/* lw_hold_begin of the channels [from, to), from a multiple of the panel, to too or the end. */
-void panels_hold(LwHeld *h, Value *from, Value *to, int64_t n);
+/* lw_staged_begin of the channels [from, to), from a multiple of the panel, to too or the end. */
+void panels_staged_begin(LwStaged *h, Value *from, Value *to, int64_t n);
 /* OpLowering.state_elements and state_unpack of a slot [c,n]. */
 int64_t panels_elements(const LowerTarget *t, int64_t c, int64_t n);
 void panels_unpack(const LowerTarget *t, int64_t c, int64_t n, const float *physical, double *logical);

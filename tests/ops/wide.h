@@ -1,6 +1,6 @@
 /* Rows so wide that planning treats them otherwise than those that are drawn: inputs of a product are rounded
- * beside what makes them, and stages run in strips. What is rounded to bytes is exact in f32 (a weight, or an
- * input), so that the interpreter rounds it alike. */
+ * beside what makes them, and stages run in tile loops. What is rounded to bytes is exact in f32 (a weight, or
+ * an input), so that the interpreter rounds it alike. */
 #ifndef BTC_TESTS_OPS_WIDE_H
 #define BTC_TESTS_OPS_WIDE_H
 
@@ -36,13 +36,14 @@ static inline void wide_rounding(Kit *k, int64_t n, const Variant *v) {
     ir_result_add(k->main, "linear#wide", wide_product(k, wide_choice(k, n), 40, NULL, v));
 }
 
-/* Whether the plans are what this file is about: a rounding in a strip behind a product. */
+/* Whether the plans are what this file is about: a rounding in a tile loop behind a product. */
 static inline bool are_wide(const Case *c, const OpDef *behind) {
     const ModulePlan *plans = &c->l.compiled.lowered.schedule.plans;
     for (int i = 0; i < plans->n; i++)
         for (int k = 1; k < plans->plans[i]->n; k++) {
             const Stage *s = plans->plans[i]->stages[k];
-            if (s->strip && !s->run && s->axis == AXIS_CHANNELS && s->anchor && s->anchor->def == behind)
+            if (s->tile && !s->tile_stages && s->axis == AXIS_CHANNELS && s->anchor &&
+                s->anchor->def == behind)
                 return true;
         }
     return false;
