@@ -44,7 +44,7 @@ static bool state_type(Diag *d, const CompileOptions *o, DType *out) {
                                    diag_did_you_mean(d->arena, o->state, names, 3));
 }
 
-/* Numbers of the caller, or of a file, or of the cost model; --chunk goes before all. */
+/* Parameters of the caller, or of a file, or of the cost model; --chunk goes before all. */
 static bool choose_tuning(Diag *d, const Model *model, const CompileOptions *o, Compiled *c) {
     LowerTarget *l = &c->lower;
     l->tuning = o->tuning ? *o->tuning : tuning_default(l);
@@ -68,7 +68,7 @@ bool compile_machine(Diag *d, const Model *model, const CompileOptions *o, Compi
 static void say_tuning(Arena *a, const Compiled *c) {
     Tuning cost_model = tuning_default(&c->lower);
     const char *changes = tune_changes(a, &c->lower.tuning, &cost_model);
-    fprintf(stderr, "%s: its numbers are used: %s (--tuning=none leaves it out)\n", c->tuning_from,
+    fprintf(stderr, "%s: its parameters are used: %s (--tuning=none leaves it out)\n", c->tuning_from,
             *changes ? changes : "those of the cost model");
 }
 

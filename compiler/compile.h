@@ -27,7 +27,7 @@ typedef struct CompileOptions {
     const char *squeeze;      /* --squeeze: "yes" or "no"; NULL: where the machine can (squeeze.h) */
     const char *state;        /* how states lie in memory: "f32", "bf16", "f16"; NULL: f32 */
     const char *tuning_file;  /* --tuning: a file, "none", or NULL: the one beside the model, if any */
-    const Tuning *tuning;     /* these numbers and no file; NULL: as tuning_file says */
+    const Tuning *tuning;     /* these parameters and no file; NULL: as tuning_file says */
     const char *weights_file; /* with weights_in_file: its name (NULL: <output>.weights). One that is there
                                  already is used: it must hold this checkpoint in this layout (identity.h) */
     bool profile;             /* stages note their times: kernels/profile.h */

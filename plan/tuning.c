@@ -1,4 +1,4 @@
-/* The table of numbers, and the cost model that chooses them. */
+/* The table of parameters, and the cost model that chooses them. */
 #include "tuning.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* What of lowering is a matter of speed alone: sizes of tiles and blocks, how far to prefetch. One number per
- * row of tuning.def. Lowering takes any numbers within the bounds there and gives right code; when a tile
+ * row of tuning.def. Lowering takes any values within the bounds there and gives right code; when a tile
  * asks for more registers than there are, the code is slow. */
 #ifndef BTC_TUNING_H
 #define BTC_TUNING_H

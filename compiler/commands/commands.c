@@ -157,7 +157,7 @@ int shared_options(Args *a, Option *out) {
         {"distill-filters", "ORDER",
          "replace long filters by ORDER states a channel, and say how near they come",
          &a->compile.passes.distill_filters, OPT_INT, COUNTS_ORDER},
-        {"tuning", "FILE|none", "numbers from btc tune (default: the file beside the model, if any)",
+        {"tuning", "FILE|none", "parameters from btc tune (default: the file beside the model, if any)",
          &a->compile.tuning_file, OPT_STR, 0},
         {"print-after", "PASS", "print the IR after a pass, or after all", &a->compile.passes.print_after,
          OPT_STR, 0},

@@ -13,7 +13,7 @@ static const char USAGE[] =
     "\n"
     "  btc explain scan.matrix    (btc list ops shows them all)\n"
     "  btc explain map            also: keys of a description, functions of a map, passes,\n"
-    "                             options, numbers of a tuning file, BTC_E_RANGE ..\n";
+    "                             options, parameters of a tuning file, BTC_E_RANGE ..\n";
 
 static const char *const PATTERNS[] = {
     [PAT_LEAF] = "comes from outside the computation",

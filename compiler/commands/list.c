@@ -11,7 +11,7 @@ static const char USAGE[] = "btc list ops|passes|targets|importers|tuning|comman
                             "  passes      in the order of the pipeline\n"
                             "  targets     machines and their models (--target, --cpu, --gpu)\n"
                             "  importers   architectures that checkpoints may have\n"
-                            "  tuning      numbers that btc tune looks for, with their ranges\n"
+                            "  tuning      parameters that btc tune looks for, with their ranges\n"
                             "  commands    of btc\n";
 
 /* ---- columns ---- */

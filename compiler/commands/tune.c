@@ -1,4 +1,4 @@
-/* btc tune MODEL: measures on this machine which numbers make a model fast, and remembers them. */
+/* btc tune MODEL: measures on this machine which parameters make a model fast, and remembers them. */
 #include "tune/tune.h"
 
 #include <math.h>
@@ -14,7 +14,7 @@ static const char USAGE[] =
     "\n"
     "  MODEL   a description (.json), a Hugging Face folder, or a weights file (.safetensors, .pth)\n"
     "\n"
-    "  Beginning with the cost model's numbers, one after the other is moved as long as that is clearly\n"
+    "  Beginning with the cost model's parameters, one after the other is moved as long as the model gets\n"
     "  faster. The best go into a small file beside the model, which later compiles on such a machine read:\n"
     "  FOLDER/btc.tune.json, or NAME.tune.json for NAME.json, NAME.safetensors, NAME.pth. The machine "
     "should\n"
@@ -55,8 +55,9 @@ static bool read_rows(Diag *d, const char *text, bool same_bits, bool *rows) {
         const char *name = arena_strndup(d->arena, p, n);
         int i = tuning_find(name);
         if (i < 0)
-            return diag_usage(d, (Loc){0}, "--rows: there is no number \"%s\"%s; btc list tuning shows them",
-                              name, diag_did_you_mean(d->arena, name, names, TUNING_COUNT));
+            return diag_usage(d, (Loc){0},
+                              "--rows: there is no parameter \"%s\"%s; btc list tuning shows them", name,
+                              diag_did_you_mean(d->arena, name, names, TUNING_COUNT));
         rows[i] = true;
         p = p[n] ? p + n + 1 : NULL;
     }
@@ -64,29 +65,28 @@ static bool read_rows(Diag *d, const char *text, bool same_bits, bool *rows) {
     return true;
 }
 
-static bool write_result(const Workshop *w, const TuneResult *r, const TargetInfo *target, const char *file) {
+static bool write_result(const Tuner *w, const TuneResult *r, const TargetInfo *target, const char *file) {
     cJSON *measured = tune_measured_json(w, r, w->path);
     const char *text = tune_file_text(w->a, &w->of, target, machine_name(w->a), &r->best, measured);
     if (!write_text(w->d, w->a, file, text, strlen(text))) return false;
     printf("%s written: %s\n", file,
            *tune_changes(w->a, &r->best, &r->cost_model) ? tune_changes(w->a, &r->best, &r->cost_model)
-                                                         : "the cost model's numbers");
+                                                         : "the cost model's parameters");
     return true;
 }
 
-static bool tune(Workshop *w, const Args *a, const TuneArgs *t, TuneOptions *o) {
+static bool tune(Tuner *w, const Args *a, const TuneArgs *t, TuneOptions *o) {
     TargetInfo target;
     TuneResult r = {0};
-    Look look;
+    CandidateKey key;
     const char *from, *file = t->output ? t->output : tune_file_beside(w->a, w->path);
     const char *begin = a->compile.tuning_file ? a->compile.tuning_file : "none";
     if (!out_check(w->d, file) || !compile_check(w->d, &a->compile)) return false;
-    if (!workshop_numbers(w, &r.cost_model, &target) || !candidate_look(w, &r.cost_model, &look))
-        return false;
+    if (!tuner_parameters(w, &r.cost_model, &target) || !candidate_key(w, &r.cost_model, &key)) return false;
     o->from = r.cost_model;
     if (!tune_file_choose(w->d, &w->of, begin, &target, &o->from, &from)) return false;
     if (a->compile.chunk) o->from.chunk = a->compile.chunk;
-    printf("%s for %s, %s with vectors of %d; on %s\nBeginning with the numbers of %s.\n", w->path,
+    printf("%s for %s, %s with vectors of %d; on %s\nBeginning with the parameters of %s.\n", w->path,
            target.target->name, target.cpu, target.lanes, machine_name(w->a), from ? from : "the cost model");
     fflush(stdout);
     if (!tune_run(w, o, &r)) return false;
@@ -102,10 +102,10 @@ static bool run_tune(Diag *d, Arena *arena, Args *a, const TuneArgs *t) {
     if (!read_minutes(d, t->minutes, &o.seconds) || !read_goal(d, t->goal, &o.goal) ||
         !read_rows(d, t->rows, t->same_bits, rows))
         return false;
-    Workshop w = {.a = arena, .d = d, .path = a->input, .compile = a->compile, .model = a->model};
+    Tuner w = {.a = arena, .d = d, .path = a->input, .compile = a->compile, .model = a->model};
     w.prompt = t->prompt, w.tokens = t->tokens, w.batch = t->batch, w.threads = t->threads;
-    bool ok = workshop_open(&w) && tune(&w, a, t, &o);
-    workshop_close(&w);
+    bool ok = tuner_open(&w) && tune(&w, a, t, &o);
+    tuner_close(&w);
     return ok;
 }
 
@@ -120,9 +120,9 @@ int command_tune(int argc, char **argv) {
         {"minutes", "N", "stop looking after about so long (default 10)", &t.minutes, OPT_STR, 0},
         {"o", "FILE", "where to (default: beside the model, as above)", &t.output, OPT_STR, 0},
         {"for", "WHAT", "decode, prefill, or both (default), which count alike", &t.goal, OPT_STR, 0},
-        {"same-bits", NULL, "only numbers that leave all bits of the results as they are", &t.same_bits,
+        {"same-bits", NULL, "only parameters that leave all bits of the results as they are", &t.same_bits,
          OPT_ON, 0},
-        {"rows", "NAME,..", "only these numbers (btc list tuning shows them)", &t.rows, OPT_STR, 0},
+        {"rows", "NAME,..", "only these parameters (btc list tuning shows them)", &t.rows, OPT_STR, 0},
         {"tuning", "FILE", "go on from an earlier result (default: begin with the cost model)",
          &a.compile.tuning_file, OPT_STR, 0},
         {"threads", "N", "that the model will run with (default 1)", &t.threads, OPT_INT, COUNTS_THREADS},

@@ -1,5 +1,5 @@
 /* What `btc explain` says about words that are no ops: what a description is made of, functions of a map,
- * numbers of a tuning file, status codes. Each is taken from where it is declared, as far as there is such a
+ * parameters of a tuning file, status codes. Each is taken from where it is declared, as far as there is such a
  * place. */
 #include "words.h"
 

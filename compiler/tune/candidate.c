@@ -10,29 +10,29 @@
 enum { USUAL_PROMPT = 256 };
 static const double LEAST_SECONDS = 0.05; /* of a timed run: many short ones in turn see the same machine */
 
-bool workshop_open(Workshop *w) {
+bool tuner_open(Tuner *w) {
     const char *base = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
     w->compile.max_batch = w->batch > DEFAULT_BATCH ? w->batch : DEFAULT_BATCH;
     w->compile.quiet = w->compile.weights_in_file = true;
     return link_folder_open(w->d, w->a, arena_printf(w->a, "%s/btc-tune", base), &w->folder);
 }
 
-void workshop_close(Workshop *w) {
+void tuner_close(Tuner *w) {
     link_folder_remove(&w->folder);
 }
 
-static const char *weights_file(Arena *a, const Workshop *w, uint64_t layout) {
+static const char *weights_file(Arena *a, const Tuner *w, uint64_t layout) {
     return arena_printf(a, "%s/%016llx.weights", w->folder.path, (unsigned long long)layout);
 }
 
-void workshop_forget(Workshop *w, uint64_t layout) {
+void tuner_forget(Tuner *w, uint64_t layout) {
     unlink(weights_file(w->a, w, layout));
 }
 
 /* ---- looking ---- */
 
 /* Functions are named after their form; one that is of neither counts for both. */
-static void hash_code(Arena *a, const Compiled *c, Look *out) {
+static void hash_code(Arena *a, const Compiled *c, CandidateKey *out) {
     out->code[RUN_DECODE] = out->code[RUN_PREFILL] = HASH_START;
     for (const Func *f = c->lowered.loops->first; f; f = f->next) {
         const char *text = ir_print_func(a, f);
@@ -44,47 +44,47 @@ static void hash_code(Arena *a, const Compiled *c, Look *out) {
     out->code[RUN_PREFILL] = hash_text(out->code[RUN_PREFILL], size);
 }
 
-static void hash_layout(Arena *a, const Model *m, const Schedule *s, Look *out) {
+static void hash_layout(Arena *a, const Model *m, const Schedule *s, CandidateKey *out) {
     Text t = text_new(a);
     identity_weights_layout(&t, m->module, s);
     out->layout = hash_text(HASH_START, t.s);
 }
 
 /* What a model says about itself is said once; later only when it leads to an error. */
-static Diag diag_for(const Workshop *w, Arena *a) {
-    Diag d = diag_new(a, w->looked ? NULL : w->d->out);
+static Diag diag_for(const Tuner *w, Arena *a) {
+    Diag d = diag_new(a, w->described ? NULL : w->d->out);
     d.progress = w->d->progress;
     return d;
 }
 
-static bool pass_on(Workshop *w, const Diag *d, bool ok) {
+static bool pass_on(Tuner *w, const Diag *d, bool ok) {
     if (!ok && !d->out && d->log.n && w->d->out) fputs(d->log.s, w->d->out);
     w->d->errors += d->errors;
     return ok;
 }
 
-/* Lowers with the numbers. The caller closes *m and frees its arena. */
-static bool lower_with(Workshop *w, const Tuning *numbers, Diag *d, Model *m, Compiled *c) {
+/* Lowers with the parameters. The caller closes *m and frees its arena. */
+static bool lower_with(Tuner *w, const Tuning *parameters, Diag *d, Model *m, Compiled *c) {
     CompileOptions o = w->compile;
-    o.tuning = numbers;
+    o.tuning = parameters;
     return model_open(d, d->arena, w->path, &w->model, m) && compile_lower(d, m, &o, c);
 }
 
-bool candidate_look(Workshop *w, const Tuning *numbers, Look *out) {
+bool candidate_key(Tuner *w, const Tuning *parameters, CandidateKey *out) {
     Arena *a = arena_new();
     Diag d = diag_for(w, a);
     Model m = {0};
     Compiled c;
-    bool ok = pass_on(w, &d, lower_with(w, numbers, &d, &m, &c));
+    bool ok = pass_on(w, &d, lower_with(w, parameters, &d, &m, &c));
     if (ok) hash_code(a, &c, out), hash_layout(a, &m, &c.lowered.schedule, out);
-    if (ok && !w->looked) w->of = (TuneModel){w->path, arena_strdup(w->a, m.module->name), m.shape};
-    w->looked |= ok;
+    if (ok && !w->described) w->of = (TuneModel){w->path, arena_strdup(w->a, m.module->name), m.shape};
+    w->described |= ok;
     model_close(&m);
     arena_free(a);
     return ok;
 }
 
-bool workshop_numbers(Workshop *w, Tuning *cost_model, TargetInfo *target) {
+bool tuner_parameters(Tuner *w, Tuning *cost_model, TargetInfo *target) {
     Compiled c;
     if (!compile_machine(w->d, NULL, &w->compile, &c)) return false;
     *cost_model = c.lower.tuning, *target = c.target;
@@ -93,7 +93,7 @@ bool workshop_numbers(Workshop *w, Tuning *cost_model, TargetInfo *target) {
 
 /* ---- making ---- */
 
-static bool open_runner(Workshop *w, Candidate *c) {
+static bool open_runner(Tuner *w, Candidate *c) {
     int64_t prompt = w->prompt ? w->prompt : USUAL_PROMPT, context = c->subject.api->info->context;
     if (!w->prompt && context && prompt > context - w->tokens)
         prompt = context > w->tokens ? context - w->tokens : 1;
@@ -102,13 +102,13 @@ static bool open_runner(Workshop *w, Candidate *c) {
     return true;
 }
 
-Candidate *candidate_open(Workshop *w, const Tuning *numbers, const Look *look) {
+Candidate *candidate_open(Tuner *w, const Tuning *parameters, const CandidateKey *key) {
     Arena *a = arena_new();
     Candidate *c = ARENA_NEW(a, Candidate);
-    *c = (Candidate){.a = a, .numbers = *numbers, .look = *look};
+    *c = (Candidate){.a = a, .parameters = *parameters, .key = *key};
     c->d = diag_for(w, a);
     CompileOptions o = w->compile;
-    o.tuning = &c->numbers, o.weights_file = weights_file(a, w, look->layout);
+    o.tuning = &c->parameters, o.weights_file = weights_file(a, w, key->layout);
     bool ok = subject_open(&c->subject, &c->d, a, w->path, &o, &w->model, w->prompt + w->tokens) &&
               open_runner(w, c);
     if (pass_on(w, &c->d, ok)) return c;

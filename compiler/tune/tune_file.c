@@ -94,7 +94,7 @@ static bool read_number(const Json *j, const cJSON *n, const char *const *names,
     const char *path = arena_printf(j->arena, "numbers.%s", n->string);
     int i = tuning_find(n->string);
     if (i < 0)
-        return json_error(j, n, path, "there is no such number%s",
+        return json_error(j, n, path, "there is no such parameter%s",
                           diag_did_you_mean(j->arena, n->string, names, TUNING_COUNT));
     int64_t v;
     if (!json_int(j, n, path, TUNING_FIELDS[i].least, TUNING_FIELDS[i].most, &v)) return false;
@@ -144,7 +144,7 @@ static bool check_model(const Json *j, const TuneModel *model) {
     if (strcmp(shape, shape_text(j->arena, model->shape)))
         diag_warning(j->diag, (Loc){.file = j->file},
                      "was measured with another model (\"%s\", of other sizes, or stored otherwise): its "
-                     "numbers are right for this one, too, but perhaps not the fastest; tune again",
+                     "parameters are right for this one, too, but perhaps not the fastest; tune again",
                      name);
     return true;
 }
@@ -160,12 +160,12 @@ static void warn_of_gaps(const Json *j, const Tuning *t, const bool *given) {
     bool old = cJSON_IsString(table) && strcmp(table->valuestring, tune_table(j->arena));
     Loc loc = {.file = j->file};
     if (gaps.n)
-        diag_warning(j->diag, loc, "%s these numbers, which stay the cost model's: %s",
+        diag_warning(j->diag, loc, "%s these parameters, which stay the cost model's: %s",
                      old ? "was written by another version of btc, without" : "does not hold", gaps.s);
     else if (old)
         diag_warning(j->diag, loc,
                      "was written by another version of btc, which may mean other things by "
-                     "its numbers; tune again");
+                     "its parameters; tune again");
 }
 
 static bool fits(const Machine *m, const TargetInfo *t) {

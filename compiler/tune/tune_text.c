@@ -6,19 +6,16 @@
 static const char *const KINDS[RUN_KINDS] = {"decode", "prefill"};
 
 const char *tune_move_text(Arena *a, const TuneMove *m) {
-    Text t = text_new(a);
-    for (int i = 0; i < m->n; i++)
-        text_add(&t, "%s%s %d -> %d", i ? ", " : "", TUNING_FIELDS[m->field[i]].name, m->from[i], m->to[i]);
-    return t.s;
+    return arena_printf(a, "%s %d -> %d", TUNING_FIELDS[m->field].name, m->from, m->to);
 }
 
-static const char *gain(Arena *a, const Verdict *v, RunKind k) {
+static const char *gain(Arena *a, const Trial *v, RunKind k) {
     if (!v->ran[k]) return arena_printf(a, "%s       -", KINDS[k]);
     return arena_printf(a, "%s %+6.1f %%", KINDS[k], 100 * (v->ratio[k] - 1));
 }
 
 /* Columns: the move 55, decode 18, prefill 19, and what becomes of it. */
-const char *tune_line(Arena *a, const TuneMove *m, const Verdict *v) {
+const char *tune_line(Arena *a, const TuneMove *m, const Trial *v) {
     const char *end = v->faster ? "kept" : v->slower ? "slower" : "no clear gain";
     const char *bits =
         v->same_bits ? "" : arena_printf(a, "; outputs differ by %.1e of the largest", v->difference);
@@ -33,13 +30,13 @@ static bool last_bits_differ(const TuneResult *r) {
     return false;
 }
 
-const char *tune_total_text(Arena *a, const Workshop *w, const TuneResult *r) {
+const char *tune_total_text(Arena *a, const Tuner *w, const TuneResult *r) {
     Text t = text_new(a);
     text_add(&t, "%d candidates%s\n", r->tried,
              r->complete ? "" : "; the time was up: --minutes=N gives more");
     if (r->wrong) text_add(&t, "%d left out, with wrong results: a bug in btc, please report it\n", r->wrong);
     if (!r->compared || !r->total.faster) {
-        text_add(&t, "Nothing was found that is clearly faster than the cost model's numbers.\n");
+        text_add(&t, "Nothing was found that is faster than the cost model's parameters.\n");
         return t.s;
     }
     text_add(&t, "tokens/s, %d thread%s        cost model       tuned\n", w->threads,
@@ -52,7 +49,7 @@ const char *tune_total_text(Arena *a, const Workshop *w, const TuneResult *r) {
         text_add(&t,
                  "Long sums are cut elsewhere: results differ from the cost model's in their last bits.\n");
     else
-        text_add(&t, "All results have the same bits as with the cost model's numbers.\n");
+        text_add(&t, "All results have the same bits as with the cost model's parameters.\n");
     return t.s;
 }
 
@@ -71,11 +68,11 @@ static void add_kept(cJSON *list, Arena *a, const TuneKept *k) {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "change", tune_move_text(a, &k->move));
     for (RunKind r = 0; r < RUN_KINDS; r++)
-        if (k->v.ran[r]) cJSON_AddNumberToObject(o, KINDS[r], rounded(k->v.ratio[r]));
+        if (k->trial.ran[r]) cJSON_AddNumberToObject(o, KINDS[r], rounded(k->trial.ratio[r]));
     cJSON_AddItemToArray(list, o);
 }
 
-cJSON *tune_measured_json(const Workshop *w, const TuneResult *r, const char *model) {
+cJSON *tune_measured_json(const Tuner *w, const TuneResult *r, const char *model) {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "model", model);
     cJSON_AddNumberToObject(o, "threads", w->threads);

@@ -3,7 +3,7 @@
  * tests/conformance */
 #include <math.h>
 
-#include "tune/trial.h"
+#include "tune/results.h"
 #include "tuning.h"
 
 /* A copy of a case in the folder of this run: tuning writes beside the model. */
@@ -17,7 +17,7 @@ static void check_errors(void) {
     CHECK_FAILS(run("tune"), 2, "which model?");
     CHECK_FAILS(run("tune nowhere"), 1, "no such file or folder");
     CHECK_FAILS(run("tune '%s' --rows=streems -o '%s'", m, at("t.json")), 2, "did you mean \"streams\"?");
-    CHECK_FAILS(run("tune '%s' --rows= -o '%s'", m, at("t.json")), 2, "there is no number \"\"");
+    CHECK_FAILS(run("tune '%s' --rows= -o '%s'", m, at("t.json")), 2, "there is no parameter \"\"");
     CHECK_FAILS(run("tune '%s' --minutes=0 -o '%s'", m, at("t.json")), 2, "--minutes=0");
     CHECK_FAILS(run("tune '%s' --minutes=soon -o '%s'", m, at("t.json")), 2, "--minutes=soon");
     CHECK_FAILS(run("tune '%s' --for=decod -o '%s'", m, at("t.json")), 2, "did you mean \"decode\"?");
@@ -53,14 +53,14 @@ static void check_tune(void) {
     const char *m = copy_of("hf-mamba", "mamba"), *file = at("mamba/btc.tune.json");
     Run r = run("tune '%s/' --minutes=0.1 --rows=streams --prompt=16 --tokens=4", m);
     CHECK(r.status == 0 && !*r.err);
-    CHECK_STR_CONTAINS(r.out, "Beginning with the numbers of the cost model.");
+    CHECK_STR_CONTAINS(r.out, "Beginning with the parameters of the cost model.");
     CHECK_STR_CONTAINS(r.out, "btc.tune.json written: ");
     CHECK(longest_line(read_text(file)) <= 240);
     check_file(file, m);
 
     r = run("'%s' -o '%s'", m, at("a/m.so"));
     CHECK(r.status == 0);
-    CHECK_STR_CONTAINS(r.err, "mamba/btc.tune.json: its numbers are used: ");
+    CHECK_STR_CONTAINS(r.err, "mamba/btc.tune.json: its parameters are used: ");
     r = run("'%s' -o '%s' --quiet", m, at("b/m.so"));
     CHECK(r.status == 0 && !*r.err);
     CHECK_PRINTS(run("'%s' -o '%s' --tuning='%s' --quiet", m, at("c/m.so"), file), "");
@@ -74,7 +74,7 @@ static void check_tune(void) {
     r = run("tune '%s' --minutes=0.01 --for=decode --same-bits --tuning='%s' -o '%s' --prompt=8", m, file,
             at("again.json"));
     CHECK(r.status == 0 && !*r.err);
-    CHECK_STR_CONTAINS(r.out, "Beginning with the numbers of ");
+    CHECK_STR_CONTAINS(r.out, "Beginning with the parameters of ");
     CHECK(access(at("again.json"), F_OK) == 0);
 }
 
@@ -97,37 +97,38 @@ static void check_other_machine(void) {
     r = run("report '%s' --cpu=x86-64-v2 --tuning='%s'", m,
             tuning_file("few.json", "x86-64-v2", 4, &t, tuning_find("chunk")));
     CHECK(r.status == 0);
-    CHECK_STR_CONTAINS(r.err, "does not hold these numbers, which stay the cost model's: tile_rows");
+    CHECK_STR_CONTAINS(r.err, "does not hold these parameters, which stay the cost model's: tile_rows");
 }
 
-/* Before it is timed, what a candidate computes is held against what the cost model's numbers do: other
+/* Before it is timed, what a candidate computes is held against what the cost model's parameters do: other
  * weights stand for wrong code. */
-static void check_trial(const char *m) {
+static void check_results(const char *m) {
     Diag d = diag_new(arena, stderr);
-    Workshop w = {.a = arena, .d = &d, .path = m, .prompt = 20, .tokens = 3, .batch = 2, .threads = 1};
+    Tuner w = {.a = arena, .d = &d, .path = m, .prompt = 20, .tokens = 3, .batch = 2, .threads = 1};
     Results r[3] = {{0}};
     Candidate *c[3] = {0};
     Tuning usual;
     TargetInfo target;
-    Look look;
-    if (!CHECK(workshop_open(&w)) || !CHECK(workshop_numbers(&w, &usual, &target))) return;
+    CandidateKey look;
+    if (!CHECK(tuner_open(&w)) || !CHECK(tuner_parameters(&w, &usual, &target))) return;
     for (int i = 0; i < 3; i++) {
         Tuning t = usual;
         if (i == 1) t.streams = 1, t.scan_tokens = 8;
         if (i == 2) w.model.quant = "q4";
-        CHECK(candidate_look(&w, &t, &look) && (c[i] = candidate_open(&w, &t, &look)) &&
-              trial_run(&w, c[i], &r[i]));
+        CHECK(candidate_key(&w, &t, &look) && (c[i] = candidate_open(&w, &t, &look)) &&
+              results_of(&w, c[i], &r[i]));
     }
     int64_t width = c[0] ? c[0]->subject.api->info->output_width : 0;
     CHECK(r[0].n == (7 + 3 * 2) * width && candidate_is_exact(c[0]));
-    TrialVerdict same = trial_compare(&r[0], &r[0], false, true),
-                 other = trial_compare(&r[0], &r[1], true, true);
+    ResultsVerdict same = results_compare(&r[0], &r[0], false, true),
+                   other = results_compare(&r[0], &r[1], true, true);
     CHECK(same.right && same.same_bits && other.right);
-    CHECK(!trial_compare(&r[0], &r[2], false, true).right && !trial_compare(&r[0], &r[2], true, true).right);
+    CHECK(!results_compare(&r[0], &r[2], false, true).right &&
+          !results_compare(&r[0], &r[2], true, true).right);
     r[1].v[3] = NAN;
-    CHECK(!trial_compare(&r[0], &r[1], true, false).right);
+    CHECK(!results_compare(&r[0], &r[1], true, false).right);
     for (int i = 0; i < 3; i++) candidate_close(c[i]);
-    workshop_close(&w);
+    tuner_close(&w);
 }
 
 /* What was measured with another model, or stored otherwise, is used, and named. */
@@ -168,7 +169,7 @@ int main(int argc, char **argv) {
         check_tune();
         check_other_machine();
         check_other_model();
-        if (check_amount() != CHECK_FEW) check_trial(model("hf-mamba"));
+        if (check_amount() != CHECK_FEW) check_results(model("hf-mamba"));
     }
     /* what is of low rank is computed whole by every thread: reading it costs less than a barrier */
     if (have("rwkv7")) CHECK(step_barriers("rwkv7", "@later.step") == 4);
