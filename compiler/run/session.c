@@ -59,7 +59,7 @@ bool session_compile(Session *s) {
     TargetInfo t;
     if (!target_select(s->d, o.target, o.cpu, &t)) return false;
     bool away = t.target != target_host();
-    if (away && !away_check(s->d, s->a, t.target)) return false;
+    if (away && !emulated_check(s->d, s->a, t.target)) return false;
     const char *lacks = away ? NULL : target_lacks_here(&t);
     if (lacks)
         return diag_usage(s->d, (Loc){0}, "--cpu=%s: this machine cannot run code for it: it lacks %s", t.cpu,
@@ -71,7 +71,7 @@ bool session_compile(Session *s) {
     if (s->taps == TAPS_VALUES) o.passes.distill_filters = 0; /* session_open has done that */
     if (!compile_artifact(s->d, &s->model, &o, &s->compiled)) return false;
     if (away) s->program = o.output;
-    if (!away && !library_load(s, o.output)) return false;
+    if (!away && !native_load(s, o.output)) return false;
     if (!away) link_folder_remove(&s->folder); /* it is mapped; code that crashes leaves nothing behind */
     return s->compiled_yet = true;
 }
@@ -153,7 +153,7 @@ static bool run_once(Session *s, const char *form, int threads, const RawTensor 
         ARENA_PUSH(s->a, out->items, out->n, out->cap, s->exposed.items[i]);
     if (interprets(s)) return interpreter_run(s, &b, out);
     if (!session_compile(s)) return false;
-    return s->program ? away_run(s, step, threads, &b, out) : library_run(s, step, threads, &b, out);
+    return s->program ? emulated_run(s, step, threads, &b, out) : native_run(s, step, threads, &b, out);
 }
 
 bool session_run(Session *s, const char *form, int threads, const RawTensor *input, TensorList *out) {
@@ -171,8 +171,8 @@ static bool greedy_once(Session *s, const char *form, int threads, const RawTens
     for (int64_t i = 0; i < np; i++) p[i] = (int32_t)dtype_load(prompt->dt, prompt->data, i);
     if (interprets(s)) return interpreter_greedy(s, p, np, n, ids);
     if (!session_compile(s)) return false;
-    return s->program ? away_greedy(s, threads, p, np, n, ids)
-                      : library_greedy(s, !strcmp(form, "step"), threads, p, np, n, ids);
+    return s->program ? emulated_greedy(s, threads, p, np, n, ids)
+                      : native_greedy(s, !strcmp(form, "step"), threads, p, np, n, ids);
 }
 
 bool session_greedy(Session *s, const char *form, int threads, const RawTensor *prompt, int64_t n,

@@ -86,12 +86,12 @@ bool session_batch(Session *s, const RawTensor *input, Batch *out);
 double *session_tensor_add(Arena *a, TensorList *l, const char *name, int rank, const int64_t *dim);
 
 /* session_native.c, session_emulated.c: compiled for this machine, and for another. */
-bool library_load(Session *s, const char *path);
-bool library_run(Session *s, bool step, int threads, const Batch *b, TensorList *out);
-bool library_greedy(Session *s, bool step, int threads, const int32_t *prompt, int64_t np, int64_t n,
+bool native_load(Session *s, const char *path);
+bool native_run(Session *s, bool step, int threads, const Batch *b, TensorList *out);
+bool native_greedy(Session *s, bool step, int threads, const int32_t *prompt, int64_t np, int64_t n,
                     int64_t *ids);
-bool away_check(Diag *d, Arena *a, const Target *t); /* whether there is an emulator */
-bool away_run(Session *s, bool step, int threads, const Batch *b, TensorList *out);
-bool away_greedy(Session *s, int threads, const int32_t *prompt, int64_t np, int64_t n, int64_t *ids);
+bool emulated_check(Diag *d, Arena *a, const Target *t); /* whether there is an emulator */
+bool emulated_run(Session *s, bool step, int threads, const Batch *b, TensorList *out);
+bool emulated_greedy(Session *s, int threads, const int32_t *prompt, int64_t np, int64_t n, int64_t *ids);
 
 #endif

@@ -19,7 +19,7 @@ static const char *find_emulator(Arena *a, const Target *t) {
     return NULL;
 }
 
-bool away_check(Diag *d, Arena *a, const Target *t) {
+bool emulated_check(Diag *d, Arena *a, const Target *t) {
     if (!t->emulator)
         return diag_usage(d, (Loc){0}, "--target=%s: there is no way to run a model for it here", t->name);
     if (!find_emulator(a, t))
@@ -66,7 +66,7 @@ static const char *input_option(Session *s, const Batch *b, int64_t row) {
     return out_commit(&o, false) ? arena_printf(s->a, "--input=%s", file) : NULL;
 }
 
-bool away_run(Session *s, bool step, int threads, const Batch *b, TensorList *list) {
+bool emulated_run(Session *s, bool step, int threads, const Batch *b, TensorList *list) {
     Outputs out = session_outputs(s, b, list);
     const char *dump = arena_printf(s->a, "%s/dump", s->folder.path);
     size_t floats = 0;
@@ -93,7 +93,7 @@ bool away_run(Session *s, bool step, int threads, const Batch *b, TensorList *li
     return true;
 }
 
-bool away_greedy(Session *s, int threads, const int32_t *prompt, int64_t np, int64_t n, int64_t *ids) {
+bool emulated_greedy(Session *s, int threads, const int32_t *prompt, int64_t np, int64_t n, int64_t *ids) {
     if (s->taps != TAPS_NONE) BTC_BUG("a program with taps cannot generate");
     const char *arguments[] = {ids_option(s, prompt, np),
                                "--temperature=0",

@@ -14,7 +14,7 @@ static bool status_ok(Session *s, btc_status status, const char *call) {
     return status == BTC_OK || diag_error(s->d, here(s), "%s: %s", call, s->api->status_text(status));
 }
 
-bool library_load(Session *s, const char *path) {
+bool native_load(Session *s, const char *path) {
     s->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!s->library) return diag_error(s->d, here(s), "the compiled model cannot be loaded: %s", dlerror());
     btc_query_fn *query;
@@ -89,7 +89,7 @@ static bool run_steps(Session *s, int threads, const Batch *b, TensorList *list)
     return true;
 }
 
-bool library_run(Session *s, bool step, int threads, const Batch *b, TensorList *out) {
+bool native_run(Session *s, bool step, int threads, const Batch *b, TensorList *out) {
     if (!need_work(s, threads)) return false;
     return step ? run_steps(s, threads, b, out) : run_chunks(s, threads, b, out);
 }
@@ -105,7 +105,7 @@ static float **tap_buffers(Session *s, int64_t rows) {
     return taps;
 }
 
-bool library_greedy(Session *s, bool step, int threads, const int32_t *prompt, int64_t np, int64_t n,
+bool native_greedy(Session *s, bool step, int threads, const int32_t *prompt, int64_t np, int64_t n,
                     int64_t *ids) {
     if (!need_work(s, threads)) return false;
     const btc_api *api = s->api;

@@ -53,8 +53,8 @@ def arguments():
                    help="do not look for a better n_ubatch of llama.cpp than 512")
     p.add_argument("--prepare", action="store_true", help="make the files that are needed, and measure nothing")
     p.add_argument("--keep", action="store_true", help="keep the models (gigabytes) for the next time")
-    p.add_argument("--json", default=OUT / "results.json", type=lambda t: OUT / t, metavar="FILE",
-                   help="where the figures are kept and added to (default: results.json in the output folder)")
+    p.add_argument("--json", type=lambda t: OUT / t, metavar="FILE",
+                   help="where the figures are kept and added to (default: tests/bench/results/CPU.json)")
     return p.parse_args()
 
 
@@ -127,7 +127,7 @@ def main():
                 agreement.measure(o, store, variants[0])
     if not o.prepare:
         print(table.text(store))
-        say(f"figures: {o.json}")
+        say(f"figures: {store.path}")
 
 
 if __name__ == "__main__":

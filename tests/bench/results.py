@@ -1,6 +1,16 @@
-"""Figures: medians and spreads of repetitions, kept as JSON, one entry for each row of the table."""
+"""Figures: medians and spreads of repetitions, kept as JSON, one entry for each row of the table. Every kind of CPU
+has a file of its own in results/, so that figures of several CPUs stand side by side."""
+import datetime
 import json
+import re
 import statistics
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent / "results"
+
+
+def file_of(machine):
+    return FOLDER / (re.sub(r"[^a-z0-9]+", "-", machine["cpu"].lower()).strip("-") + ".json")
 
 
 def series(values, digits=6):
@@ -10,16 +20,18 @@ def series(values, digits=6):
 
 
 class Results:
-    """The file holds one machine's figures. A row that is measured again takes the place of its old entry."""
+    """The file holds the figures of one kind of CPU. A row that is measured again takes the place of its old entry."""
 
     KEY = ("row", "shape", "weights", "math", "threads")
 
     def __init__(self, path, machine):
-        self.path, self.machine, self.rows = path, machine, []
-        if path.exists():
-            old = json.loads(path.read_text())
-            if old["machine"]["cpu"] == machine["cpu"]:
-                self.rows = old["rows"]
+        self.path, self.rows = path or file_of(machine), []
+        self.machine = dict(machine, date=datetime.date.today().isoformat())
+        if self.path.exists():
+            old = json.loads(self.path.read_text())
+            if old["machine"]["cpu"] != machine["cpu"]:
+                raise SystemExit(f"{self.path}: holds figures of {old['machine']['cpu']}, this is {machine['cpu']}")
+            self.rows = old["rows"]
 
     def add(self, row, shape, values, weights=None, math=None, threads=None, **more):
         entry = dict(row=row, shape=shape, weights=weights, math=math, threads=threads, values=values, **more)
@@ -30,5 +42,6 @@ class Results:
 
     def save(self):
         part = self.path.with_suffix(".part")
-        part.write_text(json.dumps({"machine": self.machine, "rows": self.rows}, indent=1) + "\n")
+        rows = ",\n".join(json.dumps(r, separators=(",", ":")) for r in self.rows)
+        part.write_text('{"machine": %s, "rows": [\n%s]}\n' % (json.dumps(self.machine), rows))
         part.rename(self.path)

@@ -95,7 +95,8 @@ def machine(store):
                 peaks.setdefault((name, e["threads"]), []).append(e["values"][name]["median"])
     words = [f"{statistics.median(v) * 1e-9:.3g} {'GB/s' if k == 'bandwidth' else 'GFLOP/s'} with {t} thread{'s' * (t > 1)}"
              for (k, t), v in sorted(peaks.items())]
-    return f"{m['cpu']}, {m['vectors']}; limits measured beside the figures: {', '.join(words)}. Peer: {m['peer']}."
+    limits = ", ".join(words) or m.get("limits", "")
+    return f"{m['cpu']}, {m['vectors']}, {m['date']}; limits measured beside the figures: {limits}. Peer: {m['peer']}."
 
 
 def text(store):
@@ -113,3 +114,23 @@ def markdown(store):
         lines = ["| " + " | ".join(r) + " |" for r in [head, ["---"] * len(head), *rows]]
         parts.append("\n".join([f"### {title}", "", *lines]))
     return "\n\n".join(p for p in [*parts, medians(store)] if p)
+
+
+def summary(store):
+    """One screen: six models, with the default arithmetic of their weights and two threads."""
+    models = ("mamba-1.4b", "mamba2-1.3b", "rwkv7-1.5b", "recurrentgemma-2b", "llama-3.2-1b", "qwen3-0.6b")
+    arithmetic = {"bf16": "bf16", "q8": "int8", "q4": "int8"}
+    found = {(e["row"], e["shape"], e["weights"], e["math"], e["threads"]): e["values"] for e in store.rows}
+    lines = ["| model | weights | decode, tokens/s | times llama.cpp | prefill of 512, tokens/s | times llama.cpp |",
+             "|---|---|---|---|---|---|"]
+    for shape in models:
+        for weights, math in arithmetic.items():
+            cells = []
+            for row in ("decode", "prefill-512"):
+                values = found.get((row, shape, weights, math, 2), {})
+                for name in ("tokens_per_second", "of_peer"):
+                    cells.append(number(values[name]["median"]) if name in values else "")
+            if any(cells):
+                lines.append(f"| {ALL[shape].title} | {weights} | " + " | ".join(cells) + " |")
+    m = store.machine
+    return "\n".join([f"### {m['cpu']}, {m['vectors']}, 2 threads, {m['date']}", "", *lines])

@@ -41,7 +41,7 @@ static inline void emulated_case(const char *root, const char *name, const Targe
 static inline bool emulated_here(const Target *target) {
     Arena *a = arena_new();
     Diag quiet = diag_new(a, NULL);
-    bool yes = away_check(&quiet, a, target);
+    bool yes = emulated_check(&quiet, a, target);
     if (!yes) printf("skipped: %s", quiet.log.s);
     arena_free(a);
     return yes;

@@ -129,7 +129,7 @@ int main(int argc, char **argv) {
     const char *root = argc > 1 ? argv[1] : "tests/conformance";
     Arena *a = arena_new();
     Diag quiet = diag_new(a, NULL);
-    bool emulated = target_host() != &target_aarch64 && away_check(&quiet, a, &target_aarch64);
+    bool emulated = target_host() != &target_aarch64 && emulated_check(&quiet, a, &target_aarch64);
     if (!emulated) printf("state: skipped aarch64, it needs an emulator\n");
     int n = 0;
     for (const char **name = case_list(a, root); *name; name++)
