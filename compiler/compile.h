@@ -1,5 +1,4 @@
-/* The story: model -> passes -> loops -> machine code -> artefact. Each stage can be stopped at and printed.
- */
+/* Compiling, from top to bottom: model -> passes -> loops -> machine code -> artefact. Every stage can be printed. */
 #ifndef BTC_COMPILE_H
 #define BTC_COMPILE_H
 

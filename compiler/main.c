@@ -1,5 +1,4 @@
-/* The command line: options only. Each command lives in a file under commands/ and has a row in commands.def.
- */
+/* The command line. Each command is a file under commands/ and a row in commands.def. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>

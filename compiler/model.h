@@ -1,5 +1,5 @@
-/* A model as the compiler holds it: whatever the user named (a description, a checkpoint folder, a weights
- * file) as an IR module with its checkpoint opened and checked against it. */
+/* A model in the compiler: a description, a checkpoint folder or a weights file, read into an IR module, with its
+ * checkpoint opened and checked against it. */
 #ifndef BTC_MODEL_H
 #define BTC_MODEL_H
 

@@ -1,19 +1,21 @@
-/* The textual IR, written. parse.c reads it; printing what was read gives the same text.
+/* The textual IR, written. parse.c reads it; printing a parsed text gives the same text.
  *
  *     module "name" {attrs}                                attrs: name=value, ...
  *
  *     func @block(%x : f32[T,8]) do {                      after ")": `loop`, `step` or `chunk`, {attrs}
- *       state %y.h.in : f32[16] = 0.0 "y.h"                a slot: its value at the start, type, initial
- * number %w = weight {name="w", shape=[16,8]} : f32[16,8]  ; $.blocks.a[0] %u = linear %x, %w, _ : f32[T,16]
- * _ : an absent operand %y, %h1 = scan.diag %u, %u, %y.h.in : f32[T,16], f32[16] next %y.h.in = %h1 the
- * slot's value at the end, if it changes return %y "logits"                                 results; names
- * are optional
+ *       state %y.h.in : f32[16] = 0.0 "y.h"                a slot: type, value at the start, name
+ *       %w = weight {name="w", shape=[16,8]} : f32[16,8]  ; $.blocks.a[0]
+ *       %u = linear %x, %w, _ : f32[T,16]                  _ : an absent operand
+ *       %y, %h1 = scan.diag %u, %u, %y.h.in : f32[T,16], f32[16]
+ *       next %y.h.in = %h1                                 the slot's value at the end, if it changes
+ *       return %y "logits"                                 results; names are optional
  *     }
  *
- * Loop level: `for %lo, %hi {step=8} do (%i : i64) {` ... `}`, `if %c do {` ... `} else {` ... `}`.
- * A line is a statement; a comment runs from ; to the end of the line; one that starts with $ at the end of
- * an op's line is the op's place in the description. Values are told apart by their looks: 1 is an
- * integer, 1.0, inf and nan are floats, [1,2] and [1.0,2.0] lists of them, [.] the empty list of floats.
+ * Loop level: `for %lo, %hi {step=8} do (%i : i64) {` ... `}`, `if %c do {` ... `} else {` ... `}`; behind the
+ * type of a parameter its role (`readonly`, `worker`, `workers`).
+ * A line is a statement; a comment runs from ; to the end of the line; a comment that starts with $ at the end of
+ * an op's line is the op's place in the description. The spelling tells values apart: 1 is an integer, 1.0, inf
+ * and nan are floats, [1,2] and [1.0,2.0] lists of them, [.] the empty list of floats.
  * Names that are not plain are quoted: %"a b". */
 #include <math.h>
 #include <stdlib.h>

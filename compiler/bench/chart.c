@@ -1,5 +1,5 @@
-/* btc bench --chart: how near to the machine's limit each run is, and, when profiled, for each stage how long
- * it takes against how long it would take at the limit. */
+/* btc bench --chart: how near each run comes to the machine's limit. With a profile, also how long each stage takes,
+ * beside how long it would take at the limit. */
 #include "base/units.h"
 #include "measure.h"
 #include "svg.h"

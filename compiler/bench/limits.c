@@ -1,5 +1,5 @@
-/* See limits.h. The kernels are compiled for every width of vectors (limits_kernels.h), and the CPU is asked
- * which of them it runs, because the program itself is made for the oldest. */
+/* See limits.h. The kernels are compiled for every vector width (limits_kernels.h), because btc itself is compiled
+ * for the oldest CPU; the CPU decides which of them runs. */
 #include "limits.h"
 
 #include <pthread.h>

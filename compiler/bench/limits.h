@@ -1,5 +1,5 @@
-/* What this machine can do at most, measured: the two lines of a roofline. Needs nothing but the C library
- * and threads, so benchmarks outside of the compiler can use it, too. */
+/* Measures the limits of this machine: memory bandwidth and peak arithmetic, the two lines of a roofline. Needs only
+ * the C library and threads, so that benchmarks outside of the compiler can use it, too. */
 #ifndef BTC_BENCH_LIMITS_H
 #define BTC_BENCH_LIMITS_H
 

@@ -1,4 +1,4 @@
-/* Which machine this is, in words, for figures that are shown to others. */
+/* The name of this machine, for figures that are shown to others. */
 #ifndef BTC_BENCH_MACHINE_H
 #define BTC_BENCH_MACHINE_H
 

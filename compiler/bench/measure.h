@@ -1,4 +1,4 @@
-/* Measuring: the model's runs and the machine's limits in turn, so that both see the same machine. */
+/* Measures the model and the machine's limits in turn, so that both see the machine in the same condition. */
 #ifndef BTC_BENCH_MEASURE_H
 #define BTC_BENCH_MEASURE_H
 

@@ -1,5 +1,5 @@
-/* Where the time of a run goes: what the stages of an instrumented model noted (kernels/profile.h), in
- * seconds, with the work of each. */
+/* Where the time of a run goes: the times that the stages of an instrumented model have recorded
+ * (kernels/profile.h), in seconds, and the work of each stage. */
 #ifndef BTC_BENCH_PROFILE_H
 #define BTC_BENCH_PROFILE_H
 

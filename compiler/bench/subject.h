@@ -1,4 +1,4 @@
-/* What is measured: a model, compiled here for this machine, or a library that was compiled before. */
+/* The subject of a benchmark: a model that is compiled for this machine, or a library compiled before. */
 #ifndef BTC_BENCH_SUBJECT_H
 #define BTC_BENCH_SUBJECT_H
 

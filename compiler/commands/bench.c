@@ -1,4 +1,4 @@
-/* btc bench MODEL: how fast it is here, against what this machine can do. */
+/* btc bench MODEL: the speed of a model on this machine, compared with the machine's limits. */
 #include "bench/measure.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* btc drift MODEL: may states lie in 16 bits? */
+/* btc drift MODEL: the error that states in 16 bits cause over many tokens. */
 #include "run/compare.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* btc list WORD: the tables the compiler is made of, as they are compiled in. */
+/* btc list WORD: prints the tables of ops, passes, targets, importers, parameters and commands. */
 #include <string.h>
 
 #include "commands.h"

@@ -1,4 +1,4 @@
-/* btc report MODEL: what a model costs, layer by layer, before anybody compiles it. */
+/* btc report MODEL: the cost of a model, layer by layer, without compiling it to machine code. */
 #include "report/report.h"
 
 #include <math.h>

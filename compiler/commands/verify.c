@@ -1,4 +1,5 @@
-/* btc verify: does the model give the numbers that it should, and if not, where does it go wrong? */
+/* btc verify MODEL: compares a compiled model with the interpreter or with expected tensors, and locates the first
+ * op that is wrong. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

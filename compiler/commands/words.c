@@ -1,6 +1,5 @@
-/* What `btc explain` says about words that are no ops: what a description is made of, functions of a map,
- * parameters of a tuning file, status codes. Each is taken from where it is declared, as far as there is such a
- * place. */
+/* The words that `btc explain` knows besides ops: keys of a description, functions of a map, parameters of a tuning
+ * file, status codes. Each text comes from the place where the word is declared, if there is one. */
 #include "words.h"
 
 #include <ctype.h>

@@ -1,5 +1,5 @@
-/* The weights of a module against a checkpoint: every call of a block uses the block's weights under its own
- * prefix, so every call is checked, and in the end no tensor may be left over. */
+/* Checks the weights of a module against a checkpoint. A block has other weights in every call, under the call's
+ * prefix, so every call is checked; every tensor of the checkpoint must be used. */
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>

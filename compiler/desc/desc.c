@@ -1,5 +1,6 @@
-/* A description as a whole: what is at the top level, in which order it is read, and how blocks become
- * functions. dims -> input -> blocks (only their heads) -> model; a block is read when its first layer is. */
+/* A whole description: the keys at its top level, the order in which they are read, and how blocks become
+ * functions. dims -> input -> blocks (only their heads) -> model; a block is read with the first layer that uses
+ * it. */
 #include "desc/desc.h"
 
 #include <stdlib.h>

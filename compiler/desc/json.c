@@ -1,5 +1,4 @@
-/* Parsing JSON, and refusing what cJSON lets pass: keys given twice, numbers beyond double, endless nesting.
- */
+/* Parses JSON, and refuses what cJSON accepts: keys given twice, numbers beyond double, nesting without end. */
 #include "desc/json.h"
 
 #include <ctype.h>

@@ -1,5 +1,5 @@
-/* JSON with places: cJSON's tree, checked more strictly than cJSON does, and where each node stands in the
- * text. Used for descriptions and for the configurations of checkpoints. */
+/* JSON with positions: cJSON's tree, checked more strictly than by cJSON, and the line and column of each node. Used
+ * for descriptions and for the configurations of checkpoints. */
 #ifndef BTC_DESC_JSON_H
 #define BTC_DESC_JSON_H
 

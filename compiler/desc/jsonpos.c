@@ -1,6 +1,6 @@
-/* Where the nodes of a JSON text stand. cJSON keeps no positions, so the text is walked once more along the
- * finished tree: same order, same rules for white space, and no errors, as the parser has been here before.
- */
+/* Positions of the nodes of a JSON text. cJSON keeps none, so the text is walked once more along the finished tree,
+ * in the same order and with the same rules for white space. No error is possible: the parser has accepted the
+ * text. */
 #include <string.h>
 
 #include "desc/json.h"

@@ -1,5 +1,5 @@
-/* The name of a model: part of symbols and macros of its header, so a C identifier that clashes with nothing
- * there. C's own words may be names, as they never stand alone. */
+/* The name of a model: part of symbols and of the macros of its header, so a C identifier that does not clash with
+ * them. Keywords of C are allowed, because a name never stands alone. */
 #ifndef BTC_DESC_NAME_H
 #define BTC_DESC_NAME_H
 

@@ -1,4 +1,4 @@
-/* What the files of this folder share while one description is read. */
+/* Types that the files of this folder share while one description is read. */
 #ifndef BTC_DESC_SCOPE_H
 #define BTC_DESC_SCOPE_H
 

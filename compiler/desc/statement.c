@@ -1,8 +1,8 @@
 /* One statement of a block or of `model`:
- *     { "out": "y", "op": "linear", "x": "u", "w": "@proj.weight[D, E]" }     an op: operands, attributes by
- * name { "out": "x", "map": "x + silu(g)*y" }                                  elementwise arithmetic {
- * "out": ["q", "k"], "split": "u", "sizes": ["D", "D"] }                slices of the last axis Which
- * operands and attributes an op has is read from the table of ops; nothing here knows an op. */
+ *     { "out": "y", "op": "linear", "x": "u", "w": "@proj.weight[D, E]" }     an op: operands, attributes by name
+ *     { "out": "x", "map": "x + silu(g)*y" }                                  elementwise arithmetic
+ *     { "out": ["q", "k"], "split": "u", "sizes": ["D", "D"] }                slices of the last axis
+ * The table of ops says which operands and attributes an op has; nothing here knows an op. */
 #include <math.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* Which importer reads a checkpoint; and where none does, what its owner can do instead. */
+/* Chooses the importer of a checkpoint, and runs it. */
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>

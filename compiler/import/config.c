@@ -1,5 +1,5 @@
-/* Reading config.json. Every read is noted, so that in the end each key that nobody understood is named: a
- * key that changes numbers must not be passed over in silence. */
+/* Reads config.json. Every key that is read is recorded; a key that no importer has read is an error, because a key
+ * that changes results must not be ignored silently. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

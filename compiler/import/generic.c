@@ -1,4 +1,4 @@
-/* What importers are made of: writing a description piece by piece; and the way from a checkpoint to it. */
+/* Building blocks of importers: writing a description piece by piece, looking at tensors. */
 #include <ctype.h>
 #include <fnmatch.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
-/* Importers: checkpoints as others publish them -> the description of docs/description.md.
+/* Importers turn checkpoints of other projects into descriptions (docs/description.md).
  *
- * An importer is one file with one `const Importer` and a row in importers.def. It reads the configuration
- * through the cfg_ functions, which note every key they read; what is left over is an error that names the
- * key, unless generic.c lists it as harmless. It writes statements from templates (st), and leaves it to the
- * check of the weights to say which tensors are missing or left over. */
+ * An importer is one file with one `const Importer` and a row in importers.def. It reads the configuration with the
+ * cfg_ functions, which record every key; a key that was not read is an error that names it, unless generic.c lists
+ * it as harmless. It writes statements from templates (st). The check of the weights reports tensors that are
+ * missing or unused. */
 #ifndef BTC_IMPORT_H
 #define BTC_IMPORT_H
 

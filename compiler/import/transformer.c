@@ -1,4 +1,4 @@
-/* What the attention models share: rotary frequencies with their scalings, attention with grouped heads, the
+/* Parts that the attention models share: rotary frequencies with their scalings, attention with grouped heads, the
  * gated MLP. Vaswani et al. 2017; Su et al. 2021 (rotary); Ainslie et al. 2023 (grouped heads); Shazeer 2020
  * (gated MLP). The scalings follow transformers, src/transformers/modeling_rope_utils.py. */
 #include <math.h>

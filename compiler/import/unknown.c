@@ -1,4 +1,4 @@
-/* Checkpoints of architectures that have no importer: what their owner can do instead. */
+/* Checkpoints of architectures that have no importer: advice for their owner. */
 #include <ctype.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* All that an artefact says about its model: what the compiler fills in before linking. */
+/* Everything that an artefact says about its model. The compiler fills it in before linking. */
 #ifndef BTC_LINK_ARTIFACT_SPEC_H
 #define BTC_LINK_ARTIFACT_SPEC_H
 

@@ -1,4 +1,4 @@
-/* model.h: all that a host needs to know about a model, in one file. */
+/* Writes model.h: everything that a host needs to know about a model, in one file. */
 #include <ctype.h>
 #include <string.h>
 

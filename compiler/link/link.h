@@ -1,6 +1,6 @@
-/* The last arrow: objects -> artefact. Everything is made in a temporary folder beside the output and moved
- * to its name at the end, so an output is whole or absent. The linker is lld as a child process; the target
- * needs no sysroot and no C toolchain. */
+/* Linking: objects -> artefact. All files are made in a temporary folder beside the output and moved to their names
+ * at the end, so an output is whole or absent. The linker is lld as a child process; the target needs no sysroot
+ * and no C toolchain. */
 #ifndef BTC_LINK_LINK_H
 #define BTC_LINK_LINK_H
 

@@ -1,4 +1,4 @@
-/* The runtime's object files and the text of btc.h, which btc carries inside (runtime/CMakeLists.txt). */
+/* The runtime's object files and the text of btc.h, embedded in btc (runtime/CMakeLists.txt). */
 #ifndef BTC_LINK_RUNTIME_BLOB_H
 #define BTC_LINK_RUNTIME_BLOB_H
 

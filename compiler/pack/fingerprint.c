@@ -1,5 +1,5 @@
-/* What a model holds, as 64 bits: over every byte of its checkpoint, by the hashes that numbers.c makes while
- * it looks at the numbers; over its description as IR; over how its numbers are rounded. */
+/* The contents of a model as 64 bits: a hash of all bytes of its checkpoint (numbers.c hashes them while it reads the
+ * magnitudes), of its description as IR, and of how its numbers are rounded. */
 #include <string.h>
 
 #include "base/hash.h"

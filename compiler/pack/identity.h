@@ -1,14 +1,13 @@
-/* Identity: all that decides how bytes are read which an artefact takes from elsewhere, as 64 bits that go
- * with those bytes and are compared when they are opened. What is not equal is refused.
+/* Identity: 64 bits that go with side files and states, and are compared when an artefact opens them. They stand for
+ * everything that decides how the bytes are read; bytes of another identity are refused.
  *
- *     weights   what the model holds (model_contents), in which layout it is packed (plan/pack.h), and
- *               BTC_WEIGHTS_VERSION: stands in side files
- *     states    the same, how the slots of a state lie, and BTC_STATE_VERSION: info.fingerprint, stands in
- *               states
+ *     weights   the model's contents (model_contents), the layout in which they are packed (plan/pack.h), and
+ *               BTC_WEIGHTS_VERSION; stored in side files
+ *     states    the same, the layout of the slots of a state, and BTC_STATE_VERSION; stored in states and in
+ *               info.fingerprint
  *
- * The versions (runtime/artifact.h, runtime/btc_call.h) stand for what the texts below cannot say: how
- * formats/ packs a layout of some name, and how ops lay out their slots. Who changes that raises the
- * version; tests/laws/test_identity.c has the bytes of both on record. */
+ * The versions (runtime/artifact.h, runtime/btc_call.h) stand for code: how formats/ packs a layout, how ops lay
+ * out their slots. A change of that code raises the version; tests/laws/test_identity.c records the bytes of both. */
 #ifndef BTC_IDENTITY_H
 #define BTC_IDENTITY_H
 

@@ -1,5 +1,5 @@
-/* What the numbers of a checkpoint are like: all bytes of the tensors that a model uses are read once, in
- * pieces that CPUs share; the fingerprint takes the hashes, storage.c asks which formats can hold them. */
+/* One pass over all bytes of the tensors that a model uses, shared by all CPUs: hashes for the fingerprint, and
+ * magnitudes, by which storage.c decides which formats can hold a tensor. */
 #ifndef BTC_NUMBERS_H
 #define BTC_NUMBERS_H
 

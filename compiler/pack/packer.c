@@ -1,7 +1,7 @@
-/* The packed weights are cut into stretches that threads fill and write, each by itself. Cuts lie where the
- * output file's offset is a multiple of WINDOW, so that writes are large and aligned: the system then caches
- * the file in huge pages, and a process that maps it later pays for hundreds of pages instead of ten
- * thousands. Only a tensor that cannot be written in parts is a stretch of its own. */
+/* The packed weights are cut into segments; each thread fills and writes whole segments. Cuts lie where the output
+ * file's offset is a multiple of WINDOW, so that writes are large and aligned: the system then caches the file in
+ * huge pages, and a process that maps it later has hundreds of page faults instead of ten thousands. A tensor that
+ * cannot be written in parts is a segment of its own. */
 #include "packer.h"
 
 #include <stdatomic.h>

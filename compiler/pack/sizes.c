@@ -1,5 +1,5 @@
-/* Sizes that no machine has are told before anything is compiled: a chunk, a batch or a context is a number
- * of the user's, and asks for memory only when the model is run. */
+/* Sizes that no machine has are refused before anything is compiled: the user gives chunk, batch and context as plain
+ * numbers, and memory for them is only allocated when the model runs. */
 #include "sizes.h"
 
 #include "base/units.h"

@@ -1,4 +1,4 @@
-/* Whether what compiled code needs of memory can be had: see sizes.c. */
+/* Refuses models that need more memory than any machine has. */
 #ifndef BTC_SIZES_H
 #define BTC_SIZES_H
 

@@ -1,5 +1,5 @@
-/* Chooses, for every op that can be computed over a chunk in several ways, the first of its forms that does
- * not refuse, and notes why the better ones did: `btc report` prints it. */
+/* Gives every op with several forms over a chunk the first form that does not refuse, and records why better ones
+ * did; `btc report` prints that. */
 #include "kernels/op_table.h"
 #include "pass.h"
 

@@ -1,13 +1,12 @@
-/* Replaces long convolutions by modes (compiler/modes/), when asked to (--distill-filters=ORDER): each filter
- * becomes ORDER / 2 complex modes, so ORDER numbers of state in place of the whole past. Decoding then costs
- * the same at every position, and sequences may be longer than the filter. This is the one pass that changes
- * what the model computes; it says by how much.
+/* Replaces long convolutions by modes (compiler/modes/), with --distill-filters=ORDER: each filter becomes
+ * ORDER / 2 complex modes, so a sequence keeps ORDER numbers of state instead of its whole past. Decoding then
+ * costs the same at every position, and sequences may be longer than the filter. No other pass changes what the
+ * model computes; this one reports by how much.
  *
- *     %y, .. = conv.long %x, %h, %skip, %past   ->   %y, .. = scan.modal %x, @re, @im, @gre, @gim, tap +
- * %skip, ..
+ *     %y, .. = conv.long %x, %h, %skip, %past   ->   %y, .. = scan.modal %x, @re, @im, @gre, @gim, tap + %skip, ..
  *
- * A block has other filters in every call. They are fitted call by call, and put beside the checkpoint under
- * the call's prefix, where packer and interpreter find them. */
+ * A block has other filters in every call. They are fitted call by call and added to the checkpoint under the
+ * call's prefix, where packer and interpreter find them. */
 #include "modes/modes.h"
 #include "pass.h"
 #include "weight_name.h"

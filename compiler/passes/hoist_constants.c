@@ -1,7 +1,6 @@
-/* Takes everything that depends on weights and constants alone out of the functions: "@mamba.const" gets it,
- * with one result per value that the rest of @mamba uses; the packer evaluates it, in double precision, for
- * every layer. Frequencies, -exp(A_log), (1 + w) norms, whole implicit filters cost nothing when the model
- * runs.
+/* Moves everything that depends on weights and constants alone out of the functions, into "@mamba.const", with one
+ * result per value that the rest of @mamba uses. The packer evaluates it for every layer, in double precision.
+ * Frequencies, -exp(A_log), (1 + w) norms and whole implicit filters cost nothing when the model runs.
  *
  *     %n = neg (exp @A_log)       ->   @mamba.const: return (neg (exp @A_log))
  *     %y = scan.expand .., %n, ..      %A = derived {func="mamba.const", index=0} */

@@ -1,5 +1,4 @@
-/* Common subexpressions: a stateless op with the same operands and attributes as an earlier one is that one.
- */
+/* Common subexpressions: a stateless op with the same operands and attributes as an earlier op is replaced by it. */
 #include <string.h>
 
 #include "pass.h"

@@ -1,6 +1,6 @@
-/* Gives every result of a function, and everything main passes to a call, a value of its own: not a
- * parameter, not a view, not used twice as a result. Memory planning can then say that a result simply lies
- * where the caller wants it. Where that is not so, a copy is made. */
+/* Gives every result of a function, and everything that main passes to a call, a value of its own: not a parameter,
+ * not a view, not a value that is another result, too. A result can then lie directly where the caller wants it.
+ * Copies are made where needed. */
 #include "pass.h"
 
 static bool is_plain(const Value *v) {

@@ -1,6 +1,6 @@
-/* Passes over modules, and the runner that goes through compiler/pipeline.def. A pass is one file that
- * exports one `const Pass`. It works on what ops say of themselves (pattern, state, shapes), hardly ever on
- * names; where a name must be tested, its comment says why. */
+/* Passes over modules, and the runner of compiler/pipeline.def. A pass is one file that exports one `const Pass`. It
+ * works on properties of ops (pattern, state, shapes), hardly ever on names; a comment explains each test of a
+ * name. */
 #ifndef BTC_PASS_H
 #define BTC_PASS_H
 

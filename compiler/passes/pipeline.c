@@ -1,4 +1,4 @@
-/* The pass runner: says it, runs it, checks it, prints it. */
+/* The pass runner: runs, verifies, times and prints. */
 #include <string.h>
 #include <time.h>
 

@@ -1,4 +1,4 @@
-/* Removes ops whose results nobody uses, last first. A stateful op is used by the next token.
+/* Removes ops whose results have no user, from last to first. The next token uses a stateful op.
  *
  *     %a = silu %x        ->   (gone, when %a has no user) */
 #include "pass.h"

@@ -1,12 +1,12 @@
-/* Moves slices of the last dimension up, through elementwise ops and short convolutions, into the products
- * that make what is cut. Each piece then is a product of its own, whose channels a thread can own all the way
- * down; cut afterwards, a piece would have to be shared first.
+/* Moves slices of the last dimension up, through elementwise ops and short convolutions, into the products that make
+ * the sliced value. Each slice then is a product of its own, whose channels stay with one thread all the way down;
+ * a slice taken afterwards would have to be shared between threads first.
  *
  *     %xz = linear %u, @in_proj                %x = linear %u, slice(@in_proj, 0..E)
  *     %x = slice %xz {start=0, size=E}    ->   %z = linear %u, slice(@in_proj, E..2E)
  *     %z = slice %xz {start=E, size=E}
  *
- * Legal when all users of the whole are slices. Slices of weights are then taken when packing. */
+ * Legal when all users of the whole value are slices. The packer takes the slices of the weights. */
 #include "pass.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Gives every rotary embedding its frequencies as an operand: theta^(-2i/dims), computed in double. Named for
- * its op, because only this op has a table that its attributes stand for. */
+/* Gives every rotary embedding its frequencies as an operand: theta^(-2i/dims), computed in double. The pass names its
+ * op, because no other op has attributes that stand for a table. */
 #include "pass.h"
 
 #include <math.h>

@@ -1,9 +1,8 @@
-/* Makes of every function a step (one token of several sequences) and a chunk (many tokens of one sequence).
- * The text is the same; what differs is what a row is, and which form each recurrence takes. Nobody writes a
- * step.
+/* Makes two forms of every function: a step (one token of several sequences) and a chunk (many tokens of one
+ * sequence). The text is the same; a row is a sequence in a step and a token in a chunk, and recurrences take other
+ * forms. Descriptions never contain a step.
  *
- *     @main, @mamba   ->   @main, @mamba (kept as written), @main.step, @mamba.step, @main.chunk,
- * @mamba.chunk */
+ *     @main, @mamba   ->   @main, @mamba (kept as written), @main.step, @mamba.step, @main.chunk, @mamba.chunk */
 #include <string.h>
 
 #include "pass.h"

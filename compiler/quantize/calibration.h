@@ -1,8 +1,7 @@
-/* A calibration: the mean squares of what every matrix of a model is multiplied with, seen over a text. A
- * safetensors file with a tensor "input_squares.NAME" for each matrix NAME: [inputs], or [matrices, inputs]
- * where a tensor holds several, and one number "source", the weights_hash of what it was made from. Scales
- * are chosen so that the error of the product is least, not that of the
- * weights: an error of a weight counts as much as its input is large. */
+/* A calibration: for every matrix of a model, the mean squares of its inputs over a text. It is a safetensors file with
+ * a tensor "input_squares.NAME" for each matrix NAME: [inputs], or [matrices, inputs] where a tensor holds several,
+ * and one number "source", the weights_hash of the checkpoint. With it, scales minimise the error of the product
+ * instead of that of the weights: an error of a weight counts as much as its input is large. */
 #ifndef BTC_QUANTIZE_CALIBRATION_H
 #define BTC_QUANTIZE_CALIBRATION_H
 

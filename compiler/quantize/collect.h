@@ -1,4 +1,4 @@
-/* What the matrices of a model are multiplied with, seen while the interpreter reads. */
+/* Collects the inputs of the matrices of a model while the interpreter runs. */
 #ifndef BTC_QUANTIZE_COLLECT_H
 #define BTC_QUANTIZE_COLLECT_H
 

@@ -1,5 +1,5 @@
-/* What quantising a model costs, for `btc quantize --report`: the errors of every matrix in every format that
- * is asked for, and of the whole model's outputs. */
+/* The cost of quantising a model, for `btc quantize --report`: the errors of every matrix in every requested format,
+ * and of the model's outputs. */
 #ifndef BTC_QUANTIZE_COSTS_H
 #define BTC_QUANTIZE_COSTS_H
 

@@ -1,4 +1,4 @@
-/* Costs as people read them, and for programs. Tensors that differ in the layer only are one row. */
+/* Prints costs, as a table and as JSON. Tensors that differ only in the layer share a row. */
 #include <stdio.h>
 #include <string.h>
 

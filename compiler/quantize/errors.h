@@ -1,4 +1,4 @@
-/* What quantising does to one matrix: to its numbers, and to what its products give. */
+/* The errors of quantising one matrix: of its numbers, and of its products. */
 #ifndef BTC_QUANTIZE_ERRORS_H
 #define BTC_QUANTIZE_ERRORS_H
 

@@ -1,5 +1,4 @@
-/* The matrices of a model: every tensor of the checkpoint that products multiply by, or that ids are looked
- * up in. */
+/* The matrices of a model: every tensor of the checkpoint that is a factor of a product or a table of rows. */
 #ifndef BTC_QUANTIZE_MATRICES_H
 #define BTC_QUANTIZE_MATRICES_H
 

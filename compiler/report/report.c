@@ -1,6 +1,6 @@
-/* Counting for btc report. Flops come from OpDef.cost; bytes of weights from what is packed; bytes of values
- * from the plan, because a value that stays in registers costs nothing. Unless the tokens before are given, a
- * long sequence is meant: attention without a window is counted with its context half full (see its cost). */
+/* Counts for btc report. Operations come from OpDef.cost, bytes of weights from the packed layout, bytes of values
+ * from the plan: a value that stays in registers costs nothing. By default the context of attention without a window
+ * is half full (see its cost). */
 #include "report.h"
 #include "kernels/op_table.h"
 

@@ -1,5 +1,5 @@
-/* What a model costs, found from its compiled plans: per kind of layer and in total, for a step (one token)
- * and for prefill (per token, in full chunks). report.c counts, report_text.c and report_json.c print. */
+/* The cost of a model, counted from its plans: per kind of layer and in total, for a step (one token) and for prefill
+ * (per token, in full chunks). report.c counts, report_text.c and report_json.c print. */
 #ifndef BTC_REPORT_H
 #define BTC_REPORT_H
 

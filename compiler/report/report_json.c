@@ -1,4 +1,4 @@
-/* btc report --json: the same figures, unrounded, in bytes, operations and seconds. */
+/* btc report --json: the figures without rounding, in bytes, operations and seconds. */
 #include "desc/json.h"
 #include "report.h"
 

@@ -1,4 +1,4 @@
-/* Running variants of a model side by side, and comparing what comes out. */
+/* See compare.h. */
 #include "compare.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* What variants of a model (other states, other weights) cost: all run over the same tokens, and how far the
- * outputs of each are from those of the first. */
+/* Runs variants of a model (other states, other weights) over the same tokens, and measures how far the outputs of each
+ * differ from those of the first. */
 #ifndef BTC_COMPARE_H
 #define BTC_COMPARE_H
 

@@ -1,6 +1,6 @@
-/* See judge.h. Three runs of the interpreter for each sequence: one exact, and a pair that is off by
- * roundings to either side. The first run of a session computes the constants that the others share; these
- * run side by side. */
+/* See judge.h. Three runs of the interpreter for each sequence: one exact, and two that are perturbed by roundings in
+ * opposite directions. The first run of a session computes the constants that the others share; the others run in
+ * parallel. */
 #include "judge.h"
 
 #include <math.h>

@@ -1,10 +1,10 @@
-/* The interpreter as the judge of compiled code: what should have come out, and how far from it rounding
- * alone may lead, on these very inputs (perturb.h says how that is known).
+/* The interpreter as reference for compiled code: the expected results for the given inputs, and how far rounding alone
+ * may move them (perturb.h says how that is known).
  *
- * It can be led: wherever compiled code shows a value, the interpreter takes note of its own and goes on with
- * the shown one. So each op, or each stretch of ops between two shown values, is judged by what it makes of
- * the numbers that compiled code itself gave it, and errors do not add up on the way: in a stretch of one op
- * what may be off is the rounding of that op. Not led, it says what may come out in the end. */
+ * The interpreter can follow compiled code: wherever compiled code exposes a value (a probe), the interpreter records
+ * its own value and continues with the exposed one. So each op, or each segment of ops between two probes, is judged
+ * by what it makes of compiled code's own inputs, and errors do not accumulate: a segment of one op may be off by the
+ * rounding of that op. When it does not follow, its results are those of the whole model. */
 #ifndef BTC_JUDGE_H
 #define BTC_JUDGE_H
 

@@ -1,4 +1,4 @@
-/* Opening a model for runs, and what the ways of running it share: inputs, outputs, states. */
+/* Opening a model, compiling it, and interpreted runs. */
 #include "session.h"
 
 #include <dlfcn.h>

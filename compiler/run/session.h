@@ -1,8 +1,8 @@
-/* A model opened to be run on given inputs, in one of three ways:
- *     in the interpreter
- *     compiled into a library that is loaded here
- *     compiled into a program for another machine, which runs under an emulator
- * It is compiled once, at the first run; any number of runs follow, in step and in chunk form. */
+/* A model opened to be run on given inputs:
+ *     interpreted
+ *     native: compiled into a library that is loaded into this process
+ *     emulated: compiled into a program for another machine, which runs under an emulator
+ * The first run compiles; any number of runs follow, in step and in chunk form. */
 #ifndef BTC_SESSION_H
 #define BTC_SESSION_H
 
@@ -89,7 +89,7 @@ double *session_tensor_add(Arena *a, TensorList *l, const char *name, int rank, 
 bool native_load(Session *s, const char *path);
 bool native_run(Session *s, bool step, int threads, const Batch *b, TensorList *out);
 bool native_greedy(Session *s, bool step, int threads, const int32_t *prompt, int64_t np, int64_t n,
-                    int64_t *ids);
+                   int64_t *ids);
 bool emulated_check(Diag *d, Arena *a, const Target *t); /* whether there is an emulator */
 bool emulated_run(Session *s, bool step, int threads, const Batch *b, TensorList *out);
 bool emulated_greedy(Session *s, int threads, const int32_t *prompt, int64_t np, int64_t n, int64_t *ids);

@@ -1,5 +1,5 @@
-/* A session for another machine: the model as a program of its own, run by QEMU's user-mode emulator, that
- * writes all it computes into a file (--dump, runtime/dump.c). */
+/* A session for another machine: the model as a program that QEMU's user-mode emulator runs. The program writes all
+ * results into a file (--dump, runtime/dump.c). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* What goes into a run and comes out of it, the same for every way to run: inputs, outputs, states. */
+/* Inputs, outputs and states of runs, common to interpreted, native and emulated sessions. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* A session's compiled library, loaded into this process and driven through btc.h: in step form all sequences
- * of the batch together, token by token; in chunk form one sequence after the other. */
+/* A session's compiled library, loaded into this process and called through btc.h. In step form all sequences of the
+ * batch run together, token by token; in chunk form one after the other. */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,7 +106,7 @@ static float **tap_buffers(Session *s, int64_t rows) {
 }
 
 bool native_greedy(Session *s, bool step, int threads, const int32_t *prompt, int64_t np, int64_t n,
-                    int64_t *ids) {
+                   int64_t *ids) {
     if (!need_work(s, threads)) return false;
     const btc_api *api = s->api;
     int64_t V = api->info->output_width;

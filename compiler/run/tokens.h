@@ -1,5 +1,4 @@
-/* What a model is to read when something is measured on it: the bytes of a text, ids or features of a file,
- * or random ones. */
+/* Inputs for measurements: the bytes of a text, ids or features from a file, or random ones. */
 #ifndef BTC_TOKENS_H
 #define BTC_TOKENS_H
 

@@ -1,4 +1,4 @@
-/* One run of a model in one form, and comparing tensors. Sessions (session.h) do the work. */
+/* See verify.h; sessions (session.h) do the work. */
 #include "verify.h"
 
 #include <math.h>

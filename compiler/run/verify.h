@@ -1,4 +1,4 @@
-/* Running a model in any of its forms on given inputs, and comparing what comes out, tensor by tensor. */
+/* Runs a model in one of its forms on given inputs. */
 #ifndef BTC_VERIFY_H
 #define BTC_VERIFY_H
 

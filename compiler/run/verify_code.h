@@ -1,10 +1,10 @@
-/* Compiled code against the interpreter, on the same weights as they are stored.
+/* Compares compiled code with the interpreter, on the weights as they are stored.
  *
- * A model is compiled several times. As shipped: nothing but its outputs and states is seen. With the borders
- * of its blocks shown: the code of the blocks is the same, and when outputs and states have the same bits,
- * too, what is true of one is true of the other. With every value inside shown: what is fused elsewhere comes
- * apart, so that the op which is off has a name. Each is judged stretch by stretch (judge.h). A prompt is
- * also given in two calls, so that one begins in the middle of a sequence. */
+ * A model is compiled several times. First as shipped, with its outputs and states alone. Then with probes at the
+ * borders of blocks: the code of the blocks is the same, so if outputs and states have the same bits as before, the
+ * judgement holds for the shipped code. Then with probes on all values: fused ops come apart, so that the wrong op
+ * can be named. Each compilation is judged segment by segment (judge.h). A prompt is also given in two calls, the
+ * second of which begins in the middle of a sequence. */
 #ifndef BTC_VERIFY_CODE_H
 #define BTC_VERIFY_CODE_H
 

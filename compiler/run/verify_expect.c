@@ -1,8 +1,7 @@
-/* See verify_expect.h. What an expectation can judge: the description, and what was made of it, when the same
- * numbers are computed with. Once weights are stored in fewer bits, or what is multiplied is rounded, the
- * original's numbers are another model's: then the interpreter computes with the checkpoint's own weights in
- * double precision and is judged by the expectation, while compiled code is judged by the interpreter with
- * the stored ones (verify_code.h). */
+/* See verify_expect.h. An expectation judges compiled code directly only if that code computes with the original's
+ * numbers. Once weights are stored in fewer bits, or inputs of products are rounded, they are those of another model:
+ * then the expectation judges the interpreter, which uses the checkpoint's own weights in double precision, and the
+ * interpreter with the stored weights judges compiled code (verify_code.h). */
 #include "verify_expect.h"
 
 #include <math.h>

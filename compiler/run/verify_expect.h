@@ -1,4 +1,4 @@
-/* An expectation: a file with what a model should give, by the original's own numbers. */
+/* An expectation: a file with the outputs of the original implementation. */
 #ifndef BTC_VERIFY_EXPECT_H
 #define BTC_VERIFY_EXPECT_H
 

@@ -1,4 +1,4 @@
-/* Making the inside of a model visible: taps are further results of main. */
+/* See verify_model.h. */
 #include "verify_model.h"
 
 #include <string.h>

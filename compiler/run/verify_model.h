@@ -1,4 +1,4 @@
-/* Making the inside of a model visible: taps are further results of main. */
+/* Probes: values inside of a model that become further results of main. */
 #ifndef BTC_VERIFY_MODEL_H
 #define BTC_VERIFY_MODEL_H
 

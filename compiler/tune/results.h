@@ -1,5 +1,5 @@
-/* What a candidate computes, before anybody asks how fast: a number in its range that gives other results
- * than the cost model's is a fault of btc, and must win nothing. */
+/* The results of a candidate, compared before it is timed: parameters within their ranges that give other results than
+ * the cost model's are a bug in btc, and such a candidate must not win. */
 #ifndef BTC_TUNE_RESULTS_H
 #define BTC_TUNE_RESULTS_H
 

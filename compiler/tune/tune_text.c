@@ -1,4 +1,4 @@
-/* What btc tune says, and what it writes for people into the file. */
+/* What btc tune prints, and the measurements in the file. */
 #include "tune/tune.h"
 
 #include "base/units.h"

@@ -1,4 +1,4 @@
-/* Tensors of a checkpoint and the set that holds them, sorted by name. */
+/* Tensors of a checkpoint, and the set that holds them, sorted by name. */
 #include "container.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* What the containers share: how a tensor gets into a WeightSet. For files in this folder and tests only. */
+/* Functions that the containers share: adding a tensor to a WeightSet. For files in this folder and tests only. */
 #ifndef BTC_WEIGHTS_CONTAINER_H
 #define BTC_WEIGHTS_CONTAINER_H
 

@@ -1,5 +1,5 @@
-/* The set of tensors, and how a path the user gave becomes container files: one file, an index with its
- * shards, or a folder. The set stays sorted by name after every file, so that finding is a binary search. */
+/* Finds the container files of a path: one file, an index with its shards, or a folder. The set of tensors stays sorted
+ * by name after every file, so that finding is a binary search. */
 #include "weights.h"
 
 #include <cjson/cJSON.h>

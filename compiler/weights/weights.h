@@ -1,7 +1,6 @@
-/* Checkpoint containers: names -> dtype, shape, bytes in mapped files. Nothing is copied but
- * the strided views of a .pth.
- * One file per container: safetensors.c (also folders with shards and their index), pth.c (a PyTorch zip,
- * read without executing its pickle), gguf.c. Every header is distrusted: sizes, offsets, overlaps, shapes. */
+/* Checkpoint containers: names -> dtype, shape, bytes in mapped files. Only strided views of a .pth are copied.
+ * One file per container: safetensors.c, pth.c (a PyTorch zip; its pickle is not executed), gguf.c. Every header is
+ * distrusted: sizes, offsets, overlaps, shapes. */
 #ifndef BTC_WEIGHTS_H
 #define BTC_WEIGHTS_H
 

@@ -1,7 +1,8 @@
-/* Products with the chosen experts. The choices (row, j) are first sorted by expert, so that an expert's
- * weights are read from memory once, and multiplied with all rows that chose it: begin[e]    where expert e's
- * choices begin in `order` order[i]    row*k + j An output is one chain over the inputs in order, so it does
- * not matter what is sorted beside it. */
+/* Products with the chosen experts. The choices (row, j) are first sorted by expert, so that an expert's weights
+ * are read from memory once, and multiplied with all rows that chose it:
+ *     begin[e]    where expert e's choices begin in `order`
+ *     order[i]    row*k + j
+ * An output is one chain over the inputs in order, so it does not matter what is sorted beside it. */
 #include "kernels/matmul.h"
 
 typedef struct Experts {

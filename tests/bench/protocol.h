@@ -1,10 +1,12 @@
-/* How the measured programs are led: one request per line on stdin, one answer per line on stdout, so that a
- * script can let several of them work in turn. Both engines know the same requests (a state is a number from
- * 0 on; an answer that begins with "error" is the end): reset K          state K is the start of a sequence
- * -> 0 advance T K N    N tokens of prompt on T threads               -> seconds steps T K B N    N steps of
- * the B states from K on             -> seconds logits FILE      the output of the last request, as f32 ->
- * how many memory           resident bytes now, and the most so far       -> bytes bytes Every engine is
- * given the same tokens. */
+/* How the measured programs are controlled: one request per line on stdin, one answer per line on stdout, so that a
+ * script can let several of them work in turn. Both engines know the same requests (a state is a number from 0
+ * on; an answer that begins with "error" is the end):
+ *     reset K          state K is the start of a sequence                   -> 0
+ *     advance T K N    N tokens of prompt on T threads                      -> seconds
+ *     steps T K B N    N steps of the B states from K on                    -> seconds
+ *     logits FILE      the output of the last request, as f32               -> how many
+ *     memory           resident bytes now, and the most so far              -> bytes bytes
+ * Every engine is given the same tokens. */
 #ifndef BENCH_PROTOCOL_H
 #define BENCH_PROTOCOL_H
 
