@@ -31,15 +31,17 @@ static Value *four_bytes(Kernel *k, const Part *p, const Bytes *y, int c, int g)
 /* Sums of a block in integers begin with -zero * sum(x): so bytes count as byte - zero. */
 static void begin_ints(Kernel *k, Value *group) {
     LB *b = &k->b;
+    RegisterTile ints = kernel_ints(k);
     for (int r = 0; r < k->s.rows; r++) {
         Value *first = lb_splat(b, lb_load(b, DT_I32, 0, k->sp[r], lb_addi(b, lb_muli(b, group, 2), 1), 0));
-        for (int c = 0; c < kernel_columns(k); c++) lb_set(b, k->ints[r * kernel_columns(k) + c], first);
+        for (int c = 0; c < kernel_columns(k); c++) register_tile_set(&ints, r, c, first);
     }
 }
 
 static void dot_part(Kernel *k, const Part *p) {
     LB *b = &k->b;
     int cols = kernel_columns(k);
+    RegisterTile ints = kernel_ints(k);
     Bytes y;
     begin_bytes(k, p, &y);
     for (int g = 0; g < QUANT_PART / 4; g++) {
@@ -48,22 +50,20 @@ static void dot_part(Kernel *k, const Part *p) {
         for (int r = 0; r < k->s.rows; r++) {
             Value *at = lb_offset(b, k->xp[r], p->input);
             Value *x = lb_splat(b, lb_load(b, DT_I32, 0, at, lb_i64(b, g), 0));
-            for (int c = 0; c < cols; c++) {
-                Value *sum = k->ints[r * cols + c];
-                lb_set(b, sum, lb_dot4(b, lb_get(b, sum), w.v[c], x));
-            }
+            register_tile_add(&ints, r, w.v, x, lb_dot4);
         }
     }
 }
 
 static void end_ints(Kernel *k, Value *group, const Vectors *scales) {
     LB *b = &k->b;
+    RegisterTile ints = kernel_ints(k), sums = kernel_sums(k);
     int cols = kernel_columns(k);
     for (int c = 0; c < cols; c++)
         for (int r = 0; r < k->s.rows; r++) {
             Value *dx = lb_splat(b, lb_load(b, DT_F32, 0, k->sp[r], lb_muli(b, group, 2), 0));
-            Value *y = lb_mul(b, lb_cast(b, lb_get(b, k->ints[r * cols + c]), DT_F32), scales->v[c]);
-            lb_set(b, k->acc[r * cols + c], lb_fma(b, y, dx, lb_get(b, k->acc[r * cols + c])));
+            Value *y = lb_mul(b, lb_cast(b, register_tile_get(&ints, r, c), DT_F32), scales->v[c]);
+            register_tile_set(&sums, r, c, lb_fma(b, y, dx, register_tile_get(&sums, r, c)));
         }
 }
 

@@ -66,7 +66,7 @@ void quant_block_parts(Kernel *k, Value *g, Value *left, const Vectors *scales, 
         int64_t behind = panel_scales_bytes(k->s.w, k->t->panel) + u * bytes;
         Part p = {group, u, lb_addi(b, group, behind), lb_addi(b, input, u * QUANT_PART), scales};
         if (left && u) lb_if_begin(b, lb_cmp(b, "gt", left, lb_i64(b, u)));
-        kernel_ask_ahead(k, u ? p.at : group, u ? bytes : behind + bytes);
+        kernel_prefetch(k, u ? p.at : group, u ? bytes : behind + bytes);
         use(k, &p);
         if (left && u) lb_if_end(b);
     }

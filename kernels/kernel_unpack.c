@@ -34,7 +34,7 @@ const char *kernel_unpack(Lower *l, Storage w, Math math) {
     }
     KFOR (b, g, lb_i64(b, 0), k.parts, 1) {
         Value *at = kernel_group_at(&k, g);
-        kernel_ask_ahead(&k, at, panel_group_bytes(w, l->t->panel));
+        kernel_prefetch(&k, at, panel_group_bytes(w, l->t->panel));
         pairs_group(&k, g, at, store_pair);
     }
     return name;

@@ -17,6 +17,19 @@ int kernel_columns(const Kernel *k) {
     return k->s.panels * k->vectors;
 }
 
+static RegisterTile tile_of(Kernel *k, Value **acc) {
+    int columns = kernel_columns(k);
+    return (RegisterTile){&k->b, acc, k->s.rows, columns, columns};
+}
+
+RegisterTile kernel_sums(Kernel *k) {
+    return tile_of(k, k->acc);
+}
+
+RegisterTile kernel_ints(Kernel *k) {
+    return tile_of(k, k->ints);
+}
+
 Value *kernel_load(Kernel *k, DType dt, int c, Value *at, int64_t i) {
     LB *b = &k->b;
     int64_t within = c % k->vectors * b->lanes * (int64_t)dtype_size(dt);
@@ -40,7 +53,7 @@ static bool computes_more(const KernelSpec *s) {
     return s->rows > 1 || (s->w.quant && s->math == MATH_F32);
 }
 
-void kernel_ask_ahead(Kernel *k, Value *at, int64_t bytes) {
+void kernel_prefetch(Kernel *k, Value *at, int64_t bytes) {
     LB *b = &k->b;
     const Tuning *u = &k->t->tuning;
     int64_t ahead = computes_more(&k->s) ? u->busy_prefetch_bytes : u->prefetch_bytes;
@@ -52,21 +65,13 @@ void kernel_ask_ahead(Kernel *k, Value *at, int64_t bytes) {
 
 void kernel_accumulate(Kernel *k, DType dt, const Vectors *w, Value *i, Accumulate *add) {
     LB *b = &k->b;
-    for (int r = 0; r < k->s.rows; r++) {
-        Value *x = lb_splat(b, lb_load(b, dt, 0, k->xp[r], i, 0));
-        for (int c = 0; c < kernel_columns(k); c++) {
-            Value *acc = k->acc[r * kernel_columns(k) + c];
-            lb_set(b, acc, add(b, lb_get(b, acc), w->v[c], x));
-        }
-    }
-}
-
-static Value *add_product(LB *b, Value *acc, Value *w, Value *x) {
-    return lb_fma(b, x, w, acc);
+    RegisterTile sums = kernel_sums(k);
+    for (int r = 0; r < k->s.rows; r++)
+        register_tile_add(&sums, r, w->v, lb_splat(b, lb_load(b, dt, 0, k->xp[r], i, 0)), add);
 }
 
 void kernel_multiply(Kernel *k, const Vectors *w, Value *i) {
-    kernel_accumulate(k, DT_F32, w, i, add_product);
+    kernel_accumulate(k, DT_F32, w, i, register_tile_fma);
 }
 
 Storage kernel_unpacked(Storage w, Math math) {

@@ -4,6 +4,7 @@
 #define BTC_KERNEL_WRITE_H
 
 #include "kernels.h"
+#include "register_tile.h"
 
 enum { MAX_ROWS = 8, MAX_VECTORS = 64 };
 
@@ -34,16 +35,17 @@ Kernel kernel_begin(Lower *l, KernelSpec s, const char *name);
 /* Once k->wp is known. */
 void kernel_load_tables(Kernel *k);
 int kernel_columns(const Kernel *k);
+/* The sums of the tile; in MATH_INT8, those of a block of integers. */
+RegisterTile kernel_sums(Kernel *k);
+RegisterTile kernel_ints(Kernel *k);
 /* Byte i behind offset `at` of vector c's panel, as a vector of dt. */
 Value *kernel_load(Kernel *k, DType dt, int c, Value *at, int64_t i);
 /* Offset in its panel of group g, counted from k->from. */
 Value *kernel_group_at(Kernel *k, Value *g);
 /* Asks for weights that come from memory, into the second cache: the buffers of the first one are for what is
  * read now. */
-void kernel_ask_ahead(Kernel *k, Value *at, int64_t bytes);
+void kernel_prefetch(Kernel *k, Value *at, int64_t bytes);
 
-/* acc and w times x, which is one element of dt for all lanes */
-typedef Value *Accumulate(LB *b, Value *acc, Value *w, Value *x);
 /* acc[r] = add(acc[r], w, x[r][i]) for all rows and vectors, i: the number of an element of dt */
 void kernel_accumulate(Kernel *k, DType dt, const Vectors *w, Value *i, Accumulate *add);
 /* acc += x[r][i] * w, i: the number of an f32 input */

@@ -38,7 +38,7 @@ static void plain_groups(Kernel *k) {
     Value *main = n > 1 ? lb_mul(b, lb_div(b, k->parts, lb_i64(b, n)), lb_i64(b, n)) : k->parts;
     KFOR (b, g, lb_i64(b, 0), main, n) {
         Value *at = kernel_group_at(k, g);
-        kernel_ask_ahead(k, at, n * bytes);
+        kernel_prefetch(k, at, n * bytes);
         for (int u = 0; u < n; u++) one_group(k, lb_addi(b, g, u), lb_addi(b, at, u * bytes));
     }
     if (n == 1) return;
@@ -71,8 +71,9 @@ static void make_sums(Kernel *k) {
     LB *b = &k->b;
     int n = k->s.rows * kernel_columns(k);
     kernel_load_tables(k);
-    for (int i = 0; i < n; i++) k->acc[i] = lb_var(b, lb_splat(b, lb_f32(b, 0)));
-    for (int i = 0; i < n && k->s.math == MATH_INT8; i++) k->ints[i] = lb_var(b, lb_splat(b, lb_i32(b, 0)));
+    RegisterTile sums = kernel_sums(k), ints = kernel_ints(k);
+    register_tile_begin(&sums, lb_splat(b, lb_f32(b, 0)));
+    if (k->s.math == MATH_INT8) register_tile_begin(&ints, lb_splat(b, lb_i32(b, 0)));
     lb_if_begin(b, lb_cmp(b, "ne", k->more, lb_i64(b, 0)));
     for (int i = 0; i < n; i++)
         lb_set(b, k->acc[i], lb_load(b, DT_F32, b->lanes, k->sums, lb_i64(b, (int64_t)i * b->lanes), 0));

@@ -30,7 +30,7 @@ typedef struct KernelSpec {
     Storage w;
     Math math;
     int rows, panels; /* of the tile: known when compiling */
-    bool streams;     /* weights come from memory: ask for them ahead of time */
+    bool streams;     /* weights come from memory: they are prefetched */
 } KernelSpec;
 /* Name of the kernel in l's module; written at the first call. */
 const char *kernel_of(Lower *l, KernelSpec spec);

@@ -128,21 +128,26 @@ void mat_store(Lower *l, Mat m, Value *i, Value *j, Value *v, int n) {
     for (int i = 0; i < (t)->r; i++)                                                                         \
         for (int j = 0; j < (t)->c; j++)
 
+static RegisterTile sums_of(Lower *l, Tile *t) {
+    return (RegisterTile){&l->b, t->acc[0], t->r, t->c, TILE_MAX};
+}
+
 Tile tile_new(Lower *l, int r, int c, int tail) {
     if (r > TILE_MAX || c > TILE_MAX) BTC_BUG("a tile of %d x %d", r, c);
     Tile t = {.r = r, .c = c, .tail = tail};
-    EACH (&t, i, j) t.acc[i][j] = lb_var(&l->b, lw_zero(l));
+    RegisterTile sums = sums_of(l, &t);
+    register_tile_begin(&sums, lw_zero(l));
     return t;
 }
 
-static void ask_ahead(Lower *l, const Tile *t, Mat y, Value *k, Value *j0) {
+static void prefetch(Lower *l, const Tile *t, Mat y, Value *k, Value *j0) {
     LB *b = &l->b;
     enum { LINE = 64 };
     int64_t size = (int64_t)dtype_size(y.m.dt);
-    if (!t->ahead || l->t->warp) return;
+    if (!t->prefetch || l->t->warp) return;
     Value *at = lb_offset(b, y.m.p, lb_muli(b, mat_at(l, y, k, j0), size));
     for (int64_t i = 0; i < t->c * b->lanes * size; i += LINE)
-        lb_prefetch(b, at, lb_i64(b, t->ahead + i), DT_U8);
+        lb_prefetch(b, at, lb_i64(b, t->prefetch + i), DT_U8);
 }
 
 /* Bits that are 0 where x, or a half of a pair, is 0: no other bits but the sign's. */
@@ -158,7 +163,8 @@ static Value *unless_zero(LB *b, Value *x, bool pairs) {
 /* Rows of t from `first` on += x[i0 + r, k] * y[k]. */
 static void madd_one(Lower *l, Tile *t, int first, Mat x, Value *i0, Mat y, Value *j0, Value *k) {
     LB *b = &l->b;
-    Value *yv[TILE_MAX];
+    RegisterTile sums = sums_of(l, t);
+    Value *yv[TILE_MAX], *v[TILE_MAX];
     bool pairs = y.m.dt == DT_I32;
     for (int j = 0; j < t->c; j++)
         yv[j] = mat_load(l, y, k, lb_addi(b, j0, (int64_t)j * b->lanes), tile_lanes(t->c, t->tail, j));
@@ -166,18 +172,16 @@ static void madd_one(Lower *l, Tile *t, int first, Mat x, Value *i0, Mat y, Valu
         Value *xs = mat_load1(l, x, lb_addi(b, i0, i), k),
               *bits = t->skips ? unless_zero(b, xs, pairs) : NULL;
         xs = lb_splat(b, xs);
-        for (int j = 0; j < t->c; j++) {
-            Value *acc = lb_get(b, t->acc[i][j]), *v = yv[j];
-            if (bits)
-                v = lb_bits(b, lb_and(b, lb_bits(b, v, DT_I32), bits), y.m.dt == DT_I32 ? DT_I32 : DT_F32);
-            lb_set(b, t->acc[i][j], pairs ? lb_dot2(b, acc, v, xs) : lb_fma(b, xs, v, acc));
-        }
+        for (int j = 0; j < t->c; j++)
+            v[j] = bits ? lb_bits(b, lb_and(b, lb_bits(b, yv[j], DT_I32), bits), pairs ? DT_I32 : DT_F32)
+                        : yv[j];
+        register_tile_add(&sums, i, v, xs, pairs ? lb_dot2 : register_tile_fma);
     }
 }
 
 void tile_madd(Lower *l, Tile *t, Mat x, Value *i0, Mat y, Value *j0, Value *k0, Value *k1) {
     KFOR (&l->b, k, k0, k1, 1) {
-        ask_ahead(l, t, y, k, j0);
+        prefetch(l, t, y, k, j0);
         madd_one(l, t, 0, x, i0, y, j0, k);
     }
 }

@@ -1,4 +1,4 @@
-/* Register tiles: what the matrix products inside ops are written with.
+/* Register tiles (register_tile.h) of matrices in memory: what the products inside ops are written with.
  *
  * A range of rows or of columns is walked in blocks of `max` units (a unit: one row, or one vector of
  * columns); the body is emitted once for full blocks and again for what is left over, with the numbers of
@@ -16,6 +16,7 @@
 #define BTC_OPS_TILE_H
 
 #include "lower.h"
+#include "register_tile.h"
 
 enum { NO_END = -1, TILE_MAX = 8 };
 
@@ -57,7 +58,7 @@ void mat_store(Lower *l, Mat m, Value *i, Value *j, Value *v, int n);
 typedef struct Tile {
     int r, c, tail;
     Value *acc[TILE_MAX][TILE_MAX]; /* variables */
-    int64_t ahead;                  /* bytes: how far before its use tile_madd asks for y; 0: it does not */
+    int64_t prefetch;               /* bytes: how far before its use tile_madd prefetches y; 0: it does not */
     bool skips; /* where x is 0, tile_madd leaves y out: 0 times what is not finite is NaN */
 } Tile;
 Tile tile_new(Lower *l, int r, int c, int tail); /* zeros */

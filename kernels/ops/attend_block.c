@@ -99,7 +99,7 @@ static int across(const Attend *a, int n, int most) {
 }
 
 /* A step reads the cache from memory; a chunk meets each block of it many times. */
-static int64_t ahead(const Attend *a, const Queries *q, const Keys *k) {
+static int64_t prefetch_distance(const Attend *a, const Queries *q, const Keys *k) {
     return k->cached && !q->tokens ? a->l->t->tuning.busy_prefetch_bytes : 0;
 }
 
@@ -114,7 +114,7 @@ static void scores(const Attend *a, const Queries *q, const Keys *k, Value *coun
         Mat panel = mat_of(l, lw_accessor_from(l, k->kv.k, lb_muli(b, s, a->depth)), ATTEND_PANEL);
         TILES_OF (l, c, ATTEND_PANEL, b->lanes, across(a, q->n, 4)) {
             Tile t = tile_new(l, q->n, c.count, c.tail);
-            t.ahead = ahead(a, q, k);
+            t.prefetch = prefetch_distance(a, q, k);
             tile_madd(l, &t, x, zero, panel, c.at, zero, depth);
             for (int j = 0; j < c.count; j++) {
                 Value *key = lb_addi(b, lb_add(b, s, c.at), (int64_t)j * b->lanes);
@@ -221,7 +221,7 @@ static void values(const Attend *a, const Queries *q, const Keys *k, Value *coun
     lb_else(b);
     TILES_OF (l, c, a->p, b->lanes, across(a, q->n, most)) {
         Tile t = tile_new(l, q->n, c.count, c.tail);
-        t.ahead = ahead(a, q, k);
+        t.prefetch = prefetch_distance(a, q, k);
         add_values(a, q, k, &t, zero, c.at, count);
     }
     lb_if_end(b);
