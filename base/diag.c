@@ -19,6 +19,13 @@ static void show(const Diag *d, const char *text) {
     progress_resume(d->progress);
 }
 
+/* What files of strangers hold reaches no terminal as it is: a message is one line of plain characters. */
+static void add_plain(Text *t, char *s) {
+    for (char *p = s; *p; p++)
+        if (iscntrl((unsigned char)*p)) *p = '?';
+    text_add(t, "%s", s);
+}
+
 static Text worded(Diag *d, Loc loc, const char *kind, const char *fmt, va_list ap) {
     char *msg = arena_vprintf(d->arena, fmt, ap);
     Text t = text_new(d->arena);
@@ -27,8 +34,9 @@ static Text worded(Diag *d, Loc loc, const char *kind, const char *fmt, va_list 
     if (loc.line && loc.col) text_add(&t, "%d:", loc.col);
     if (!loc.file) text_add(&t, "btc:");
     text_add(&t, " %s: ", kind);
-    if (loc.path && *loc.path) text_add(&t, "%s: ", loc.path);
-    text_add(&t, "%s\n", msg);
+    if (loc.path && *loc.path) add_plain(&t, arena_printf(d->arena, "%s: ", loc.path));
+    add_plain(&t, msg);
+    text_add(&t, "\n");
     return t;
 }
 

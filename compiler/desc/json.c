@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_SIZE = 64 << 20, MAX_NESTING = 64 };
+enum { MAX_SIZE = 100 << 20, MAX_NESTING = 64 };
 
 static void find_lines(Json *j) {
     ARENA_PUSH(j->arena, j->lines, j->nlines, j->lines_cap, 0);
@@ -101,9 +101,10 @@ static bool check_tree(const Json *j, const cJSON *n, const char *path) {
 bool json_parse(Diag *d, Arena *a, const char *file, const char *text, size_t size, unsigned flags,
                 Json *out) {
     Json *j = out;
-    *j = (Json){.diag = d, .arena = a, .file = file, .text = text, .size = size};
+    *j = (Json){.diag = d, .arena = a, .file = file, .text = text, .size = size, .flags = flags};
+    const char *what = flags & JSON_HEADER ? "the header is" : "is";
     if (size > MAX_SIZE)
-        return diag_error(d, (Loc){.file = file}, "is larger than %d MiB, which no description is",
+        return diag_error(d, (Loc){.file = file}, "%s larger than %d MiB: too much JSON", what,
                           MAX_SIZE >> 20);
     find_lines(j);
     const char *nul = memchr(text, 0, size);
@@ -111,12 +112,14 @@ bool json_parse(Diag *d, Arena *a, const char *file, const char *text, size_t si
     if (!check_nesting(j)) return false;
     j->text = flags & JSON_PYTHON ? quote_python_words(a, text, size) : arena_strndup(a, text, size);
     const char *end = j->text;
-    j->root = cJSON_ParseWithLengthOpts(j->text, size + 1, &end, true);
-    if (!j->root) {
-        size_t at = end > j->text ? (size_t)(end - j->text) : 0;
-        return diag_error(d, json_loc_at(j, at, NULL), "is not valid JSON: %s",
+    j->root = cJSON_ParseWithLengthOpts(j->text, size + 1, &end, false);
+    while (j->root && isspace((unsigned char)*end)) end++;
+    size_t at = end > j->text ? (size_t)(end - j->text) : 0;
+    if (!j->root)
+        return diag_error(d, json_loc_at(j, at, NULL), "%s not valid JSON: %s", what,
                           at >= size ? "the text ends too early" : "it breaks off here");
-    }
+    if (at < size)
+        return diag_error(d, json_loc_at(j, at, NULL), "%s not valid JSON: there is text behind it", what);
     return json_place(j) && check_tree(j, j->root, "");
 }
 

@@ -1,5 +1,5 @@
-/* JSON with positions: cJSON's tree, checked more strictly than by cJSON, and the line and column of each node. Used
- * for descriptions and for the configurations of checkpoints. */
+/* JSON with positions: cJSON's tree, checked more strictly than by cJSON, and the line and column of each node. All
+ * JSON that others wrote is read with it. */
 #ifndef BTC_DESC_JSON_H
 #define BTC_DESC_JSON_H
 
@@ -14,7 +14,8 @@ typedef struct Json {
     const char *text;
     size_t size;
     cJSON *root; /* free with json_free */
-    int *lines;  /* offset of each line's first byte */
+    unsigned flags;
+    int *lines; /* offset of each line's first byte */
     int nlines, lines_cap;
 } Json;
 
@@ -22,6 +23,8 @@ typedef enum JsonFlag {
     /* NaN, Infinity and -Infinity stand bare in configurations written by Python; they are read as the
      * strings JSON_NAN, "+inf" and "-inf" (same length or shorter, so that places stay right). */
     JSON_PYTHON = 1,
+    /* The text is part of a binary file: messages name no lines. */
+    JSON_HEADER = 2,
 } JsonFlag;
 #define JSON_NAN "\1" /* a character that no other string holds as it is */
 

@@ -63,6 +63,7 @@ bool json_place(Json *j) {
 }
 
 Loc json_loc_at(const Json *j, size_t offset, const char *path) {
+    if (j->flags & JSON_HEADER) return (Loc){.file = j->file, .path = path};
     int lo = 0, hi = j->nlines;
     while (hi - lo > 1) {
         int mid = (lo + hi) / 2;

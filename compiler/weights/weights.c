@@ -2,14 +2,12 @@
  * by name after every file, so that finding is a binary search. */
 #include "weights.h"
 
-#include <cjson/cJSON.h>
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "container.h"
-
-enum { MAX_INDEX = 100 << 20 };
+#include "desc/json.h"
 
 /* ---- paths ---- */
 
@@ -121,8 +119,7 @@ static int by_tensor(const void *x, const void *y) {
     return strcmp(((const Placed *)x)->tensor, ((const Placed *)y)->tensor);
 }
 
-/* The pairs of weight_map, sorted by tensor. cJSON keeps keys that come twice, so they end up side by side.
- */
+/* The pairs of weight_map, sorted by tensor. */
 static bool read_weight_map(Diag *d, Arena *a, const char *file, const cJSON *map, Placed **out, int *count) {
     Placed *p = NULL;
     int n = 0, cap = 0;
@@ -141,27 +138,19 @@ static bool read_weight_map(Diag *d, Arena *a, const char *file, const cJSON *ma
     }
     if (!n) return diag_error(d, (Loc){.file = file}, "weight_map is empty: no tensor is named");
     qsort(p, (size_t)n, sizeof *p, by_tensor);
-    for (int i = 1; i < n; i++)
-        if (!strcmp(p[i - 1].tensor, p[i].tensor))
-            return diag_error(d, container_loc(file, p[i].tensor), "weight_map names this tensor twice");
     *out = p, *count = n;
     return true;
 }
 
 static bool parse_index(Diag *d, Arena *a, const char *file, const FileMap *m, Placed **out, int *count) {
-    Loc loc = {.file = file};
-    const char *end = NULL, *text = (const char *)m->data;
-    if (m->size > MAX_INDEX) return diag_error(d, loc, "is larger than 100 MB: not a checkpoint index");
-    cJSON *json = cJSON_ParseWithLengthOpts(text, m->size, &end, 0);
-    const cJSON *map = cJSON_GetObjectItemCaseSensitive(json, "weight_map");
-    bool ok = false;
-    if (!json)
-        diag_error(d, loc, "is not JSON (byte %td)", end ? end - text : (ptrdiff_t)0);
-    else if (!cJSON_IsObject(map))
-        diag_error(d, loc, "must have an object \"weight_map\" from tensor names to shard files");
-    else
-        ok = read_weight_map(d, a, file, map, out, count);
-    cJSON_Delete(json);
+    Json json = {0};
+    bool ok = json_parse(d, a, file, (const char *)m->data, m->size, 0, &json);
+    const cJSON *map = json_get(json.root, "weight_map");
+    if (ok && !cJSON_IsObject(map))
+        ok = diag_error(d, (Loc){.file = file},
+                        "must have an object \"weight_map\" from tensor names to shard files");
+    ok = ok && read_weight_map(d, a, file, map, out, count);
+    json_free(&json);
     return ok;
 }
 

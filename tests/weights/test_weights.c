@@ -92,27 +92,31 @@ static void lying_headers_are_refused(void) {
             "should have 18446744073709551615 bytes, but only 2");
     size_t large = (100u << 20) + 9;
     uint8_t *big = calloc(large, 1);
-    big[0] = 0x01, big[2] = 0x40, big[3] = 0x06; /* 100 MiB and 1 byte */
+    big[0] = 0x01, big[2] = 0x40, big[3] = 0x06, big[8] = 0x7b; /* 100 MiB and 1 byte */
     fresh();
-    REFUSED(safetensors_read(&diag, &set, "m", big, large), "the format's limit is 100 MB");
+    REFUSED(safetensors_read(&diag, &set, "m", big, large), "the header is larger than 100 MiB");
     free(big);
     REFUSED(read_json("", 0), "the header is not a JSON object");
     REFUSED(read_json("[]", 0), "the header is not a JSON object");
     REFUSED(read_json(" {}", 0), "the header is not a JSON object");
     REFUSED(read_json("{\"w\":", 0), "the header is not valid JSON");
-    REFUSED(read_json("{} x", 0), "text after its JSON object");
-    REFUSED(read_json("{\"a\\u0000b\":{}}", 0), "NUL character");
+    REFUSED(read_json("{} x", 0), "the header is not valid JSON: there is text behind it");
+    REFUSED(read_json("{\"a\\u0000b\":{}}", 0), "holds the character \\u0000");
     static char deep[5000];
     memset(deep, '[', sizeof deep - 1);
     memcpy(deep, "{\"w\":", 5);
-    REFUSED(read_json(deep, 0), "the header is not valid JSON");
+    REFUSED(read_json(deep, 0), "nested more than 64 deep");
+    REFUSED(read_json("{\"__metadata__\":{\"a\":\"b\"},\"__metadata__\":{}}", 0),
+            "the key \"__metadata__\" is given twice");
+    REFUSED(read_json("{\"__metadata__\":{\"a\":\"b\",\"a\":\"c\"}}", 0), "the key \"a\" is given twice");
+    REFUSED(read_json("{\"x\\u001by\":{},\"x\\u001by\":{}}", 0), "the key \"x?y\" is given twice");
 }
 
 static void lying_entries_are_refused(void) {
     REFUSED(read_entry("3"), "m.safetensors: error: w: must be an object with");
     REFUSED(read_entry("{}"), "w: needs a \"dtype\"");
     REFUSED(read_entry("{\"dtype\":3}"), "w: needs a \"dtype\"");
-    REFUSED(read_entry("{\"dtype\":\"F32\",\"dtype\":\"F32\"}"), "w: has \"dtype\" twice");
+    REFUSED(read_entry("{\"dtype\":\"F32\",\"dtype\":\"F32\"}"), "w: the key \"dtype\" is given twice");
     REFUSED(read_entry("{\"dtype\":\"F32\"}"), "w: needs a \"shape\"");
     REFUSED(read_entry("{\"dtype\":\"F32\",\"shape\":{}}"), "w: needs a \"shape\"");
     REFUSED(read_entry("{\"dtype\":\"F32\",\"shape\":[2,-1]}"), "w: shape[1] must be a non-negative integer");
@@ -158,8 +162,8 @@ static void tensors_must_tile_the_data(void) {
     REFUSED(read_two(1, 3, "b", 3, 8), "a: begins at byte 1");
     REFUSED(read_two(0, 3, "b", 3, 7),
             "the last tensor ends at byte 7 of the data, but the data has 8 bytes");
-    REFUSED(read_two(0, 4, "a", 4, 8), "a: the file names this tensor twice");
-    REFUSED(read_two(0, 8, "a", 0, 8), "a: the file names this tensor twice");
+    REFUSED(read_two(0, 4, "a", 4, 8), "the key \"a\" is given twice");
+    REFUSED(read_two(0, 8, "a", 0, 8), "the key \"a\" is given twice");
 }
 
 /* ---- files ---- */
@@ -310,7 +314,7 @@ static void indexes(void) {
     CHECK(open_index(
         "{\"metadata\":{},\"weight_map\":{\"second\":\"two.safetensors\",\"first\":\"one.safetensors\"}}"));
     CHECK(set.n == 2 && weights_find(&set, "first") && weights_find(&set, "second"));
-    REFUSED(open_index("{"), "is not JSON");
+    REFUSED(open_index("{"), "is not valid JSON");
     REFUSED(open_index("[]"), "must have an object \"weight_map\"");
     REFUSED(open_index("{\"weight_map\":[]}"), "must have an object \"weight_map\"");
     REFUSED(open_index("{\"weight_map\":{}}"), "weight_map is empty");
@@ -330,7 +334,10 @@ static void indexes(void) {
     REFUSED(open_index("{\"weight_map\":{\"first\":\"two.safetensors\",\"second\":\"one.safetensors\"}}"),
             "but it is in");
     REFUSED(open_index("{\"weight_map\":{\"first\":\"one.safetensors\",\"first\":\"one.safetensors\"}}"),
-            "first: weight_map names this tensor twice");
+            "weight_map: the key \"first\" is given twice");
+    REFUSED(open_index("{\"weight_map\":{\"first\":\"one.safetensors\"}} xyz"), "there is text behind it");
+    REFUSED(open_index("{\"weight_map\":{\"first\":\"one.safetensors\"},\"weight_map\":{}}"),
+            "the key \"weight_map\" is given twice");
     write_tensor("two.safetensors", "first");
     REFUSED(open_index("{\"weight_map\":{\"first\":\"one.safetensors\",\"x\":\"two.safetensors\"}}"),
             "first: this tensor is also in");
