@@ -57,10 +57,11 @@ void kernel_prefetch(Kernel *k, Value *at, int64_t bytes) {
     LB *b = &k->b;
     const Tuning *u = &k->t->tuning;
     int64_t ahead = computes_more(&k->s) ? u->busy_prefetch_bytes : u->prefetch_bytes;
-    if (!k->s.streams || !ahead || k->t->warp) return;
+    int line = k->t->cache_line;
+    if (!k->s.streams || !ahead || !line || k->t->warp) return;
     for (int p = 0; p < k->s.panels; p++)
-        for (int64_t line = 0; line < bytes; line += 64)
-            lb_prefetch(b, lb_offseti(b, k->wp[p], ahead + line), at, DT_U8);
+        for (int64_t i = 0; i < bytes; i += line)
+            lb_prefetch(b, lb_offseti(b, k->wp[p], ahead + i), at, DT_U8);
 }
 
 void kernel_accumulate(Kernel *k, DType dt, const Vectors *w, Value *i, Accumulate *add) {

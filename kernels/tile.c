@@ -142,11 +142,11 @@ Tile tile_new(Lower *l, int r, int c, int tail) {
 
 static void prefetch(Lower *l, const Tile *t, Mat y, Value *k, Value *j0) {
     LB *b = &l->b;
-    enum { LINE = 64 };
     int64_t size = (int64_t)dtype_size(y.m.dt);
-    if (!t->prefetch || l->t->warp) return;
+    int line = l->t->cache_line;
+    if (!t->prefetch || !line || l->t->warp) return;
     Value *at = lb_offset(b, y.m.p, lb_muli(b, mat_at(l, y, k, j0), size));
-    for (int64_t i = 0; i < t->c * b->lanes * size; i += LINE)
+    for (int64_t i = 0; i < t->c * b->lanes * size; i += line)
         lb_prefetch(b, at, lb_i64(b, t->prefetch + i), DT_U8);
 }
 

@@ -43,7 +43,7 @@ static void choose_tile(const LowerTarget *t, int sums, double weight, int *rows
 }
 
 /* One row: each panel is a stream of its own for the hardware's prefetcher, which follows long streams well
- * by itself. Two keep it and the multiply-adds busy; asking ahead in software makes kernels slower that wait
+ * by itself. Two keep it and the multiply-adds busy; prefetching in software makes kernels slower that wait
  * for memory anyway, the more the fewer bits a weight has. Those that compute longer hide the wait by it. */
 static int choose_streams(const LowerTarget *t) {
     int panel = t->panel / t->lanes;
@@ -51,6 +51,7 @@ static int choose_streams(const LowerTarget *t) {
 }
 
 Tuning tuning_default(const LowerTarget *t) {
+    enum { SCAN_TOKENS = 16 }; /* a sub-chunk has a vector of tokens at least */
     Tuning out = {
         .chunk = 256,
         .tile_unroll = 2,
@@ -60,10 +61,10 @@ Tuning tuning_default(const LowerTarget *t) {
         .busy_prefetch_bytes = 8192,
         .inner_rows = 4,
         .inner_columns = t->vregs < 32 ? 2 : 4,
-        .scan_tokens = t->lanes > 16 ? t->lanes : 16,
+        .scan_tokens = t->lanes > SCAN_TOKENS ? t->lanes : SCAN_TOKENS,
     };
     choose_tile(t, 1, 1, &out.tile_rows, &out.tile_columns);
-    /* integers: each sum has an i32 of the block beside it, and weights are taken apart and scaled */
+    /* integers: each sum has an i32 of the block beside it, and weights are decoded and scaled */
     choose_tile(t, 2, 2, &out.dot_rows, &out.dot_columns);
     return out;
 }
