@@ -9,8 +9,9 @@
  *         else the stage's function, on every worker
  *
  * A worker is a thread, a core, or a warp of a grid. Memory has spaces: `shared` is one region of the work
- * block for all workers, `worker` a region for each, `scratch` a part of the latter that holds nothing when a
- * stage begins. Offsets of weights and states count from the bases of the call; all others from the region. */
+ * block for all workers, `worker` a region for each, `scratch` a block-local part of the latter, which holds
+ * nothing between stages. Offsets of weights and states count from the bases of the call; all others from the
+ * region. */
 #ifndef BTC_SCHEDULE_H
 #define BTC_SCHEDULE_H
 

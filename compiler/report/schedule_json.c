@@ -163,6 +163,22 @@ static cJSON *plan_json(const Schedule *s, FuncPlan *p) {
 
 /* ---- the whole ---- */
 
+/* What goes into a call and what comes out: numbers of a row. */
+static void add_interface(cJSON *root, const Func *main) {
+    cJSON *in = cJSON_AddObjectToObject(root, "input"), *out = cJSON_AddObjectToObject(root, "output");
+    add_text(in, "dtype", dtype_name(main->params[0]->type.dt));
+    add_int(in, "width", type_count(main->params[0]->type));
+    add_text(out, "dtype", "f32");
+    add_int(out, "width", type_count(main->results[0]->type));
+    cJSON *probes = cJSON_AddArrayToObject(root, "probes");
+    for (int i = 1; i < main->nresults; i++) {
+        cJSON *o = cJSON_CreateObject();
+        add_text(o, "name", main->result_names[i] ? main->result_names[i] : "");
+        add_int(o, "width", type_count(main->results[i]->type));
+        cJSON_AddItemToArray(probes, o);
+    }
+}
+
 static cJSON *memory_json(const Schedule *s) {
     cJSON *o = cJSON_CreateObject();
     add_int(o, "weights", s->weight_bytes);
@@ -232,6 +248,7 @@ char *schedule_json(Arena *a, const Module *model, const Compiled *c) {
     add_int(root, "lanes", s->machine->lanes);
     add_int(rows, "step", s->machine->max_rows_step), add_int(rows, "chunk", s->machine->chunk);
     cJSON_AddItemToObject(root, "rows", rows);
+    add_interface(root, s->calls[0].plan->f);
     cJSON_AddItemToObject(root, "memory", memory_json(s));
     cJSON_AddItemToObject(root, "argument_block", argument_block_json());
     cJSON *list = cJSON_AddArrayToObject(root, "weights");
