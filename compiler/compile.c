@@ -16,13 +16,14 @@
 static LowerTarget lower_target(const TargetInfo *t, const CompileOptions *o) {
     LowerTarget l = {.lanes = t->lanes, .vregs = t->registers};
     l.warp = t->target->execution == EXECUTION_GRID;
+    l.single = t->target->execution == EXECUTION_SINGLE;
     l.cache_line = t->cache_line, l.cache_way = t->cache_way, l.workers = t->workers;
     l.unit = t->cache_line / 4 > t->lanes ? t->cache_line / 4 : t->lanes;
     l.panel = l.unit;
     int64_t large = t->l2 ? t->l2 : t->l1;
     l.state_room = t->l1 / 2, l.weight_room = large / 4, l.value_room = large / 2;
     l.barrier_bytes = (int64_t)(t->barrier_ns * t->worker_bytes_per_ns);
-    l.max_rows_step = o->max_batch ? o->max_batch : DEFAULT_BATCH;
+    l.max_rows_step = o->max_batch ? o->max_batch : l.single ? 1 : DEFAULT_BATCH;
     l.f16_loads = t->f16;
     l.profile = o->profile;
     return l;
@@ -44,23 +45,51 @@ static bool state_type(Diag *d, const CompileOptions *o, DType *out) {
                                    diag_did_you_mean(d->arena, o->state, names, 3));
 }
 
+/* One of two words; NULL is neither. */
+static bool one_of_two(Diag *d, const char *option, const char *word, const char *first, const char *second) {
+    const char *const words[] = {first, second};
+    return !word || !strcmp(word, first) || !strcmp(word, second) ||
+           diag_usage(d, (Loc){0}, "--%s=%s: must be %s or %s%s", option, word, first, second,
+                      diag_did_you_mean(d->arena, word, words, 2));
+}
+
+static bool step_only(const CompileOptions *o) {
+    return o->forms && !strcmp(o->forms, "step");
+}
+
+/* What is small is worth more than what is fast where code has no room to grow in. */
+static bool optimizes_size(const CompileOptions *o, const Target *t) {
+    return o->optimize ? !strcmp(o->optimize, "size") : t->execution == EXECUTION_SINGLE;
+}
+
+static bool check_forms(Diag *d, const CompileOptions *o) {
+    return one_of_two(d, "forms", o->forms, "all", "step") &&
+           one_of_two(d, "optimize", o->optimize, "speed", "size") &&
+           (!step_only(o) || o->chunk <= 1 ||
+            diag_usage(d, (Loc){0}, "--chunk=%d: with --forms=step there are no chunks; leave it out",
+                       o->chunk));
+}
+
 /* Parameters of the caller, or of a file, or of the cost model; --chunk goes before all. */
 static bool choose_tuning(Diag *d, const Model *model, const CompileOptions *o, Compiled *c) {
     LowerTarget *l = &c->lower;
     l->tuning = o->tuning ? *o->tuning : tuning_default(l);
+    if (l->single && !o->tuning) l->tuning.chunk = SINGLE_CHUNK;
     TuneModel of = {0};
     if (model) of = (TuneModel){model->path, model->module->name, model->shape};
     if (model && !o->tuning &&
         !tune_file_choose(d, &of, o->tuning_file, &c->target, &l->tuning, &c->tuning_from))
         return false;
     if (o->chunk) l->tuning.chunk = o->chunk;
+    if (step_only(o)) l->tuning.chunk = 1;
     l->chunk = l->tuning.chunk;
     return true;
 }
 
 bool compile_machine(Diag *d, const Model *model, const CompileOptions *o, Compiled *c) {
     *c = (Compiled){0};
-    if (!target_select(d, o->target, o->cpu, &c->target)) return false;
+    if (!check_forms(d, o) || !target_select(d, o->target, o->cpu, &c->target)) return false;
+    c->target.small = optimizes_size(o, c->target.target);
     c->lower = lower_target(&c->target, o);
     return state_type(d, o, &c->lower.state_dt) && choose_tuning(d, model, o, c);
 }
@@ -97,6 +126,7 @@ bool compile_on_purpose(Diag *d, Model *m, const CompileOptions *o) {
     TargetInfo t;
     if (!target_select(d, o->target, o->cpu, &t) || !set_math(d, m, o, &t)) return false;
     PassOptions p = o->passes;
+    p.step_only = step_only(o);
     p.stop_after = pass_choose_math.name, p.print_after = NULL, p.time = false, p.distill_quietly = true;
     return compile_passes(d, m, &p);
 }
@@ -134,6 +164,13 @@ static bool check_output(Diag *d, const CompileOptions *o, const TargetInfo *t) 
         return diag_usage(d, (Loc){.file = o->output},
                           "cannot tell from this name what to make; use a name that ends "
                           "in .so, .a, .o or .h, or has no dot (a program)");
+    if (!t->target->loader && kind == LINK_SHARED)
+        return diag_usage(d, (Loc){.file = o->output},
+                          "there are no shared libraries for %s; make a .o, a .a or a program",
+                          t->target->name);
+    if (!t->target->loader && o->weights_in_file)
+        return diag_usage(d, (Loc){.file = o->output},
+                          "--weights=file: code for %s reads no files; leave it out", t->target->name);
     bool side = o->weights_in_file && kind != LINK_HEADER;
     return out_check(d, o->output) &&
            (!side || out_check(d, arena_printf(d->arena, "%s.weights", o->output)));
@@ -162,6 +199,7 @@ bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
     if (!set_math(d, m, o, &c->target) || !check_squeeze(d, o, &c->target)) return false;
     PassOptions passes = o->passes;
     passes.machine = &c->lower;
+    passes.step_only = step_only(o);
     if (!compile_passes(d, m, &passes)) return false;
     if (o->passes.stop_after) return true;
     if (!sizes_check_values(d, m, o, c) || !lower(d, m, o, c) || !sizes_check_blocks(d, m, o, c))
@@ -292,6 +330,7 @@ static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Com
     const Attr *kind = attr_find(m->module->attrs, "kind"), *text = attr_find(m->module->attrs, "text");
     bool tokens = !kind || strcmp(kind->s, "features");
     ArtifactSpec s = {.write_weights = packer_write, .weights_user = packer};
+    s.step_only = step_only(o);
     s.weights_in_file = o->weights_in_file, s.weights_file = o->weights_file;
     s.info = (btc_info){
         .name = o->name ? o->name : m->module->name,
@@ -319,6 +358,10 @@ static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Com
     Identity id = identity_of(m, c);
     s.info.fingerprint = id.states, s.weights_identity = id.weights;
     fill_taps(m, l, &s.info);
+    int64_t taps = s.info.tap_count * c->target.pointer_bytes;
+    if (c->lower.single)
+        s.work_bytes = BTC_LABEL_SINGLE + (taps + BTC_ALIGN - 1) / BTC_ALIGN * BTC_ALIGN +
+                       s.info.work_shared + s.info.work_thread;
     return s;
 }
 
@@ -399,6 +442,14 @@ static bool emit(Diag *d, Model *m, const CompileOptions *o, const Compiled *c) 
     return strcmp(o->emit, "object") ? emit_text(d, m, o, c) : emit_object(d, m, o, c);
 }
 
+/* What a processor without an operating system must have room for. */
+static void say_memory(const ArtifactSpec *s) {
+    fprintf(stderr,
+            "%s: RAM: %lld bytes of state for each sequence, %lld bytes of work; weights: %lld bytes\n",
+            s->info.name, (long long)s->info.state_bytes, (long long)s->work_bytes,
+            (long long)s->info.weights_bytes);
+}
+
 /* All of an artefact but what options have decided. */
 static bool make_artifact(Diag *d, Model *m, const CompileOptions *o, const Compiled *c) {
     Packer packer = {d, m, &c->lowered.schedule, &c->lower};
@@ -412,6 +463,7 @@ static bool make_artifact(Diag *d, Model *m, const CompileOptions *o, const Comp
     job.objects = &object, job.object_count = 1;
     bool ok = make_object(d, o, c, object) && link_artifact(d, &job);
     link_folder_remove(&folder);
+    if (ok && spec.work_bytes && !o->quiet) say_memory(&spec);
     return ok;
 }
 

@@ -8,19 +8,21 @@
 #include "passes/pass.h"
 #include "target.h"
 
-/* Sequences in a step, where the user says nothing. */
-enum { DEFAULT_BATCH = 16 };
+/* Sequences in a step, where the user says nothing, and tokens of a chunk where memory is scarce. */
+enum { DEFAULT_BATCH = 16, SINGLE_CHUNK = 16 };
 
 typedef struct CompileOptions {
     const char *output;
     const char *name;   /* of the model in symbols; NULL: the description's */
     const char *target; /* NULL: the host */
     const char *cpu;
-    const char *emit; /* NULL: an artefact by the output's name */
-    const char *math; /* --math: f32, bf16, int8; NULL: what fits weights and machine */
-    int chunk;        /* 0: default */
-    int max_batch;    /* 0: default */
-    bool threads;     /* OpenMP */
+    const char *emit;     /* NULL: an artefact by the output's name */
+    const char *math;     /* --math: f32, bf16, int8; NULL: what fits weights and machine */
+    int chunk;            /* 0: default */
+    int max_batch;        /* 0: default */
+    const char *forms;    /* --forms: "all" or "step"; NULL: all */
+    const char *optimize; /* --optimize: "speed" or "size"; NULL: what the target asks for */
+    bool threads;         /* OpenMP */
     bool weights_in_file;
     bool quiet;
     const char *squeeze;      /* --squeeze: "yes" or "no"; NULL: where the machine can (squeeze.h) */

@@ -131,8 +131,13 @@ Value *lw_zero(Lower *l) {
     return lb_splat(&l->b, lb_f32(&l->b, 0));
 }
 
+/* Fields take eight bytes, whatever a pointer takes. */
+Value *lw_call_pointer(LB *b, Value *call, int field) {
+    return lb_loadp(b, lb_offseti(b, call, 8 * field), lb_i64(b, 0));
+}
+
 static Value *call_field(Lower *l, int index) {
-    return lb_loadp(&l->b, l->call, lb_i64(&l->b, index));
+    return lw_call_pointer(&l->b, l->call, index);
 }
 
 /* The first row's address of a value that is stored. */
@@ -312,7 +317,7 @@ static void store_if_needed(Lower *l, Value *v, const Ix *ix, Value *vec) {
     i->flight = vec, i->flight_gen = l->plan->gen;
     if (!i->stored) return;
     /* a stage that must see every row has room in the output for the last ones only */
-    bool some = i->space == SPACE_OUTPUT && !l->stage->out_rows && l->form == FORM_CHUNK;
+    bool some = i->space == SPACE_OUTPUT && !l->stage->out_rows;
     if (some) lb_if_begin(&l->b, lb_cmp(&l->b, "ge", ix->row, l->out_begin));
     lb_store(&l->b, v->type.dt, row_base(l, v, ix->row), flat_index(l, ix), vec, ix->n);
     if (some) lb_if_end(&l->b);

@@ -159,6 +159,8 @@ LwStaged lw_staged_new(Lower *l, const Op *op, int slot, int64_t most);
 void lw_staged_begin(LwStaged *h, Value *lo, Value *hi);
 LwAccessor lw_staged(const LwStaged *h, Value *row);
 void lw_staged_end(const LwStaged *h);
+Value *lw_call_pointer(LB *b, Value *call,
+                       int field);        /* a field (BTC_CALL_..) of the call that is a pointer */
 Value *lw_position(Lower *l, Value *row); /* i64: of the token of this row, counted from 0 */
 /* Memory of this thread, 64-byte aligned, for the time of the stage; bytes known at compile time. Who is done
  * with it may set l->scratch_used back to what it was. */

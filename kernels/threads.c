@@ -80,7 +80,7 @@ static void lower_plan(Diag *d, const Schedule *s, FuncPlan *p, Module *loops) {
 }
 
 /* btc_entry_step(call, tid, nt): main with its bases. */
-static void lower_entry(const FuncPlan *p, Module *loops) {
+static void lower_entry(const LowerTarget *t, const FuncPlan *p, Module *loops) {
     const char *name = p->f->form == FORM_STEP ? "btc_entry_step" : "btc_entry_chunk";
     Func *f = ir_func_new(loops, name, LEVEL_LOOP);
     attr_set(p->arena, &f->attrs, (Attr){.name = "export", .kind = AT_BOOL, .i = 1});
@@ -88,7 +88,8 @@ static void lower_entry(const FuncPlan *p, Module *loops) {
     Value *call = ir_param_add(f, "call", type_ptr());
     Value *tid = ir_param_as(f, PARAM_WORKER, "tid", type_scalar(DT_I64, 0));
     Value *nt = ir_param_as(f, PARAM_WORKERS, "nt", type_scalar(DT_I64, 0));
-    Value *args[] = {call, lb_loadp(&b, call, lb_i64(&b, BTC_CALL_WEIGHTS)), lb_i64(&b, 0), tid, nt};
+    Value *args[] = {call, lw_call_pointer(&b, call, BTC_CALL_WEIGHTS), lb_i64(&b, 0), tid, nt};
+    if (t->single) args[3] = lb_i64(&b, 0), args[4] = lb_i64(&b, 1); /* known to all that it calls */
     lb_invoke(&b, p->function, args, 5);
 }
 
@@ -96,6 +97,6 @@ void threads_lower(Diag *d, const Schedule *s, Module *loops) {
     for (int i = 0; i < s->plans.n; i++) lower_plan(d, s, s->plans.plans[i], loops);
     for (Form form = FORM_STEP; form <= FORM_CHUNK; form++) {
         const FuncPlan *p = schedule_main(s, form);
-        if (p) lower_entry(p, loops);
+        if (p) lower_entry(s->machine, p, loops);
     }
 }

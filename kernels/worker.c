@@ -35,7 +35,7 @@ void worker_load_call(Lower *l) {
     LB *b = &l->b;
     l->rows = lb_load(b, DT_I64, 0, l->call, lb_i64(b, BTC_CALL_ROWS), 0);
     l->out_begin = lb_load(b, DT_I64, 0, l->call, lb_i64(b, BTC_CALL_OUT_BEGIN), 0);
-    l->work = lb_loadp(b, l->call, lb_i64(b, BTC_CALL_WORK));
+    l->work = lw_call_pointer(b, l->call, BTC_CALL_WORK);
 }
 
 Value *lw_worker_memory(Lower *l) {

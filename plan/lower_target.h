@@ -9,6 +9,7 @@ struct LowerTarget {
     int lanes;      /* f32 per vector */
     int vregs;      /* vector registers */
     int panel;      /* rows of a weight panel (multiple of lanes) */
+    bool single;    /* one worker runs all: it shares with nobody and waits for nobody */
     bool warp;      /* a vector is a warp (GPU): no masks on scalars, scratch is per warp */
     int unit;       /* numbers that one worker writes at least: what lies in one cache line, or a vector */
     int cache_line; /* bytes; 0: there is no cache */

@@ -1,6 +1,6 @@
 /* What the compiler hands to the runtime: one constant struct, the hidden symbol btc_artifact_data. Both are
- * always linked together, so it may change freely; hosts see btc.h. Every field is 8 bytes wide, so that
- * compiler/link/artifact_object.c can write it as a row of words for any 64-bit target. */
+ * always linked together, so it may change freely; hosts see btc.h. Every field is a pointer or 8 bytes
+ * wide, so that compiler/link/artifact_object.c can write it as a table for any target. */
 #ifndef BTC_ARTIFACT_H
 #define BTC_ARTIFACT_H
 
@@ -11,6 +11,8 @@
 #include "checksum.h"
 
 enum { BTC_ALIGN = 64 }; /* of state and work blocks and of the weights */
+/* The label of a work block where one processor runs all; behind it stand pointers of taps, if any. */
+enum { BTC_LABEL_SINGLE = 64 };
 
 /* Start values of a part of the state block that does not start as zero bytes. */
 typedef struct btc_fill {
@@ -39,7 +41,7 @@ typedef struct btc_region {
     int64_t ahead;  /* 1: tokens up to the next power of two above the position have their place already */
 } btc_region;
 
-typedef void btc_entry(const btc_call *c, int64_t tid, int64_t nthreads);
+typedef void btc_entry(const btc_call *c, intptr_t tid, intptr_t nthreads);
 
 typedef struct btc_artifact {
     btc_info info;
@@ -51,7 +53,7 @@ typedef struct btc_artifact {
     const char *weights_file;  /* base name of the side file as it was written, or NULL */
     uint64_t weights_identity;
     btc_entry *step;  /* btc_entry_step */
-    btc_entry *chunk; /* btc_entry_chunk */
+    btc_entry *chunk; /* btc_entry_chunk; NULL: there is none, and chunks are steps */
     int64_t need_count;
     const btc_need *needs;
 } btc_artifact;
@@ -75,9 +77,8 @@ enum { BTC_WEIGHTS_VERSION = 2 };
 _Static_assert(sizeof(btc_weights_header) == 64, "weights start 64-byte aligned in the mapped file");
 _Static_assert(sizeof(btc_state_header) == BTC_STATE_HEADER, "slots start at BTC_STATE_HEADER");
 _Static_assert(offsetof(btc_state_header, position) == 8 * BTC_STATE_POSITION, "emitted code reads it");
-_Static_assert(sizeof(btc_info) % 8 == 0 && sizeof(btc_artifact) == sizeof(btc_info) + 11 * 8,
-               "a row of words");
-_Static_assert(sizeof(btc_model) == 64, "part of the ABI");
+_Static_assert(sizeof(void *) < 8 || sizeof(btc_artifact) == sizeof(btc_info) + 11 * 8, "a row of words");
+_Static_assert(sizeof(void *) < 8 || sizeof(btc_model) == 64, "part of the ABI");
 
 extern const btc_artifact btc_artifact_data;
 

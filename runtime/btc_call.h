@@ -2,8 +2,8 @@
  * artefact (both are always linked together), so it may change freely; hosts see btc.h instead.
  *
  * Emitted entry points, hidden symbols of the artefact:
- *     void btc_entry_step (const btc_call *c, int64_t tid, int64_t nthreads);  one token of each state
- *     void btc_entry_chunk(const btc_call *c, int64_t tid, int64_t nthreads);  rows tokens of states[0]
+ *     void btc_entry_step (const btc_call *c, intptr_t tid, intptr_t nthreads);  one token of each state
+ *     void btc_entry_chunk(const btc_call *c, intptr_t tid, intptr_t nthreads);  rows tokens of states[0]
  * All threads of a call run the whole function and meet at btc_barrier_wait. The position of a sequence is
  * read from its state block and advanced by the runtime after the call. */
 #ifndef BTC_CALL_H
@@ -31,20 +31,30 @@ typedef struct btc_state_header {
 
 typedef struct btc_barrier btc_barrier; /* in runtime/barrier.c */
 
-/* All fields are 8 bytes wide on 64-bit targets; emitted code loads them by index. */
+/* All fields take 8 bytes, also where pointers are shorter: emitted code finds them by number. */
+#if UINTPTR_MAX > UINT32_MAX
+#define BTC_FIELD(declaration, rest) declaration
+#else
+#define BTC_FIELD(declaration, rest)                                                                         \
+    declaration;                                                                                             \
+    uint32_t rest
+#endif
 typedef struct btc_call {
-    const void *weights;   /* 0: packed weights, 64-byte aligned */
-    void *const *states;   /* 1: one block per sequence */
-    void *work;            /* 2: scratch of this call: shared part, then one private part per thread */
-    const void *input;     /* 3: int32 ids [rows], or f32 features [rows, width] */
-    float *output;         /* 4: [rows - out_begin, output width] */
-    int64_t rows;          /* 5 */
-    int64_t out_begin;     /* 6: rows before this one need no output */
-    btc_barrier *barrier;  /* 7 */
-    float *const *taps;    /* 8: outputs that `btc verify` asked for, [rows, width] each; else NULL */
+    BTC_FIELD(const void *weights, above_weights);  /* 0: packed weights, 64-byte aligned */
+    BTC_FIELD(void *const *states, above_states);   /* 1: one block per sequence */
+    BTC_FIELD(void *work, above_work);              /* 2: scratch of this call: shared part, then one private
+                                                          part per thread */
+    BTC_FIELD(const void *input, above_input);      /* 3: int32 ids [rows], or f32 features [rows, width] */
+    BTC_FIELD(float *output, above_output);         /* 4: [rows - out_begin, output width] */
+    int64_t rows;                                   /* 5 */
+    int64_t out_begin;                              /* 6: rows before this one need no output */
+    BTC_FIELD(btc_barrier *barrier, above_barrier); /* 7 */
+    BTC_FIELD(float *const *taps, above_taps);      /* 8: outputs that `btc verify` asked for, [rows, width]
+                                                          each; else NULL */
     int64_t shared_bytes;  /* 9: of the shared part of work; the private parts follow */
     int64_t private_bytes; /* 10: of each thread's part */
 } btc_call;
+_Static_assert(sizeof(btc_call) == 11 * 8, "eight bytes a field");
 
 /* The indices above, for the compiler. */
 enum {

@@ -1,17 +1,13 @@
-/* prefill and step: checks first, then parallel regions in which every thread runs the emitted code from its
- * first row to its last.
+/* prefill and step: checks first, then the emitted code runs.
  *
  * prefill cuts the rows of a call into blocks of exactly info->chunk, counted from the start of the call, the
  * last one shorter. So the blocks of a prompt that was cut at multiples of the chunk are those of the whole
- * prompt, and so are the bits. Each block is a region of its own, on as many threads as serve (pace.h). */
+ * prompt, and so are the bits. An artefact without code for blocks has blocks of one row, which
+ * are steps. */
 #include "core.h"
 
-#include <string.h>
-
-#include "barrier.h"
-#include "float_env.h"
-#include "pace.h"
-#include "parallel.h"
+#include "bytes.h"
+#include "run.h"
 
 typedef enum Want { WANT_NONE, WANT_LAST, WANT_ALL } Want;
 
@@ -96,44 +92,9 @@ static btc_call make_call(const btc_artifact *a, const btc_model *m, void *const
         .work = (char *)work + btc_work_own(a),
         .input = input,
         .output = out,
-        .barrier = btc_work_barrier(work),
         .shared_bytes = a->info.work_shared,
         .private_bytes = a->info.work_thread,
     };
-}
-
-/* The rows of a call that the emitted code runs at once. */
-typedef struct Rows {
-    btc_entry *entry;
-    const btc_call *call;
-    bool gather;
-    int64_t done; /* when thread 0 had nothing more to do, by btc_clock */
-} Rows;
-
-static void run_thread(void *ctx, int id, int threads) {
-    Rows *r = ctx;
-    int64_t mine = id, n = threads;
-    if (r->gather && threads > 1 && !(n = btc_barrier_gather(r->call->barrier, threads, &mine))) return;
-    uint64_t env = float_env_enter();
-    r->entry(r->call, mine, n);
-    float_env_leave(env);
-    btc_barrier_wait(r->call->barrier, n); /* it knows better than OpenMP how to wait */
-    if (id == 0) r->done = threads > 1 ? btc_clock() : 0;
-}
-
-/* false: the system gives no more threads, and nothing has run. */
-static bool run(const btc_artifact *a, const btc_call *c, void *work, int32_t threads, bool step) {
-    Rows r = {.entry = step ? a->step : a->chunk, .call = c};
-    if (threads == 1) return btc_parallel(1, run_thread, &r);
-    btc_pace *p = btc_work_pace(work, step);
-    btc_plan plan = btc_pace_begin(p, a->info.fingerprint, threads, btc_clock(), btc_processors);
-    btc_barrier_init(c->barrier, plan.crowded);
-    r.gather = plan.gather;
-    if (!btc_parallel(plan.threads, run_thread, &r)) return false;
-    int64_t end = btc_clock(), joining = r.done ? (end - r.done) * (plan.threads - 1) : 0;
-    btc_outcome o = {c->rows, btc_barrier_stalled(c->barrier) + joining, btc_barrier_crowded(c->barrier)};
-    btc_pace_end(p, &o, end, btc_processors);
-    return true;
 }
 
 static void give_back(void *work, void *const *states, int64_t n) {
@@ -179,9 +140,10 @@ static btc_status prefill(const btc_model *m, void *state, void *work, int32_t t
         bool last = n - at <= info->chunk;
         c.rows = last ? n - at : info->chunk;
         c.out_begin = want == WANT_ALL ? 0 : want == WANT_LAST && last ? c.rows - 1 : c.rows;
-        if (!run(a, &c, work, threads, false)) {
+        if (!btc_run(a, &c, btc_work_run(work), threads, !a->chunk)) {
             if (at == 0) return give_back(work, states, 1), BTC_E_THREADS;
-            run(a, &c, work, threads = 1, false); /* too late for an error: the state has moved */
+            btc_run(a, &c, btc_work_run(work), threads = 1,
+                    !a->chunk); /* too late for an error: the state has moved */
         }
         c.input = (const char *)c.input + c.rows * row_bytes(info);
         if (want == WANT_ALL) c.output += c.rows * info->output_width;
@@ -225,7 +187,7 @@ btc_status btc_step_taps(const btc_model *m, void *const *states, int64_t n, voi
     btc_call c = make_call(a, m, states, work, input, out);
     c.rows = n;
     c.taps = taps;
-    bool ran = run(a, &c, work, threads, true);
+    bool ran = btc_run(a, &c, btc_work_run(work), threads, true);
     for (int64_t i = 0; ran && i < n; i++) ((btc_state_header *)states[i])->position++;
     give_back(work, states, n);
     return ran ? BTC_OK : BTC_E_THREADS;

@@ -6,7 +6,6 @@
 #include <stdbool.h>
 
 #include "artifact.h"
-#include "pace.h"
 
 /* open.c */
 btc_status btc_open_artifact(const btc_artifact *a, btc_model *m, const char *weights_path, uint32_t flags);
@@ -34,10 +33,9 @@ size_t btc_work_bytes(const btc_artifact *a, int32_t threads);
 size_t btc_work_own(const btc_artifact *a); /* of these, the runtime's: what emitted code sees lies behind */
 btc_status btc_work_init(const btc_model *m, void *work, size_t bytes);
 bool btc_work_serves(const btc_artifact *a, const void *work, int32_t threads);
-btc_barrier *btc_work_barrier(void *work);
-btc_pace *btc_work_pace(void *work, bool step); /* of prefill, of steps: their rows take different times */
-float **btc_work_taps(void *work);              /* [tap_count] */
-bool btc_work_take(void *work); /* false: another call is at it; of a block without label nobody knows */
+void *btc_work_run(void *work);    /* BTC_RUN_BYTES */
+float **btc_work_taps(void *work); /* [tap_count] */
+bool btc_work_take(void *work);    /* false: another call is at it; of a block without label nobody knows */
 void btc_work_give_back(void *work);
 
 /* core.c */

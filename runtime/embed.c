@@ -1,7 +1,8 @@
 /* Build tool: puts files into a C source, so that btc carries its runtime inside.
  *     embed OUT.c header=btc.h x86_64-linux-gnu/core=core.o aarch64-linux-gnu/libc.so.6=libc.so.6 ...
  * The entry "header" becomes runtime_header_text, all others become rows of runtime_blobs, with the path
- * before the slash as the target; what has .so in its name is a library. See compiler/link/runtime_blob.h for the declarations. */
+ * before the slash as the target; what has .so or .ld in its name is a library
+ * or a linker script. See compiler/link/runtime_blob.h for the declarations. */
 #include <stdio.h>
 #include <string.h>
 
@@ -45,7 +46,11 @@ int main(int argc, char **argv) {
         char *slash = strchr(argv[i], '/');
         if (!slash) continue;
         fprintf(out, "    {\"%.*s\", %s, {\"%s\", blob%d, sizeof blob%d - 1}},\n", (int)(slash - argv[i]),
-                argv[i], strstr(slash, ".so") ? "RUNTIME_LIBRARY" : "RUNTIME_OBJECT", slash + 1, i, i);
+                argv[i],
+                strstr(slash, ".so")   ? "RUNTIME_LIBRARY"
+                : strstr(slash, ".ld") ? "RUNTIME_SCRIPT"
+                                       : "RUNTIME_OBJECT",
+                slash + 1, i, i);
     }
     fprintf(out, "    {0, RUNTIME_OBJECT, {0, 0, 0}}};\n");
     if (fclose(out) != 0) {

@@ -21,6 +21,12 @@ static inline uint64_t float_env_enter(void) {
     __asm__ volatile("mrs %0, fpcr" : "=r"(old));
     __asm__ volatile("msr fpcr, %0" ::"r"(flush_to_zero) : "memory");
     return old;
+#elif defined(__arm__)
+    const uint32_t flush_to_zero = 1u << 24, tail_size = 7u << 16; /* which lanes vectors of MVE have: all */
+    uint32_t old;
+    __asm__ volatile("vmrs %0, fpscr" : "=r"(old));
+    __asm__ volatile("vmsr fpscr, %0" ::"r"(flush_to_zero | (old & tail_size)) : "memory");
+    return old;
 #elif defined(__riscv)
     uint64_t old; /* rounding and flags; nothing flushes denormals */
     __asm__ volatile("fscsr %0, zero" : "=r"(old)::"memory");
@@ -35,6 +41,8 @@ static inline void float_env_leave(uint64_t old) {
     __builtin_ia32_ldmxcsr((uint32_t)old);
 #elif defined(__aarch64__)
     __asm__ volatile("msr fpcr, %0" ::"r"(old) : "memory");
+#elif defined(__arm__)
+    __asm__ volatile("vmsr fpscr, %0" ::"r"((uint32_t)old) : "memory");
 #elif defined(__riscv)
     __asm__ volatile("fscsr %0" ::"r"(old) : "memory");
 #else

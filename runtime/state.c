@@ -4,9 +4,9 @@
  * other, with a checksum for the time in which they are out of sight. */
 #include "core.h"
 
-#include <string.h>
-
+#include "bytes.h"
 #include "checksum.h"
+#include "run.h"
 
 /* Positions stay far from overflow even where a model has no longest sequence. */
 #define POSITION_LIMIT ((int64_t)1 << 62)
@@ -38,7 +38,7 @@ static int64_t units_in_use(const btc_region *r, int64_t position) {
     int64_t n = r->ahead ? 1 : position;
     while (r->ahead && n <= position && n < r->most) n *= 2;
     if (n > r->most) n = r->most;
-    return (n + r->tokens - 1) / r->tokens;
+    return (intptr_t)(n + r->tokens - 1) / (intptr_t)r->tokens; /* of lengths in memory: no wider division */
 }
 
 static bool next_run(Runs *w) {
@@ -88,11 +88,11 @@ btc_status btc_state_check(const btc_artifact *a, const void *state) {
 }
 
 bool btc_state_take(void *state) {
-    return !__atomic_exchange_n(&((btc_state_header *)state)->sum, 1, __ATOMIC_ACQUIRE);
+    return btc_take(&((btc_state_header *)state)->sum);
 }
 
 void btc_state_give_back(void *state) {
-    __atomic_store_n(&((btc_state_header *)state)->sum, 0, __ATOMIC_RELEASE);
+    btc_give_back(&((btc_state_header *)state)->sum);
 }
 
 /* Of a saved block: the header, without its checksum, and what follows. */

@@ -1,9 +1,9 @@
-/* The work block of a call: a label, the barrier, what is known of the machine's pace, the tap pointers, then
+/* The work block of a call: a label, what running needs (run.h), the tap pointers, then
  * what emitted code sees (shared part, thread parts). The label says for how many bytes and which model the
  * host has made it. */
 #include "core.h"
 
-#include "barrier.h"
+#include "run.h"
 
 #define WORK_MAGIC 0x4b524f5743544221u /* "!BTCWORK" as bytes */
 
@@ -15,11 +15,11 @@ typedef struct Label {
     uint64_t model; /* fingerprint */
     uint64_t sum;   /* of the three */
     uint64_t taken; /* a call is at it */
-    char pad[BTC_LINE - 5 * sizeof(uint64_t)];
+    char pad[BTC_LABEL_BYTES - 5 * sizeof(uint64_t)];
 } Label;
-_Static_assert(sizeof(Label) == BTC_LINE, "the barrier behind it has its own lines");
+_Static_assert(sizeof(Label) == BTC_LABEL_BYTES, "a barrier behind it has its own lines");
 
-enum { PACES = 2, OWN_BYTES = BTC_LINE + BTC_BARRIER_BYTES + PACES * BTC_PACE_BYTES };
+enum { OWN_BYTES = BTC_LABEL_BYTES + BTC_RUN_BYTES };
 
 static size_t round_up(size_t n) {
     return (n + BTC_ALIGN - 1) / BTC_ALIGN * BTC_ALIGN;
@@ -57,11 +57,11 @@ static bool is_labelled(const void *work) {
 }
 
 bool btc_work_take(void *work) {
-    return !is_labelled(work) || !__atomic_exchange_n(&((Label *)work)->taken, 1, __ATOMIC_ACQUIRE);
+    return !is_labelled(work) || btc_take(&((Label *)work)->taken);
 }
 
 void btc_work_give_back(void *work) {
-    if (is_labelled(work)) __atomic_store_n(&((Label *)work)->taken, 0, __ATOMIC_RELEASE);
+    if (is_labelled(work)) btc_give_back(&((Label *)work)->taken);
 }
 
 bool btc_work_serves(const btc_artifact *a, const void *work, int32_t threads) {
@@ -70,13 +70,8 @@ bool btc_work_serves(const btc_artifact *a, const void *work, int32_t threads) {
     return l->model == a->info.fingerprint && l->bytes >= btc_work_bytes(a, threads);
 }
 
-btc_barrier *btc_work_barrier(void *work) {
-    return (btc_barrier *)(void *)((char *)work + sizeof(Label));
-}
-
-btc_pace *btc_work_pace(void *work, bool step) {
-    char *paces = (char *)work + sizeof(Label) + BTC_BARRIER_BYTES;
-    return (btc_pace *)(void *)(paces + (step ? BTC_PACE_BYTES : 0));
+void *btc_work_run(void *work) {
+    return (char *)work + sizeof(Label);
 }
 
 float **btc_work_taps(void *work) {

@@ -149,6 +149,7 @@ static const Isa isa = {
     .needs = needs,
     .features = "",
     .clock = "llvm.readsteadycounter",
+    .round = "llvm.roundeven",
     .denormals = DENORMALS_FLUSHED_EXACT,
     .instructions = &instructions,
     .init = init,
@@ -167,4 +168,16 @@ const Target target_aarch64 = {
     .flags = "a",
     .emulator = "qemu-aarch64",
     .sysroot = "/usr/aarch64-linux-gnu",
+};
+
+const Target target_aarch64_none = {
+    .name = "aarch64-none",
+    .triple = "aarch64-unknown-none-elf",
+    .description = "64-bit ARM CPUs without libc: objects, and static programs for Linux",
+    .isa = &isa,
+    .execution = EXECUTION_SINGLE,
+    .linked = true,
+    .weights = ".weights",
+    .flags = "a",
+    .emulator = "qemu-aarch64",
 };

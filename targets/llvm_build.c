@@ -34,6 +34,13 @@ bool emit_on_grid(const Emit *e) {
     return e->t->target->execution == EXECUTION_GRID;
 }
 
+/* A scalar i64 is an index into memory, and no wider than an address. */
+LLVMTypeRef emit_type(const Emit *e, Type t) {
+    if (t.kind == TY_PTR) return e->ptr;
+    if (t.dt == DT_I64 && !t.lanes) return e->index;
+    return emit_lanes_type(e, emit_elem_type(e, t.dt), t.lanes);
+}
+
 LLVMTypeRef emit_lanes_type(const Emit *e, LLVMTypeRef elem, int lanes) {
     return lanes && !emit_on_grid(e) ? LLVMVectorType(elem, (unsigned)lanes) : elem;
 }
@@ -125,6 +132,7 @@ LLVMValueRef emit_int_op(Emit *e, LLVMOpcode op, LLVMValueRef x, int64_t c) {
 LLVMValueRef emit_fma(Emit *e, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z) {
     LLVMValueRef in[3] = {x, y, z};
     LLVMTypeRef t = LLVMTypeOf(x);
-    if (e->t->fma) return emit_intrinsic(e, "llvm.fma", &t, 1, in, 3);
+    LLVMTypeRef elem = LLVMGetTypeKind(t) == LLVMVectorTypeKind ? LLVMGetElementType(t) : t;
+    if (e->t->fma && (elem != e->f64 || e->t->doubles)) return emit_intrinsic(e, "llvm.fma", &t, 1, in, 3);
     return LLVMBuildFAdd(e->b, LLVMBuildFMul(e->b, in[0], in[1], ""), in[2], "");
 }

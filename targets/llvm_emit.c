@@ -10,14 +10,10 @@
 
 #include <string.h>
 
-static LLVMTypeRef value_type(const Emit *e, Type t) {
-    return t.kind == TY_PTR ? e->ptr : emit_lanes_type(e, emit_elem_type(e, t.dt), t.lanes);
-}
-
 /* ---- ops ---- */
 
 static LLVMValueRef emit_constant(Emit *e, const Op *op) {
-    LLVMTypeRef t = value_type(e, op->out[0]->type);
+    LLVMTypeRef t = emit_type(e, op->out[0]->type);
     DType dt = op->out[0]->type.dt;
     if (dt == DT_F32 || dt == DT_F64) return LLVMConstReal(t, attr_float(op, "v", 0));
     return LLVMConstInt(t, (unsigned long long)attr_int(op, "v", 0), 1);
@@ -35,7 +31,7 @@ static LLVMValueRef emit_iota(Emit *e, int lanes) {
 static LLVMValueRef emit_var(Emit *e, const Op *op) {
     LLVMBasicBlockRef here = LLVMGetInsertBlock(e->b);
     LLVMPositionBuilderAtEnd(e->b, e->entry);
-    LLVMValueRef place = LLVMBuildAlloca(e->b, value_type(e, op->out[0]->type), "");
+    LLVMValueRef place = LLVMBuildAlloca(e->b, emit_type(e, op->out[0]->type), "");
     LLVMPositionBuilderAtEnd(e->b, here);
     LLVMBuildStore(e->b, emit_value(op->in[0]), place);
     return place;
@@ -49,12 +45,12 @@ static void emit_for(Emit *e, const Op *op) {
     LLVMBasicBlockRef head = emit_block(e, "for"), body = emit_block(e, "body"), exit = emit_block(e, "done");
     LLVMBuildBr(e->b, head);
     LLVMPositionBuilderAtEnd(e->b, head);
-    LLVMValueRef i = LLVMBuildPhi(e->b, e->i64, "i");
+    LLVMValueRef i = LLVMBuildPhi(e->b, e->index, "i");
     LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, i, hi, ""), body, exit);
     LLVMPositionBuilderAtEnd(e->b, body);
     op->body[0]->args[0]->aux = i;
     emit_body(e, op->body[0]);
-    LLVMValueRef step = LLVMConstInt(e->i64, (unsigned long long)attr_int(op, "step", 1), 1);
+    LLVMValueRef step = LLVMConstInt(e->index, (unsigned long long)attr_int(op, "step", 1), 1);
     LLVMValueRef next = LLVMBuildNSWAdd(e->b, i, step, "");
     LLVMBasicBlockRef from[2] = {before, LLVMGetInsertBlock(e->b)};
     LLVMBuildBr(e->b, head);
@@ -90,7 +86,7 @@ static void emit_invoke(Emit *e, const Op *op) {
     LLVMTypeRef *types = ARENA_ARRAY(e->arena, LLVMTypeRef, op->nin);
     LLVMValueRef *args = ARENA_ARRAY(e->arena, LLVMValueRef, op->nin);
     for (int i = 0; i < op->nin; i++) {
-        types[i] = value_type(e, op->in[i]->type);
+        types[i] = emit_type(e, op->in[i]->type);
         args[i] = emit_value(op->in[i]);
     }
     LLVMTypeRef type = LLVMFunctionType(e->none, types, (unsigned)op->nin, 0);
@@ -103,12 +99,12 @@ static void emit_barrier(Emit *e, const Op *op) {
     if (emit_on_grid(e)) BTC_BUG("a barrier inside of a kernel");
     LLVMValueRef n = emit_value(op->in[1]);
     LLVMBasicBlockRef meet = emit_block(e, "meet"), met = emit_block(e, "met");
-    LLVMValueRef many = LLVMBuildICmp(e->b, LLVMIntNE, n, LLVMConstInt(e->i64, 1, 0), "");
+    LLVMValueRef many = LLVMBuildICmp(e->b, LLVMIntNE, n, LLVMConstInt(e->index, 1, 0), "");
     LLVMBuildCondBr(e->b, many, meet, met);
     LLVMPositionBuilderAtEnd(e->b, meet);
     LLVMValueRef at =
-        emit_address(e, e->ptr, emit_value(op->in[0]), LLVMConstInt(e->i64, BTC_CALL_BARRIER, 0));
-    LLVMTypeRef params[2] = {e->ptr, e->i64};
+        emit_address(e, e->i64, emit_value(op->in[0]), LLVMConstInt(e->index, BTC_CALL_BARRIER, 0));
+    LLVMTypeRef params[2] = {e->ptr, e->index};
     LLVMTypeRef type = LLVMFunctionType(e->none, params, 2, 0);
     LLVMValueRef args[2] = {LLVMBuildLoad2(e->b, e->ptr, at, ""), n};
     LLVMBuildCall2(e->b, type, declare(e, "btc_barrier_wait", type), args, 2, "");
@@ -172,7 +168,7 @@ static void emit_op(Emit *e, const Op *op) {
         r = emit_var(e, op);
         break;
     case OP_loop_get:
-        r = LLVMBuildLoad2(e->b, value_type(e, op->out[0]->type), emit_value(op->in[0]), "");
+        r = LLVMBuildLoad2(e->b, emit_type(e, op->out[0]->type), emit_value(op->in[0]), "");
         break;
     case OP_loop_set:
         LLVMBuildStore(e->b, emit_value(op->in[1]), emit_value(op->in[0]));
@@ -218,6 +214,9 @@ static void set_attr(const Emit *e, const char *name, const char *value) {
 
 static void set_attrs(Emit *e) {
     LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, word_attr(e, "nounwind"));
+    for (int i = 0; e->t->small && i < 2; i++)
+        LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                                word_attr(e, i ? "minsize" : "optsize"));
     set_attr(e, "target-cpu", e->t->llvm_cpu);
     set_attr(e, "target-features", e->t->features);
     /* LLVM prefers half of the width on some models; lanes were chosen with the whole in mind. */
@@ -246,7 +245,7 @@ static void add_function(Emit *e, const Func *f, bool external) {
     LLVMTypeRef *types = ARENA_ARRAY(e->arena, LLVMTypeRef, f->nparams + 1);
     unsigned n = 0;
     for (int i = 0; i < f->nparams; i++)
-        if (!is_grid_param(e, f->params[i], external)) types[n++] = value_type(e, f->params[i]->type);
+        if (!is_grid_param(e, f->params[i], external)) types[n++] = emit_type(e, f->params[i]->type);
     e->fn = declare(e, f->name, LLVMFunctionType(e->none, types, n, 0));
     if (LLVMCountBasicBlocks(e->fn)) BTC_BUG("@%s is added twice", f->name);
     LLVMSetLinkage(e->fn, external ? LLVMExternalLinkage : LLVMInternalLinkage);

@@ -18,6 +18,7 @@ typedef struct Emit {
     LLVMBasicBlockRef entry; /* holds the allocas; branches to the first block at the end */
     LLVMValueRef lane;       /* warp: the number of this thread in its warp, i32 */
     LLVMTypeRef i1, i8, i16, i32, i64, f16, f32, f64, ptr, none;
+    LLVMTypeRef index; /* what a scalar i64 of the loop level is: as wide as addresses */
 } Emit;
 
 /* A dot product of packed pieces: acc + x . y. */
@@ -44,6 +45,7 @@ void emit_function(Emit *e, const Func *f, bool external);
 /* ---- llvm_build.c: types, constants, intrinsics ---- */
 bool emit_on_grid(const Emit *e); /* a vector is a warp */
 /* Types: of an element, of n lanes of it (a scalar when n is 0, and always on a warp). */
+LLVMTypeRef emit_type(const Emit *e, Type t); /* of a value */
 LLVMTypeRef emit_elem_type(const Emit *e, DType dt);
 LLVMTypeRef emit_lanes_type(const Emit *e, LLVMTypeRef elem, int lanes);
 /* The LLVM value of an IR value. */

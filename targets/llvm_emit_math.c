@@ -75,7 +75,7 @@ static LLVMValueRef unary(Emit *e, OpId id, Type t, LLVMValueRef x) {
     case OP_loop_floor:
         return e->t->rounds ? unary_intrinsic(e, "llvm.floor", x) : floor_by_adding(e, x, t.dt);
     default:
-        return e->t->rounds ? unary_intrinsic(e, "llvm.roundeven", x) : round_by_adding(e, x, t.dt);
+        return e->t->rounds ? unary_intrinsic(e, e->t->target->isa->round, x) : round_by_adding(e, x, t.dt);
     }
 }
 
@@ -132,7 +132,7 @@ static LLVMValueRef float_to_int(Emit *e, LLVMValueRef x, LLVMTypeRef to) {
 static LLVMValueRef cast(Emit *e, const Op *op) {
     Type from = op->in[0]->type, into = op->out[0]->type;
     LLVMValueRef x = emit_value(op->in[0]);
-    LLVMTypeRef to = emit_lanes_type(e, emit_elem_type(e, into.dt), into.lanes);
+    LLVMTypeRef to = emit_type(e, into);
     if (from.dt == into.dt) return x;
     if (into.dt == DT_BOOL && is_float(from))
         return LLVMBuildFCmp(e->b, LLVMRealUNE, x, emit_const_float(e, LLVMTypeOf(x), 0), "");
@@ -143,7 +143,7 @@ static LLVMValueRef cast(Emit *e, const Op *op) {
         return into.dt == DT_F64 ? LLVMBuildFPExt(e->b, x, to, "") : LLVMBuildFPTrunc(e->b, x, to, "");
     if (is_float(from)) return float_to_int(e, x, to);
     if (is_float(into)) return LLVMBuildSIToFP(e->b, x, to, "");
-    return into.dt == DT_I64 ? LLVMBuildSExt(e->b, x, to, "") : LLVMBuildTrunc(e->b, x, to, "");
+    return LLVMBuildIntCast2(e->b, x, to, 1, "");
 }
 
 LLVMValueRef emit_math(Emit *e, const Op *op) {
@@ -189,8 +189,10 @@ LLVMValueRef emit_math(Emit *e, const Op *op) {
         return cast(e, op);
     case OP_loop_bits: {
         Type t = op->out[0]->type;
-        LLVMTypeRef to = emit_lanes_type(e, emit_elem_type(e, t.dt), t.lanes);
-        return LLVMBuildBitCast(e->b, emit_value(op->in[0]), to, "");
+        LLVMValueRef x = emit_value(op->in[0]);
+        if (t.dt == DT_I64 && !t.lanes) /* of an f64, of which the index holds the low bits */
+            return LLVMBuildIntCast2(e->b, LLVMBuildBitCast(e->b, x, e->i64, ""), e->index, 1, "");
+        return LLVMBuildBitCast(e->b, x, emit_type(e, t), "");
     }
     default:
         return NULL;

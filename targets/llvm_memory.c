@@ -27,7 +27,7 @@ static Place access_of(Emit *e, const Op *op, int lanes) {
     if (a.n == lanes) a.n = 0;
     LLVMValueRef index = emit_value(op->in[1]);
     if (lanes && !a.vector)
-        index = LLVMBuildAdd(e->b, index, LLVMBuildZExt(e->b, warp_lane(e), e->i64, ""), "");
+        index = LLVMBuildAdd(e->b, index, LLVMBuildZExt(e->b, warp_lane(e), e->index, ""), "");
     a.at = emit_address(e, a.elem, emit_value(op->in[0]), index);
     return a;
 }
@@ -86,6 +86,10 @@ static LLVMValueRef widen(Emit *e, DType dt, LLVMValueRef v) {
         return LLVMBuildSExt(e->b, v, i32s, "");
     case DT_U8:
         return LLVMBuildZExt(e->b, v, i32s, "");
+    case DT_I64:
+        return LLVMGetTypeKind(LLVMTypeOf(v)) == LLVMVectorTypeKind
+                   ? v
+                   : LLVMBuildIntCast2(e->b, v, e->index, 1, "");
     case DT_BOOL:
         return LLVMBuildICmp(e->b, LLVMIntNE, v, LLVMConstNull(LLVMTypeOf(v)), "");
     default:
@@ -105,6 +109,8 @@ static LLVMValueRef narrow(Emit *e, DType dt, LLVMValueRef v) {
         return LLVMBuildTrunc(e->b, v, emit_like(e, e->i8, t), "");
     case DT_I16:
         return LLVMBuildTrunc(e->b, v, emit_like(e, e->i16, t), "");
+    case DT_I64:
+        return LLVMBuildIntCast2(e->b, v, emit_like(e, e->i64, t), 1, "");
     case DT_BOOL:
         return LLVMBuildZExt(e->b, v, emit_like(e, e->i8, t), "");
     default:

@@ -11,9 +11,12 @@
 
 /* sroa makes variables SSA again; licm and early-cse clear up what the builder repeats; loop-rotate moves the
  * test to the bottom. Nothing here may unroll or vectorise: lowering has decided that. */
-static const char PASSES[] =
-    "function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,loop-simplify,lcssa,"
-    "loop-mssa(loop-rotate,licm),early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,adce)";
+#define PASSES                                                                                               \
+    "function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,loop-simplify,lcssa,"       \
+    "loop-mssa(loop-rotate,licm),early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,adce)"
+
+/* A worker that is alone: what every function is told of it is known. */
+static const char SINGLE_PASSES[] = "ipsccp,deadargelim," PASSES ",globaldce";
 
 struct Codegen {
     Diag *d;
@@ -65,8 +68,9 @@ Codegen *codegen_new(Diag *d, const TargetInfo *t, const char *module_name) {
     }
     Codegen *c = ARENA_NEW(d->arena, Codegen);
     c->d = d, c->t = *t;
-    c->machine = LLVMCreateTargetMachine(target, t->triple, t->llvm_cpu, t->features, LLVMCodeGenLevelDefault,
-                                         LLVMRelocPIC, LLVMCodeModelDefault);
+    c->machine =
+        LLVMCreateTargetMachine(target, t->triple, t->llvm_cpu, t->features, LLVMCodeGenLevelDefault,
+                                t->target->fixed ? LLVMRelocStatic : LLVMRelocPIC, LLVMCodeModelDefault);
     Emit *e = &c->e;
     e->t = &c->t;
     e->arena = d->arena;
@@ -77,6 +81,7 @@ Codegen *codegen_new(Diag *d, const TargetInfo *t, const char *module_name) {
     LLVMSetTarget(e->module, t->triple);
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(c->machine);
     LLVMSetModuleDataLayout(e->module, layout);
+    e->index = LLVMIntPtrTypeInContext(e->cx, layout);
     LLVMDisposeTargetData(layout);
     return c;
 }
@@ -162,7 +167,8 @@ static bool finish(Codegen *c) {
     c->finished = true;
     verify(c);
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-    LLVMErrorRef err = LLVMRunPasses(c->e.module, PASSES, c->machine, options);
+    bool single = c->t.target->execution == EXECUTION_SINGLE;
+    LLVMErrorRef err = LLVMRunPasses(c->e.module, single ? SINGLE_PASSES : PASSES, c->machine, options);
     LLVMDisposePassBuilderOptions(options);
     if (!err) return true;
     char *why = LLVMGetErrorMessage(err);

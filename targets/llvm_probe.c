@@ -38,7 +38,8 @@ LLVMValueRef probe_intrinsic(Probe *p, const char *name, LLVMTypeRef t, LLVMValu
     return LLVMBuildCall2(p->b, LLVMIntrinsicGetType(p->cx, id, &t, 1), f, args, n, "");
 }
 
-/* What every machine is asked: x*y + z, f16 to f32, rounding to a whole number, the sum of wide vectors. */
+/* What every machine is asked: x*y + z, f16 to f32, rounding to a whole number, the sum of wide vectors and of
+ * doubles. */
 static void ask(Probe *p) {
     LLVMTypeRef f32 = LLVMFloatTypeInContext(p->cx), v4 = LLVMVectorType(f32, 4),
                 v16 = LLVMVectorType(f32, 16);
@@ -53,10 +54,14 @@ static void ask(Probe *p) {
 
     ptr = probe_begin(p, "c");
     x[0] = probe_load(p, v4, ptr);
-    probe_end(p, probe_intrinsic(p, "llvm.roundeven", v4, x, 1), ptr);
+    probe_end(p, probe_intrinsic(p, p->t->target->isa->round, v4, x, 1), ptr);
 
     ptr = probe_begin(p, "d");
     probe_end(p, LLVMBuildFAdd(p->b, probe_load(p, v16, ptr), probe_load(p, v16, ptr), ""), ptr);
+
+    ptr = probe_begin(p, "h");
+    LLVMTypeRef f64 = LLVMDoubleTypeInContext(p->cx);
+    probe_end(p, LLVMBuildFAdd(p->b, probe_load(p, f64, ptr), probe_load(p, f64, ptr), ""), ptr);
     if (p->t->target->isa->ask) p->t->target->isa->ask(p);
 }
 
@@ -105,7 +110,11 @@ bool probe_assembles(const Probe *asked, const char *instruction) {
 static void conclude(Probe *p, TargetInfo *t) {
     t->fma = !probe_says(p, "fmaf");
     t->f16 = !probe_says(p, "__extendhfsf2") && !probe_says(p, "h2f");
-    t->rounds = !probe_says(p, "roundevenf");
+    t->rounds = !probe_says(p, "roundevenf") && !probe_says(p, "rintf");
+    t->doubles = !probe_says(p, "__adddf3") && !probe_says(p, "__aeabi_dadd");
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(p->tm);
+    t->pointer_bytes = (int)LLVMPointerSize(layout);
+    LLVMDisposeTargetData(layout);
     t->target->isa->describe(p, t);
 }
 

@@ -18,7 +18,8 @@ static void init(void) {
 /* Every model does all of it; newer models need a newer version of the language. */
 static void describe(Probe *p, TargetInfo *t) {
     (void)p;
-    t->fma = t->f16 = t->rounds = t->masks = true;
+    t->fma = t->f16 = t->rounds = t->doubles = t->masks = true;
+    t->pointer_bytes = 8;
     t->lanes = 32;
     t->l1 = 64 << 10, t->l2 = 4 << 20;
     t->cache_line = 128, t->cache_way = 4096;
@@ -43,6 +44,7 @@ static const Isa isa = {
     .needs = needs,
     .features = "+ptx71", /* the oldest that knows sm_80 */
     .clock = "llvm.readsteadycounter",
+    .round = "llvm.roundeven",
     .denormals = DENORMALS_KEPT, /* they cost nothing: no .ftz */
     .instructions = &instructions,
     .init = init,

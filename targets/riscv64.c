@@ -70,6 +70,7 @@ static const Isa isa = {
     .needs = needs,
     .features = "",
     .clock = "llvm.readsteadycounter",
+    .round = "llvm.roundeven",
     .denormals = DENORMALS_KEPT, /* there is no setting that flushes them */
     .instructions = &instructions,
     .init = init,
@@ -90,4 +91,16 @@ const Target target_riscv64 = {
     .flags = "a",
     .emulator = "qemu-riscv64",
     .sysroot = "/usr/riscv64-linux-gnu",
+};
+
+const Target target_riscv64_none = {
+    .name = "riscv64-none",
+    .triple = "riscv64-unknown-none-elf",
+    .description = "64-bit RISC-V CPUs without libc: objects, and static programs for Linux",
+    .isa = &isa,
+    .execution = EXECUTION_SINGLE,
+    .linked = true,
+    .weights = ".weights",
+    .flags = "a",
+    .emulator = "qemu-riscv64",
 };

@@ -64,7 +64,7 @@ static const Target *find_target(Diag *d, const char *name) {
     }
     diag_usage(d, (Loc){0}, "--target: unknown target \"%s\"%s", name, meant(d->arena, name));
     diag_note(d, (Loc){0},
-              "targets are %s: 64-bit Linux, whose runtime and object files btc knows; for another machine "
+              "targets are %s, whose runtimes btc has; for another machine "
               "--emit=llvm gives code that llc compiles, without a runtime",
               all.s);
     return NULL;

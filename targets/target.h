@@ -18,6 +18,12 @@ typedef struct TargetInfo TargetInfo;
 typedef struct Probe Probe;               /* llvm_probe.h */
 typedef struct Instructions Instructions; /* llvm_emit.h */
 
+/* A board that QEMU emulates, for programs of processors without an operating system. */
+typedef struct Board {
+    const char *name;   /* QEMU's */
+    const char *script; /* where its memory lies: a linker script of the runtime */
+} Board;
+
 /* A family of processors: what its targets have in common, in one file with them. */
 typedef struct Isa {
     const char *const *aliases; /* what others call it; ends with NULL */
@@ -27,6 +33,7 @@ typedef struct Isa {
     const TargetNeed *needs;    /* most telling first; MAX_TARGET_NEEDS at most; ends with a row of NULL */
     const char *features;       /* always given to LLVM; "" for none */
     const char *clock;          /* LLVM's name for reading a clock that ticks steadily, at any speed */
+    const char *round;          /* LLVM's name for rounding to the nearest whole number, halves to even */
     Denormals denormals;
     const Instructions *instructions; /* those that LLVM does not choose by itself */
     void (*init)(void);               /* registers it with LLVM; may be called again */
@@ -36,6 +43,7 @@ typedef struct Isa {
     void (*ask)(Probe *p);                            /* adds questions to the probe, or NULL */
     void (*describe)(Probe *p, TargetInfo *t);        /* fills t from the answers; p: NULL for a grid */
     const char *(*emulated_cpu)(const TargetInfo *t); /* QEMU's name for the model; NULL: its usual one */
+    const Board *(*board)(const TargetInfo *t);       /* NULL: programs run under Linux */
 } Isa;
 
 /* A machine that btc compiles for: a row of targets.def. */
@@ -46,7 +54,8 @@ typedef struct Target {
     const Isa *isa;
     Execution execution;
     bool linked;          /* there may be a runtime for it in btc; else objects are texts (PTX) */
-    const char *loader;   /* the dynamic linker that programs ask for */
+    bool fixed;           /* code stands at a fixed address, and need not be independent of it */
+    const char *loader;   /* the dynamic linker that programs ask for; NULL: there are no shared libraries */
     const char *weights;  /* the section of weights, */
     const char *flags;    /* and its flags, as the assembler spells them */
     const char *emulator; /* QEMU's name for it, "qemu-aarch64" */
@@ -82,8 +91,11 @@ struct TargetInfo {
     bool mixed_dots;            /* of unsigned with signed bytes (else of signed bytes only) */
     bool bf16_dots;             /* two products of bf16 and their sum are one instruction */
     bool byte_tables;           /* looking up each byte of a vector in a table of 16 is one instruction */
-    bool masks;                 /* part of a vector can be loaded and stored by a mask */
-    uint64_t needs;             /* what code for it may use: bit i for row i of isa->needs */
+    bool doubles;               /* arithmetic of f64 is instructions */
+    int pointer_bytes;
+    bool masks;     /* part of a vector can be loaded and stored by a mask */
+    bool small;     /* code is made for its size; set by the caller */
+    uint64_t needs; /* what code for it may use: bit i for row i of isa->needs */
 };
 
 /* target: a name of targets.def or NULL (the host's kind). cpu: a model, "native", or NULL (native for the

@@ -242,7 +242,8 @@ static LLVMValueRef scale(Emit *e, LLVMValueRef x, LLVMValueRef n) {
     return emit_intrinsic(e, "llvm.x86.avx512.mask.scalef.ps.512", NULL, 0, args, 5);
 }
 
-static const Instructions instructions = {dot4, dot2, pair, lookup, scale};
+static const Instructions instructions = {
+    .dot4 = dot4, .dot2 = dot2, .pair = pair, .lookup = lookup, .scale = scale};
 static const char *const aliases[] = {"amd64", "x64", "x86-64", NULL};
 
 static const Isa isa = {
@@ -253,6 +254,7 @@ static const Isa isa = {
     .needs = needs,
     .features = "",
     .clock = "llvm.readcyclecounter",
+    .round = "llvm.roundeven",
     .denormals = DENORMALS_FLUSHED_ROUNDED,
     .instructions = &instructions,
     .init = init,
@@ -273,4 +275,16 @@ const Target target_x86_64 = {
     .flags = "al",
     .emulator = "qemu-x86_64",
     .sysroot = "/usr/x86_64-linux-gnu",
+};
+
+const Target target_x86_64_none = {
+    .name = "x86_64-none",
+    .triple = "x86_64-unknown-none-elf",
+    .description = "x86-64 CPUs without libc: objects, and static programs for Linux",
+    .isa = &isa,
+    .execution = EXECUTION_SINGLE,
+    .linked = true,
+    .weights = ".lrodata",
+    .flags = "al",
+    .emulator = "qemu-x86_64",
 };

@@ -57,6 +57,7 @@ void artifact_check(const ArtifactSpec *s) {
 /* Writing one struct after another, field by field, as a table of its own; texts go to `texts`. */
 typedef struct Writer {
     Arena *a;
+    int pointer_bytes;
     Codegen *c;
     Text texts;
     CodegenEntry *fields;
@@ -176,6 +177,16 @@ static const char *add_regions(Writer *w, const ArtifactSpec *s) {
     return end_table(w, "btc_artifact_regions");
 }
 
+/* Bytes of the fields so far where a pointer takes so many. */
+static int64_t bytes_so_far(const Writer *w, int pointer_bytes) {
+    int64_t at = 0;
+    for (int i = 0; i < w->n; i++) {
+        int64_t bytes = w->fields[i].pointer ? pointer_bytes : 8;
+        at = (at + bytes - 1) / bytes * bytes + bytes;
+    }
+    return (at + 7) / 8 * 8;
+}
+
 static void add_info(Writer *w, const btc_info *i, const char *slots, const char *taps, const char *eos_ids) {
     AT(w, btc_info, version), add_int(w, BTC_ABI_VERSION);
     AT(w, btc_info, size), add_int(w, sizeof(btc_info));
@@ -206,6 +217,7 @@ static void add_info(Writer *w, const btc_info *i, const char *slots, const char
     INT(w, i, btc_info, eos_count);
     ADDRESS(w, eos_ids, btc_info, eos_ids);
     at_field(w, sizeof *i, "btc_info");
+    w->fields[offsetof(btc_info, size) / 8].value = bytes_so_far(w, w->pointer_bytes);
 }
 
 static void add_artifact(Writer *w, const ArtifactSpec *s, const char *weights_file) {
@@ -225,7 +237,7 @@ static void add_artifact(Writer *w, const ArtifactSpec *s, const char *weights_f
     AT(w, btc_artifact, weights_file), add_text(w, weights_file);
     INT(w, s, btc_artifact, weights_identity);
     ADDRESS(w, s->step ? s->step : "btc_entry_step", btc_artifact, step);
-    ADDRESS(w, s->chunk ? s->chunk : "btc_entry_chunk", btc_artifact, chunk);
+    ADDRESS(w, s->step_only ? NULL : s->chunk ? s->chunk : "btc_entry_chunk", btc_artifact, chunk);
     AT(w, btc_artifact, need_count), add_int(w, s->need_count);
     ADDRESS(w, needs, btc_artifact, needs);
     at_field(w, sizeof(btc_artifact), "btc_artifact");
@@ -238,7 +250,7 @@ bool artifact_object(Diag *d, Arena *a, const ArtifactSpec *s, const TargetInfo 
     artifact_check(s);
     Codegen *c = codegen_new(d, t, "artifact");
     if (!c) return false;
-    Writer w = {.a = a, .c = c, .texts = text_new(a)};
+    Writer w = {.a = a, .pointer_bytes = t->pointer_bytes, .c = c, .texts = text_new(a)};
     add_artifact(&w, s, weights_file);
     bool ok = codegen_object(c, file);
     codegen_free(c);

@@ -22,6 +22,8 @@ typedef struct ArtifactSpec {
     int64_t region_count;
     uint64_t weights_identity;      /* of the packed weights: a side file must have the same */
     const char *step, *chunk;       /* hidden symbols of the objects; NULL: btc_entry_step, btc_entry_chunk */
+    int64_t work_bytes;             /* of the work block, where no number of threads decides; else 0 */
+    bool step_only;                 /* there is no code for chunks */
     ArtifactWeights *write_weights; /* NULL only when info.weights_bytes is 0 */
     void *weights_user;
     bool weights_in_file;     /* --weights=file */

@@ -11,7 +11,8 @@ static char *upper(Arena *a, const char *name) {
     return s;
 }
 
-static void add_constants(Text *t, const btc_info *i, const char *up) {
+static void add_constants(Text *t, const ArtifactSpec *s, const char *up) {
+    const btc_info *i = &s->info;
     const struct {
         const char *name;
         int64_t value;
@@ -25,6 +26,7 @@ static void add_constants(Text *t, const btc_info *i, const char *up) {
         {"MAX_BATCH", i->max_batch, "sequences in one step"},
         {"CONTEXT", i->context, "longest sequence; 0: no limit"},
         {"STATE_BYTES", i->state_bytes, "of one sequence"},
+        {"WORK_BYTES", s->work_bytes, s->work_bytes ? "of a call" : "0: ask work_bytes(threads)"},
         {"LAYERS", i->layers, ""},
         {"PARAMETERS", i->parameters, ""},
         {"BOS", i->bos, "-1: none"},
@@ -77,6 +79,26 @@ static void add_check(Text *t, const char *n, const char *up) {
     text_add(t, ";\n}\n");
 }
 
+/* Where the sizes of all memory are known. */
+static void add_static_example(Text *t, const btc_info *i, const char *up) {
+    const char *type = i->kind == BTC_TOKENS ? "int32_t" : "float", *n = i->name;
+    text_add(t,
+             "\n/* Example (C11; link with the .o or .a; memcpy and memset are all that it needs):\n"
+             " *\n"
+             " *     static _Alignas(64) unsigned char state[%s_STATE_BYTES], work[%s_WORK_BYTES];\n"
+             " *     const btc_api *api = %s_btc_query(BTC_ABI_VERSION);\n"
+             " *     btc_model model;\n"
+             " *     float out[%s_OUTPUT_WIDTH];\n"
+             " *     void *states[] = {state};\n"
+             " *     %s next[%s_INPUT_WIDTH] = {0};\n"
+             " *     if (!%s_fits(api) || api->open(&model, NULL, 0)) return 1;\n"
+             " *     api->init(&model, state);\n"
+             " *     api->work_init(&model, work, sizeof work);\n"
+             " *     api->step(&model, states, 1, work, 1, next, out);   one row after the other\n"
+             " */\n",
+             up, up, n, up, type, up, n);
+}
+
 static void add_example(Text *t, const btc_info *i, const char *up) {
     bool tokens = i->kind == BTC_TOKENS;
     const char *type = tokens ? "int32_t" : "float", *n = i->name;
@@ -114,7 +136,7 @@ bool artifact_header(Diag *d, Arena *a, const ArtifactSpec *s, const char *file)
         " * (btc.h, the same text in every such header), at the end an example. */\n"
         "#ifndef BTC_MODEL_%s_H\n#define BTC_MODEL_%s_H\n\n",
         n, up, up);
-    add_constants(&t, &s->info, up);
+    add_constants(&t, s, up);
     add_slots(&t, &s->info);
     text_add(&t, "\n");
     text_add_n(&t, runtime_header_text, strlen(runtime_header_text));
@@ -124,7 +146,7 @@ bool artifact_header(Diag *d, Arena *a, const ArtifactSpec *s, const char *file)
              "#ifdef __cplusplus\n}\n#endif\n\n",
              n);
     add_check(&t, n, up);
-    add_example(&t, &s->info, up);
+    (s->work_bytes ? add_static_example : add_example)(&t, &s->info, up);
     text_add(&t, "\n#endif\n");
 
     OutFile o;

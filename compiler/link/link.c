@@ -70,10 +70,9 @@ static bool add_blob(Link *l, const RuntimeBlob *b) {
 }
 
 static bool add_runtime(Link *l) {
+    RuntimeParts parts = {l->job->threads, l->job->kind == LINK_PROGRAM, !l->job->target->doubles};
     for (const RuntimeBlob *b = runtime_blobs; b->target; b++)
-        if (runtime_needs(b, l->target->name, l->job->threads, l->job->kind == LINK_PROGRAM) &&
-            !add_blob(l, b))
-            return false;
+        if (runtime_needs(b, l->target->name, parts) && !add_blob(l, b)) return false;
     return true;
 }
 
@@ -114,9 +113,31 @@ static bool add_shared_options(Link *l) {
     return true;
 }
 
-static void add_program_options(Link *l) {
-    add(l, "-pie");
-    add(l, arena_printf(l->a, "--dynamic-linker=%s", l->target->loader));
+/* A file of the runtime that is not linked but says how to. */
+static bool add_script(Link *l, const char *name) {
+    for (const RuntimeBlob *b = runtime_blobs; b->target; b++) {
+        if (strcmp(b->target, l->target->name) || strcmp(b->object.name, name)) continue;
+        add(l, arena_printf(l->a, "--script=%s", name));
+        return write_file(l, in_folder(l, name), b->object.data, b->object.size);
+    }
+    BTC_BUG("no script %s in the runtime for %s", name, l->target->name);
+}
+
+static bool add_program_options(Link *l) {
+    const Target *t = l->target;
+    if (t->loader) {
+        add(l, "-pie");
+        add(l, arena_printf(l->a, "--dynamic-linker=%s", t->loader));
+        return true;
+    }
+    add(l, "-static");
+    const Board *board = t->isa->board ? t->isa->board(l->job->target) : NULL;
+    if (!t->isa->board) return true;
+    if (!board)
+        return diag_error(l->d, (Loc){.file = l->job->output},
+                          "there is no board to make a program of %s for; make a .o or a .a for a firmware",
+                          l->job->target->cpu);
+    return add_script(l, board->script) && add_script(l, "bare.ld");
 }
 
 /* A tool's first error without its name, whatever stands around it, or its first line. */
@@ -206,7 +227,7 @@ static bool link_inputs(Link *l) {
                                          "-znow",         "-znoexecstack",   "-zdefs"};
     for (size_t i = 0; i < sizeof common / sizeof *common; i++) add(l, common[i]);
     if (kind == LINK_SHARED && !add_shared_options(l)) return false;
-    if (kind == LINK_PROGRAM) add_program_options(l);
+    if (kind == LINK_PROGRAM && !add_program_options(l)) return false;
     return add_inputs(l) && add_libraries(l) && run_linker(l);
 }
 

@@ -3,14 +3,16 @@
 #include <string.h>
 
 /* Objects that only programs need; all others belong to every artefact. */
-static const char *const program_objects[] = {"start", "program", "options",    "generate", "stream",
-                                              "dump",  "sample",  "processors", "meter"};
+static const char *const program_objects[] = {
+    "start", "program",      "options",     "generate",   "stream",          "dump", "sample", "processors",
+    "meter", "bare_program", "bare_memory", "bare_linux", "bare_semihosting"};
 
-static bool is_wanted(const char *name, bool threads, bool program) {
-    if (strcmp(name, "parallel_omp") == 0 || strcmp(name, "threads") == 0) return threads;
-    if (strcmp(name, "parallel_serial") == 0) return !threads;
+static bool is_wanted(const char *name, RuntimeParts parts) {
+    if (strcmp(name, "parallel_omp") == 0 || strcmp(name, "threads") == 0) return parts.threads;
+    if (strcmp(name, "parallel_serial") == 0) return !parts.threads;
+    if (strcmp(name, "soft_double") == 0) return parts.soft_doubles;
     for (size_t i = 0; i < sizeof program_objects / sizeof *program_objects; i++)
-        if (strcmp(name, program_objects[i]) == 0) return program;
+        if (strcmp(name, program_objects[i]) == 0) return parts.program;
     return true;
 }
 
@@ -20,9 +22,8 @@ bool runtime_is_there(const char *target) {
     return b->target != NULL;
 }
 
-bool runtime_needs(const RuntimeBlob *b, const char *target, bool threads, bool program) {
-    return b->kind == RUNTIME_OBJECT && !strcmp(b->target, target) &&
-           is_wanted(b->object.name, threads, program);
+bool runtime_needs(const RuntimeBlob *b, const char *target, RuntimeParts parts) {
+    return b->kind == RUNTIME_OBJECT && !strcmp(b->target, target) && is_wanted(b->object.name, parts);
 }
 
 const char *runtime_targets(Arena *a) {

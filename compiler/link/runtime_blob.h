@@ -12,9 +12,9 @@ typedef struct RuntimeObject {
     size_t size;
 } RuntimeObject;
 
-typedef enum RuntimeKind { RUNTIME_OBJECT, RUNTIME_LIBRARY } RuntimeKind;
+typedef enum RuntimeKind { RUNTIME_OBJECT, RUNTIME_LIBRARY, RUNTIME_SCRIPT } RuntimeKind;
 
-/* Generated: all objects, and libraries to link against, of all targets; the last row has target NULL. */
+/* Generated: all objects, libraries to link against and linker scripts of all targets; the last row has target NULL. */
 typedef struct RuntimeBlob {
     const char *target; /* "x86_64-linux-gnu" */
     RuntimeKind kind;
@@ -25,9 +25,13 @@ extern const char runtime_header_text[]; /* btc.h */
 
 /* Whether this btc was built with a runtime for the target. */
 bool runtime_is_there(const char *target);
-/* Whether an artefact for it needs the object: with or without threads, with or without the main function of
- * a program. */
-bool runtime_needs(const RuntimeBlob *b, const char *target, bool threads, bool program);
+/* Which parts of a runtime an artefact needs. */
+typedef struct RuntimeParts {
+    bool threads;
+    bool program;      /* the main function */
+    bool soft_doubles; /* arithmetic that the processor lacks */
+} RuntimeParts;
+bool runtime_needs(const RuntimeBlob *b, const char *target, RuntimeParts parts);
 
 /* The targets there are, for messages: "aarch64-linux-gnu, x86_64-linux-gnu". */
 const char *runtime_targets(Arena *a);

@@ -52,11 +52,20 @@ bool sizes_check_values(Diag *d, const Model *m, const CompileOptions *o, const 
     return true;
 }
 
+/* Indices are as wide as addresses. */
+static bool check_addresses(Diag *d, const Model *m, const Compiled *c, double most) {
+    return c->target.pointer_bytes > 4 || most <= INT32_MAX ||
+           diag_error(d, (Loc){.file = m->path}, "%s would have to address %s, which 32 bits do not",
+                      c->target.target->name, units_bytes(d->arena, most));
+}
+
 bool sizes_check_blocks(Diag *d, const Model *m, const CompileOptions *o, const Compiled *c) {
     const Schedule *l = &c->lowered.schedule;
     double work = (double)l->shared_bytes + (double)l->worker_bytes;
     if (work > (double)MOST_WORK)
         return too_much(d, o, c, units_bytes(d->arena, work), (double)MOST_WORK / work);
+    double most = (double)(l->state_bytes > l->weight_bytes ? l->state_bytes : l->weight_bytes);
+    if (!check_addresses(d, m, c, work > most ? work : most)) return false;
     return l->state_bytes <= MOST_STATE ||
            diag_error(
                d, (Loc){.file = m->path},

@@ -23,7 +23,7 @@ static bool run(PassCtx *cx, Module *m) {
     for (Func *f = m->first, *last = m->last; f; f = f == last ? NULL : f->next) {
         if (f->nparams == 0) continue; /* constants of a function */
         split(cx, f, FORM_STEP);
-        split(cx, f, FORM_CHUNK);
+        if (!cx->options->step_only) split(cx, f, FORM_CHUNK);
     }
     return true;
 }

@@ -1,5 +1,5 @@
-/* A session for another machine: the model as a program that QEMU's user-mode emulator runs. The program writes all
- * results into a file (--dump, runtime/dump.c). */
+/* A session for another machine: the model as a program that QEMU runs. The program writes all
+ * results into a file (--dump, runtime/dump.c and runtime/bare_program.c). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +25,7 @@ bool emulated_check(Diag *d, Arena *a, const Target *t) {
     if (!find_emulator(a, t))
         return diag_error(d, (Loc){0}, "--target=%s: needs QEMU to run: there is no %s-static or %s on PATH",
                           t->name, t->emulator, t->emulator);
+    if (!t->sysroot) return true;
     const char *lib = arena_printf(a, "%s/lib", t->sysroot);
     if (!file_exists(lib))
         return diag_error(
@@ -34,14 +35,43 @@ bool emulated_check(Diag *d, Arena *a, const Target *t) {
     return true;
 }
 
+/* A board gets its command line from the emulator, in whose options a comma is written twice. */
+static const char *board_options(Arena *a, const char *program, const char *const *arguments) {
+    Text t = text_new(a);
+    text_add(&t, "enable=on,target=native,arg=%s", program);
+    for (; *arguments; arguments++) {
+        text_add(&t, ",arg=");
+        for (const char *c = *arguments; *c; c++) text_add(&t, *c == ',' ? ",," : "%c", *c);
+    }
+    return t.s;
+}
+
 /* Runs the program with the arguments given (up to NULL). */
 static bool run_program(Session *s, const char *const *arguments, char **said) {
-    const Target *t = s->compiled.target.target;
-    const char *cpu = t->isa->emulated_cpu ? t->isa->emulated_cpu(&s->compiled.target) : NULL;
-    const char *argv[16] = {find_emulator(s->a, t), "-L", t->sysroot};
-    int n = 3;
-    if (cpu) argv[n++] = "-cpu", argv[n++] = cpu;
-    for (argv[n++] = s->program; n < 15 && *arguments;) argv[n++] = *arguments++;
+    const TargetInfo *info = &s->compiled.target;
+    const Target *t = info->target;
+    const char *cpu = t->isa->emulated_cpu ? t->isa->emulated_cpu(info) : NULL;
+    const char *argv[24] = {find_emulator(s->a, t)};
+    int n = 1;
+    if (t->isa->board) {
+        const char *const board[] = {"-M",
+                                     t->isa->board(info)->name,
+                                     "-display",
+                                     "none",
+                                     "-serial",
+                                     "none",
+                                     "-monitor",
+                                     "none",
+                                     "-kernel",
+                                     s->program,
+                                     "-semihosting-config",
+                                     board_options(s->a, s->program, arguments)};
+        for (size_t i = 0; i < sizeof board / sizeof *board; i++) argv[n++] = board[i];
+    } else {
+        if (t->sysroot) argv[n++] = "-L", argv[n++] = t->sysroot;
+        if (cpu) argv[n++] = "-cpu", argv[n++] = cpu;
+        for (argv[n++] = s->program; n < 23 && *arguments;) argv[n++] = *arguments++;
+    }
     int status = argv[0] ? spawn_and_wait(s->a, NULL, argv, said) : -1;
     if (status == 0) return true;
     if (status == -1) return diag_error(s->d, (Loc){0}, "cannot start the emulator: %s", strerror(errno));
@@ -66,6 +96,12 @@ static const char *input_option(Session *s, const Batch *b, int64_t row) {
     return out_commit(&o, false) ? arena_printf(s->a, "--input=%s", file) : NULL;
 }
 
+/* NULL, the end of all options, for programs that know neither threads nor chance. */
+static const char *threads_option(Session *s, int threads) {
+    bool single = s->compiled.target.target->execution == EXECUTION_SINGLE;
+    return single ? NULL : arena_printf(s->a, "--threads=%d", threads);
+}
+
 bool emulated_run(Session *s, bool step, int threads, const Batch *b, TensorList *list) {
     Outputs out = session_outputs(s, b, list);
     const char *dump = arena_printf(s->a, "%s/dump", s->folder.path);
@@ -74,8 +110,7 @@ bool emulated_run(Session *s, bool step, int threads, const Batch *b, TensorList
     for (int64_t row = 0; row < b->B; row++) {
         const char *input = input_option(s, b, row);
         const char *arguments[] = {input, arena_printf(s->a, "--dump=%s", dump),
-                                   step ? "--form=step" : "--form=chunk",
-                                   arena_printf(s->a, "--threads=%d", threads), NULL};
+                                   step ? "--form=step" : "--form=chunk", threads_option(s, threads), NULL};
         char *said;
         if (!input || !run_program(s, arguments, &said)) return false;
         size_t size;
@@ -96,10 +131,10 @@ bool emulated_run(Session *s, bool step, int threads, const Batch *b, TensorList
 bool emulated_greedy(Session *s, int threads, const int32_t *prompt, int64_t np, int64_t n, int64_t *ids) {
     if (s->taps != TAPS_NONE) BTC_BUG("a program with taps cannot generate");
     const char *arguments[] = {ids_option(s, prompt, np),
+                               arena_printf(s->a, "--tokens=%lld", (long long)n),
+                               threads_option(s, threads),
                                "--temperature=0",
                                "--quiet",
-                               arena_printf(s->a, "--tokens=%lld", (long long)n),
-                               arena_printf(s->a, "--threads=%d", threads),
                                NULL};
     char *said;
     if (!run_program(s, arguments, &said)) return false;

@@ -20,6 +20,19 @@ static void check_options(void) {
            "btc: error: --cpu", "did you mean \"x86-64-v3\"?");
     refuse("a CPU of another machine", "m -o out/x.so --target=aarch64-linux-gnu --cpu=x86-64-v3", 1,
            "btc: error: --cpu", "has no model");
+    refuse("a library without a system to load it", "m -o out/x.so --target=thumbv7em-none-eabi", 1,
+           "out/x.so: error: ", "there are no shared libraries for thumbv7em-none-eabi");
+    refuse("weights beside code that reads no files", "m -o out/x.o --target=x86_64-none --weights=file", 1,
+           "out/x.o: error: --weights=file", "reads no files");
+    refuse("a program for a processor without a board",
+           "m -o out/x --target=thumbv8m.main-none-eabi --cpu=cortex-m33", 1,
+           "out/x: error: ", "make a .o or a .a");
+    refuse("chunks without code for them", "m -o out/x.o --forms=step --chunk=16", 1,
+           "btc: error: --chunk=16", "leave it out");
+    refuse("unknown forms", "m -o out/x.o --forms=steps", 1, "btc: error: --forms=steps",
+           "must be all or step");
+    refuse("code made for nothing known", "m -o out/x.o --optimize=sise", 1, "btc: error: --optimize=sise",
+           "did you mean \"size\"?");
     refuse("an unknown form", "verify m --form=stpe --input=m/expected.safetensors", 1,
            "btc: error: --form=stpe", "step");
     refuse("an unknown text to emit", "m --emit=lops", 1, "btc: error: --emit=lops",

@@ -61,7 +61,7 @@ int main(void) {
     static const char *const archs[] = {"x86_64-linux-gnu", "aarch64-linux-gnu", "riscv64-linux-gnu"};
     static const char *const library[] = {"core",    "state",   "open",         "beside",
                                           "query",   "barrier", "parallel_omp", "parallel_serial",
-                                          "threads", "work",    "cpu",          "pace"};
+                                          "threads", "run_threads", "work",    "cpu",          "pace"};
     static const char *const program[] = {"program", "options",    "generate", "stream", "dump",
                                           "sample",  "processors", "meter",    "start"};
     int checked = 0;

@@ -1,0 +1,20 @@
+/* Programs without a C library: what bare_program.c asks of the system under it. bare_linux.c calls the kernel,
+ * bare_semihosting.c the debugger (or QEMU) that a processor without a system hangs on. */
+#ifndef BTC_BARE_H
+#define BTC_BARE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* bare_program.c; called where the program starts. Returns the exit status. */
+int bare_main(int argc, char **argv);
+
+enum { BARE_OUT = -2, BARE_ERR = -3 };                /* the standard streams, in place of a file */
+intptr_t bare_open(const char *name, bool write);     /* a file; -1: it cannot be opened */
+intptr_t bare_read(intptr_t file, void *p, size_t n); /* bytes read; 0: the end */
+bool bare_write(intptr_t file, const void *p, size_t n);
+bool bare_close(intptr_t file);
+void *bare_memory(size_t n); /* aligned to 64, zeros, for good; NULL: there is no more */
+
+#endif
