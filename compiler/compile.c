@@ -299,13 +299,13 @@ static void fill_slots(const Model *m, const Compiled *c, ArtifactSpec *spec) {
     spec->regions = regions.all, spec->region_count = regions.n;
 }
 
-static void fill_taps(const Model *m, const Schedule *s, btc_info *info) {
+static void fill_probes(const Model *m, const Schedule *s, btc_info *info) {
     const Func *f = main_of(m);
-    btc_tap *taps = ARENA_ARRAY(m->arena, btc_tap, s->noutputs);
+    btc_probe *probes = ARENA_ARRAY(m->arena, btc_probe, s->noutputs);
     for (int i = 1; i < f->nresults; i++)
-        taps[i - 1] =
-            (btc_tap){f->result_names[i] ? f->result_names[i] : "", type_count(f->results[i]->type)};
-    info->taps = taps, info->tap_count = f->nresults - 1;
+        probes[i - 1] =
+            (btc_probe){f->result_names[i] ? f->result_names[i] : "", type_count(f->results[i]->type)};
+    info->probes = probes, info->probe_count = f->nresults - 1;
 }
 
 static int64_t count_parameters(const Model *m) {
@@ -357,10 +357,10 @@ static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Com
     fill_slots(m, c, &s);
     Identity id = identity_of(m, c);
     s.info.fingerprint = id.states, s.weights_identity = id.weights;
-    fill_taps(m, l, &s.info);
-    int64_t taps = s.info.tap_count * c->target.pointer_bytes;
+    fill_probes(m, l, &s.info);
+    int64_t probes = s.info.probe_count * c->target.pointer_bytes;
     if (c->lower.single)
-        s.work_bytes = BTC_LABEL_SINGLE + (taps + BTC_ALIGN - 1) / BTC_ALIGN * BTC_ALIGN +
+        s.work_bytes = BTC_LABEL_SINGLE + (probes + BTC_ALIGN - 1) / BTC_ALIGN * BTC_ALIGN +
                        s.info.work_shared + s.info.work_thread;
     return s;
 }

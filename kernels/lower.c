@@ -154,7 +154,7 @@ static Value *value_base(Lower *l, const ValueInfo *i, const char *name) {
         return call_field(l, BTC_CALL_INPUT);
     case SPACE_OUTPUT:
         if (i->io == 0) return call_field(l, BTC_CALL_OUTPUT);
-        return lb_loadp(b, call_field(l, BTC_CALL_TAPS), lb_i64(b, i->io - 1));
+        return lb_loadp(b, call_field(l, BTC_CALL_PROBES), lb_i64(b, i->io - 1));
     case SPACE_NONE:
         break;
     }

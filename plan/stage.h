@@ -48,7 +48,7 @@ typedef enum Space {
     SPACE_WORKER,   /* in this thread's part of it */
     SPACE_ARGUMENT, /* passed in: a parameter or result of a block */
     SPACE_INPUT,    /* the caller's input */
-    SPACE_OUTPUT,   /* the caller's output, or a tap */
+    SPACE_OUTPUT,   /* the caller's output, or a probe */
 } Space;
 
 /* Facts of one value during planning and lowering: Value.aux points here. */
@@ -57,7 +57,7 @@ typedef struct ValueInfo {
     bool stored;
     int first_epoch, last_epoch, first_stage, last_stage;
     Space space;
-    int io;         /* IO: index of the pointer; OUTPUT: 0 output, k: tap k-1 */
+    int io;         /* IO: index of the pointer; OUTPUT: 0 output, k: probe k-1 */
     int64_t offset; /* bytes */
     int64_t stride; /* elements from row to row */
     Value *flight;  /* the vector at hand while a stage's body is written */

@@ -11,7 +11,7 @@
 #include "checksum.h"
 
 enum { BTC_ALIGN = 64 }; /* of state and work blocks and of the weights */
-/* The label of a work block where one processor runs all; behind it stand pointers of taps, if any. */
+/* The label of a work block where one processor runs all; behind it stand pointers of probes, if any. */
 enum { BTC_LABEL_SINGLE = 64 };
 
 /* Start values of a part of the state block that does not start as zero bytes. */

@@ -104,18 +104,18 @@ static bool check(const Run *r, btc_status s) {
     return s == BTC_OK || fail(r->api->status_text(s), "");
 }
 
-/* out: the output's buffer and then the taps', each for all rows. */
+/* out: the output's buffer and then the probes', each for all rows. */
 static btc_status run_all(Run *r, float **out) {
     const btc_info *info = r->info;
     if (!r->form || equal(r->form, "chunk"))
-        return r->api->prefill_taps(&r->model, r->state, r->work, 1, r->rows, r->n, out[0], out + 1);
+        return r->api->prefill_probes(&r->model, r->state, r->work, 1, r->rows, r->n, out[0], out + 1);
     size_t row = info->kind == BTC_TOKENS ? sizeof(int32_t) : (size_t)info->input_width * sizeof(float);
     btc_status s = BTC_OK;
     for (int64_t t = 0; t < r->n && s == BTC_OK; t++) {
-        s = r->api->step_taps(&r->model, &r->state, 1, r->work, 1, r->rows + (size_t)t * row, out[0],
-                              out + 1);
+        s = r->api->step_probes(&r->model, &r->state, 1, r->work, 1, r->rows + (size_t)t * row, out[0],
+                                out + 1);
         out[0] += info->output_width;
-        for (int64_t i = 0; i < info->tap_count; i++) out[i + 1] += info->taps[i].width;
+        for (int64_t i = 0; i < info->probe_count; i++) out[i + 1] += info->probes[i].width;
     }
     return s;
 }
@@ -123,14 +123,14 @@ static btc_status run_all(Run *r, float **out) {
 static bool dump(Run *r) {
     const btc_info *info = r->info;
     int64_t width = info->output_width;
-    for (int64_t i = 0; i < info->tap_count; i++) width += info->taps[i].width;
+    for (int64_t i = 0; i < info->probe_count; i++) width += info->probes[i].width;
     size_t bytes = (size_t)(r->n * width) * sizeof(float);
-    float *all = bare_memory(bytes), **out = bare_memory((size_t)(info->tap_count + 1) * sizeof *out);
+    float *all = bare_memory(bytes), **out = bare_memory((size_t)(info->probe_count + 1) * sizeof *out);
     if (!all || !out) return fail("out of memory", "");
     float *at = all;
-    for (int64_t i = 0; i <= info->tap_count; i++) {
+    for (int64_t i = 0; i <= info->probe_count; i++) {
         out[i] = at;
-        at += r->n * (i ? info->taps[i - 1].width : info->output_width);
+        at += r->n * (i ? info->probes[i - 1].width : info->output_width);
     }
     if (!check(r, run_all(r, out))) return false;
     intptr_t file = bare_open(r->dump, true);

@@ -77,11 +77,11 @@ typedef struct btc_slot {
     int64_t dims[BTC_MAX_RANK];
 } btc_slot;
 
-/* A value inside the model that the compiler was asked to expose (prefill_taps). */
-typedef struct btc_tap {
+/* A value inside the model that the compiler was asked to expose (prefill_probes). */
+typedef struct btc_probe {
     const char *name;
     int64_t width; /* f32 values per row */
-} btc_tap;
+} btc_probe;
 
 /* Facts about the model. Fields are only ever added at the end. */
 typedef struct btc_info {
@@ -108,8 +108,8 @@ typedef struct btc_info {
     int64_t weights_bytes;
     int64_t slot_count;
     const btc_slot *slots;
-    int64_t tap_count;
-    const btc_tap *taps;
+    int64_t probe_count;
+    const btc_probe *probes;
     /* since version 2 */
     int64_t eos_count;      /* how many ids end a sequence */
     const int64_t *eos_ids; /* [eos_count] all of them; the first is eos */
@@ -189,15 +189,15 @@ typedef struct btc_api {
     /* One sentence in English for a status; never NULL. */
     const char *(*status_text)(btc_status status);
 
-    /* prefill_all that also writes the exposed values: taps [tap_count] buffers [n, info->taps[i].width].
+    /* prefill_all that also writes the exposed values: probes [probe_count] buffers [n, info->probes[i].width].
      * For checking a model, not for speed. */
-    btc_status (*prefill_taps)(const btc_model *m, void *state, void *work, int32_t threads,
-                               const void *input, int64_t n, float *out, float *const *taps);
+    btc_status (*prefill_probes)(const btc_model *m, void *state, void *work, int32_t threads,
+                                 const void *input, int64_t n, float *out, float *const *probes);
 
-    /* step that also writes the exposed values of each row: taps [tap_count] buffers [n, width]. A model that
-     * exposes values can only be run by the two calls with taps. */
-    btc_status (*step_taps)(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
-                            const void *input, float *out, float *const *taps);
+    /* step that also writes the exposed values of each row: probes [probe_count] buffers [n, width]. A model that
+     * exposes values can only be run by the two calls with probes. */
+    btc_status (*step_probes)(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
+                              const void *input, float *out, float *const *probes);
 
     /* ---- since version 2 ---- */
 

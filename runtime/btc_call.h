@@ -49,7 +49,7 @@ typedef struct btc_call {
     int64_t rows;                                   /* 5 */
     int64_t out_begin;                              /* 6: rows before this one need no output */
     BTC_FIELD(btc_barrier *barrier, above_barrier); /* 7 */
-    BTC_FIELD(float *const *taps, above_taps);      /* 8: outputs that `btc verify` asked for, [rows, width]
+    BTC_FIELD(float *const *probes, above_probes);  /* 8: outputs that `btc verify` asked for, [rows, width]
                                                           each; else NULL */
     int64_t shared_bytes;  /* 9: of the shared part of work; the private parts follow */
     int64_t private_bytes; /* 10: of each thread's part */
@@ -66,7 +66,7 @@ enum {
     BTC_CALL_ROWS,
     BTC_CALL_OUT_BEGIN,
     BTC_CALL_BARRIER,
-    BTC_CALL_TAPS,
+    BTC_CALL_PROBES,
     BTC_CALL_SHARED_BYTES,
     BTC_CALL_PRIVATE_BYTES,
 };

@@ -62,9 +62,9 @@ static bool can_call(const btc_artifact *a, const void *work, int32_t threads, c
 }
 
 /* A model that exposes values runs only where there is a place for each. */
-static bool taps_fit(const btc_artifact *a, float *const *taps) {
-    for (int64_t i = 0; i < a->info.tap_count; i++)
-        if (!taps || !taps[i] || (uintptr_t)taps[i] % sizeof(float)) return false;
+static bool probes_fit(const btc_artifact *a, float *const *probes) {
+    for (int64_t i = 0; i < a->info.probe_count; i++)
+        if (!probes || !probes[i] || (uintptr_t)probes[i] % sizeof(float)) return false;
     return true;
 }
 
@@ -115,9 +115,9 @@ static bool take(const btc_artifact *a, void *work, void *const *states, int64_t
 }
 
 static btc_status prefill(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
-                          int64_t n, float *out, float *const *taps, Want want) {
+                          int64_t n, float *out, float *const *probes, Want want) {
     const btc_artifact *a = btc_artifact_of(m);
-    if (!can_call(a, work, threads, input, n) || !btc_aligned(state) || !taps_fit(a, taps))
+    if (!can_call(a, work, threads, input, n) || !btc_aligned(state) || !probes_fit(a, probes))
         return BTC_E_ARGUMENT;
     btc_status s = check_room(a, state, n);
     if (s != BTC_OK) return s;
@@ -131,10 +131,10 @@ static btc_status prefill(const btc_model *m, void *state, void *work, int32_t t
     const btc_info *info = &a->info;
     btc_call c = make_call(a, m, states, work, input, out);
     float **moving = NULL;
-    if (taps && info->tap_count) {
-        moving = btc_work_taps(work);
-        memcpy(moving, taps, (size_t)info->tap_count * sizeof *taps);
-        c.taps = moving;
+    if (probes && info->probe_count) {
+        moving = btc_work_probes(work);
+        memcpy(moving, probes, (size_t)info->probe_count * sizeof *probes);
+        c.probes = moving;
     }
     for (int64_t at = 0; at < n; at += info->chunk) {
         bool last = n - at <= info->chunk;
@@ -147,7 +147,7 @@ static btc_status prefill(const btc_model *m, void *state, void *work, int32_t t
         }
         c.input = (const char *)c.input + c.rows * row_bytes(info);
         if (want == WANT_ALL) c.output += c.rows * info->output_width;
-        for (int64_t i = 0; moving && i < info->tap_count; i++) moving[i] += c.rows * info->taps[i].width;
+        for (int64_t i = 0; moving && i < info->probe_count; i++) moving[i] += c.rows * info->probes[i].width;
         ((btc_state_header *)state)->position += c.rows;
     }
     give_back(work, states, 1);
@@ -164,16 +164,16 @@ btc_status btc_prefill_all(const btc_model *m, void *state, void *work, int32_t 
     return out ? prefill(m, state, work, threads, input, n, out, NULL, WANT_ALL) : BTC_E_ARGUMENT;
 }
 
-btc_status btc_prefill_taps(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
-                            int64_t n, float *out, float *const *taps) {
-    return out && taps ? prefill(m, state, work, threads, input, n, out, taps, WANT_ALL) : BTC_E_ARGUMENT;
+btc_status btc_prefill_probes(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
+                              int64_t n, float *out, float *const *probes) {
+    return out && probes ? prefill(m, state, work, threads, input, n, out, probes, WANT_ALL) : BTC_E_ARGUMENT;
 }
 
-btc_status btc_step_taps(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
-                         const void *input, float *out, float *const *taps) {
+btc_status btc_step_probes(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
+                           const void *input, float *out, float *const *probes) {
     const btc_artifact *a = btc_artifact_of(m);
     if (!can_call(a, work, threads, input, n) || !states || n > a->info.max_batch || !out ||
-        !taps_fit(a, taps))
+        !probes_fit(a, probes))
         return BTC_E_ARGUMENT;
     for (int64_t i = 0; i < n; i++)
         if (!btc_aligned(states[i])) return BTC_E_ARGUMENT;
@@ -186,7 +186,7 @@ btc_status btc_step_taps(const btc_model *m, void *const *states, int64_t n, voi
 
     btc_call c = make_call(a, m, states, work, input, out);
     c.rows = n;
-    c.taps = taps;
+    c.probes = probes;
     bool ran = btc_run(a, &c, btc_work_run(work), threads, true);
     for (int64_t i = 0; ran && i < n; i++) ((btc_state_header *)states[i])->position++;
     give_back(work, states, n);
@@ -195,5 +195,5 @@ btc_status btc_step_taps(const btc_model *m, void *const *states, int64_t n, voi
 
 btc_status btc_step(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
                     const void *input, float *out) {
-    return btc_step_taps(m, states, n, work, threads, input, out, NULL);
+    return btc_step_probes(m, states, n, work, threads, input, out, NULL);
 }

@@ -33,9 +33,9 @@ size_t btc_work_bytes(const btc_artifact *a, int32_t threads);
 size_t btc_work_own(const btc_artifact *a); /* of these, the runtime's: what emitted code sees lies behind */
 btc_status btc_work_init(const btc_model *m, void *work, size_t bytes);
 bool btc_work_serves(const btc_artifact *a, const void *work, int32_t threads);
-void *btc_work_run(void *work);    /* BTC_RUN_BYTES */
-float **btc_work_taps(void *work); /* [tap_count] */
-bool btc_work_take(void *work);    /* false: another call is at it; of a block without label nobody knows */
+void *btc_work_run(void *work);      /* BTC_RUN_BYTES */
+float **btc_work_probes(void *work); /* [probe_count] */
+bool btc_work_take(void *work);      /* false: another call is at it; of a block without label nobody knows */
 void btc_work_give_back(void *work);
 
 /* core.c */
@@ -43,10 +43,10 @@ btc_status btc_prefill(const btc_model *m, void *state, void *work, int32_t thre
                        int64_t n, float *out_last);
 btc_status btc_prefill_all(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
                            int64_t n, float *out);
-btc_status btc_prefill_taps(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
-                            int64_t n, float *out, float *const *taps);
-btc_status btc_step_taps(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
-                         const void *input, float *out, float *const *taps);
+btc_status btc_prefill_probes(const btc_model *m, void *state, void *work, int32_t threads, const void *input,
+                              int64_t n, float *out, float *const *probes);
+btc_status btc_step_probes(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
+                           const void *input, float *out, float *const *probes);
 btc_status btc_step(const btc_model *m, void *const *states, int64_t n, void *work, int32_t threads,
                     const void *input, float *out);
 

@@ -1,6 +1,6 @@
 /* --dump=FILE: all that the model computes for one sequence, for `btc verify` on another machine. The file:
  *     outputs     f32 [rows, output_width]
- *     taps        f32 [rows, width], one after the other, in the order of info->taps
+ *     probes        f32 [rows, width], one after the other, in the order of info->probes
  *     the state   state_bytes bytes, after the last row */
 #include <errno.h>
 #include <stdlib.h>
@@ -33,21 +33,22 @@ static bool read_features(const Program *p, float **x, int64_t *rows) {
     return size % row ? fail("%s ends inside a row (rows have %zu bytes)", name, row) : true;
 }
 
-/* out: the output's buffer and then the taps', each for all rows. */
+/* out: the output's buffer and then the probes', each for all rows. */
 static btc_status run_all(Program *p, const void *input, int64_t n, float **out) {
     const btc_info *info = p->info;
     if (!p->opt.form || strcmp(p->opt.form, "step"))
-        return p->api->prefill_taps(&p->model, p->state, p->work, p->opt.threads, input, n, out[0], out + 1);
+        return p->api->prefill_probes(&p->model, p->state, p->work, p->opt.threads, input, n, out[0],
+                                      out + 1);
     int64_t bytes =
         info->kind == BTC_FEATURES ? info->input_width * (int64_t)sizeof(float) : (int64_t)sizeof(int32_t);
     btc_status s = BTC_OK;
     Meter meter = meter_new(p->opt.quiet, "done", "rows", n);
     for (int64_t t = 0; t < n && s == BTC_OK; t++) {
         meter_show(&meter, t);
-        s = p->api->step_taps(&p->model, &p->state, 1, p->work, p->opt.threads,
-                              (const char *)input + t * bytes, out[0], out + 1);
+        s = p->api->step_probes(&p->model, &p->state, 1, p->work, p->opt.threads,
+                                (const char *)input + t * bytes, out[0], out + 1);
         out[0] += info->output_width;
-        for (int64_t i = 0; i < info->tap_count; i++) out[i + 1] += info->taps[i].width;
+        for (int64_t i = 0; i < info->probe_count; i++) out[i + 1] += info->probes[i].width;
     }
     meter_end(&meter);
     return s;
@@ -63,12 +64,12 @@ bool program_dump(Program *p) {
     ok = ok && rows_fit(p, n);
     FILE *f = ok ? fopen(p->opt.dump, "wb") : NULL; /* before the work, which may be long */
     if (ok && !f) ok = fail("cannot open %s: %s", p->opt.dump, strerror(errno));
-    for (int64_t i = 0; i < info->tap_count; i++) width += info->taps[i].width;
+    for (int64_t i = 0; i < info->probe_count; i++) width += info->probes[i].width;
     float *all = get_memory((size_t)(n * width) * sizeof *all), *at = all;
-    float **out = get_memory((size_t)(info->tap_count + 1) * sizeof *out);
-    for (int64_t i = 0; i <= info->tap_count; i++) {
+    float **out = get_memory((size_t)(info->probe_count + 1) * sizeof *out);
+    for (int64_t i = 0; i <= info->probe_count; i++) {
         out[i] = at;
-        at += n * (i ? info->taps[i - 1].width : info->output_width);
+        at += n * (i ? info->probes[i - 1].width : info->output_width);
     }
     if (ok) {
         btc_status s = run_all(p, x ? (const void *)x : ids, n, out);

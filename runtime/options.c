@@ -31,7 +31,7 @@ enum { FOR_TOKENS = 1, FOR_FEATURES = 2, FOR_ALL = 3 };
     X(BITS, "bits-per-byte", "FILE", FOR_TOKENS, "how well the model predicts FILE, as one stream")          \
     X(INPUT, "input", "FILE", FOR_FEATURES, "rows of f32 values (default: stdin)")                           \
     X(OUTPUT, "output", "FILE", FOR_FEATURES, "where the output rows go (default: stdout)")                  \
-    X(DUMP, "dump", "FILE", FOR_ALL, "write outputs, taps and state of the whole input to FILE, raw")        \
+    X(DUMP, "dump", "FILE", FOR_ALL, "write outputs, probes and state of the whole input to FILE, raw")      \
     X(FORM, "form", "FORM", FOR_ALL, "with --dump: chunk (default) or step")                                 \
     X(WEIGHTS, "weights", "FILE", FOR_ALL, "the weights file, when it is not beside the program")            \
     X(THREADS, "threads", "N", FOR_ALL,                                                                      \

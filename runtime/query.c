@@ -60,8 +60,8 @@ static const btc_api api = {
     .restore = btc_restore,
     .fork = btc_fork,
     .status_text = status_text_this,
-    .prefill_taps = btc_prefill_taps,
-    .step_taps = btc_step_taps,
+    .prefill_probes = btc_prefill_probes,
+    .step_probes = btc_step_probes,
     .work_init = btc_work_init,
     .state_used = btc_state_used,
 };

@@ -1,4 +1,4 @@
-/* The work block of a call: a label, what running needs (run.h), the tap pointers, then
+/* The work block of a call: a label, what running needs (run.h), the probe pointers, then
  * what emitted code sees (shared part, thread parts). The label says for how many bytes and which model the
  * host has made it. */
 #include "core.h"
@@ -26,7 +26,7 @@ static size_t round_up(size_t n) {
 }
 
 size_t btc_work_own(const btc_artifact *a) {
-    return OWN_BYTES + round_up((size_t)a->info.tap_count * sizeof(float *));
+    return OWN_BYTES + round_up((size_t)a->info.probe_count * sizeof(float *));
 }
 
 size_t btc_work_bytes(const btc_artifact *a, int32_t threads) {
@@ -74,6 +74,6 @@ void *btc_work_run(void *work) {
     return (char *)work + sizeof(Label);
 }
 
-float **btc_work_taps(void *work) {
+float **btc_work_probes(void *work) {
     return (float **)(void *)((char *)work + OWN_BYTES);
 }

@@ -42,7 +42,7 @@ static bool open_model(Subject *s, const CompileOptions *compile, const ModelOpt
         return diag_usage(s->d, (Loc){0}, "--target=%s: only this machine can be measured", t.target->name);
     VerifyOptions o = {.form = "chunk", .threads = 1, .compile = *compile, .model = *model};
     s->compiled_here = true;
-    if (!session_open(&s->session, s->d, s->a, s->path, &o, TAPS_NONE)) return false;
+    if (!session_open(&s->session, s->d, s->a, s->path, &o, PROBES_NONE)) return false;
     if (!subject_takes(s, model_longest(&s->session.model), tokens)) return false;
     if (!session_compile(&s->session)) return false;
     s->api = s->session.api, s->model = &s->session.handle, s->compiled = &s->session.compiled;
@@ -53,7 +53,7 @@ bool subject_open(Subject *s, Diag *d, Arena *a, const char *path, const Compile
                   const ModelOptions *model, int64_t tokens) {
     *s = (Subject){.d = d, .a = a, .path = path};
     if (!(is_library(path) ? open_library(s) : open_model(s, compile, model, tokens))) return false;
-    if (s->api->info->tap_count)
+    if (s->api->info->probe_count)
         return diag_error(d, here(s), "exposes values (\"expose\"): it can be checked, but not measured");
     return true;
 }

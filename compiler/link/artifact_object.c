@@ -122,12 +122,12 @@ static const char *add_slots(Writer *w, const btc_info *info) {
     return end_table(w, "btc_artifact_slots");
 }
 
-static const char *add_taps(Writer *w, const btc_info *info) {
-    for (int64_t k = 0; k < info->tap_count; k++) {
-        add_text(w, info->taps[k].name);
-        add_int(w, info->taps[k].width);
+static const char *add_probes(Writer *w, const btc_info *info) {
+    for (int64_t k = 0; k < info->probe_count; k++) {
+        add_text(w, info->probes[k].name);
+        add_int(w, info->probes[k].width);
     }
-    return end_table(w, "btc_artifact_taps");
+    return end_table(w, "btc_artifact_probes");
 }
 
 static const char *add_eos_ids(Writer *w, const btc_info *info) {
@@ -187,7 +187,8 @@ static int64_t bytes_so_far(const Writer *w, int pointer_bytes) {
     return (at + 7) / 8 * 8;
 }
 
-static void add_info(Writer *w, const btc_info *i, const char *slots, const char *taps, const char *eos_ids) {
+static void add_info(Writer *w, const btc_info *i, const char *slots, const char *probes,
+                     const char *eos_ids) {
     AT(w, btc_info, version), add_int(w, BTC_ABI_VERSION);
     AT(w, btc_info, size), add_int(w, sizeof(btc_info));
     TEXT(w, i, btc_info, name);
@@ -212,8 +213,8 @@ static void add_info(Writer *w, const btc_info *i, const char *slots, const char
     INT(w, i, btc_info, weights_bytes);
     INT(w, i, btc_info, slot_count);
     ADDRESS(w, slots, btc_info, slots);
-    INT(w, i, btc_info, tap_count);
-    ADDRESS(w, taps, btc_info, taps);
+    INT(w, i, btc_info, probe_count);
+    ADDRESS(w, probes, btc_info, probes);
     INT(w, i, btc_info, eos_count);
     ADDRESS(w, eos_ids, btc_info, eos_ids);
     at_field(w, sizeof *i, "btc_info");
@@ -221,14 +222,14 @@ static void add_info(Writer *w, const btc_info *i, const char *slots, const char
 }
 
 static void add_artifact(Writer *w, const ArtifactSpec *s, const char *weights_file) {
-    const char *slots = add_slots(w, &s->info), *taps = add_taps(w, &s->info);
+    const char *slots = add_slots(w, &s->info), *probes = add_probes(w, &s->info);
     const char *fills = add_fills(w, s), *regions = add_regions(w, s), *needs = add_needs(w, s);
     const char *eos_ids = add_eos_ids(w, &s->info), *weights = NULL;
     if (s->info.weights_bytes > 0 && !s->weights_in_file) {
         weights = "btc_weights";
         codegen_add_room(w->c, weights, s->info.weights_bytes, PAGE);
     }
-    add_info(w, &s->info, slots, taps, eos_ids);
+    add_info(w, &s->info, slots, probes, eos_ids);
     AT(w, btc_artifact, fill_count), add_int(w, s->fill_count);
     ADDRESS(w, fills, btc_artifact, fills);
     AT(w, btc_artifact, region_count), add_int(w, s->region_count);

@@ -229,7 +229,7 @@ static cJSON *argument_block_json(void) {
                                         [BTC_CALL_ROWS] = "rows",
                                         [BTC_CALL_OUT_BEGIN] = "out_begin",
                                         [BTC_CALL_BARRIER] = "barrier",
-                                        [BTC_CALL_TAPS] = "probes",
+                                        [BTC_CALL_PROBES] = "probes",
                                         [BTC_CALL_SHARED_BYTES] = "shared_bytes",
                                         [BTC_CALL_PRIVATE_BYTES] = "worker_bytes"};
     cJSON *o = cJSON_CreateObject();

@@ -67,11 +67,11 @@ static bool open_runner(Run *r, Arena *a, const char *path, const Variant *o) {
     VerifyOptions v = {.form = "chunk", .threads = r->o->threads};
     v.compile = o->compile, v.model = o->model, v.compile.max_batch = 1;
     x->opened = true;
-    if (!session_open(&x->session, r->d, a, path, &v, TAPS_NONE)) return false;
+    if (!session_open(&x->session, r->d, a, path, &v, PROBES_NONE)) return false;
     if (r->n == 1 && !(choose_lengths(r) && read_input(r, a))) return false; /* before the work */
     if (!session_compile(&x->session)) return false;
     const btc_api *api = x->session.api;
-    if (api->info->tap_count)
+    if (api->info->probe_count)
         return diag_error(r->d, (Loc){.file = path},
                           "exposes values (\"expose\"): it can be checked, not compared");
     x->state = block((size_t)api->info->state_bytes), x->work = block(api->work_bytes(r->o->threads));

@@ -195,13 +195,13 @@ static void look(Panel *p, const JudgeOptions *o) {
     Session *s = p->s;
     Arena *tmp = arena_new();
     InterpState *paths = interp_state_new(tmp, s->model.module);
-    p->n = o->taps ? o->taps->n : 0;
+    p->n = o->probes ? o->probes->n : 0;
     p->looked = ARENA_ARRAY(o->arena, Looked, p->n);
     for (int i = 0; i < p->n; i++) {
-        const Tap *t = &o->taps->items[i];
+        const Probe *t = &o->probes->items[i];
         Looked *l = &p->looked[i];
         *l = (Looked){.path = t->call < 0 ? "" : arena_strdup(o->arena, interp_call_path(paths, t->call)),
-                      .value = tap_find(s->model.module, t)};
+                      .value = probe_find(s->model.module, t)};
         l->width = l->value ? type_count(l->value->type) : 0;
         if (o->shown) l->shown = (const double *)(const void *)o->shown->items[o->first + i].data;
     }

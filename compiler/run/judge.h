@@ -12,17 +12,18 @@
 
 typedef struct JudgeOptions {
     Arena *arena;            /* of the lists that come out */
-    const TapList *taps;     /* what compiled code shows: results of main from the second on */
-    const TensorList *shown; /* what it showed, or NULL: not led; the interpreter's own values of the taps are
+    const ProbeList *probes; /* what compiled code shows: results of main from the second on */
+    const TensorList
+        *shown;  /* what it showed, or NULL: not led; the interpreter's own values of the probes are
                                 noted all the same */
-    int first;               /* where in `shown` the taps begin */
-    int64_t cut;             /* as Session.cut */
+    int first;   /* where in `shown` the probes begin */
+    int64_t cut; /* as Session.cut */
     bool step;
     bool one_by_one; /* every op's operands are shown: what it rounds inside is known to the last bit */
     bool exactly;    /* only what should come out, not how far it may be off */
 } JudgeOptions;
 
-/* Both lists have a tensor for each tap (named as in names, one for each), main's first result, and every
+/* Both lists have a tensor for each probe (named as in names, one for each), main's first result, and every
  * state. s: a session that interprets. off: may be NULL with `exactly`. */
 bool judge_run(Session *s, const JudgeOptions *o, const char *const *names, const RawTensor *input,
                TensorList *exact, TensorList *off);

@@ -35,13 +35,14 @@ static bool read_exposed(Session *s) {
     return true;
 }
 
-bool session_open(Session *s, Diag *d, Arena *a, const char *path, const VerifyOptions *o, SessionTaps taps) {
-    *s = (Session){.d = d, .a = a, .o = *o, .taps = taps};
+bool session_open(Session *s, Diag *d, Arena *a, const char *path, const VerifyOptions *o,
+                  SessionProbes probes) {
+    *s = (Session){.d = d, .a = a, .o = *o, .probes = probes};
     if (!model_open(d, a, path, &o->model, &s->model) || !read_exposed(s)) return false;
-    if (taps == TAPS_HIDDEN) taps_add_hidden(s->model.module);
-    if (!interprets(s) && taps != TAPS_VALUES) return true;
+    if (probes == PROBES_HIDDEN) probes_add_hidden(s->model.module);
+    if (!interprets(s) && probes != PROBES_VALUES) return true;
     if (!compile_on_purpose(d, &s->model, &o->compile)) return false;
-    if (taps == TAPS_VALUES) taps_add_values(d, s->model.module, o->show, &s->shown);
+    if (probes == PROBES_VALUES) probes_add_values(d, s->model.module, o->show, &s->shown);
     return ir_verify(d, s->model.module);
 }
 
@@ -68,7 +69,7 @@ bool session_compile(Session *s) {
     if (!link_folder_open(s->d, s->a, arena_printf(s->a, "%s/btc-verify", base), &s->folder)) return false;
     o.output = arena_printf(s->a, "%s/%s", s->folder.path, away ? "verify" : "verify.so");
     o.emit = NULL, o.quiet = true, o.threads = !away || s->o.threads > 1;
-    if (s->taps == TAPS_VALUES) o.passes.distill_filters = 0; /* session_open has done that */
+    if (s->probes == PROBES_VALUES) o.passes.distill_filters = 0; /* session_open has done that */
     if (!compile_artifact(s->d, &s->model, &o, &s->compiled)) return false;
     if (away) s->program = o.output;
     if (!away && !native_load(s, o.output)) return false;

@@ -11,11 +11,11 @@
 #include "verify.h"
 
 /* What a run gives besides the model's output and states. */
-typedef enum SessionTaps {
-    TAPS_NONE,
-    TAPS_HIDDEN, /* hidden.0, hidden.1, ... */
-    TAPS_VALUES, /* these, and what VerifyOptions.show wants */
-} SessionTaps;
+typedef enum SessionProbes {
+    PROBES_NONE,
+    PROBES_HIDDEN, /* hidden.0, hidden.1, ... */
+    PROBES_VALUES, /* these, and what VerifyOptions.show wants */
+} SessionProbes;
 
 typedef struct Session {
     Diag *d;
@@ -23,8 +23,8 @@ typedef struct Session {
     VerifyOptions o; /* form "interpret" decides the way; else only a default that runs do not look at */
     Model model;
     TensorList exposed; /* constants that the description exposes, the same in every form */
-    SessionTaps taps;
-    TapList shown; /* TAPS_VALUES: what the taps are */
+    SessionProbes probes;
+    ProbeList shown; /* PROBES_VALUES: what the probes are */
     int64_t cut; /* in chunk form a prompt is given in two calls, the first with so many tokens; 0: in one */
     bool as_in_checkpoint;  /* interpreting takes weights as they are there, not as they are stored */
     InterpState *constants; /* one that has run: who has computed what others share; or NULL */
@@ -41,13 +41,14 @@ typedef struct Session {
     const char *program;
 } Session;
 
-bool session_open(Session *s, Diag *d, Arena *a, const char *path, const VerifyOptions *o, SessionTaps taps);
+bool session_open(Session *s, Diag *d, Arena *a, const char *path, const VerifyOptions *o,
+                  SessionProbes probes);
 /* Passes, code and loading; runs do it when it has not been done. */
 bool session_compile(Session *s);
 /* form: "step" or "chunk"; not looked at when the session interprets. Everything that the run gives is added
  * to *out. The batch may be as large as o.compile.max_batch. */
 bool session_run(Session *s, const char *form, int threads, const RawTensor *input, TensorList *out);
-/* prompt [P] -> the n ids that follow, each the likeliest. On another machine: only without taps. */
+/* prompt [P] -> the n ids that follow, each the likeliest. On another machine: only without probes. */
 bool session_greedy(Session *s, const char *form, int threads, const RawTensor *prompt, int64_t n,
                     int64_t *ids);
 void session_close(Session *s); /* also after a failed open */
@@ -60,7 +61,7 @@ typedef struct Batch {
     const RawTensor *t;
 } Batch;
 
-/* One buffer [B, T, width] per result of main: the output, then the taps. */
+/* One buffer [B, T, width] per result of main: the output, then the probes. */
 typedef struct Outputs {
     int n;
     double **data;

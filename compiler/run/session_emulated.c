@@ -129,7 +129,7 @@ bool emulated_run(Session *s, bool step, int threads, const Batch *b, TensorList
 }
 
 bool emulated_greedy(Session *s, int threads, const int32_t *prompt, int64_t np, int64_t n, int64_t *ids) {
-    if (s->taps != TAPS_NONE) BTC_BUG("a program with taps cannot generate");
+    if (s->probes != PROBES_NONE) BTC_BUG("a program with probes cannot generate");
     const char *arguments[] = {ids_option(s, prompt, np),
                                arena_printf(s->a, "--tokens=%lld", (long long)n),
                                threads_option(s, threads),

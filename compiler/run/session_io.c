@@ -83,7 +83,7 @@ Outputs session_outputs(Session *s, const Batch *b, TensorList *list) {
     const Func *f = session_main(s);
     Outputs o = {f->nresults, ARENA_ARRAY(s->a, double *, f->nresults),
                  ARENA_ARRAY(s->a, int64_t, f->nresults)};
-    for (int k = 1; k <= o.n; k++) { /* taps first, then the output: the order of execution */
+    for (int k = 1; k <= o.n; k++) { /* probes first, then the output: the order of execution */
         int i = k % o.n;
         Type t = f->results[i]->type;
         int64_t dim[RAW_MAX_RANK] = {b->B, b->T};

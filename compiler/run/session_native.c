@@ -33,7 +33,7 @@ static bool need_work(Session *s, int threads) {
     return s->work_threads || diag_error(s->d, here(s), "no memory for %d threads", threads);
 }
 
-/* Float buffers [rows, width] for the output and the taps. */
+/* Float buffers [rows, width] for the output and the probes. */
 static float **float_buffers(Session *s, const Outputs *out, int64_t rows) {
     float **f = ARENA_ARRAY(s->a, float *, out->n + 1);
     for (int i = 0; i < out->n; i++) f[i] = ARENA_ARRAY(s->a, float, rows * out->width[i]);
@@ -56,7 +56,7 @@ static bool run_chunks(Session *s, int threads, const Batch *b, TensorList *list
         int64_t cut = s->cut > 0 && s->cut < b->T ? s->cut : b->T;
         for (int64_t at = 0, n = cut; at < b->T; at += n, n = b->T - at) {
             const void *in = session_rows(s, b, row, at, n);
-            btc_status st = s->api->prefill_taps(&s->handle, state, s->work, threads, in, n, f[0], f + 1);
+            btc_status st = s->api->prefill_probes(&s->handle, state, s->work, threads, in, n, f[0], f + 1);
             if (!status_ok(s, st, "prefill")) return false;
             for (int i = 0; i < out.n; i++)
                 session_take(s, i, out.data[i] + (row * b->T + at) * out.width[i], f[i], n * out.width[i]);
@@ -78,7 +78,7 @@ static bool run_steps(Session *s, int threads, const Batch *b, TensorList *list)
         for (int64_t row = 0; row < b->B; row++)
             memcpy(in + row * w * 4, session_rows(s, b, row, t, 1), (size_t)(w * 4));
         btc_status st =
-            s->api->step_taps(&s->handle, (void *const *)states, b->B, s->work, threads, in, f[0], f + 1);
+            s->api->step_probes(&s->handle, (void *const *)states, b->B, s->work, threads, in, f[0], f + 1);
         if (!status_ok(s, st, "step")) return false;
         for (int i = 0; i < out.n; i++)
             for (int64_t row = 0; row < b->B; row++)
@@ -96,13 +96,13 @@ bool native_run(Session *s, bool step, int threads, const Batch *b, TensorList *
 
 /* ---- greedy decoding ---- */
 
-/* Buffers for whatever taps there are; nobody looks at them. */
-static float **tap_buffers(Session *s, int64_t rows) {
+/* Buffers for whatever probes there are; nobody looks at them. */
+static float **probe_buffers(Session *s, int64_t rows) {
     const btc_info *info = s->api->info;
-    float **taps = ARENA_ARRAY(s->a, float *, info->tap_count + 1);
-    for (int64_t i = 0; i < info->tap_count; i++)
-        taps[i] = ARENA_ARRAY(s->a, float, rows * info->taps[i].width);
-    return taps;
+    float **probes = ARENA_ARRAY(s->a, float *, info->probe_count + 1);
+    for (int64_t i = 0; i < info->probe_count; i++)
+        probes[i] = ARENA_ARRAY(s->a, float, rows * info->probes[i].width);
+    return probes;
 }
 
 bool native_greedy(Session *s, bool step, int threads, const int32_t *prompt, int64_t np, int64_t n,
@@ -110,16 +110,16 @@ bool native_greedy(Session *s, bool step, int threads, const int32_t *prompt, in
     if (!need_work(s, threads)) return false;
     const btc_api *api = s->api;
     int64_t V = api->info->output_width;
-    bool tapped = api->info->tap_count > 0;
+    bool probed = api->info->probe_count > 0;
     double *wide = ARENA_ARRAY(s->a, double, V);
-    float *all = ARENA_ARRAY(s->a, float, V *np), *logits = all, **taps = tap_buffers(s, np);
+    float *all = ARENA_ARRAY(s->a, float, V *np), *logits = all, **probes = probe_buffers(s, np);
     void *state = new_state(s);
     if (!state) return false;
     btc_status st = BTC_OK;
     for (int64_t i = 0; step && i < np && st == BTC_OK; i++)
-        st = api->step_taps(&s->handle, &state, 1, s->work, threads, prompt + i, logits, taps);
-    if (!step && tapped) {
-        st = api->prefill_taps(&s->handle, state, s->work, threads, prompt, np, all, taps);
+        st = api->step_probes(&s->handle, &state, 1, s->work, threads, prompt + i, logits, probes);
+    if (!step && probed) {
+        st = api->prefill_probes(&s->handle, state, s->work, threads, prompt, np, all, probes);
         logits = all + (np - 1) * V;
     } else if (!step) {
         st = api->prefill(&s->handle, state, s->work, threads, prompt, np, logits);
@@ -129,7 +129,7 @@ bool native_greedy(Session *s, bool step, int threads, const int32_t *prompt, in
         session_take(s, 0, wide, logits, V);
         if (!session_likeliest(s, wide, V, np + g, &ids[g])) return false;
         int32_t id = (int32_t)ids[g];
-        st = tapped ? api->step_taps(&s->handle, &state, 1, s->work, threads, &id, logits, taps)
+        st = probed ? api->step_probes(&s->handle, &state, 1, s->work, threads, &id, logits, probes)
                     : api->step(&s->handle, &state, 1, s->work, threads, &id, logits);
         if (!status_ok(s, st, "step")) return false;
     }

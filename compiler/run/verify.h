@@ -11,7 +11,7 @@ typedef struct VerifyOptions {
     int threads;      /* of compiled forms */
     CompileOptions compile;
     ModelOptions model;
-    const TapFilter *show; /* TAPS_VALUES: which values */
+    const ProbeFilter *show; /* PROBES_VALUES: which values */
 } VerifyOptions;
 
 /* Runs the model at `path` over `input` (input_ids: [B,T] integers; or input: [B,T,D] floats). Rows of the

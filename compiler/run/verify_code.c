@@ -32,13 +32,13 @@ typedef struct CompiledRuns {
     TensorList whole, cut;
 } CompiledRuns;
 
-static bool run_compiled(Check *c, Arena *a, SessionTaps taps, const TapFilter *show, bool whole, bool cut,
-                         CompiledRuns *r) {
+static bool run_compiled(Check *c, Arena *a, SessionProbes probes, const ProbeFilter *show, bool whole,
+                         bool cut, CompiledRuns *r) {
     *r = (CompiledRuns){.a = a};
     VerifyOptions o = c->o;
     o.show = show;
     Session *s = &r->session;
-    if (!session_open(s, c->d, a, c->path, &o, taps)) return false;
+    if (!session_open(s, c->d, a, c->path, &o, probes)) return false;
     if (whole && !session_run(s, o.form, o.threads, c->input, &r->whole)) return false;
     s->cut = c->cut;
     return !cut || session_run(s, o.form, o.threads, c->input, &r->cut);
@@ -189,7 +189,8 @@ static const char *off_text(const Check *c, const Agreement *g) {
 
 /* Everything that the interpreter knows, against what was seen; lines for what has a name of its own. */
 static void compare(Check *c, const Session *s, const TensorList *got, const TensorList *exact,
-                    const TensorList *off, const TapList *taps, bool lines, const char *how, double factor) {
+                    const TensorList *off, const ProbeList *probes, bool lines, const char *how,
+                    double factor) {
     for (int i = 0; i < exact->n; i++) {
         const RawTensor *want = &exact->items[i], *g = tensor_find(got, want->name);
         bool state = !strncmp(want->name, "state.", 6);
@@ -209,9 +210,9 @@ static void compare(Check *c, const Session *s, const TensorList *got, const Ten
         const Op *op = NULL;
         if (state)
             op = owner_of(c, want->name, &call);
-        else if (taps && i < taps->n) {
-            const Value *v = tap_find(c->oracle.model.module, &taps->items[i]);
-            call = taps->items[i].call, op = v ? v->def : NULL;
+        else if (probes && i < probes->n) {
+            const Value *v = probe_find(c->oracle.model.module, &probes->items[i]);
+            call = probes->items[i].call, op = v ? v->def : NULL;
         } else
             op = main_of(c)->results[0]->def;
         if (!op) continue;
@@ -231,11 +232,11 @@ static void compare(Check *c, const Session *s, const TensorList *got, const Ten
 /* Led along what was seen in one run, and compared with it. */
 static bool judge(Check *c, const CompiledRuns *r, bool cut, bool one_by_one, bool lines) {
     const TensorList *got = cut ? &r->cut : &r->whole;
-    const TapList *taps = &r->session.shown;
+    const ProbeList *probes = &r->session.shown;
     const Func *f = ir_func_find(r->session.model.module, "main");
     int first = r->session.exposed.n;
     JudgeOptions o = {.arena = r->a,
-                      .taps = taps,
+                      .probes = probes,
                       .shown = got,
                       .first = first,
                       .cut = cut ? c->cut : 0,
@@ -243,7 +244,7 @@ static bool judge(Check *c, const CompiledRuns *r, bool cut, bool one_by_one, bo
                       .one_by_one = one_by_one};
     TensorList exact = {0}, off = {0};
     if (!judge_run(&c->oracle, &o, f->result_names + 1, c->input, &exact, &off)) return false;
-    compare(c, &r->session, got, &exact, &off, taps, lines, cut ? " (prompt in two calls)" : "",
+    compare(c, &r->session, got, &exact, &off, probes, lines, cut ? " (prompt in two calls)" : "",
             one_by_one ? AGREE_ROUNDINGS : c->factor);
     return true;
 }
@@ -276,7 +277,7 @@ static bool judge_shipped(Check *c, const CompiledRuns *r, bool cut) {
 static bool check_shipped(Check *c, const CompiledRuns *borders) {
     CompiledRuns r;
     Arena *tmp = arena_new();
-    bool ok = run_compiled(c, tmp, TAPS_NONE, NULL, true, c->cut > 0, &r);
+    bool ok = run_compiled(c, tmp, PROBES_NONE, NULL, true, c->cut > 0, &r);
     if (ok && !same_results(&r.whole, &borders->whole)) ok = judge_shipped(c, &r, false);
     if (ok && c->cut && !same_results(&r.cut, &borders->cut)) ok = judge_shipped(c, &r, true);
     ok = ok && (!c->greedy || session_greedy(&r.session, c->o.form, c->o.threads, c->greedy->prompt,
@@ -288,8 +289,8 @@ static bool check_shipped(Check *c, const CompiledRuns *borders) {
 
 static bool check_borders(Check *c) {
     CompiledRuns r;
-    TapFilter f = {is_border, main_of(c)};
-    bool ok = run_compiled(c, c->a, TAPS_VALUES, &f, true, c->cut > 0, &r) &&
+    ProbeFilter f = {is_border, main_of(c)};
+    bool ok = run_compiled(c, c->a, PROBES_VALUES, &f, true, c->cut > 0, &r) &&
               judge(c, &r, false, false, true) && (!c->cut || judge(c, &r, true, false, false));
     ok = ok && check_shipped(c, &r);
     c->to->got = r.whole;
@@ -303,7 +304,7 @@ static int64_t numbers_of(const Check *c, int call) {
     int64_t n = 0;
     OPS_OF (func_of(c, call)->body, op)
         for (int i = 0; i < op->nout; i++)
-            if (tap_is_possible(op->out[i])) n += type_count(op->out[i]->type);
+            if (probe_is_possible(op->out[i])) n += type_count(op->out[i]->type);
     return n * c->input->dim[0] * c->input->dim[1];
 }
 
@@ -318,9 +319,9 @@ static bool check_inside(Check *c) {
         if (hi == lo) hi++; /* a model without blocks */
         CompiledRuns r;
         Calls k = {lo, hi};
-        TapFilter f = {in_calls, &k};
+        ProbeFilter f = {in_calls, &k};
         Arena *tmp = arena_new();
-        ok = run_compiled(c, tmp, TAPS_VALUES, &f, !c->cut, c->cut > 0, &r) &&
+        ok = run_compiled(c, tmp, PROBES_VALUES, &f, !c->cut, c->cut > 0, &r) &&
              judge(c, &r, c->cut > 0, true, false);
         session_close(&r.session);
         arena_free(tmp);
@@ -346,11 +347,11 @@ static bool is_one(const void *user, int call, const Value *v) {
 static bool split_at(Check *c, int call, const char *value, bool *front, bool *back) {
     CompiledRuns r;
     One one = {call, value};
-    TapFilter f = {is_one, &one};
+    ProbeFilter f = {is_one, &one};
     CodeReport *to = c->to, unused = {0};
     Arena *tmp = arena_new();
     c->to = &unused;
-    bool ok = run_compiled(c, tmp, TAPS_VALUES, &f, true, false, &r) && judge(c, &r, false, false, true);
+    bool ok = run_compiled(c, tmp, PROBES_VALUES, &f, true, false, &r) && judge(c, &r, false, false, true);
     *front = *back = false;
     const char *shown = arena_printf(tmp, "block %d: %%%s", call + 1, value);
     const char *border = arena_printf(tmp, "hidden.%d", call + 1);
@@ -373,7 +374,7 @@ static bool name_fused(Check *c) {
     const Func *f = func_of(c, call);
     OPS_OF (f->body, op)
         for (int i = 0; i < op->nout; i++)
-            if (tap_is_possible(op->out[i])) ARENA_PUSH(c->a, all, n, cap, op->out[i]);
+            if (probe_is_possible(op->out[i])) ARENA_PUSH(c->a, all, n, cap, op->out[i]);
     int64_t at = c->first_at;
     const char *said = c->to->where;
     for (int last = n - 1; first < last;) { /* it is in all[first .. last] */
@@ -442,7 +443,7 @@ bool verify_code(Diag *d, Arena *a, const char *path, const VerifyOptions *o, co
     RawTensor two;
     if (twice) two = doubled(a, input), c.input = &two;
     if (!step && here && T > 1) c.cut = (2 * T + 2) / 3 < T ? (2 * T + 2) / 3 : T - 1;
-    bool ok = session_open(&c.oracle, d, a, path, &interpreted, TAPS_NONE);
+    bool ok = session_open(&c.oracle, d, a, path, &interpreted, PROBES_NONE);
     c.factor = ok && rounds_to_steps(&c) ? AGREE_STEPS : AGREE_ROUNDINGS;
     ok = ok && check_borders(&c) && check_inside(&c) && (c.whole < 0 || name_fused(&c));
     int exposed = c.oracle.exposed.n;

@@ -132,7 +132,7 @@ bool expect_open(Diag *d, Arena *a, const char *file, const char *path, const Ve
     interpreted.form = "interpret";
     Session s;
     Batch b;
-    bool ok = session_open(&s, d, a, path, &interpreted, TAPS_NONE) && session_batch(&s, input, &b) &&
+    bool ok = session_open(&s, d, a, path, &interpreted, PROBES_NONE) && session_batch(&s, input, &b) &&
               (!file || check_all(d, a, &s, file, input, e));
     session_close(&s);
     return ok;
@@ -143,7 +143,7 @@ bool expect_names(Diag *d, Arena *a, const char *path, const VerifyOptions *o, c
     VerifyOptions interpreted = *o;
     interpreted.form = "interpret";
     Session s;
-    bool ok = session_open(&s, d, a, path, &interpreted, TAPS_NONE);
+    bool ok = session_open(&s, d, a, path, &interpreted, PROBES_NONE);
     if (ok) {
         Names all = names_of(a, &s);
         const Func *f = ir_func_find(s.model.module, "main");
@@ -183,7 +183,7 @@ static VerifyOptions original_options(const VerifyOptions *o) {
 /* Its numbers, and how far roundings of f32 may lead. */
 static bool run_interpreter(Session *s, Arena *a, const RawTensor *input, TensorList *exact,
                             TensorList *off) {
-    TapList taps = {0};
+    ProbeList probes = {0};
     Names names = {0};
     const Func *f = ir_func_find(s->model.module, "main");
     int k = 0;
@@ -191,13 +191,13 @@ static bool run_interpreter(Session *s, Arena *a, const RawTensor *input, Tensor
         if (op->def->pattern != PAT_CALL) continue;
         const Value *v[] = {op->in[0], op->out[0]};
         for (int i = k ? 1 : 0; i < 2; i++) {
-            Tap t = {-1, v[i]->name};
-            ARENA_PUSH(a, taps.items, taps.n, taps.cap, t);
+            Probe t = {-1, v[i]->name};
+            ARENA_PUSH(a, probes.items, probes.n, probes.cap, t);
             add_name(a, &names, arena_printf(a, "hidden.%d", i ? k + 1 : 0));
         }
         k++;
     }
-    JudgeOptions o = {.arena = a, .taps = &taps};
+    JudgeOptions o = {.arena = a, .probes = &probes};
     return judge_run(s, &o, names.items, input, exact, off);
 }
 
@@ -324,10 +324,10 @@ bool expect_compare(Diag *d, Arena *a, const char *path, const VerifyOptions *o,
     interpreted.form = "interpret";
     Session own, original = {0};
     TensorList exact = {0}, off = {0};
-    bool ok = session_open(&own, d, a, path, &interpreted, TAPS_NONE);
+    bool ok = session_open(&own, d, a, path, &interpreted, PROBES_NONE);
     r->rounded = ok && is_rounded(&own);
     if (ok && r->rounded) {
-        ok = session_open(&original, d, a, path, &plain, TAPS_NONE);
+        ok = session_open(&original, d, a, path, &plain, PROBES_NONE);
         original.as_in_checkpoint = true;
     }
     ok = ok && run_interpreter(r->rounded ? &original : &own, a, input, &exact, &off);

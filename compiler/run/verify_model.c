@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-void taps_add_hidden(Module *m) {
+void probes_add_hidden(Module *m) {
     Func *f = ir_func_find(m, "main");
     int k = 0;
     OPS_OF (f->body, op) {
@@ -13,7 +13,7 @@ void taps_add_hidden(Module *m) {
     }
 }
 
-bool tap_is_possible(const Value *v) {
+bool probe_is_possible(const Value *v) {
     return v->def && v->type.seq && (v->type.dt == DT_F32 || v->type.dt == DT_I32) &&
            v->def->def->pattern != PAT_VIEW;
 }
@@ -32,7 +32,7 @@ static const Value *find_in(const Func *f, const char *name) {
 }
 
 /* Whether the filter shows v in any call of its function. */
-static bool shown_in_any(const Func *main_func, const Func *g, const TapFilter *filter, const Value *v) {
+static bool shown_in_any(const Func *main_func, const Func *g, const ProbeFilter *filter, const Value *v) {
     int k = 0;
     OPS_OF (main_func->body, op) {
         if (op->def->pattern != PAT_CALL) continue;
@@ -49,11 +49,11 @@ static Value *shown_value(Diag *d, Func *f, Value *v) {
     return op ? op->out[0] : NULL;
 }
 
-static void widen_block(Diag *d, const Func *main_func, Func *g, const TapFilter *filter) {
+static void widen_block(Diag *d, const Func *main_func, Func *g, const ProbeFilter *filter) {
     OPS_OF (g->body, op)
         for (int i = 0; i < op->nout; i++) {
             Value *v = op->out[i];
-            if (tap_is_possible(v) && !is_result(g, v) && shown_in_any(main_func, g, filter, v))
+            if (probe_is_possible(v) && !is_result(g, v) && shown_in_any(main_func, g, filter, v))
                 ir_result_add(g, v->name, shown_value(d, g, v));
         }
 }
@@ -73,7 +73,7 @@ static void widen_call(Func *f, Op *op, const Func *callee) {
 }
 
 /* The results that call number k has gained, as far as they are shown in it. */
-static void show_call(Func *f, Op *call, int k, const TapFilter *filter, TapList *taps) {
+static void show_call(Func *f, Op *call, int k, const ProbeFilter *filter, ProbeList *probes) {
     Arena *a = f->module->arena;
     const Func *g = ir_func_find(f->module, attr_str(call, "func", ""));
     int had = call->nout;
@@ -82,36 +82,36 @@ static void show_call(Func *f, Op *call, int k, const TapFilter *filter, TapList
         const char *name = g->result_names[i];
         if (!filter->shows(filter->user, k, find_in(g, name))) continue;
         ir_result_add(f, arena_printf(a, "block %d: %%%s", k + 1, name), call->out[i]);
-        Tap tap = {k, name};
-        ARENA_PUSH(a, taps->items, taps->n, taps->cap, tap);
+        Probe probe = {k, name};
+        ARENA_PUSH(a, probes->items, probes->n, probes->cap, probe);
     }
 }
 
-void taps_add_values(Diag *d, Module *m, const TapFilter *filter, TapList *taps) {
+void probes_add_values(Diag *d, Module *m, const ProbeFilter *filter, ProbeList *probes) {
     Func *f = ir_func_find(m, "main");
-    *taps = (TapList){0};
-    taps_add_hidden(m);
+    *probes = (ProbeList){0};
+    probes_add_hidden(m);
     for (int i = 1; i < f->nresults; i++) {
-        Tap tap = {-1, f->results[i]->name};
-        ARENA_PUSH(m->arena, taps->items, taps->n, taps->cap, tap);
+        Probe probe = {-1, f->results[i]->name};
+        ARENA_PUSH(m->arena, probes->items, probes->n, probes->cap, probe);
     }
     for (Func *g = m->first; g; g = g->next)
         if (g != f) widen_block(d, f, g, filter);
     int k = 0;
     OPS_OF (f->body, op) {
         int own = op->nout;
-        if (op->def->pattern == PAT_CALL) show_call(f, op, k++, filter, taps);
+        if (op->def->pattern == PAT_CALL) show_call(f, op, k++, filter, probes);
         for (int i = 0; i < own; i++) {
             Value *v = op->out[i];
-            if (!tap_is_possible(v) || is_result(f, v) || !filter->shows(filter->user, -1, v)) continue;
+            if (!probe_is_possible(v) || is_result(f, v) || !filter->shows(filter->user, -1, v)) continue;
             ir_result_add(f, arena_printf(m->arena, "%%%s", v->name), shown_value(d, f, v));
-            Tap tap = {-1, v->name};
-            ARENA_PUSH(m->arena, taps->items, taps->n, taps->cap, tap);
+            Probe probe = {-1, v->name};
+            ARENA_PUSH(m->arena, probes->items, probes->n, probes->cap, probe);
         }
     }
 }
 
-const Value *tap_find(const Module *m, const Tap *t) {
+const Value *probe_find(const Module *m, const Probe *t) {
     const Func *f = ir_func_find(m, "main");
     if (t->call < 0) return find_in(f, t->value);
     int k = 0;

@@ -144,10 +144,10 @@ static inline bool case_has_rows(const char *name) {
            !strcmp(name, "output");
 }
 
-/* Every expected tensor (without taps: but hidden.*) against what a run gave; each counts as a check, error
+/* Every expected tensor (without probes: but hidden.*) against what a run gave; each counts as a check, error
  * <= share * tolerance. Returns the largest error, as a share of its tolerance. */
 static inline double case_compare(const Case *c, const char *how, const TensorList *got, double share,
-                                  SessionTaps taps) {
+                                  SessionProbes probes) {
     const cJSON *tolerances = cJSON_GetObjectItemCaseSensitive(c->json, "tolerance");
     double worst = 0;
     int compared = 0;
@@ -155,7 +155,7 @@ static inline double case_compare(const Case *c, const char *how, const TensorLi
         const RawTensor *want = &c->expect.tensors[i], *g = tensor_find(got, want->name);
         const cJSON *tolerance = cJSON_GetObjectItemCaseSensitive(tolerances, want->name);
         if (case_is_input(want->name)) continue;
-        if (taps == TAPS_NONE && !strncmp(want->name, "hidden.", 7)) continue;
+        if (probes == PROBES_NONE && !strncmp(want->name, "hidden.", 7)) continue;
         if (!CHECK(cJSON_IsNumber(tolerance) && g)) {
             fprintf(stderr, "    %s, %s: no %s\n", c->name, how, want->name);
             continue;

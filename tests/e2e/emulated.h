@@ -9,7 +9,7 @@ enum { CHUNK = 16 };
 static inline void emulated_form(Case *c, Session *s, const char *form) {
     TensorList got = {0};
     if (CHECK(session_run(s, form, s->o.threads, c->input, &got)))
-        printf("  %-6s %8.2g   %s\n", form, case_compare(c, form, &got, 1, s->taps),
+        printf("  %-6s %8.2g   %s\n", form, case_compare(c, form, &got, 1, s->probes),
                s->o.threads > 1 ? "2 threads" : "1 thread");
 }
 
@@ -23,12 +23,12 @@ static inline void emulated_case(const char *root, const char *name, const Targe
     double started = case_seconds();
     printf("%s%s%s: largest error as a share of its tolerance\n", name, cpu ? " for " : "", cpu ? cpu : "");
     if (case_open(&c, root, name)) {
-        if (CHECK(session_open(&s, &c.diag, c.arena, c.model, &o, TAPS_HIDDEN))) {
+        if (CHECK(session_open(&s, &c.diag, c.arena, c.model, &o, PROBES_HIDDEN))) {
             emulated_form(&c, &s, "chunk");
             emulated_form(&c, &s, "step");
         }
         session_close(&s);
-        if (greedy && CHECK(session_open(&s, &c.diag, c.arena, c.model, &o, TAPS_NONE)))
+        if (greedy && CHECK(session_open(&s, &c.diag, c.arena, c.model, &o, PROBES_NONE)))
             case_greedy(&c, &s, "chunk", threads);
         if (greedy) session_close(&s);
     }

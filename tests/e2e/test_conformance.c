@@ -10,9 +10,9 @@ static void test_interpreter(Case *c, const char *model) {
     double share = case_is_rounded(c) ? INTERPRETER_SHARE_ROUNDED : INTERPRETER_SHARE;
     Session s;
     TensorList got = {0};
-    if (CHECK(session_open(&s, &c->diag, c->arena, model, &o, TAPS_HIDDEN)) &&
+    if (CHECK(session_open(&s, &c->diag, c->arena, model, &o, PROBES_HIDDEN)) &&
         CHECK(session_run(&s, o.form, 1, c->input, &got))) {
-        printf("  %-12s %8.2g\n", "interpreter", case_compare(c, "interpreter", &got, share, TAPS_HIDDEN));
+        printf("  %-12s %8.2g\n", "interpreter", case_compare(c, "interpreter", &got, share, PROBES_HIDDEN));
         case_greedy(c, &s, o.form, 1);
     }
     session_close(&s);
@@ -23,17 +23,17 @@ static void run(Case *c, Session *s, const char *form, int threads) {
     const char *how =
         !strcmp(form, "step") ? form : arena_printf(c->arena, "chunk of %d", s->o.compile.chunk);
     if (CHECK(session_run(s, form, threads, c->input, &got)))
-        printf("  %-12s %8.2g   %s%s\n", how, case_compare(c, how, &got, 1, s->taps),
-               threads > 1 ? "2 threads" : "1 thread", s->taps == TAPS_NONE ? ", as shipped" : "");
+        printf("  %-12s %8.2g   %s%s\n", how, case_compare(c, how, &got, 1, s->probes),
+               threads > 1 ? "2 threads" : "1 thread", s->probes == PROBES_NONE ? ", as shipped" : "");
     case_greedy(c, s, form, threads);
 }
 
-/* Compiled once, run in both forms. Without taps it is as shipped: what is not asked for is fused away. */
-static void test_compiled(Case *c, const char *model, int chunk, SessionTaps taps, int chunk_threads,
+/* Compiled once, run in both forms. Without probes it is as shipped: what is not asked for is fused away. */
+static void test_compiled(Case *c, const char *model, int chunk, SessionProbes probes, int chunk_threads,
                           int step_threads) {
     VerifyOptions o = {.form = "chunk", .compile = {.chunk = chunk}};
     Session s;
-    if (CHECK(session_open(&s, &c->diag, c->arena, model, &o, taps))) {
+    if (CHECK(session_open(&s, &c->diag, c->arena, model, &o, probes))) {
         run(c, &s, "chunk", chunk_threads);
         run(c, &s, "step", step_threads);
     }
@@ -46,14 +46,14 @@ static void test_case(const char *root, const char *name) {
     printf("%s: largest error as a share of its tolerance\n", name);
     if (case_open(&c, root, name)) {
         test_interpreter(&c, c.model);
-        test_compiled(&c, c.model, 1, TAPS_HIDDEN, 1, 1);
-        test_compiled(&c, c.model, 7, TAPS_HIDDEN, 2, 1);
-        test_compiled(&c, c.model, 64, TAPS_HIDDEN, 1, 2);
-        test_compiled(&c, c.model, 16, TAPS_NONE, 2, 2);
+        test_compiled(&c, c.model, 1, PROBES_HIDDEN, 1, 1);
+        test_compiled(&c, c.model, 7, PROBES_HIDDEN, 2, 1);
+        test_compiled(&c, c.model, 64, PROBES_HIDDEN, 1, 2);
+        test_compiled(&c, c.model, 16, PROBES_NONE, 2, 2);
         if (c.same) {
             printf("  %s:\n", strrchr(c.same, '/') + 1);
             test_interpreter(&c, c.same);
-            test_compiled(&c, c.same, 16, TAPS_HIDDEN, 1, 1);
+            test_compiled(&c, c.same, 16, PROBES_HIDDEN, 1, 1);
         }
     }
     case_close(&c);

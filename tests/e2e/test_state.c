@@ -47,7 +47,7 @@ static void test_form(Case *c, Session *s, const char *form) {
     TensorList got = {0}, want = {0};
     o.form = "interpret", o.compile.target = NULL;
     if (!strcmp(form, "step")) o.compile.chunk = 1;
-    bool ok = CHECK(session_open(&oracle, &c->diag, c->arena, c->model, &o, TAPS_HIDDEN) &&
+    bool ok = CHECK(session_open(&oracle, &c->diag, c->arena, c->model, &o, PROBES_HIDDEN) &&
                     session_run(&oracle, form, 1, c->input, &want));
     session_close(&oracle);
     if (!ok || !CHECK(session_run(s, form, 1, c->input, &got))) return;
@@ -61,7 +61,7 @@ static void test_forms(Case *c, const char *state, const char *target) {
     VerifyOptions o = {.form = "chunk", .threads = 1, .compile = {.chunk = CHUNK, .state = state}};
     Session s;
     o.compile.target = target;
-    if (CHECK(session_open(&s, &c->diag, c->arena, c->model, &o, TAPS_HIDDEN))) {
+    if (CHECK(session_open(&s, &c->diag, c->arena, c->model, &o, PROBES_HIDDEN))) {
         test_form(c, &s, "chunk");
         test_form(c, &s, "step");
     }

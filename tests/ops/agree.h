@@ -171,8 +171,8 @@ static inline const char *input_at(const Case *c, int s, int64_t t) {
 }
 
 static inline bool prefill(Case *c, void *state, int threads, int64_t at, int64_t n) {
-    btc_status st = c->l.api->prefill_taps(&c->l.handle, state, c->work, threads, input_at(c, 0, at), n,
-                                           c->out[0], c->out + 1);
+    btc_status st = c->l.api->prefill_probes(&c->l.handle, state, c->work, threads, input_at(c, 0, at), n,
+                                             c->out[0], c->out + 1);
     return CHECK(st == BTC_OK);
 }
 
@@ -243,7 +243,7 @@ static inline void run_steps(Case *c) {
         for (int s = 0; s < SEQUENCES; s++) memcpy(x + (size_t)s * row, input_at(c, s, t), row);
         int threads = t % 8 == 5 ? THREADS : 1;
         btc_status st =
-            c->l.api->step_taps(&c->l.handle, state, SEQUENCES, c->work, threads, x, c->out[0], c->out + 1);
+            c->l.api->step_probes(&c->l.handle, state, SEQUENCES, c->work, threads, x, c->out[0], c->out + 1);
         if (!CHECK(st == BTC_OK)) return;
         for (int s = 0; s < SEQUENCES; s++) compare(c, s, t, 1, s);
     }

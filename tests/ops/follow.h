@@ -111,7 +111,7 @@ static inline void follow_steps(Case *c) {
         }
         int threads = t % 8 == 5 ? THREADS : 1;
         btc_status st =
-            c->l.api->step_taps(&c->l.handle, state, SEQUENCES, c->work, threads, x, c->out[0], c->out + 1);
+            c->l.api->step_probes(&c->l.handle, state, SEQUENCES, c->work, threads, x, c->out[0], c->out + 1);
         if (!CHECK(st == BTC_OK)) return;
         for (int s = 0; s < SEQUENCES; s++) {
             if (!CHECK(interpret_rows(c, s, t, 1))) return;

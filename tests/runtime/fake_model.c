@@ -5,7 +5,7 @@
 typedef struct Row {
     const float *x;
     int64_t nx; /* x repeats after so many values */
-    float *h, *out, *tap;
+    float *h, *out, *probe;
     int64_t position;
 } Row;
 
@@ -16,7 +16,7 @@ static void run_row(const btc_call *c, Row r, int64_t tid, int64_t nt) {
     for (int64_t i = begin; i < end; i++) r.h[i] = r.h[i] * 0.5f + r.x[i % r.nx];
     btc_barrier_wait(c->barrier, nt);
     for (int64_t i = begin; i < end; i++) {
-        if (r.tap) r.tap[i] = r.h[i];
+        if (r.probe) r.probe[i] = r.h[i];
         if (r.out) r.out[i] = r.h[i] + r.h[(i + 1) % FAKE_WIDTH] * 0.25f + (float)r.position;
     }
     btc_barrier_wait(c->barrier, nt);
@@ -34,7 +34,7 @@ static void run(const btc_call *c, int64_t tid, int64_t nt, int step, int featur
             row.nx = FAKE_WIDTH;
         }
         if (r >= c->out_begin) row.out = c->output + (r - c->out_begin) * FAKE_WIDTH;
-        if (c->taps) row.tap = c->taps[0] + r * FAKE_WIDTH;
+        if (c->probes) row.probe = c->probes[0] + r * FAKE_WIDTH;
         run_row(c, row, tid, nt);
     }
 }

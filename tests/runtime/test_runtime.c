@@ -69,7 +69,7 @@ static void check_errors(void) {
     CHECK(api->prefill(&s.model, (char *)s.state + 8, s.work, 1, ids, 1, out) == BTC_E_ARGUMENT), SAME;
     CHECK(api->prefill(NULL, s.state, s.work, 1, ids, 1, out) == BTC_E_ARGUMENT), SAME;
     CHECK(api->prefill_all(&s.model, s.state, s.work, 1, ids, 1, NULL) == BTC_E_ARGUMENT), SAME;
-    CHECK(api->prefill_taps(&s.model, s.state, s.work, 1, ids, 1, out, NULL) == BTC_E_ARGUMENT), SAME;
+    CHECK(api->prefill_probes(&s.model, s.state, s.work, 1, ids, 1, out, NULL) == BTC_E_ARGUMENT), SAME;
     CHECK(api->step(&s.model, &s.state, 0, s.work, 1, ids, out) == BTC_E_ARGUMENT), SAME;
     CHECK(api->step(&s.model, &s.state, FAKE_BATCH + 1, s.work, 1, ids, out) == BTC_E_ARGUMENT), SAME;
     void *twice[2] = {s.state, s.state};
@@ -225,36 +225,36 @@ static void check_cuts_and_threads(void) {
 }
 
 /* A model that exposes its state: same outputs, and the exposed rows, whatever the threads. */
-static void check_taps(void) {
-    static float want[MAX_ROWS][W], got[MAX_ROWS][W], tap[MAX_ROWS][W];
-    static const btc_tap exposed[] = {{"h", W}};
+static void check_probes(void) {
+    static float want[MAX_ROWS][W], got[MAX_ROWS][W], probe[MAX_ROWS][W];
+    static const btc_probe exposed[] = {{"h", W}};
     int n = 21;
     int32_t ids[MAX_ROWS];
     some_ids(ids, MAX_ROWS);
     Seq s = seq_new();
     CHECK(btc_prefill_all(&s.model, s.state, s.work, 1, ids, n + 1, want[0]) == BTC_OK);
     btc_artifact a = btc_artifact_data;
-    a.info.taps = exposed, a.info.tap_count = 1;
+    a.info.probes = exposed, a.info.probe_count = 1;
     btc_model m;
     CHECK(btc_open_artifact(&a, &m, NULL, 0) == BTC_OK);
     void *work = block(btc_work_bytes(&a, 4));
     for (int32_t threads = 1; threads <= 3; threads++) {
-        float *taps[1] = {tap[0]}, *step_taps[1] = {tap[n]};
-        memset(got, 0, sizeof got), memset(tap, 0, sizeof tap);
+        float *probes[1] = {probe[0]}, *step_probes[1] = {probe[n]};
+        memset(got, 0, sizeof got), memset(probe, 0, sizeof probe);
         btc_init(&m, s.state);
-        CHECK(btc_prefill(&m, s.state, work, threads, ids, n, got[0]) == BTC_E_ARGUMENT); /* wants taps */
+        CHECK(btc_prefill(&m, s.state, work, threads, ids, n, got[0]) == BTC_E_ARGUMENT); /* wants probes */
         CHECK(btc_step(&m, &s.state, 1, work, threads, ids, got[0]) == BTC_E_ARGUMENT);
-        CHECK(btc_prefill_taps(&m, s.state, work, threads, ids, n, got[0], taps) == BTC_OK);
-        CHECK(taps[0] == tap[0]); /* the caller's table is not moved */
-        CHECK(memcmp(tap[n - 1], (char *)s.state + BTC_STATE_HEADER, sizeof tap[0]) == 0);
-        CHECK(btc_step_taps(&m, &s.state, 1, work, threads, ids + n, got[n], step_taps) == BTC_OK);
+        CHECK(btc_prefill_probes(&m, s.state, work, threads, ids, n, got[0], probes) == BTC_OK);
+        CHECK(probes[0] == probe[0]); /* the caller's table is not moved */
+        CHECK(memcmp(probe[n - 1], (char *)s.state + BTC_STATE_HEADER, sizeof probe[0]) == 0);
+        CHECK(btc_step_probes(&m, &s.state, 1, work, threads, ids + n, got[n], step_probes) == BTC_OK);
         CHECK(memcmp(want, got, (size_t)(n + 1) * sizeof want[0]) == 0);
         float h[W] = {0};
         bool same = true;
         for (int t = 0; t <= n; t++)
             for (int i = 0; i < W; i++) {
                 h[i] = h[i] * 0.5f + fake_weight(ids[t] * W + i);
-                same = same && tap[t][i] == h[i];
+                same = same && probe[t][i] == h[i];
             }
         CHECK(same);
     }
@@ -461,7 +461,7 @@ int main(void) {
     check_work_blocks();
     check_memory_lies_apart();
     check_cuts_and_threads();
-    check_taps();
+    check_probes();
     check_batch();
     check_features_and_fills();
     check_denormals();
