@@ -51,8 +51,7 @@ bool compile_machine(Diag *d, const Model *model, const CompileOptions *o, Compi
 bool compile_check(Diag *d, const CompileOptions *o);
 /* Passes and lowering: everything before machine code. */
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c);
-/* The passes that change results on purpose, for who interprets the module: what they do must be in what
- * compiled code is compared with, and what the others do must not. */
+/* Runs only the passes that change results on purpose, so that the interpreter matches compiled code. */
 bool compile_on_purpose(Diag *d, Model *m, const CompileOptions *o);
 /* The whole way to o->output. */
 bool compile_artifact(Diag *d, Model *m, const CompileOptions *o, Compiled *c);

@@ -38,7 +38,7 @@ static const char *drift_text(Arena *a, const Comparison *f, const DriftOptions 
     Text t = text_new(a);
     text_add(&t, "%s, %s, %s; means over the last %d tokens\n", f->name,
              tokens_name(&o->run.source, f->tokens), o->run.steps ? "token by token" : "in chunks",
-             o->run.stretch);
+             o->run.window);
     text_add(&t, "state of one sequence: f32 %lld bytes", (long long)f->state_bytes[0]);
     for (int i = 0; i < o->nstates; i++)
         text_add(&t, ", %s %lld bytes", o->states[i], (long long)f->state_bytes[i + 1]);
@@ -61,7 +61,7 @@ static const char *drift_json(Arena *a, const Comparison *f, const DriftOptions 
     cJSON_AddStringToObject(root, "model", f->name);
     cJSON_AddStringToObject(root, "form", o->run.steps ? "step" : "chunk");
     if (f->text) cJSON_AddStringToObject(root, "text", tokens_name(&o->run.source, f->tokens));
-    cJSON_AddNumberToObject(root, "mean_over", o->run.stretch);
+    cJSON_AddNumberToObject(root, "mean_over", o->run.window);
     cJSON *bytes = cJSON_AddObjectToObject(root, "state_bytes");
     cJSON_AddNumberToObject(bytes, "f32", (double)f->state_bytes[0]);
     for (int i = 0; i < o->nstates; i++)
@@ -118,7 +118,7 @@ static void choose_variants(const Args *a, DriftOptions *o) {
 int command_drift(int argc, char **argv) {
     Args a = {0};
     DriftOptions o = {
-        .states = {"bf16", "f16"}, .nstates = 2, .run = {.what = "drift", .stretch = 512, .threads = 1}};
+        .states = {"bf16", "f16"}, .nstates = 2, .run = {.what = "drift", .window = 512, .threads = 1}};
     const char *tokens = NULL, *form = "step", *json = NULL;
     Option options[MAX_OPTIONS];
     int n = drop_option(options, shared_options(&a, options), "batch");
@@ -128,7 +128,7 @@ int command_drift(int argc, char **argv) {
          OPT_STR, 0},
         {"input", "IDS.safetensors", "ids or features to read, as btc verify takes them", &o.run.source.input,
          OPT_STR, 0},
-        {"last", "N", "tokens before a length over which the means are taken (default 512)", &o.run.stretch,
+        {"last", "N", "tokens before a length over which the means are taken (default 512)", &o.run.window,
          OPT_INT, COUNTS_TOKENS},
         {"form", "FORM", "step (default): token by token; chunk: as a prompt", &form, OPT_STR, 0},
         {"threads", "N", "threads (default 1)", &o.run.threads, OPT_INT, COUNTS_THREADS},

@@ -20,20 +20,20 @@ typedef struct Item {
     int64_t pieces;  /* that it is written in, see pack_pieces */
 } Item;
 
-typedef struct Stretch {
+typedef struct Segment {
     int64_t begin, end; /* in the weights: whole words of the checksum */
     btc_checksum sum;   /* with all that follows */
     int error;          /* an errno */
     const Source *wrong;
-} Stretch;
+} Segment;
 
 typedef struct Packing {
     const Packer *p;
     Arena *arena;
     Item *items;
     int nitems, items_cap;
-    Stretch *stretches;
-    int nstretches, stretches_cap;
+    Segment *segments;
+    int nsegments, segments_cap;
     int fd;
     int64_t at;
     bool summed;
@@ -59,12 +59,12 @@ static bool find_items(Packing *k) {
 }
 
 static int64_t end_of_last(const Packing *k) {
-    return k->nstretches ? k->stretches[k->nstretches - 1].end : 0;
+    return k->nsegments ? k->segments[k->nsegments - 1].end : 0;
 }
 
 static void cut(Packing *k, int64_t to) {
-    Stretch s = {.begin = end_of_last(k), .end = to};
-    if (to > s.begin) ARENA_PUSH(k->arena, k->stretches, k->nstretches, k->stretches_cap, s);
+    Segment s = {.begin = end_of_last(k), .end = to};
+    if (to > s.begin) ARENA_PUSH(k->arena, k->segments, k->nsegments, k->segments_cap, s);
 }
 
 /* Cuts at all windows of the file up to there. */
@@ -91,7 +91,7 @@ static void cut_all(Packing *k) {
     cut(k, k->p->schedule->weight_bytes);
 }
 
-/* ---- filling one stretch, in any thread ---- */
+/* ---- filling one segment, in any thread ---- */
 
 static int first_item(const Packing *k, int64_t at) {
     int lo = 0, hi = k->nitems;
@@ -119,7 +119,7 @@ static void pack_run(const Packing *k, const Item *i, int64_t first, int64_t n, 
     }
 }
 
-/* The bytes [lo, hi) of an item that is packed from tensors as they are. Pieces that another stretch shares
+/* The bytes [lo, hi) of an item that is packed from tensors as they are. Pieces that another segment shares
  * are packed aside. */
 static void fill_direct(const Packing *k, const Item *i, int64_t lo, int64_t hi, char *out) {
     int64_t bytes = (i->end - i->at) / i->pieces;
@@ -158,7 +158,7 @@ static bool fill_gathered(const Packing *k, const Item *i, int64_t lo, int64_t h
     return ok;
 }
 
-static bool fill(const Packing *k, Stretch *s, char *out) {
+static bool fill(const Packing *k, Segment *s, char *out) {
     for (int n = first_item(k, s->begin); n < k->nitems && k->items[n].at < s->end; n++) {
         const Item *i = &k->items[n];
         int64_t lo = i->at > s->begin ? i->at : s->begin, hi = i->end < s->end ? i->end : s->end;
@@ -175,7 +175,7 @@ static bool fill(const Packing *k, Stretch *s, char *out) {
 
 static void write_stretch(void *user, int64_t n) {
     Packing *k = user;
-    Stretch *s = &k->stretches[n];
+    Segment *s = &k->segments[n];
     if (atomic_load(&k->failed)) return;
     size_t size = (size_t)(s->end - s->begin);
     char *bytes = xmalloc(size);
@@ -193,8 +193,8 @@ static void write_stretch(void *user, int64_t n) {
 
 /* Says what went wrong first in the order of the weights. */
 static bool report(const Packing *k, OutFile *o) {
-    for (int i = 0; i < k->nstretches; i++) {
-        const Stretch *s = &k->stretches[i];
+    for (int i = 0; i < k->nsegments; i++) {
+        const Segment *s = &k->segments[i];
         PackSource unused;
         if (s->wrong) return source_gather(k->p->diag, k->arena, k->p->model, s->wrong, &unused) && false;
         if (s->error) return out_fail(o, s->error);
@@ -204,9 +204,9 @@ static bool report(const Packing *k, OutFile *o) {
 
 static btc_checksum sum_up(const Packing *k) {
     btc_checksum all = {0, 0};
-    for (int i = 0; i < k->nstretches; i++) {
-        all.sum += k->stretches[i].sum.sum;
-        all.sums += k->stretches[i].sum.sums;
+    for (int i = 0; i < k->nsegments; i++) {
+        all.sum += k->segments[i].sum.sum;
+        all.sums += k->segments[i].sum.sums;
     }
     return all;
 }
@@ -217,8 +217,8 @@ bool packer_write(void *user, OutFile *o, int64_t at, btc_checksum *sum) {
     bool ok = find_items(&k);
     if (ok) {
         cut_all(&k);
-        progress_phase(p->diag->progress, "packing weights", k.nstretches);
-        work_share(k.nstretches, write_stretch, &k);
+        progress_phase(p->diag->progress, "packing weights", k.nsegments);
+        work_share(k.nsegments, write_stretch, &k);
         progress_done(p->diag->progress);
         ok = !k.failed || report(&k, o);
         if (sum) *sum = sum_up(&k);

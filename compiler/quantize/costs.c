@@ -98,7 +98,7 @@ static bool may_have_pairs(const Costs *c) {
 static bool measure_models(Diag *d, Arena *a, const char *path, Costs *c) {
     const CostsOptions *o = c->options;
     CompareOptions v = {.what = "comparing", .lengths = {o->tokens}, .nlengths = 1, .asked = o->asked};
-    v.stretch = o->tokens, v.source = o->source, v.threads = o->threads;
+    v.window = o->tokens, v.source = o->source, v.threads = o->threads;
     add_model(c, &v, UNQUANTISED, false);
     if (may_have_pairs(c)) add_model(c, &v, PAIRS, false);
     for (int i = 0; i < o->nformats; i++) {

@@ -161,10 +161,10 @@ static void add_token(Run *r, const Runner *other, int64_t at, int64_t row, Comp
     to->bits[0] -= log2(fmax(r->p[next], 1e-300)), to->bits[1] -= log2(fmax(r->q[next], 1e-300));
 }
 
-/* Rows [at, at+n) of the outputs belong to the stretch before length number k as far as they reach into it.
+/* Rows [at, at+n) of the outputs belong to the window before length number k as far as they reach into it.
  */
 static void add_rows(Run *r, int64_t at, int64_t n, int k, double sums[COMPARE_MOST][2]) {
-    int64_t end = r->to->lengths[k], begin = end > r->o->stretch ? end - r->o->stretch : 0;
+    int64_t end = r->to->lengths[k], begin = end > r->o->window ? end - r->o->window : 0;
     for (int s = 1; s < r->n; s++) {
         r->square = r->against = 0;
         for (int64_t t = at > begin ? at : begin; t < at + n; t++)
@@ -174,7 +174,7 @@ static void add_rows(Run *r, int64_t at, int64_t n, int k, double sums[COMPARE_M
 }
 
 static void end_point(Run *r, int k, double sums[COMPARE_MOST][2]) {
-    int64_t end = r->to->lengths[k], n = end > r->o->stretch ? r->o->stretch : end;
+    int64_t end = r->to->lengths[k], n = end > r->o->window ? r->o->window : end;
     for (int s = 0; s + 1 < r->n; s++) {
         ComparePoint *p = &r->to->points[s][k];
         p->error = sqrt(sums[s][0] / sums[s][1]);

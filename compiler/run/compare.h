@@ -21,15 +21,15 @@ typedef struct CompareOptions {
     int lengths[COMPARE_LENGTHS], nlengths; /* tokens after which to look, ascending; clipped when they are
                                                ours */
     bool asked;                             /* the lengths are the user's: none may be too long */
-    int stretch;                            /* over how many tokens before each length means are taken */
+    int window;                             /* tokens before each length over which means are taken */
     TokenSource source;
     bool steps; /* token by token, as in decoding; else in chunks, as a prompt */
     int threads;
 } CompareOptions;
 
-/* Means over the stretch before a length. */
+/* Means over the window before a length. */
 typedef struct ComparePoint {
-    double error;      /* |other - first| / |first|, Euclidean, of all outputs of the stretch together */
+    double error;      /* |other - first| / |first|, Euclidean, of all outputs in the window */
     double divergence; /* KL(first || other) of the next token's distribution, in bits */
     double agreement;  /* share of tokens whose likeliest next token is the same */
     double bits[2];    /* of the source's own next token: of the first, and of the other */

@@ -27,7 +27,7 @@ typedef struct Session {
     ProbeList shown; /* PROBES_VALUES: what the probes are */
     int64_t cut; /* in chunk form a prompt is given in two calls, the first with so many tokens; 0: in one */
     bool as_in_checkpoint;  /* interpreting takes weights as they are there, not as they are stored */
-    InterpState *constants; /* one that has run: who has computed what others share; or NULL */
+    InterpState *constants; /* of a run that has computed the constants that others share; or NULL */
     bool compiled_yet;
     Compiled compiled;
     LinkFolder folder; /* of what was compiled */

@@ -81,7 +81,7 @@ static bool file_rows(Diag *d, Arena *a, const Module *m, const WeightSet *w, in
     if (!enough(d, w->name, "tokens", from->dim[1], least)) return false;
     if (from->dim[1] < t->n) t->n = from->dim[1];
     make_room(a, t);
-    for (int64_t i = t->n; t->ids && i < least; i++) /* who reads on later will not come to a bad one then */
+    for (int64_t i = t->n; t->ids && i < least; i++) /* a later, longer read must not meet a bad one */
         if (!id_fits(d, m, from, i)) return false;
     for (int64_t i = 0; i < t->n * t->width; i++) {
         if (t->ids && !id_fits(d, m, from, i)) return false;

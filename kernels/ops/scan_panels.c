@@ -8,7 +8,7 @@ Value *panels_first(Lower *l, Value *i, int64_t n) {
     return lb_add(b, lb_muli(b, lb_sub(b, i, in_panel), n), in_panel);
 }
 
-/* A step visits each sequence's states once: the longer the stretch, the better memory is read ahead. */
+/* A step visits each sequence's states once: the longer the segment, the better the hardware prefetches. */
 int64_t panels_block(const Lower *l, int64_t bytes_per_channel) {
     if (l->form == FORM_STEP) return NO_BLOCKS;
     int64_t n = l->t->state_room / bytes_per_channel, panel = l->t->panel;

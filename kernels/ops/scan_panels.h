@@ -1,6 +1,6 @@
 /* Scans with several numbers per channel keep states and constants [c,n] in panels of channels,
- * [c/panel][n][panel]: number k of a vector of channels is one load, and a block of channels is one stretch
- * of memory. Constants lie so by PACK_PANELS. */
+ * [c/panel][n][panel]: number k of a vector of channels is one load, and a block of channels is one contiguous
+ * segment. Constants lie so by PACK_PANELS. */
 #ifndef BTC_OPS_SCAN_PANELS_H
 #define BTC_OPS_SCAN_PANELS_H
 
