@@ -81,7 +81,7 @@ static void list_passes(Arena *a) {
 static void list_targets(Arena *a) {
     for (int i = 0; TARGETS[i]; i++) {
         const Target *t = TARGETS[i];
-        printf("%s  %-18s%s%s\n", i ? "\n" : "", t->name, t->description,
+        printf("%s  %-25s%s%s\n", i ? "\n" : "", t->name, t->description,
                t == target_host() ? " (this machine; default)" : "");
         Text cpus = text_new(a);
         text_add(&cpus, "%s:", t->isa->cpu_flag);

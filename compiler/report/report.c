@@ -190,14 +190,13 @@ static double count_parameters(const Func *f) {
     return n;
 }
 
-static FuncPlan *plan_named(const Schedule *l, const char *name) {
+/* A chunk of one token is a step where there is no code for chunks. */
+FuncPlan *report_plan(const Schedule *l, Arena *a, const BlockCall *call, Form form) {
+    const char *name = arena_printf(a, "%s.%s", call->block, form_name(form));
     for (int i = 0; i < l->plans.n; i++)
         if (!strcmp(l->plans.plans[i]->f->name, name)) return l->plans.plans[i];
+    if (form == FORM_CHUNK) return report_plan(l, a, call, FORM_STEP);
     BTC_BUG("@%s was not planned", name);
-}
-
-FuncPlan *report_plan(const Schedule *l, Arena *a, const BlockCall *call, Form form) {
-    return plan_named(l, arena_printf(a, "%s.%s", call->block, form == FORM_STEP ? "step" : "chunk"));
 }
 
 Work report_call_work(Arena *a, const Schedule *l, Form form, const CallShape *call) {

@@ -372,6 +372,10 @@ static void check_reports(void) {
     ratio = number(squeezed, "total.step.weight_bytes") / number(bf16, "total.step.weight_bytes");
     CHECK(ratio > 0.75 && ratio < 0.95); /* 12 of 16 bits, but for what stays f32 */
     cJSON_Delete(squeezed);
+    cJSON *steps = report("hf-mamba", "--forms=step --target=thumbv7em-none-eabi");
+    CHECK(number(steps, "chunk") == 1); /* there is no code for more */
+    CHECK(number(steps, "total.step.flops") == number(steps, "total.prefill.flops"));
+    cJSON_Delete(steps);
     CHECK(number(two, "chunk") == 32 && near(number(two, "estimate.bandwidth"), 40e9));
     CHECK(near(number(fast, "estimate.bandwidth"), 1e12) && near(number(fast, "estimate.peak"), 5e8));
     check_sums(fast);
