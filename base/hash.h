@@ -1,4 +1,4 @@
-/* 64 bits that tell byte strings apart: not against an adversary. The same on every machine. */
+/* A 64-bit hash of byte strings, the same on every machine. Not safe against an adversary. */
 #ifndef BTC_BASE_HASH_H
 #define BTC_BASE_HASH_H
 

@@ -1,9 +1,9 @@
-/* What takes long is seen. From its second second on a command shows on the terminal (stderr) what it is at,
- * in one line that is written over and goes away at the end. Where stderr is no terminal a line is written
- * after half a minute, and then each time twice as much has gone by; a short command writes nothing.
+/* Progress of long commands. From its second second on a command shows what it is doing in one line on the terminal
+ * (stderr), which is overwritten and removed at the end. If stderr is not a terminal, a line is written after half a
+ * minute, and then at ever doubled times; a short command writes nothing.
  *
- * A thread of its own writes the line, so that one long step shows as well as many short ones. Phases may lie
- * in each other: "tuning [###.......] 3 of 9, 40 s left: packing weights 12 of 80". */
+ * A thread of its own writes the line, so that one long step is visible, too. Phases nest:
+ * "tuning [###.......] 3 of 9, 40 s left: packing weights 12 of 80". */
 #ifndef BTC_BASE_PROGRESS_H
 #define BTC_BASE_PROGRESS_H
 

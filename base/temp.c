@@ -1,5 +1,5 @@
-/* The signals are not handled in a handler, where hardly anything is allowed, but in a thread that waits for
- * them. The lock is held while something is made, so the list is never behind. */
+/* A thread waits for the signals, because a signal handler may do hardly anything. The lock is held while a file is
+ * made, so the list is always complete. */
 #include "temp.h"
 
 #include <dirent.h>

@@ -1,5 +1,5 @@
-/* Temporary files and folders, and the child process at work in them. All are listed here from the moment
- * they exist, so that a signal (Ctrl-C) or an error of our own leaves nothing behind. */
+/* Temporary files and folders, and the child process that works in them. All are listed here from the moment they
+ * exist, so that neither a signal (Ctrl-C) nor an error leaves anything behind. */
 #ifndef BTC_BASE_TEMP_H
 #define BTC_BASE_TEMP_H
 

@@ -1,4 +1,4 @@
-/* Numbers as people read them: three digits and a unit. */
+/* Formats numbers for people: three digits and a unit. */
 #ifndef BTC_UNITS_H
 #define BTC_UNITS_H
 

@@ -1,4 +1,4 @@
-/* The arithmetic of products: what becomes of the numbers that are multiplied. */
+/* The arithmetic of products: how numbers are rounded before they are multiplied. */
 #ifndef BTC_ARITHMETIC_H
 #define BTC_ARITHMETIC_H
 

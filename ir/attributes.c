@@ -1,5 +1,5 @@
-/* What attributes may be: of the kind that the op's record declares, one of its words, within its range; and
- * numbers such as compiled code, which computes in f32, can hold. */
+/* Checks attributes: they have the kind that the op's record declares, are one of its words or within its range, and
+ * f32 can hold them, because compiled code computes in f32. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

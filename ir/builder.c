@@ -1,4 +1,4 @@
-/* ir_build: the one way in which front ends add an op: look up, create state slots, infer types. */
+/* ir_build: every front end adds ops by it. It looks up the op, creates state slots and infers types. */
 #include <string.h>
 
 #include "op.h"

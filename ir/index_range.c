@@ -1,7 +1,7 @@
-/* How far indices go. An operand that a signature calls i32 numbers the first dimension of the operand behind
- * it: embed's ids the rows of its table, linear.experts' index the experts. Compiled code does not look at
- * each number, so what it can be is found here: ids lie below the vocabulary (the runtime checks them), what
- * topk chooses below the number of its scores, the position below the model's longest sequence. */
+/* Ranges of indices. A signature can say that an i32 operand indexes the first dimension of the operand behind it:
+ * embed's ids index the rows of its table, linear.experts' index the experts. Compiled code does not check indices, so
+ * their range is derived here: ids are below the vocabulary (the runtime checks them), the choices of topk below the
+ * number of its scores, the position below the model's longest sequence. */
 #include "index_range.h"
 
 #include "op.h"

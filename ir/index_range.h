@@ -1,4 +1,4 @@
-/* How far indices go: see index_range.c. */
+/* Ranges of indices: see index_range.c. */
 #ifndef BTC_INDEX_RANGE_H
 #define BTC_INDEX_RANGE_H
 

@@ -1,6 +1,5 @@
-/* Type inference: one op by its signature and its own `infer`, a function op by op (a call
- * through its callee: ops/call.c). Running it again on typed IR changes nothing, which is how verify.c checks
- * types. */
+/* Type inference: of one op by its signature and its own `infer`, of a function op by op (of a call through its
+ * callee: ops/call.c). Inference on typed IR changes nothing; verify.c relies on that to check types. */
 #include "op.h"
 
 static const int64_t MAX_ELEMENTS = (int64_t)1 << 48; /* of one row; keeps products of sizes inside int64 */

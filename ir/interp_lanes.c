@@ -1,5 +1,4 @@
-/* See interp_lanes.h. C must not fuse x*y+z behind our back here; ISO mode of the compiler (-std=c11) sees to
- * that. */
+/* See interp_lanes.h. The compiler must not fuse x*y+z here; ISO mode (-std=c11) forbids it. */
 #include "interp_lanes.h"
 
 #include <float.h>

@@ -1,5 +1,5 @@
-/* Arithmetic of the loop interpreter on one lane: what an op does to numbers, as interp_loop.h says. `id` is
- * the op's number in the table (OP_loop_..). */
+/* Arithmetic of the loop interpreter on one lane, as interp_loop.h defines it. `id` is the op's number in the table
+ * (OP_loop_..). */
 #ifndef BTC_INTERP_LANES_H
 #define BTC_INTERP_LANES_H
 

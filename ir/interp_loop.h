@@ -1,5 +1,5 @@
-/* Runs loop-level functions without a compiler, with every load and store checked. When compiled code and
- * this agree, a wrong answer comes from lowering; when they differ, from code generation. */
+/* Runs loop-level functions without a compiler, and checks every load and store. If compiled code and this agree on a
+ * wrong result, lowering is wrong; if they differ, code generation is. */
 #ifndef BTC_INTERP_LOOP_H
 #define BTC_INTERP_LOOP_H
 

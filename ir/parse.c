@@ -1,6 +1,6 @@
-/* The textual IR, read; print.c describes the grammar. One pass over the characters, a line per statement.
- * The first error ends the work. Any bytes are answered by a module or by a message with line and column,
- * never by a crash: the parser is fuzzed. What it accepts may still be wrong; ir_verify says so. */
+/* Parses the textual IR; print.c describes the grammar. One pass over the characters, a line per statement. The first
+ * error ends parsing. The parser is fuzzed: any bytes give a module or a message with line and column, never a crash.
+ * A module that it accepts may still be wrong; ir_verify checks that. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Runs of the interpreter in which everything is off by about a rounding of f32: what the results differ by
- * says how far compiled code may be off, on these very inputs.
+/* Runs of the interpreter with all operands and results perturbed by about a rounding of f32: the differences of the
+ * results bound the error of compiled code on the same inputs.
  *
  * This is Monte Carlo arithmetic (Parker 1997, "Monte Carlo Arithmetic", UCLA CSD-970002; its ancestor is
  * CESTAC, Vignes 1993). Why it bounds what compiled code does: the computed result of each of our ops is the

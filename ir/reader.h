@@ -1,6 +1,6 @@
-/* The lower half of parse.c: characters, words, literals, types and attributes of the textual IR. Each
- * function reads one thing behind blanks and leaves `p` behind it; false: a message with line and column has
- * been filed. accept_* tries and leaves everything as it is when it fails. */
+/* The lower half of parse.c: characters, words, literals, types and attributes of the textual IR. Each function skips
+ * blanks, reads one item and leaves `p` behind it; false: a message with line and column has been filed. accept_*
+ * leave everything unchanged when they fail. */
 #ifndef BTC_READER_H
 #define BTC_READER_H
 

@@ -1,8 +1,8 @@
-/* The verifier: what every pass may rely on and must leave behind.
+/* The verifier: properties that every pass may rely on and must preserve.
  *
- * Structure, both levels: names are unique in a function, every operand is defined before its use in the same
- * block or one around it, links between ops, blocks and values agree. Model level: types are what inference
- * says, states keep their types, no nested blocks. Loop level: verify_loop.c. Function names are unique. */
+ * Structure, both levels: names are unique in a function, every operand is defined before its use in the same block or
+ * one around it, links between ops, blocks and values agree. Model level: types are those of inference, states keep
+ * their types, no nested blocks. Loop level: verify_loop.c. Function names are unique. */
 #include <stdlib.h>
 #include <string.h>
 

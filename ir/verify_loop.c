@@ -1,5 +1,5 @@
-/* Checks a loop-level function: what the builder promises and what a text might get wrong. That operands are
- * defined before they are used is checked for both levels in verify.c. */
+/* Checks a loop-level function: everything that the builder guarantees and a text may violate. verify.c checks for both
+ * levels that operands are defined before their use. */
 #include "loop.h"
 
 #include <string.h>

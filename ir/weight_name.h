@@ -1,4 +1,4 @@
-/* Names of weights: of a weight op in a call, and of the tensors that it stands for. */
+/* Names of weights: the full name of a weight op in a call, and the tensors for which it stands. */
 #ifndef BTC_WEIGHT_NAME_H
 #define BTC_WEIGHT_NAME_H
 

@@ -1,4 +1,4 @@
-/* What lowering needs to know of attend. */
+/* Facts of attend for lowering. */
 #ifndef BTC_OPS_ATTEND_H
 #define BTC_OPS_ATTEND_H
 

@@ -1,4 +1,4 @@
-/* What the op files share: looking into tensors from eval, and counting work for cost. */
+/* Shared by the op files: access to tensors from eval, and counting work for cost. */
 #ifndef BTC_OPS_COMMON_H
 #define BTC_OPS_COMMON_H
 

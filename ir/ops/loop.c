@@ -1,13 +1,12 @@
-/* The loop level: what every op of loop_ops.def is called, takes as attributes and means, in one line each.
+/* The records of the loop level: name, attributes and meaning of every op of loop_ops.def, in one line each.
  *
- * Types are set by the builder (loop.c) or stand in the text, so there is no `sig`; operands and types are
- * checked by verify_loop.c, the meaning is interp_loop.c, and targets/llvm_emit.c writes the instructions.
- * Rules that all of them follow:
+ * The builder (loop.c) or the text sets types, so there is no `sig`; verify_loop.c checks operands and types,
+ * interp_loop.c defines the meaning, and targets/llvm_emit.c writes the instructions. Rules for all of them:
  *   - min and max are `x < y ? x : y` and `x > y ? x : y`: the second operand wins when one is NaN;
  *   - comparisons with NaN are false, except `ne`;
  *   - a cast of a float to an integer truncates, saturates, and takes NaN to 0;
- *   - where the machine flushes denormals (Denormals in loop.h), arithmetic, comparisons and casts take them
- * for zeros and never make one; neg, abs, select, bits, loads and stores keep them, min and max may;
+ *   - where the machine flushes denormals (Denormals in loop.h), arithmetic, comparisons and casts take them for zeros
+ *     and never make one; neg, abs, select, bits, loads and stores keep them, min and max may;
  *   - stores of bf16 and f16 round to nearest even and keep NaN; stores of small integers keep the low bits;
  *   - integers wrap; a shift by the width or more, and a division by zero, are bugs of the lowering. */
 #include "../loop.h"

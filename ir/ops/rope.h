@@ -1,4 +1,4 @@
-/* What passes and lowering need to know of rope. */
+/* Facts of rope for passes and lowering. */
 #ifndef BTC_OPS_ROPE_H
 #define BTC_OPS_ROPE_H
 

@@ -1,4 +1,4 @@
-/* Routing: choosing among experts and adding up what they say. */
+/* Routing: choosing experts, and adding up their results with weights. */
 #include "common.h"
 
 /* ---- topk ---- */

@@ -1,4 +1,4 @@
-/* Shapes: the same elements, arranged differently. T is no axis of these ops: they act on every row alike. */
+/* Shapes: the same elements, arranged differently. T is not an axis of these ops: they act on every row alike. */
 #include "shape.h"
 
 #include "common.h"

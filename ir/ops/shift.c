@@ -1,4 +1,4 @@
-/* The previous token: what "token shift" mixes with. */
+/* The previous token, for "token shift". */
 #include "common.h"
 
 static void eval_shift(EvalCtx *c) {
