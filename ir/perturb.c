@@ -5,13 +5,15 @@
 
 static const double UNIT = 0x1p-24;
 
-/* Uniform in -1 .. 1: splitmix64. */
+/* Either sign, and from one half to 1: where one error decides, a run must not be off by nearly nothing. Random
+ * bits: splitmix64. */
 static double next(Perturb *p) {
     uint64_t z = p->random += 0x9e3779b97f4a7c15u;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
     z = (z ^ z >> 27) * 0x94d049bb133111ebu;
     z ^= z >> 31;
-    return p->sign * ((double)(z >> 11) * 0x1p-52 - 1);
+    double size = 0.5 + (double)(z >> 12) * 0x1p-53;
+    return p->sign * (z & 1 ? size : -size);
 }
 
 double perturb_relative(Perturb *p, double x, double relative) {
@@ -22,6 +24,14 @@ double perturb_relative(Perturb *p, double x, double relative) {
 double perturb_absolute(Perturb *p, double x, double most) {
     double e = next(p);
     return isfinite(x) ? x + copysign(most, e) : x;
+}
+
+double perturb_angle(Perturb *p, double angle) {
+    return perturb_absolute(p, angle, 4 * UNIT * fmin(fabs(angle), 3.2));
+}
+
+double perturb_transformed(Perturb *p, double y, int64_t n, double x_squares, double h_squares) {
+    return perturb_absolute(p, y, UNIT * sqrt(log2(2.0 * (double)n) * x_squares * h_squares));
 }
 
 /* How many terms the sums of an op have: a product's in a row, where the errors of each term matter; others

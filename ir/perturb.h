@@ -33,6 +33,12 @@ typedef struct Perturb {
 /* x, off by at most `relative` of x; or by just `most`, to either side. */
 double perturb_relative(Perturb *p, double x, double relative);
 double perturb_absolute(Perturb *p, double x, double most);
+/* An angle of which whole turns are taken away before it is rounded: off by a part of a turn at most. */
+double perturb_angle(Perturb *p, double angle);
+/* A number of a convolution of n numbers by fast Fourier transforms, which is off by as much as all others are:
+ * by sqrt(log2 n) of the product of the norms of its operands, given as sums of squares (Higham 2002, 24.1, with
+ * rounding errors as they are). */
+double perturb_transformed(Perturb *p, double y, int64_t n, double x_squares, double h_squares);
 /* g u of the op over so many rows. */
 double perturb_size(const Op *op, int64_t rows);
 /* Replaces operands by wrong ones; makes results wrong. Not what a product multiplies: it does so itself,

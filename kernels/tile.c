@@ -150,12 +150,12 @@ static void prefetch(Lower *l, const Tile *t, Mat y, Value *k, Value *j0) {
         lb_prefetch(b, at, lb_i64(b, t->prefetch + i), DT_U8);
 }
 
-/* Bits that are 0 where x, or a half of a pair, is 0: no other bits but the sign's. */
-static Value *unless_zero(LB *b, Value *x, bool pairs) {
+/* Bits that are 0 where x, or a half of a pair, is -0. */
+static Value *unless_minus_zero(LB *b, Value *x, bool pairs) {
     Value *bits = lb_bits(b, x, DT_I32), *zero = lb_i32(b, 0), *all = lb_i32(b, -1);
-    if (!pairs) return lb_select(b, lb_cmp(b, "eq", lb_shl(b, bits, lb_i32(b, 1)), zero), zero, all);
-    Value *low = lb_cmp(b, "eq", lb_and(b, bits, lb_i32(b, 0x7fff)), zero);
-    Value *high = lb_cmp(b, "eq", lb_and(b, bits, lb_i32(b, 0x7fff0000)), zero);
+    if (!pairs) return lb_select(b, lb_cmp(b, "eq", bits, lb_i32(b, INT32_MIN)), zero, all);
+    Value *low = lb_cmp(b, "eq", lb_and(b, bits, lb_i32(b, 0xffff)), lb_i32(b, 0x8000));
+    Value *high = lb_cmp(b, "eq", lb_and(b, bits, lb_i32(b, (int32_t)0xffff0000)), lb_i32(b, INT32_MIN));
     return lb_or(b, lb_select(b, low, zero, lb_i32(b, 0xffff)),
                  lb_select(b, high, zero, lb_i32(b, (int32_t)0xffff0000)));
 }
@@ -170,7 +170,7 @@ static void madd_one(Lower *l, Tile *t, int first, Mat x, Value *i0, Mat y, Valu
         yv[j] = mat_load(l, y, k, lb_addi(b, j0, (int64_t)j * b->lanes), tile_lanes(t->c, t->tail, j));
     for (int i = first; i < t->r; i++) {
         Value *xs = mat_load1(l, x, lb_addi(b, i0, i), k),
-              *bits = t->skips ? unless_zero(b, xs, pairs) : NULL;
+              *bits = t->skips ? unless_minus_zero(b, xs, pairs) : NULL;
         xs = lb_splat(b, xs);
         for (int j = 0; j < t->c; j++)
             v[j] = bits ? lb_bits(b, lb_and(b, lb_bits(b, yv[j], DT_I32), bits), pairs ? DT_I32 : DT_F32)

@@ -59,7 +59,7 @@ typedef struct Tile {
     int r, c, tail;
     Value *acc[TILE_MAX][TILE_MAX]; /* variables */
     int64_t prefetch;               /* bytes: how far before its use tile_madd prefetches y; 0: it does not */
-    bool skips; /* where x is 0, tile_madd leaves y out: 0 times what is not finite is NaN */
+    bool skips; /* where x is -0, tile_madd leaves y out: 0 times what is not finite is NaN */
 } Tile;
 Tile tile_new(Lower *l, int r, int c, int tail); /* zeros */
 /* += sum over k in [k0, k1) of x[i0 + r, k] * y[k, j0 + c*lanes ..]; with pairs in x and y, of their

@@ -1,6 +1,6 @@
-/* See judge.h. Three runs of the interpreter for each sequence: one exact, and two that are perturbed by roundings in
- * opposite directions. The first run of a session computes the constants that the others share; the others run in
- * parallel. */
+/* See judge.h. Several runs of the interpreter for each sequence: one exact, and one pair or more that are perturbed by
+ * roundings in opposite directions. The first run of a session computes the constants that the others share; the
+ * others run in parallel. */
 #include "judge.h"
 
 #include <math.h>
@@ -9,8 +9,6 @@
 
 #include "base/work.h"
 #include "perturb.h"
-
-enum { MEMBERS = 3 };
 
 /* A value that is looked at. */
 typedef struct Looked {
@@ -29,7 +27,8 @@ typedef struct Panel {
     int n;
     DType state_dt;
     int64_t piece; /* rows of a run at most: where states are rounded they are so at the end of each call */
-    struct Member *members; /* [B, MEMBERS] */
+    int runs;      /* of a sequence: the exact one, and pairs */
+    struct Member *members; /* [B, runs] */
 } Panel;
 
 /* One run over one sequence. */
@@ -71,8 +70,8 @@ static bool run_member(Member *m, Diag *d, int number) {
     Session *s = p->s;
     const Func *f = p->main_func;
     int64_t w = p->batch.width ? p->batch.width : 1, width = type_count(f->results[0]->type);
-    Perturb off = {.sign = number == 1 ? 1 : -1, .rounding = p->o->one_by_one ? 0 : PERTURB_INSIDE};
-    off.random = (uint64_t)m->row;
+    Perturb off = {.sign = number % 2 ? 1 : -1, .rounding = p->o->one_by_one ? 0 : PERTURB_INSIDE};
+    off.random = (uint64_t)m->row + ((uint64_t)(number + 1) / 2 - 1) * 0x9e3779b9u;
     off.state = p->state_dt == DT_BF16 ? 0x1p-8 : p->state_dt == DT_F16 ? 0x1p-11 : 0;
     Env env = model_env(&s->model);
     env.stored = !s->as_in_checkpoint, env.perturb = number ? &off : NULL;
@@ -96,7 +95,7 @@ static bool run_member(Member *m, Diag *d, int number) {
 }
 
 static void member_begin(Panel *p, int64_t row, int number) {
-    Member *m = &p->members[row * MEMBERS + number];
+    Member *m = &p->members[row * p->runs + number];
     *m = (Member){.panel = p, .a = arena_new(), .row = row};
     m->values = ARENA_ARRAY(m->a, double *, p->n);
     for (int i = 0; i < p->n; i++) m->values[i] = ARENA_ARRAY(m->a, double, p->batch.T * p->looked[i].width);
@@ -113,18 +112,18 @@ static void member_run(Member *m, Diag *d, int number) {
 /* Messages would come from several threads: who fails runs again, and says why. */
 static void piece_of_work(void *user, int64_t i) {
     Panel *p = user;
-    int64_t at = p->o->exactly ? i * MEMBERS : i;
+    int64_t at = p->o->exactly ? i * p->runs : i;
     Arena *a = arena_new();
     Diag quiet = diag_new(a, NULL);
-    member_run(&p->members[at], &quiet, (int)(at % MEMBERS));
+    member_run(&p->members[at], &quiet, (int)(at % p->runs));
     arena_free(a);
 }
 
 static bool run_all(Panel *p) {
     Session *s = p->s;
-    int64_t n = p->batch.B * MEMBERS;
+    int64_t n = p->batch.B * p->runs;
     for (int64_t i = 0; i < n; i++) {
-        member_begin(p, i / MEMBERS, (int)(i % MEMBERS));
+        member_begin(p, i / p->runs, (int)(i % p->runs));
         if (s->constants) continue;
         member_run(&p->members[0], s->d, 0);
         if (!p->members[0].ok) return false;
@@ -133,23 +132,20 @@ static bool run_all(Panel *p) {
     work_share(p->o->exactly ? p->batch.B : n, piece_of_work, p);
     for (int64_t i = 0; i < n; i++) {
         Member *m = &p->members[i];
-        if (m->ok || (p->o->exactly && i % MEMBERS)) continue;
+        if (m->ok || (p->o->exactly && i % p->runs)) continue;
         arena_free(m->a);
-        member_begin(p, i / MEMBERS, (int)(i % MEMBERS));
-        return run_member(m, s->d, (int)(i % MEMBERS));
+        member_begin(p, i / p->runs, (int)(i % p->runs));
+        return run_member(m, s->d, (int)(i % p->runs));
     }
     return true;
 }
 
 /* ---- what they say ---- */
 
-/* Whichever of the pair is farther from the exact one. NaN against a number is as far as can be. */
-static double farther(double exact, double up, double down) {
-    double a = fabs(up - exact), b = fabs(down - exact);
-    if (up == exact) a = 0;
-    if (down == exact) b = 0;
-    if (isnan(exact)) return 0;
-    return isnan(a) || isnan(b) ? INFINITY : fmax(a, b);
+/* How far a run is from the exact one. NaN against a number is as far as can be. */
+static double distance(double exact, double x) {
+    if (isnan(exact) || x == exact) return 0;
+    return isnan(x) ? INFINITY : fabs(x - exact);
 }
 
 static void put(Panel *p, TensorList *exact, TensorList *off, const char *name, Type t, int i) {
@@ -159,32 +155,37 @@ static void put(Panel *p, TensorList *exact, TensorList *off, const char *name, 
     double *to = session_tensor_add(s->a, exact, name, 2 + t.rank, dim);
     double *by = p->o->exactly ? NULL : session_tensor_add(s->a, off, name, 2 + t.rank, dim);
     for (int64_t row = 0; row < p->batch.B; row++) {
-        const Member *m = &p->members[row * MEMBERS];
+        const Member *m = &p->members[row * p->runs];
         const double *x = i < 0 ? m[0].result : m[0].values[i];
         memcpy(to + row * n, x, sizeof *x * (size_t)n);
-        if (!by) continue;
-        const double *up = i < 0 ? m[1].result : m[1].values[i], *down = i < 0 ? m[2].result : m[2].values[i];
-        for (int64_t k = 0; k < n; k++) by[row * n + k] = farther(x[k], up[k], down[k]);
+        for (int j = 1; j < p->runs && by; j++) {
+            const double *y = i < 0 ? m[j].result : m[j].values[i];
+            for (int64_t k = 0; k < n; k++) by[row * n + k] = fmax(by[row * n + k], distance(x[k], y[k]));
+        }
     }
 }
 
 static void put_states(Panel *p, TensorList *exact, TensorList *off) {
     Session *s = p->s;
     for (int64_t row = 0; row < p->batch.B; row++) {
-        TensorList of[MEMBERS] = {{0}};
-        const Member *m = &p->members[row * MEMBERS];
+        const Member *m = &p->members[row * p->runs];
+        TensorList own = {0};
         session_interpreted_states(s, m[0].state, p->batch.B, row, exact);
         if (p->o->exactly) continue;
-        for (int k = 0; k < MEMBERS; k++) session_interpreted_states(s, m[k].state, p->batch.B, row, &of[k]);
-        for (int i = 0; i < of[0].n; i++) {
-            const RawTensor *t = &of[0].items[i];
-            int64_t n = raw_tensor_count(t) / p->batch.B;
-            const RawTensor *old = tensor_find(off, t->name);
-            double *to = old ? (double *)(uintptr_t)old->data
-                             : session_tensor_add(s->a, off, t->name, t->rank, t->dim);
-            for (int64_t k = row * n; k < (row + 1) * n; k++)
-                to[k] = farther(dtype_load(DT_F64, t->data, k), dtype_load(DT_F64, of[1].items[i].data, k),
-                                dtype_load(DT_F64, of[2].items[i].data, k));
+        session_interpreted_states(s, m[0].state, p->batch.B, row, &own);
+        for (int j = 1; j < p->runs; j++) {
+            TensorList other = {0};
+            session_interpreted_states(s, m[j].state, p->batch.B, row, &other);
+            for (int i = 0; i < own.n; i++) {
+                const RawTensor *t = &own.items[i];
+                int64_t n = raw_tensor_count(t) / p->batch.B;
+                const RawTensor *old = tensor_find(off, t->name);
+                double *to = old ? (double *)(uintptr_t)old->data
+                                 : session_tensor_add(s->a, off, t->name, t->rank, t->dim);
+                for (int64_t k = row * n; k < (row + 1) * n; k++)
+                    to[k] = fmax(to[k], distance(dtype_load(DT_F64, t->data, k),
+                                                 dtype_load(DT_F64, other.items[i].data, k)));
+            }
         }
     }
 }
@@ -217,7 +218,8 @@ bool judge_run(Session *s, const JudgeOptions *o, const char *const *names, cons
     p.state_dt = c.lower.state_dt;
     p.piece = p.state_dt == DT_F32 ? INT64_MAX : o->step ? 1 : c.lower.chunk;
     look(&p, o);
-    p.members = ARENA_ARRAY(s->a, Member, p.batch.B * MEMBERS);
+    p.runs = 1 + 2 * (o->pairs ? o->pairs : 1);
+    p.members = ARENA_ARRAY(s->a, Member, p.batch.B * p.runs);
     bool ok = run_all(&p);
     Arena *own = s->a;
     s->a = o->arena; /* of what is added to the lists */
@@ -226,7 +228,7 @@ bool judge_run(Session *s, const JudgeOptions *o, const char *const *names, cons
     if (ok) put(&p, exact, off, p.main_func->result_names[0], p.main_func->results[0]->type, -1);
     if (ok) put_states(&p, exact, off);
     s->a = own;
-    for (int64_t i = p.batch.B * MEMBERS - 1; i >= 0; i--)
+    for (int64_t i = p.batch.B * p.runs - 1; i >= 0; i--)
         if (p.members[i].a) arena_free(p.members[i].a);
     return ok;
 }

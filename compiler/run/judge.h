@@ -20,6 +20,7 @@ typedef struct JudgeOptions {
     int64_t cut; /* as Session.cut */
     bool step;
     bool one_by_one; /* every op's operands are shown: what it rounds inside is known to the last bit */
+    int pairs;       /* of runs that are off; 0: one */
     bool exactly;    /* only what should come out, not how far it may be off */
 } JudgeOptions;
 
@@ -36,6 +37,10 @@ typedef struct Agreement {
     int64_t at, count; /* the number; how many were compared */
     bool other_shape;
 } Agreement;
+/* One pair is a small sample, and what is off by a few times what it explains may be right: then this many
+ * pairs tell. */
+#define AGREE_DOUBT 16
+#define AGREE_PAIRS 6
 /* How much farther than the pair of runs compiled code may be: they are one sample of what roundings do.
  * Where numbers are rounded to few bits on the way, and it is not known to the last bit to which, that is a
  * sample of a few large steps. */

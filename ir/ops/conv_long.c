@@ -1,5 +1,6 @@
 /* Long causal convolution: a filter as long as the sequence. The reference keeps all inputs; compiled code
  * keeps sums for the future in the part of the state beyond the position, so that a token costs log^2 l. */
+#include "../perturb.h"
 #include "common.h"
 
 static void eval_conv_long(EvalCtx *c) {
@@ -12,12 +13,17 @@ static void eval_conv_long(EvalCtx *c) {
                          (long long)(c->pos + c->rows), (long long)l);
         return;
     }
+    Perturb *off = c->env ? c->env->perturb : NULL;
     for (int64_t t = 0; t < c->rows; t++)
         for (int64_t i = 0; i < ch; i++) {
             int64_t now = c->pos + t;
             s[now * ch + i] = x[t * ch + i];
-            double sum = skip ? skip[i] * x[t * ch + i] : 0;
-            for (int64_t j = 0; j <= now; j++) sum += h[i * l + j] * s[(now - j) * ch + i];
+            double sum = skip ? skip[i] * x[t * ch + i] : 0, x_squares = 0, h_squares = 0;
+            for (int64_t j = 0; j <= now; j++) {
+                double hj = h[i * l + j], xj = s[(now - j) * ch + i];
+                sum += hj * xj, x_squares += xj * xj, h_squares += hj * hj;
+            }
+            if (off) sum = perturb_transformed(off, sum, now + 1, x_squares, h_squares);
             c->out[0].data[t * ch + i] = sum;
         }
 }

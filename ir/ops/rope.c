@@ -1,6 +1,7 @@
 /* Rotary positions: pairs of components turn by an angle that grows with the position. */
 #include "rope.h"
 
+#include "../perturb.h"
 #include "common.h"
 
 int64_t rope_dims(const Op *op) {
@@ -25,6 +26,7 @@ static void eval_rope(EvalCtx *c) {
     int64_t h = ty.dim[0], d = ty.dim[1], dims = rope_dims(c->op);
     double theta = attr_float(c->op, "theta", 10000), scale = attr_float(c->op, "scale", 1);
     bool half = !strcmp(attr_str(c->op, "layout", "half"), "half");
+    Perturb *off = c->env ? c->env->perturb : NULL;
     for (int64_t t = 0; t < c->in[0].rows; t++)
         for (int64_t j = 0; j < h; j++) {
             const double *x = c->in[0].data + (t * h + j) * d;
@@ -33,6 +35,7 @@ static void eval_rope(EvalCtx *c) {
             for (int64_t i = 0; i < dims / 2; i++) {
                 double freq = c->in[2].data ? c->in[2].data[i] : pow(theta, -2.0 * (double)i / (double)dims);
                 double angle = c->in[1].data[t] * freq;
+                if (off) angle = perturb_angle(off, angle);
                 double co = cos(angle) * scale, si = sin(angle) * scale;
                 int64_t p = half ? i : 2 * i, q = half ? i + dims / 2 : 2 * i + 1;
                 y[p] = x[p] * co - x[q] * si;

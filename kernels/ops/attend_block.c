@@ -1,15 +1,17 @@
 /* See attend_block.h. Softmax in one walk over the keys with a running maximum (Milakov & Gimelshein 2018,
  * arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135), so scores never need more than one block of memory.
  *
- * Whatever is not visible gets the score MASKED and the weight 0; 0 times a value that is not finite would be
- * NaN, so when sums turn out as NaN all is done once more, carefully, and masked values are left out. Each
- * query's arithmetic is the same in every tile, so neither threads nor tiles change a result. */
+ * A key that is not visible gets the score MASKED and the weight 0; 0 times a value that is not finite would be
+ * NaN, so when sums turn out as NaN all is done once more, carefully: masked weights become -0, and their
+ * values are left out. A visible key's value counts even where its weight is 0. Each query's arithmetic is the
+ * same in every tile, so neither threads nor tiles change a result. */
 #include "attend_block.h"
 
+#include <float.h>
 #include <math.h>
 
-static const double MASKED = -1e30; /* finite: differences are no NaN */
-static const double START = -1e29;  /* below all scores, above MASKED: there, weights are 0 */
+static const double MASKED = -INFINITY;
+static const double START = -FLT_MAX; /* finite: MASKED minus START is no NaN, and its weight is 0 */
 
 void attend_scratch(Attend *a, int64_t slots) {
     Lower *l = a->l;
@@ -48,15 +50,16 @@ static Value *i32_of(const Attend *a, Value *x) {
 }
 
 /* Number among the own keys of query i of the tile. */
-static Value *own_number(const Attend *a, const Queries *q, int i) {
-    return q->tokens ? lb_addi(a->b, q->own, i) : q->own;
+static Value *own_number(const Attend *a, const Queries *q, Value *i) {
+    return q->tokens ? lb_add(a->b, q->own, i) : q->own;
 }
 
-/* Which keys `at` (i32 vector) are visible to query i. In the cache a slot's age is 0 for the last token
- * before the call; without a window the slots are the positions. */
-static Value *visible(const Attend *a, const Queries *q, const Keys *k, Value *at, int i) {
+/* Which of the keys from number `key` of the block on, a vector, are visible to query i. In the cache a slot's
+ * age is 0 for the last token before the call; without a window the slots are the positions. */
+static Value *visible(const Attend *a, const Queries *q, const Keys *k, Value *key, Value *i) {
     LB *b = a->b;
     Value *own = own_number(a, q, i);
+    Value *at = lb_add(b, lb_splat(b, i32_of(a, lb_add(b, key, k->from))), lb_iota(b));
     if (!k->cached) {
         Value *yes = lb_cmp(b, "le", at, i32_of(a, own));
         if (a->window <= 0) return yes;
@@ -118,10 +121,11 @@ static void scores(const Attend *a, const Queries *q, const Keys *k, Value *coun
             tile_madd(l, &t, x, zero, panel, c.at, zero, depth);
             for (int j = 0; j < c.count; j++) {
                 Value *key = lb_addi(b, lb_add(b, s, c.at), (int64_t)j * b->lanes);
-                Value *at = lb_add(b, lb_splat(b, i32_of(a, lb_add(b, key, k->from))), lb_iota(b));
                 for (int i = 0; i < q->n; i++) {
                     Value *y = score_of(a, lb_get(b, t.acc[i][j]));
-                    if (masks) y = lb_select(b, visible(a, q, k, at, i), y, lb_splat(b, lb_f32(b, MASKED)));
+                    if (masks)
+                        y = lb_select(b, visible(a, q, k, key, lb_i64(b, i)), y,
+                                      lb_splat(b, lb_f32(b, MASKED)));
                     lb_store(b, DT_F32, a->score, lb_addi(b, key, (int64_t)i * ATTEND_KEYS), y, 0);
                     lb_set(b, max[i], lb_max(b, y, lb_get(b, max[i])));
                 }
@@ -183,6 +187,30 @@ static void weights(const Attend *a, const Queries *q, int i, Value *padded, Val
     lb_store(b, DT_F32, a->factor, lb_i64(b, i), factor, 0);
 }
 
+/* Query i's weights of masked keys become -0. */
+static void mark_masked(const Attend *a, const Queries *q, const Keys *k, Value *i, Value *padded) {
+    LB *b = a->b;
+    LwAccessor w = {a->score, a->pairs ? DT_I32 : DT_F32};
+    Value *row = lb_muli(b, i, weights_row(a)), *bits = lb_i32(b, INT32_MIN);
+    int64_t numbers = a->pairs ? ATTEND_HALF : ATTEND_PANEL; /* of a panel */
+    KFOR (b, s, lb_i64(b, 0), padded, ATTEND_PANEL) {
+        Value *to = lb_add(b, row, a->pairs ? lb_div(b, s, lb_i64(b, 2)) : s);
+        for (int64_t c = 0; c < numbers; c += b->lanes) {
+            Value *at = lb_addi(b, to, c), *x = lb_bits(b, lw_accessor_load(a->l, w, at, 0), DT_I32);
+            Value *low = visible(a, q, k, lb_addi(b, s, c), i);
+            if (a->pairs) {
+                Value *high = visible(a, q, k, lb_addi(b, s, ATTEND_HALF + c), i);
+                Value *x_low = lb_select(b, low, lb_and(b, x, lb_i32(b, 0xffff)), lb_i32(b, 0x8000));
+                Value *x_high = lb_and(b, x, lb_i32(b, (int32_t)0xffff0000));
+                x = lb_or(b, x_low, lb_select(b, high, x_high, bits));
+            } else {
+                x = lb_select(b, low, x, bits);
+            }
+            lb_store(b, w.dt, a->score, at, a->pairs ? x : lb_bits(b, x, DT_F32), 0);
+        }
+    }
+}
+
 void attend_look(const Attend *a, Value *slot, Value *count, Value *sum) {
     LB *b = a->b;
     Value *lo = lb_muli(b, slot, a->width), *hi = lb_add(b, lo, lb_muli(b, count, a->width));
@@ -206,18 +234,20 @@ static void add_values(const Attend *a, const Queries *q, const Keys *k, Tile *t
     tile_store(l, t, acc, slot, at);
 }
 
-static void values(const Attend *a, const Queries *q, const Keys *k, Value *count) {
+static void values(const Attend *a, const Queries *q, const Keys *k, Value *count, Value *padded) {
     LB *b = a->b;
     Lower *l = a->l;
     int most = q->tokens ? 4 : TILE_MAX; /* a step reads values from memory: whole rows */
     Value *zero = lb_i64(b, 0);
     lb_if_begin(b, lb_cmp(b, "ne", a->careful, zero)); /* rare: in little code */
-    KFOR (b, i, zero, lb_i64(b, q->n), 1)
+    KFOR (b, i, zero, lb_i64(b, q->n), 1) {
+        mark_masked(a, q, k, i, padded);
         TILES_OF (l, c, a->p, b->lanes, 1) {
             Tile t = tile_new(l, 1, 1, c.tail);
             t.skips = true;
             add_values(a, q, k, &t, i, c.at, count);
         }
+    }
     lb_else(b);
     TILES_OF (l, c, a->p, b->lanes, across(a, q->n, most)) {
         Tile t = tile_new(l, q->n, c.count, c.tail);
@@ -242,5 +272,5 @@ void attend_meet(const Attend *a, const Queries *q, const Keys *k) {
     if (easy) lb_if_end(b);
     Value *padded = attend_panels(a, count);
     for (int i = 0; i < q->n; i++) weights(a, q, i, padded, max[i]);
-    values(a, q, k, count);
+    values(a, q, k, count, padded);
 }

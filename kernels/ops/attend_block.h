@@ -29,7 +29,7 @@ typedef struct Attend {
     Value *acc, *base, *sum; /* [slot][width], [slot], [slot] */
     Value *q, *key;          /* pairs: [slot][depth]; [depth], on its way into a panel */
     Value *factor;           /* [queries]: what becomes of older sums */
-    Value *careful;          /* not 0: values whose weight is 0 are left out */
+    Value *careful;          /* not 0: values of masked keys are left out */
 } Attend;
 
 /* Queries that are computed together: tokens of one head, or heads of one token. */

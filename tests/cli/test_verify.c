@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/kit.h"
+#include "weights/weights.h"
 
 static const char *expected(const char *name) {
     return arena_printf(arena, "%s/%s/expected.safetensors", cases, name);
@@ -222,6 +223,62 @@ static void check_large_block(void) {
     check_off(run("verify '%s' --input='%s' --form=step --tolerance=1e-30", m, e), "tensors are off");
 }
 
+/* ---- numbers of uneven size ---- */
+
+enum { ROWS = 40, HEAD = 8 };
+
+/* Rows of q, k and v for one head of attention; pseudo-random numbers, the first of k times `large`. */
+static const char *rows_of_attention(const char *file, float large, int row, float value, float score) {
+    static float x[ROWS][3 * HEAD];
+    uint32_t bits = 1;
+    for (int t = 0; t < ROWS; t++)
+        for (int i = 0; i < 3 * HEAD; i++) {
+            bits = bits * 1664525 + 1013904223;
+            x[t][i] = ((float)(bits >> 8) / 8388608 - 1) * (i == HEAD ? large : 1);
+            if (i == 0 && score < 0) x[t][i] = 1;
+        }
+    if (score < 0) x[row][HEAD] = score;
+    x[row][2 * HEAD + 3] = value;
+    RawTensor t = {.name = "input", .dt = DT_F32, .rank = 3, .dim = {1, ROWS, 3 * HEAD}, .bytes = sizeof x};
+    t.data = (const uint8_t *)x;
+    Diag d = diag_new(arena, stderr);
+    CHECK(safetensors_write(&d, arena, at(file), &t, 1));
+    return at(file);
+}
+
+/* A channel far larger than the others is no fault, and what compiled code makes of it is right; values that are
+ * not finite come out so, even of keys whose weight is 0, and scores of any size have a softmax. */
+static void check_uneven(void) {
+    static const struct {
+        float large, value, score;
+    } rows[] = {{1, 0.5f, 0},   {100, 0.5f, 0},      {3e4f, 0.5f, 0},
+                {1, NAN, -600}, {1, INFINITY, -600}, {-1e31f, 0.5f, 0}};
+    const char *m = at("attention.json");
+    write_file(
+        m,
+        "{\"btc\":1,\"input\":{\"features\":24},\"weights\":\"attention-w.safetensors\",\"ignore\":[\"*\"],"
+        "\"context\":64,\"output\":\"y\",\"model\":["
+        "{\"out\":\"p\",\"op\":\"position\"},{\"out\":[\"q\",\"k\",\"v\"],\"split\":\"input\",\"sizes\":[8,8,"
+        "8]},"
+        "{\"out\":\"q\",\"op\":\"reshape\",\"x\":\"q\",\"shape\":[1,8]},"
+        "{\"out\":\"k\",\"op\":\"reshape\",\"x\":\"k\",\"shape\":[1,8]},"
+        "{\"out\":\"v\",\"op\":\"reshape\",\"x\":\"v\",\"shape\":[1,8]},"
+        "{\"out\":\"k\",\"op\":\"rope\",\"x\":\"k\",\"pos\":\"p\",\"dims\":4},"
+        "{\"out\":\"y\",\"op\":\"attend\",\"q\":\"q\",\"k\":\"k\",\"v\":\"v\",\"state\":[\"a\",\"b\"]},"
+        "{\"out\":\"y\",\"op\":\"reshape\",\"x\":\"y\",\"shape\":[8]}]}");
+    tensors("attention-w.safetensors", (Part[]){{"unused", "F32", "[1]", 1, 4, &ZERO}, {0}});
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+        const char *x =
+            rows_of_attention("attention.safetensors", rows[k].large, 4, rows[k].value, rows[k].score);
+        for (int form = 0; form < 4; form++) {
+            Run r = run("verify '%s' --input='%s' --form=%s --math=%s", m, x, form & 1 ? "step" : "chunk",
+                        form & 2 ? "bf16" : "f32");
+            if (!CHECK(r.status == 0 && strstr(r.out, "all agree")))
+                fprintf(stderr, "    case %zu, form %d: %s\n", k, form, r.out);
+        }
+    }
+}
+
 static void check_machines(void) {
     const char *m = model("hf-mamba"), *e = expected("hf-mamba");
     CHECK_FAILS(run("verify '%s' --expect='%s' --target=nvptx64 --gpu=sm_80", m, e), 2,
@@ -244,5 +301,6 @@ int main(int argc, char **argv) {
         if (check_amount() != CHECK_FEW) check_blame(), check_machines();
     }
     if (check_amount() != CHECK_FEW) check_large_block();
+    check_uneven();
     return finish("verify");
 }
