@@ -63,7 +63,7 @@ static LLVMValueRef floor_by_adding(Emit *e, LLVMValueRef x, DType dt) {
 }
 
 static LLVMValueRef unary(Emit *e, OpId id, Type t, LLVMValueRef x) {
-    bool flt = is_float(t);
+    bool flt = is_float(t), rounds = e->t->rounds && (t.dt != DT_F64 || e->t->doubles);
     switch (id) {
     case OP_loop_neg:
         return flt ? LLVMBuildFNeg(e->b, x, "") : LLVMBuildNeg(e->b, x, "");
@@ -73,9 +73,9 @@ static LLVMValueRef unary(Emit *e, OpId id, Type t, LLVMValueRef x) {
     case OP_loop_sqrt:
         return unary_intrinsic(e, "llvm.sqrt", x);
     case OP_loop_floor:
-        return e->t->rounds ? unary_intrinsic(e, "llvm.floor", x) : floor_by_adding(e, x, t.dt);
+        return rounds ? unary_intrinsic(e, "llvm.floor", x) : floor_by_adding(e, x, t.dt);
     default:
-        return e->t->rounds ? unary_intrinsic(e, e->t->target->isa->round, x) : round_by_adding(e, x, t.dt);
+        return rounds ? unary_intrinsic(e, e->t->target->isa->round, x) : round_by_adding(e, x, t.dt);
     }
 }
 

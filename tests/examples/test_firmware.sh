@@ -42,12 +42,15 @@ done
 check "RAM is said when compiling" grep -q "RAM: $(value "$work/scripture.h" SCRIPTURE_STATE_BYTES) bytes of state" "$work/err"
 check "its object asks for memcpy and memset" asks_little "$work/scripture.o"
 
-for machine in "thumbv7em-none-eabi cortex-m4" "thumbv7em-none-eabi cortex-m7" "thumbv8m.main-none-eabi cortex-m55"; do
+for machine in "thumbv7em-none-eabi cortex-m4" "thumbv7em-none-eabi cortex-m7" "thumbv8m.main-none-eabi cortex-m33" \
+    "thumbv8m.main-none-eabi cortex-m55"; do
     set -- $machine
     "$btc" "$cases/hf-mamba" --quiet --target="$1" --cpu="$2" --forms=step -o "$work/m.o"
     check "$2: memcpy and memset are all that is asked for" asks_little "$work/m.o"
     check "$2: code in 64 KiB: $(code "$work/m.o")" [ "$(code "$work/m.o")" -le 65536 ]
     "$btc" "$cases/hf-mamba" --quiet --target="$1" --cpu="$2" --forms=step -o "$work/m.a"
+    "$btc" "$cases/hf-qwen3" --quiet --target="$1" --cpu="$2" --forms=step -o "$work/q.o"
+    check "$2: so it is where positions turn heads in f64" asks_little "$work/q.o"
     check "$2: the archive holds the object" cmp -s "$work/m.o" <(llvm-ar-19 p "$work/m.a" m.o)
 done
 finish
