@@ -18,9 +18,9 @@ static int usage(FILE *out) {
           "\n"
           "Examples\n"
           "  btc model.json -o model.so        a shared library (btc model.json -o model.h: its C header)\n"
-          "  btc mamba-130m-hf/ -o mamba       a program that runs by itself: ./mamba --help\n"
+          "  btc mamba-130m-hf/ -o mamba       a standalone program: ./mamba --help\n"
           "  btc import mamba-130m-hf/ -o m.json   the checkpoint as a description, to read and edit\n"
-          "  btc report model.json             what it costs, layer by layer\n"
+          "  btc report model.json             its cost, layer by layer\n"
           "\n"
           "Commands (btc COMMAND --help tells more)\n",
           out);

@@ -11,7 +11,7 @@ static const char USAGE[] =
     "\n"
     "  MODEL   anything btc compiles, or a .so that it made (then without fractions and --profile)\n"
     "\n"
-    "  Limits of the machine are measured in the same run, in turn with the model. Lists are given as "
+    "  The limits of the machine are measured in the same run, in turn with the model. Lists are given as "
     "1,2,8.\n"
     "\n"
     "  btc bench mamba/ --prompt=512,2048 --threads=1,2 --batch=1,8 --json=mamba.json\n"
@@ -75,8 +75,8 @@ int command_bench(int argc, char **argv) {
         {"batch", "N,..", "sequences in a step (default 1)", &batches, OPT_STR, 0},
         {"repeat", "N", "repetitions (default 5)", &o.repeat, OPT_INT, COUNTS_REPEATS},
         {"profile", NULL, "time of every stage, and of waiting at barriers", &o.profile, OPT_ON, 0},
-        {"json", "FILE", "write all that was measured, for programs", &json, OPT_STR, 0},
-        {"chart", "FILE.svg", "draw it", &chart, OPT_STR, 0},
+        {"json", "FILE", "write all figures as JSON", &json, OPT_STR, 0},
+        {"chart", "FILE.svg", "draw a chart", &chart, OPT_STR, 0},
         {0},
     };
     Diag d;

@@ -125,8 +125,7 @@ int parse_options(int argc, char **argv, const char *usage, const Option *option
 int shared_options(Args *a, Option *out) {
     a->compile.threads = true;
     const Option rows[] = {
-        {"arch", "NAME", "the architecture, where the checkpoint does not say it", &a->model.arch, OPT_STR,
-         0},
+        {"arch", "NAME", "the architecture, if the checkpoint does not name it", &a->model.arch, OPT_STR, 0},
         {"dtype", "f32|bf16|f16", "storage of matrices (default: as in the checkpoint)", &a->model.dtype,
          OPT_STR, 0},
         {"state", "f32|bf16|f16", "numbers in states (default f32; docs/state-precision.md)",
@@ -134,7 +133,7 @@ int shared_options(Args *a, Option *out) {
         {"quant", "q8|q6|q4|none",
          "matrices in blocks of numbers of few bits (default: as the description says)", &a->model.quant,
          OPT_STR, 0},
-        {"allow-nonfinite", NULL, "take weights that are NaN or infinite as they are (default: an error)",
+        {"allow-nonfinite", NULL, "accept weights that are NaN or infinite (default: an error)",
          &a->model.allow_nonfinite, OPT_ON, 0},
         {"squeeze", "yes|no",
          "bf16 matrices in 12 bits a number, without loss (default yes; docs/quantization.md)",
@@ -156,10 +155,9 @@ int shared_options(Args *a, Option *out) {
          COUNTS_BATCH},
         {"forms", "all|step", "step: no code for chunks of tokens, prompts go token by token (default all)",
          &a->compile.forms, OPT_STR, 0},
-        {"optimize", "speed|size", "what code is made for (default speed; size for targets without a system)",
+        {"optimize", "speed|size", "what to optimise for (default speed; size for targets without a system)",
          &a->compile.optimize, OPT_STR, 0},
-        {"distill-filters", "ORDER",
-         "replace long filters by ORDER states a channel, and say how near they come",
+        {"distill-filters", "ORDER", "replace long filters by ORDER states a channel, and print the error",
          &a->compile.passes.distill_filters, OPT_INT, COUNTS_ORDER},
         {"tuning", "FILE|none", "parameters from btc tune (default: the file beside the model, if any)",
          &a->compile.tuning_file, OPT_STR, 0},

@@ -7,7 +7,7 @@
 #include "desc/json.h"
 
 static const char USAGE[] =
-    "btc drift MODEL [options]: how far states in 16 bits (--state=) lead away from states in f32\n"
+    "btc drift MODEL [options]: the error of states in 16 bits (--state=), relative to f32\n"
     "\n"
     "Runs the model with f32 states and with narrow ones over the same tokens, one by one as in decoding,\n"
     "and tells after some lengths how far the outputs have come apart, as means over the last tokens "
@@ -123,7 +123,7 @@ int command_drift(int argc, char **argv) {
     Option options[MAX_OPTIONS];
     int n = drop_option(options, shared_options(&a, options), "batch");
     const Option own[] = {
-        {"tokens", "N,..", "lengths after which to look (default 1000,8000,32000)", &tokens, OPT_STR, 0},
+        {"tokens", "N,..", "lengths after which to compare (default 1000,8000,32000)", &tokens, OPT_STR, 0},
         {"text", "FILE", "bytes to read, for models of bytes (default: random tokens)", &o.run.source.text,
          OPT_STR, 0},
         {"input", "IDS.safetensors", "ids or features to read, as btc verify takes them", &o.run.source.input,

@@ -5,13 +5,13 @@
 #include "import/import.h"
 #include "kernels/op_table.h"
 
-static const char USAGE[] = "btc list ops|passes|targets|importers|tuning|commands: what this btc knows\n"
+static const char USAGE[] = "btc list ops|passes|targets|importers|tuning|commands: prints a table of btc\n"
                             "\n"
                             "  ops         by family: signature, meaning, forms for chunks of tokens\n"
                             "  passes      in the order of the pipeline\n"
                             "  targets     machines and their models (--target, --cpu, --gpu)\n"
                             "  importers   architectures that checkpoints may have\n"
-                            "  tuning      parameters that btc tune looks for, with their ranges\n"
+                            "  tuning      parameters of btc tune, with their ranges\n"
                             "  commands    of btc\n";
 
 /* ---- columns ---- */

@@ -6,8 +6,8 @@
 #include "commands.h"
 
 static const char USAGE[] =
-    "btc quantize MODEL --report [options]: what weights in few bits cost\n"
-    "btc quantize MODEL --calibrate -o FILE.safetensors [options]: scales that cost less\n"
+    "btc quantize MODEL --report [options]: the error of quantised weights\n"
+    "btc quantize MODEL --calibrate -o FILE.safetensors [options]: scales with a smaller error\n"
     "\n"
     "The report has for every kind of matrix the relative error of its numbers and, over the tokens that "
     "are\n"
@@ -114,7 +114,7 @@ int command_quantize(int argc, char **argv) {
     int n = drop_option(options, shared_options(&a, options), "batch");
     n = drop_option(options, n, "quant"); /* ours is a list */
     const Option own[] = {
-        {"report", NULL, "what each format costs", &w.report, OPT_ON, 0},
+        {"report", NULL, "the error of each format", &w.report, OPT_ON, 0},
         {"calibrate", NULL, "note what the products are multiplied with", &w.calibrate, OPT_ON, 0},
         {"quant", "q8,..", "formats to report (default q8,q6,q4)", &w.formats, OPT_STR, 0},
         {"text", "FILE", "bytes to read, for models of bytes (report: default random tokens)",

@@ -22,10 +22,10 @@ static const char USAGE[] =
     "\n"
     "With --expect it compares what comes out with the tensors of a file, too, by name: hidden.0 (what the "
     "first\n"
-    "block gets), hidden.i (what block i gives), logits or output, state.i.NAME, greedy.ids (behind "
+    "block), hidden.i (the output of block i), logits or output, state.i.NAME, greedy.ids (behind "
     "greedy.prompt).\n"
     "\n"
-    "With --target= of another machine it makes a program for it and runs that by QEMU's user-mode emulator "
+    "With --target= of another machine it compiles a program and runs it with QEMU's user-mode emulator "
     "and the\n"
     "machine's libc under /usr/TARGET; QEMU_CPU=NAME in the environment chooses the emulated CPU.\n"
     "\n"
@@ -213,7 +213,7 @@ int command_verify(int argc, char **argv) {
     Option options[MAX_OPTIONS];
     int n = shared_options(&a, options);
     options[n++] = (Option){"input", "FILE", "safetensors with input_ids or input", &input, OPT_STR, 0};
-    options[n++] = (Option){"expect", "FILE", "safetensors with what should come out", &expect, OPT_STR, 0};
+    options[n++] = (Option){"expect", "FILE", "safetensors with expected results", &expect, OPT_STR, 0};
     options[n++] = (Option){"form", "FORM", "interpret, step or chunk (default)", &r.o.form, OPT_STR, 0};
     options[n++] =
         (Option){"tolerance", "X",     "largest error allowed: a number, or a JSON file with \"tolerance\"",
