@@ -15,15 +15,15 @@
 
 static LowerTarget lower_target(const TargetInfo *t, const CompileOptions *o) {
     LowerTarget l = {.lanes = t->lanes, .vregs = t->registers};
-    l.warp = t->target->execution == EXECUTION_GRID;
-    l.single = t->target->execution == EXECUTION_SINGLE;
+    l.execution = t->target->execution;
+    bool single = l.execution == EXECUTION_SINGLE;
     l.cache_line = t->cache_line, l.cache_way = t->cache_way, l.workers = t->workers;
     l.unit = t->cache_line / 4 > t->lanes ? t->cache_line / 4 : t->lanes;
     l.panel = l.unit;
     int64_t large = t->l2 ? t->l2 : t->l1;
     l.state_room = t->l1 / 2, l.weight_room = large / 4, l.value_room = large / 2;
     l.barrier_bytes = (int64_t)(t->barrier_ns * t->worker_bytes_per_ns);
-    l.max_rows_step = o->max_batch ? o->max_batch : l.single ? 1 : DEFAULT_BATCH;
+    l.max_rows_step = o->max_batch ? o->max_batch : single ? 1 : DEFAULT_BATCH;
     l.f16_loads = t->f16;
     l.profile = o->profile;
     return l;
@@ -74,7 +74,7 @@ static bool check_forms(Diag *d, const CompileOptions *o) {
 static bool choose_tuning(Diag *d, const Model *model, const CompileOptions *o, Compiled *c) {
     LowerTarget *l = &c->lower;
     l->tuning = o->tuning ? *o->tuning : tuning_default(l);
-    if (l->single && !o->tuning) l->tuning.chunk = SINGLE_CHUNK;
+    if (l->execution == EXECUTION_SINGLE && !o->tuning) l->tuning.chunk = SINGLE_CHUNK;
     TuneModel of = {0};
     if (model) of = (TuneModel){model->path, model->module->name, model->shape};
     if (model && !o->tuning &&
@@ -359,7 +359,7 @@ static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Com
     s.info.fingerprint = id.states, s.weights_identity = id.weights;
     fill_probes(m, l, &s.info);
     int64_t probes = s.info.probe_count * c->target.pointer_bytes;
-    if (c->lower.single)
+    if (c->lower.execution == EXECUTION_SINGLE)
         s.work_bytes = BTC_LABEL_SINGLE + (probes + BTC_ALIGN - 1) / BTC_ALIGN * BTC_ALIGN +
                        s.info.work_shared + s.info.work_thread;
     return s;
@@ -402,7 +402,7 @@ static bool emit_text(Diag *d, Model *m, const CompileOptions *o, const Compiled
     else if (!strcmp(o->emit, "schedule"))
         text_add(&t, "%s\n", schedule_json(a, m->module, c));
     else {
-        Codegen *g = generate(d, c, c->lower.warp);
+        Codegen *g = generate(d, c, c->lower.execution == EXECUTION_GRID);
         if (!g) return false;
         char *s = NULL;
         size_t n = 0;

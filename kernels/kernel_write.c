@@ -58,7 +58,7 @@ void kernel_prefetch(Kernel *k, Value *at, int64_t bytes) {
     const Tuning *u = &k->t->tuning;
     int64_t ahead = computes_more(&k->s) ? u->busy_prefetch_bytes : u->prefetch_bytes;
     int line = k->t->cache_line;
-    if (!k->s.streams || !ahead || !line || k->t->warp) return;
+    if (!k->s.streams || !ahead || !line || k->t->execution == EXECUTION_GRID) return;
     for (int p = 0; p < k->s.panels; p++)
         for (int64_t i = 0; i < bytes; i += line)
             lb_prefetch(b, lb_offseti(b, k->wp[p], ahead + i), at, DT_U8);

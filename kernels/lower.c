@@ -194,7 +194,7 @@ LwAccessor lw_state(Lower *l, const Op *op, int slot, Value *row) {
     int64_t at = l->plan->state_offset[s - l->plan->f->states];
     DType dt = op_state_dtype(op, l->t->state_dt);
     Value *state = lb_loadp(b, call_field(l, BTC_CALL_STATES), l->form == FORM_STEP ? row : lb_i64(b, 0));
-    return (LwAccessor){lb_offset(b, state, lb_addi(b, l->soff, BTC_STATE_HEADER + at)), dt};
+    return (LwAccessor){lb_offset(b, state, lb_addi(b, l->state_base, BTC_STATE_HEADER + at)), dt};
 }
 
 Value *lw_scratch(Lower *l, int64_t bytes) {

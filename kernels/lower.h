@@ -41,7 +41,7 @@ struct Lower {
     Stage *stage;
     PackList *packs;
     /* parameters of every stage function */
-    Value *call, *w, *soff, *tid, *nt;
+    Value *call, *w, *state_base, *worker, *workers;
     Value **io; /* pointers of the function's params and results */
     /* loaded at the top of the stage function */
     Value *rows;              /* all rows of the call */

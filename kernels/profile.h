@@ -16,7 +16,7 @@ typedef struct ProfileClock {
     Value *records; /* of this thread and plan */
     Value *last;    /* a variable: when the last note was taken; NULL: there is no profile */
 } ProfileClock;
-/* l->call, l->tid, l->work are loaded; without LowerTarget.profile nothing is ever emitted. */
+/* l->call, l->worker, l->work are loaded; without LowerTarget.profile nothing is ever emitted. */
 ProfileClock profile_begin(Lower *l);
 /* The time since the last note belongs to this field of this stage. */
 void profile_note(ProfileClock *c, int stage, int field);

@@ -30,7 +30,7 @@ static void call_block(Runner *r, const Stage *stage) {
     Value **args;
     int n = worker_arguments(l, op->nin + op->nout, &args);
     args[1] = lb_offseti(b, l->w, call->weights);
-    args[2] = lb_addi(b, l->soff, call->state);
+    args[2] = lb_addi(b, l->state_base, call->state);
     for (int i = 0; i < op->nin; i++) args[n++] = main_value(l, op->in[i]);
     for (int i = 0; i < op->nout; i++) args[n++] = main_value(l, op->out[i]);
     lb_invoke(b, stage->callee->function, args, n);
@@ -65,7 +65,7 @@ static void lower_plan(Diag *d, const Schedule *s, FuncPlan *p, Module *loops) {
     for (int k = 0; k < p->n; k++) {
         const Stage *stage = p->stages[k];
         if (stage->barrier) {
-            lb_barrier(&r.l.b, r.l.call, r.l.nt);
+            lb_barrier(&r.l.b, r.l.call, r.l.workers);
             profile_note(&r.clock, k, PROFILE_WAIT);
         }
         if (stage->is_call) {
@@ -79,17 +79,18 @@ static void lower_plan(Diag *d, const Schedule *s, FuncPlan *p, Module *loops) {
     }
 }
 
-/* btc_entry_step(call, tid, nt): main with its bases. */
+/* btc_entry_step(call, worker, workers): main with its bases. */
 static void lower_entry(const LowerTarget *t, const FuncPlan *p, Module *loops) {
     const char *name = p->f->form == FORM_STEP ? "btc_entry_step" : "btc_entry_chunk";
     Func *f = ir_func_new(loops, name, LEVEL_LOOP);
     attr_set(p->arena, &f->attrs, (Attr){.name = "export", .kind = AT_BOOL, .i = 1});
     LB b = lb_new(f, 4);
     Value *call = ir_param_add(f, "call", type_ptr());
-    Value *tid = ir_param_as(f, PARAM_WORKER, "tid", type_scalar(DT_I64, 0));
-    Value *nt = ir_param_as(f, PARAM_WORKERS, "nt", type_scalar(DT_I64, 0));
-    Value *args[] = {call, lw_call_pointer(&b, call, BTC_CALL_WEIGHTS), lb_i64(&b, 0), tid, nt};
-    if (t->single) args[3] = lb_i64(&b, 0), args[4] = lb_i64(&b, 1); /* known to all that it calls */
+    Value *worker = ir_param_as(f, PARAM_WORKER, "worker", type_scalar(DT_I64, 0));
+    Value *workers = ir_param_as(f, PARAM_WORKERS, "workers", type_scalar(DT_I64, 0));
+    Value *args[] = {call, lw_call_pointer(&b, call, BTC_CALL_WEIGHTS), lb_i64(&b, 0), worker, workers};
+    if (t->execution == EXECUTION_SINGLE)
+        args[3] = lb_i64(&b, 0), args[4] = lb_i64(&b, 1); /* known to all that it calls */
     lb_invoke(&b, p->function, args, 5);
 }
 

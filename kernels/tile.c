@@ -144,7 +144,7 @@ static void prefetch(Lower *l, const Tile *t, Mat y, Value *k, Value *j0) {
     LB *b = &l->b;
     int64_t size = (int64_t)dtype_size(y.m.dt);
     int line = l->t->cache_line;
-    if (!t->prefetch || !line || l->t->warp) return;
+    if (!t->prefetch || !line || l->t->execution == EXECUTION_GRID) return;
     Value *at = lb_offset(b, y.m.p, lb_muli(b, mat_at(l, y, k, j0), size));
     for (int64_t i = 0; i < t->c * b->lanes * size; i += line)
         lb_prefetch(b, at, lb_i64(b, t->prefetch + i), DT_U8);

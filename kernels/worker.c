@@ -14,16 +14,16 @@ void worker_open(Lower *l, Func *f) {
     l->b = lb_new(f, l->t->lanes);
     l->call = ir_param_add(f, "call", type_ptr());
     l->w = ir_param_as(f, PARAM_READONLY, "w", type_ptr());
-    l->soff = ir_param_add(f, "soff", i64);
-    l->tid = ir_param_as(f, PARAM_WORKER, "tid", i64);
-    l->nt = ir_param_as(f, PARAM_WORKERS, "nt", i64);
+    l->state_base = ir_param_add(f, "state", i64);
+    l->worker = ir_param_as(f, PARAM_WORKER, "worker", i64);
+    l->workers = ir_param_as(f, PARAM_WORKERS, "workers", i64);
     int n = io_count(l->plan);
     l->io = ARENA_ARRAY(l->arena, Value *, n + 1);
     for (int i = 0; i < n; i++) l->io[i] = ir_param_add(f, "io", type_ptr());
 }
 
 int worker_arguments(Lower *l, int room, Value ***args) {
-    Value *own[CONTEXT] = {l->call, l->w, l->soff, l->tid, l->nt};
+    Value *own[CONTEXT] = {l->call, l->w, l->state_base, l->worker, l->workers};
     int n = io_count(l->plan);
     *args = ARENA_ARRAY(l->arena, Value *, CONTEXT + n + room);
     for (int i = 0; i < CONTEXT; i++) (*args)[i] = own[i];
@@ -42,21 +42,21 @@ Value *lw_worker_memory(Lower *l) {
     LB *b = &l->b;
     Value *shared = lb_load(b, DT_I64, 0, l->call, lb_i64(b, BTC_CALL_SHARED_BYTES), 0);
     Value *private = lb_load(b, DT_I64, 0, l->call, lb_i64(b, BTC_CALL_PRIVATE_BYTES), 0);
-    return lb_offset(b, l->work, lb_add(b, shared, lb_mul(b, private, l->tid)));
+    return lb_offset(b, l->work, lb_add(b, shared, lb_mul(b, private, l->worker)));
 }
 
 static Value *share(Lower *l, Value *n, Value *k) {
-    return lb_div(&l->b, lb_mul(&l->b, n, k), l->nt);
+    return lb_div(&l->b, lb_mul(&l->b, n, k), l->workers);
 }
 
 Share worker_share(Lower *l, const Stage *s) {
     LB *b = &l->b;
-    Value *lo = s->out_rows ? l->out_begin : lb_i64(b, 0), *next = lb_addi(b, l->tid, 1);
+    Value *lo = s->out_rows ? l->out_begin : lb_i64(b, 0), *next = lb_addi(b, l->worker, 1);
     if (s->axis == AXIS_CHANNELS) {
         Value *n = lb_i64(b, s->shares);
-        return (Share){share(l, n, l->tid), share(l, n, next)};
+        return (Share){share(l, n, l->worker), share(l, n, next)};
     }
     if (s->axis == AXIS_REPLICATED) return (Share){lo, l->rows};
     Value *n = lb_sub(b, l->rows, lo);
-    return (Share){lb_add(b, lo, share(l, n, l->tid)), lb_add(b, lo, share(l, n, next))};
+    return (Share){lb_add(b, lo, share(l, n, l->worker)), lb_add(b, lo, share(l, n, next))};
 }

@@ -2,15 +2,15 @@
 #ifndef BTC_LOWER_TARGET_H
 #define BTC_LOWER_TARGET_H
 
+#include "loop.h"
 #include "tuning.h"
 
 /* What lowering needs to know of the machine. */
 struct LowerTarget {
-    int lanes;      /* f32 per vector */
-    int vregs;      /* vector registers */
-    int panel;      /* rows of a weight panel (multiple of lanes) */
-    bool single;    /* one worker runs all: it shares with nobody and waits for nobody */
-    bool warp;      /* a vector is a warp (GPU): no masks on scalars, scratch is per warp */
+    int lanes;           /* f32 per vector */
+    int vregs;           /* vector registers */
+    int panel;           /* rows of a weight panel (multiple of lanes) */
+    Execution execution; /* in a grid a vector is a warp: no masks on scalars, scratch is per warp */
     int unit;       /* numbers that one worker writes at least: what lies in one cache line, or a vector */
     int cache_line; /* bytes; 0: there is no cache */
     int cache_way;  /* bytes from an address to the next that takes the same place of the nearest cache */

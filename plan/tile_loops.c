@@ -49,7 +49,7 @@ static int64_t tile_of(FuncPlan *p, const LowerTarget *t, int k, int end, int64_
 }
 
 void plan_tile_loops(FuncPlan *p, const LowerTarget *t, int64_t rows) {
-    if (p->f->form != FORM_CHUNK || t->warp) return;
+    if (p->f->form != FORM_CHUNK || t->execution == EXECUTION_GRID) return;
     for (int k = 0, end; k < p->n; k = end) {
         end = k + 1;
         if (!may_join(p->stages[k])) continue;

@@ -41,7 +41,7 @@ typedef struct btc_region {
     int64_t ahead;  /* 1: tokens up to the next power of two above the position have their place already */
 } btc_region;
 
-typedef void btc_entry(const btc_call *c, intptr_t tid, intptr_t nthreads);
+typedef void btc_entry(const btc_call *c, intptr_t worker, intptr_t workers);
 
 typedef struct btc_artifact {
     btc_info info;

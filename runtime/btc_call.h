@@ -2,8 +2,8 @@
  * artefact (both are always linked together), so it may change freely; hosts see btc.h instead.
  *
  * Emitted entry points, hidden symbols of the artefact:
- *     void btc_entry_step (const btc_call *c, intptr_t tid, intptr_t nthreads);  one token of each state
- *     void btc_entry_chunk(const btc_call *c, intptr_t tid, intptr_t nthreads);  rows tokens of states[0]
+ *     void btc_entry_step (const btc_call *c, intptr_t worker, intptr_t workers);  one token of each state
+ *     void btc_entry_chunk(const btc_call *c, intptr_t worker, intptr_t workers);  rows tokens of states[0]
  * All threads of a call run the whole function and meet at btc_barrier_wait. The position of a sequence is
  * read from its state block and advanced by the runtime after the call. */
 #ifndef BTC_CALL_H

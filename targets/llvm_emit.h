@@ -98,7 +98,7 @@ LLVMValueRef warp_from(Emit *e, LLVMValueRef x, LLVMValueRef lane); /* x of anot
 /* Loads or stores in the lanes below n only; elem is what lies in memory. */
 LLVMValueRef warp_load_first(Emit *e, LLVMTypeRef elem, LLVMValueRef at, int n);
 void warp_store_first(Emit *e, LLVMValueRef v, LLVMValueRef at, int n);
-/* tid and nt of a kernel: this warp's number in the grid and the count of warps, i64. */
+/* worker and workers of a kernel: this warp's number in the grid and the count of warps, i64. */
 LLVMValueRef warp_number(Emit *e);
 LLVMValueRef warp_count(Emit *e);
 void warp_mark_kernel(Emit *e, LLVMValueRef fn);

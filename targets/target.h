@@ -109,7 +109,7 @@ typedef struct Codegen Codegen;
 Codegen *codegen_new(Diag *d, const TargetInfo *t, const char *module_name);
 /* Adds a loop-level function (math expanded, verified). external: a hidden symbol that other objects of the
  * artefact may call; otherwise internal to the module. On a warp target an external function is a kernel:
- * its parameters named "tid" and "nt" are left out of the kernel's and are the number of the warp and the
+ * its parameters PARAM_WORKER and PARAM_WORKERS are left out of the kernel's and are the number of the warp and the
  * count of warps in the grid. */
 bool codegen_add(Codegen *c, const Func *f, bool external);
 /* Bytes under a symbol that other objects of the artefact see. */

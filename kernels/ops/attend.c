@@ -198,9 +198,9 @@ static void run_size(const Attend *a, int64_t *heads, int64_t *rows) {
     const LowerTarget *t = a->l->t;
     *heads = a->h / a->g, *rows = 1;
     if (!is_chunk(a)) return;
-    *rows = t->warp ? a->queries : t->chunk;
+    *rows = t->execution == EXECUTION_GRID ? a->queries : t->chunk;
     int64_t bytes = 4 * (a->width + (a->pairs ? a->depth : 0)) * *rows,
-            room = t->warp ? 1 : t->value_room / bytes;
+            room = t->execution == EXECUTION_GRID ? 1 : t->value_room / bytes;
     if (*heads > room) *heads = room < 1 ? 1 : room;
 }
 

@@ -49,7 +49,7 @@ static void lower_by_channels(Lower *l, Op *op, ScanNext next) {
 }
 
 void scan_channels_lower(Lower *l, Op *op, ScanNext next) {
-    if (l->t->warp && l->form == FORM_CHUNK)
+    if (l->t->execution == EXECUTION_GRID && l->form == FORM_CHUNK)
         lower_by_channels(l, op, next);
     else
         lower_by_rows(l, op, next);

@@ -109,7 +109,7 @@ static void lower_by_channels(Lower *l, Op *op) {
 
 static void lower_scan_expand(Lower *l, Op *op) {
     bool fits = op->in[2]->type.dim[1] <= MAX_IN_REGISTERS;
-    if (l->t->warp && l->form == FORM_CHUNK && fits)
+    if (l->t->execution == EXECUTION_GRID && l->form == FORM_CHUNK && fits)
         lower_by_channels(l, op);
     else
         lower_by_rows(l, op);
