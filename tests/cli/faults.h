@@ -254,7 +254,7 @@ static inline void one_further(float *x, int64_t rows, int64_t cols) {
     x[rows * cols - 1] = first;
 }
 
-static inline void lost_probe(float *x, int64_t rows, int64_t cols) {
+static inline void lost_tap(float *x, int64_t rows, int64_t cols) {
     x[rows / 2 * cols + 1] = 0;
 }
 
@@ -323,8 +323,8 @@ static const Fault FAULTS[] = {
     {"one byte of the weights", "hf-llama", "chunk", 2, " linear ", .bytes = true},
     {"a norm one channel off", "hf-qwen2", "step", 2, " norm.rms ", .tensor = LAYER "input_layernorm.weight",
      .numbers = one_further},
-    {"a probe lost", "hf-mamba", "chunk", 2, " conv.short ",
-     .tensor = "backbone.layers.1.mixer.conv1d.weight", .numbers = lost_probe},
+    {"a tap lost", "hf-mamba", "chunk", 2, " conv.short ", .tensor = "backbone.layers.1.mixer.conv1d.weight",
+     .numbers = lost_tap},
     {"positions late behind the first chunk", "hf-llama", "chunk", 1, " rope ", .loops = late_position},
     {"heads of other keys", "hf-llama", "chunk", 1, " attend ", .op = other_heads},
     {"an epilogue lost", "hf-llama", "chunk", 1, " silu mul ", .op = lost_epilogue},
