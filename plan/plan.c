@@ -56,11 +56,18 @@ static bool plan_step(Diag *d, FuncPlan *p, const LowerTarget *t) {
     return plan_once(d, p, t) && (!best || spare_bytes(d, p, t));
 }
 
+/* A worker that is alone waits for nobody. What the barriers have decided about memory and tile loops stands. */
+static void drop_barriers(FuncPlan *p) {
+    for (int i = 0; i < p->n; i++) p->stages[i]->barrier = false;
+    p->barriers = 0;
+}
+
 bool plan_function(Diag *d, FuncPlan *p, const LowerTarget *t) {
     bool step = p->f->form == FORM_STEP;
     if (!(step ? plan_step(d, p, t) : plan_once(d, p, t))) return false;
     int64_t rows = step ? t->max_rows_step : t->chunk;
     plan_place(p, t, rows, attr_find(p->f->attrs, "main") != NULL);
     plan_tile_loops(p, t, rows);
+    if (t->single) drop_barriers(p);
     return true;
 }

@@ -374,6 +374,7 @@ static void check_reports(void) {
     cJSON_Delete(squeezed);
     cJSON *steps = report("hf-mamba", "--forms=step --target=thumbv7em-none-eabi");
     CHECK(number(steps, "chunk") == 1); /* there is no code for more */
+    CHECK(number(steps, "total.barriers.step") == 0);
     CHECK(number(steps, "total.step.flops") == number(steps, "total.prefill.flops"));
     cJSON_Delete(steps);
     CHECK(number(two, "chunk") == 32 && near(number(two, "estimate.bandwidth"), 40e9));
