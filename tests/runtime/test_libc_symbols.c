@@ -59,9 +59,9 @@ static void check_object(const char *folder, const char *object, bool program) {
 
 int main(void) {
     static const char *const archs[] = {"x86_64-linux-gnu", "aarch64-linux-gnu", "riscv64-linux-gnu"};
-    static const char *const library[] = {"core",    "state",   "open",         "beside",
-                                          "query",   "barrier", "parallel_omp", "parallel_serial",
-                                          "threads", "run_threads", "work",    "cpu",          "pace"};
+    static const char *const library[] = {
+        "core",    "state",       "open", "beside", "query", "barrier", "parallel_omp", "parallel_serial",
+        "threads", "run_threads", "work", "cpu",    "pace"};
     static const char *const program[] = {"program", "options",    "generate", "stream", "dump",
                                           "sample",  "processors", "meter",    "start"};
     int checked = 0;
