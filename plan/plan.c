@@ -68,6 +68,6 @@ bool plan_function(Diag *d, FuncPlan *p, const LowerTarget *t) {
     int64_t rows = step ? t->max_rows_step : t->chunk;
     plan_place(p, t, rows, attr_find(p->f->attrs, "main") != NULL);
     plan_tile_loops(p, t, rows);
-    if (t->single) drop_barriers(p);
+    if (t->execution == EXECUTION_SINGLE) drop_barriers(p);
     return true;
 }
