@@ -3,12 +3,12 @@
 #include <string.h>
 
 #include "btc_call.h"
-#include "kernels/kernels.h"
+#include "formats/arithmetic.h"
 #include "link/link.h"
+#include "pack/compress.h"
 #include "pack/identity.h"
 #include "pack/packer.h"
 #include "pack/sizes.h"
-#include "pack/squeeze.h"
 #include "passes/passes.h"
 #include "report/schedule_json.h"
 #include "tune/tune_file.h"
@@ -101,12 +101,12 @@ static void say_tuning(Arena *a, const Compiled *c) {
             *changes ? changes : "those of the cost model");
 }
 
-static bool choose_math(Diag *d, const CompileOptions *o, const TargetInfo *t, Math *math) {
-    /* int8 is bytes and pairs; a CPU with dot products of bf16 has those of bytes, too */
-    *math = t->byte_dots ? MATH_INT8 : MATH_F32;
-    if (o->math && !math_parse(o->math, math))
+static bool choose_math(Diag *d, const CompileOptions *o, const TargetInfo *t, const Arithmetic **math) {
+    /* int8 stands for bf16, too; a CPU with dot products of bf16 has those of bytes */
+    *math = t->byte_dots ? &arithmetic_int8 : &arithmetic_f32;
+    if (o->math && !(*math = arithmetic_find(o->math)))
         return diag_usage(d, (Loc){0}, "--math=%s: must be f32, bf16 or int8", o->math);
-    if (o->math && *math == MATH_BF16 && !t->bf16_dots)
+    if (o->math && *math == &arithmetic_bf16 && !t->bf16_dots)
         return diag_usage(d, (Loc){0},
                           "--math=bf16: %s has no dot products of bf16; leave it out, or choose a CPU that "
                           "has (cooperlake, sapphirerapids, znver4 and later)",
@@ -115,10 +115,10 @@ static bool choose_math(Diag *d, const CompileOptions *o, const TargetInfo *t, M
 }
 
 static bool set_math(Diag *d, Model *m, const CompileOptions *o, const TargetInfo *t) {
-    Math math;
+    const Arithmetic *math;
     if (!choose_math(d, o, t, &math)) return false;
-    attr_set(m->arena, &m->module->attrs, (Attr){.name = "math", .kind = AT_STR, .s = math_name(math)});
-    attr_set(m->arena, &m->module->attrs, (Attr){.name = "pairs", .kind = AT_BOOL, .i = t->bf16_dots});
+    attr_set(m->arena, &m->module->attrs, (Attr){.name = "math", .kind = AT_STR, .s = math->name});
+    attr_set(m->arena, &m->module->attrs, (Attr){.name = "bf16_dots", .kind = AT_BOOL, .i = t->bf16_dots});
     return true;
 }
 
@@ -131,15 +131,15 @@ bool compile_on_purpose(Diag *d, Model *m, const CompileOptions *o) {
     return compile_passes(d, m, &p);
 }
 
-static bool check_squeeze(Diag *d, const CompileOptions *o, const TargetInfo *t) {
+static bool check_compress(Diag *d, const CompileOptions *o, const TargetInfo *t) {
     static const char *const words[] = {"yes", "no"};
-    bool yes = o->squeeze && !strcmp(o->squeeze, "yes");
-    if (o->squeeze && !yes && strcmp(o->squeeze, "no"))
-        return diag_usage(d, (Loc){0}, "--squeeze=%s: must be yes or no%s", o->squeeze,
-                          diag_did_you_mean(d->arena, o->squeeze, words, 2));
+    bool yes = o->compress && !strcmp(o->compress, "yes");
+    if (o->compress && !yes && strcmp(o->compress, "no"))
+        return diag_usage(d, (Loc){0}, "--compress=%s: must be yes or no%s", o->compress,
+                          diag_did_you_mean(d->arena, o->compress, words, 2));
     return !yes || t->byte_tables ||
            diag_usage(d, (Loc){0},
-                      "--squeeze=yes: %s cannot look up bytes of a vector in a table; leave it out", t->cpu);
+                      "--compress=yes: %s cannot look up bytes of a vector in a table; leave it out", t->cpu);
 }
 
 /* What is asked for as -o. */
@@ -178,31 +178,29 @@ static bool check_output(Diag *d, const CompileOptions *o, const TargetInfo *t) 
 
 bool compile_check(Diag *d, const CompileOptions *o) {
     Compiled c;
-    Math math;
+    const Arithmetic *math;
     return check_pass_names(d, &o->passes) && compile_machine(d, NULL, o, &c) &&
-           choose_math(d, o, &c.target, &math) && check_squeeze(d, o, &c.target) &&
+           choose_math(d, o, &c.target, &math) && check_compress(d, o, &c.target) &&
            check_output(d, o, &c.target);
 }
 
-/* What can be squeezed is known by the panels that lowering asks for, so it asks twice. */
-static bool lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
-    if (!lower_module(d, m->module, &c->lower, &c->lowered)) return false;
-    if (!c->target.byte_tables || (o->squeeze && !strcmp(o->squeeze, "no"))) return true;
-    int changed;
-    if (!squeeze_weights(d, m, &c->lower, &c->lowered.schedule, &changed)) return false;
-    return !changed || lower_module(d, m->module, &c->lower, &c->lowered);
+/* Formats that take fewer bytes without loss, where the machine reads them well. */
+static bool compress(Diag *d, Model *m, const CompileOptions *o, const Compiled *c) {
+    if (!c->target.byte_tables || (o->compress && !strcmp(o->compress, "no"))) return true;
+    return compress_weights(d, m, &c->lower);
 }
 
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
     if (!compile_machine(d, m, o, c)) return false;
     if (c->tuning_from && !o->quiet) say_tuning(d->arena, c);
-    if (!set_math(d, m, o, &c->target) || !check_squeeze(d, o, &c->target)) return false;
+    if (!set_math(d, m, o, &c->target) || !check_compress(d, o, &c->target)) return false;
     PassOptions passes = o->passes;
     passes.machine = &c->lower;
     passes.step_only = step_only(o);
     if (!compile_passes(d, m, &passes)) return false;
     if (o->passes.stop_after) return true;
-    if (!sizes_check_values(d, m, o, c) || !lower(d, m, o, c) || !sizes_check_blocks(d, m, o, c))
+    if (!sizes_check_values(d, m, o, c) || !compress(d, m, o, c) ||
+        !lower_module(d, m->module, &c->lower, &c->lowered) || !sizes_check_blocks(d, m, o, c))
         return false;
     for (Func *f = c->lowered.loops->first; f; f = f->next) expand_math(f);
     return true;

@@ -25,7 +25,7 @@ typedef struct CompileOptions {
     bool threads;         /* OpenMP */
     bool weights_in_file;
     bool quiet;
-    const char *squeeze;      /* --squeeze: "yes" or "no"; NULL: where the machine can (squeeze.h) */
+    const char *compress;     /* --compress: "yes" or "no"; NULL: where the machine can (pack/compress.h) */
     const char *state;        /* how states lie in memory: "f32", "bf16", "f16"; NULL: f32 */
     const char *tuning_file;  /* --tuning: a file, "none", or NULL: the one beside the model, if any */
     const Tuning *tuning;     /* these parameters and no file; NULL: as tuning_file says */

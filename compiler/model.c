@@ -97,7 +97,7 @@ static bool env_weight(void *user, Diag *d, Loc loc, const char *name, Type type
     if (raw_tensor_count(t) != type_count(type))
         return diag_error(d, loc, "tensor \"%s\" is %s, expected %s", name, raw_tensor_type(m->arena, t),
                           type_text(m->arena, type));
-    for (int64_t i = 0; i < type_count(type); i++) data[i] = dtype_load(t->dt, t->data, i);
+    raw_tensor_doubles(t, 0, type_count(type), data);
     return true;
 }
 

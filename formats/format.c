@@ -21,6 +21,26 @@ const NumberFormat *format_of_dtype(DType dt) {
     return *f;
 }
 
+bool format_is(const NumberFormat *f, unsigned which) {
+    if (f->compressed) return false;
+    return f->block ? f->quantize && (which & FORMATS_QUANTIZED) : (which & FORMATS_PLAIN) != 0;
+}
+
+const NumberFormat *format_ask(const char *name, unsigned which) {
+    const NumberFormat *f = format_find(name);
+    return f && format_is(f, which) ? f : NULL;
+}
+
+const char *format_names(Arena *a, unsigned which, const char *between, const char *last) {
+    const char *text = "", *name = NULL;
+    for (const NumberFormat *const *f = FORMATS; *f; f++) {
+        if (!format_is(*f, which)) continue;
+        if (name) text = arena_printf(a, "%s%s%s", text, *text ? between : "", name);
+        name = (*f)->name;
+    }
+    return arena_printf(a, "%s%s%s", text, *text ? last : "", name);
+}
+
 size_t format_scale_bytes(ScaleKind k) {
     return k == SCALE_EXPONENT ? 1 : 2;
 }
@@ -38,7 +58,7 @@ double format_bits(const NumberFormat *f) {
     if (f->compressed) return 12;
     if (!format_has_blocks(f)) return 8.0 * (double)dtype_size(f->dt);
     double scales = 8.0 * (double)format_scale_bytes(f->scale), factors = f->factor_bits;
-    return f->bits + (f->minimum ? 2 : 1) * (scales / f->block + factors / f->part);
+    return f->bits + (f->minimum ? 2 : 1) * (scales / f->block + factors / f->sub);
 }
 
 void format_read(const NumberFormat *f, const void *block, FormatBlock *out) {
@@ -48,7 +68,7 @@ void format_read(const NumberFormat *f, const void *block, FormatBlock *out) {
 }
 
 float format_value(const NumberFormat *f, const FormatBlock *b, int i) {
-    int value = f->table ? f->table[b->code[i]] : b->code[i], part = i / f->part;
+    int value = f->table ? f->table[b->code[i]] : b->code[i], part = i / f->sub;
     float x = b->scale * (float)b->factor[part] * (float)(value - f->zero);
     return f->minimum ? x + b->minimum * (float)b->minimum_factor[part] : x;
 }
@@ -72,7 +92,7 @@ void format_round(const NumberFormat *f, double *x, int64_t n, const float *impo
         float numbers[FORMAT_BLOCK_MOST];
         FormatBlock b;
         for (int i = 0; i < m; i++) numbers[i] = (float)x[at + i];
-        f->quantise(f, numbers, m, importance ? importance + at : NULL, &b);
+        f->quantize(f, numbers, m, importance ? importance + at : NULL, &b);
         for (int i = 0; i < m; i++) x[at + i] = (double)format_value(f, &b, i);
     }
 }

@@ -10,18 +10,18 @@
  *         x = scale * factor * (value(code) - zero) + minimum * minimum_factor
  *
  *     A code has `bits` bits and stands for itself or for an entry of a table of 16. With super-blocks, every
- *     `part` numbers of a block have an integer factor (and minimum_factor). scale * factor * (value - zero)
+ *     `sub` numbers of a block have an integer factor (and minimum_factor). scale * factor * (value - zero)
  *     has at most 24 significant bits, as has minimum * minimum_factor: so x is one rounding of an exact sum.
  *
- * A block format has a quantiser, or is kept: a checkpoint holds it (GGUF), its blocks are repacked, and no
+ * A block format has a quantizer, or is kept: a checkpoint holds it (GGUF), its blocks are repacked, and no
  * number changes. */
 #ifndef BTC_FORMATS_FORMAT_H
 #define BTC_FORMATS_FORMAT_H
 
+#include "base/arena.h"
 #include "base/dtype.h"
 
 enum {
-    FORMAT_READ = 32,                             /* inputs that kernels read together */
     FORMAT_BLOCK_MOST = 256,                      /* numbers of a block */
     FORMAT_FACTORS_MOST = FORMAT_BLOCK_MOST / 16, /* factors of a block */
 };
@@ -46,10 +46,12 @@ struct NumberFormat {
     const char *doc;
     DType dt; /* plain and compressed: of the numbers; blocks: DT_COUNT */
     bool compressed;
+    DType
+        dot; /* what inputs of its products may be rounded to, besides not at all: DT_BF16, DT_I8, or DT_F32 */
 
     /* blocks; block is 0 in other formats */
     int block;
-    int part;             /* numbers that share a factor; block: there are no factors */
+    int sub;              /* numbers that share a factor; block: there are no factors */
     int bits;             /* of a code */
     int zero;             /* the value that stands for 0 */
     int least;            /* the smallest code in use */
@@ -68,7 +70,7 @@ struct NumberFormat {
     /* x[0..n), n <= block, the rest of the block 0; importance: n positive weights of squared errors, or NULL.
      * x must be finite, and the largest magnitude 0 or within lowest .. highest. The same on every machine.
      * NULL: the format is plain, or kept. */
-    void (*quantise)(const NumberFormat *f, const float *x, int n, const float *importance, FormatBlock *out);
+    void (*quantize)(const NumberFormat *f, const float *x, int n, const float *importance, FormatBlock *out);
     double lowest, highest; /* what the largest magnitude of a block or, in plain formats, of a row must lie
                                within, if it is not 0 */
 };
@@ -81,6 +83,13 @@ extern const NumberFormat *const FORMATS[]; /* in the order of formats.def; NULL
 const NumberFormat *format_find(const char *name); /* NULL: there is none */
 const NumberFormat *format_of_dtype(DType dt);     /* plain; NULL: no weight is stored so */
 
+/* What may be asked for: plain formats, and those that have a quantizer. */
+enum { FORMATS_PLAIN = 1, FORMATS_QUANTIZED = 2, FORMATS_ASKED = FORMATS_PLAIN | FORMATS_QUANTIZED };
+bool format_is(const NumberFormat *f, unsigned which);
+const NumberFormat *format_ask(const char *name, unsigned which); /* NULL: there is none */
+/* "f32, bf16 or f16", for between = ", " and last = " or ". */
+const char *format_names(Arena *a, unsigned which, const char *between, const char *last);
+
 /* Bits of a number as it is packed, with scales. */
 double format_bits(const NumberFormat *f);
 /* Whether numbers lie in blocks that share a scale. */
@@ -89,7 +98,7 @@ static inline bool format_has_blocks(const NumberFormat *f) {
 }
 /* Numbers whose products with bytes are one sum of integers. */
 static inline int format_sum(const NumberFormat *f) {
-    return f->fold ? f->block : f->part;
+    return f->fold ? f->block : f->sub;
 }
 size_t format_scale_bytes(ScaleKind k);
 void format_scale_store(ScaleKind k, void *out, float x);

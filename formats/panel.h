@@ -2,46 +2,67 @@
  * one vector load feeds as many outputs and no sum ever runs across lanes. Inputs come in groups, groups in
  * parts, which are read at once and whose inputs share 32 bits of a lane, as one instruction takes them in:
  *
- *     f32, f16   [k][width]
- *     bf16       [k/2][width][2]: a pair; an odd k is followed by a zero
- *     bf12       see squeeze.h
- *     quantised  a group is a block of the format: { [width] bf16 scales; where there are factors,
- *                [2][width] bytes with those of parts 0 and 1, 2 and 3 (plus 8) in their halves; its parts },
- *                the last one with only as many parts as there are. A part of 32 inputs is
- *                    8 bits  8 x [width][4] codes
- *                    4 bits  4 x [width][4] bytes: fours of inputs g in the low half, g + 4 in the high half
- *                    6 bits  as 4 bits for the low ones, then 2 x [width][4] with the upper two bits of fours
- *                            g (g + 4) at bit 2g
+ *     f32, f16     [k][width]
+ *     bf16         [k/2][width][2]: a pair; an odd k is followed by a zero
+ *     compressed   see compressed.h
+ *     blocks       a group is a block: { [width] scales; [width] minimums, where there are any; factors; its parts },
+ *                  the last group with only as many parts as there are.
+ *                  Factors: row i holds [width] bytes with factor i (of 8 bits), or factors 2i and 2i + 1 (of 4
+ *                  bits) in their halves; where there are minimums, a factor of a scale and one of a minimum by
+ *                  turns.
+ *                  A part of 32 inputs, eight fours, is one plane after another of 8, 4, 2 or 1 bits of each
+ *                  code, which together are its bits, the lowest ones first. A plane of p bits is p rows of
+ *                  [width][4] bytes: four g at row g mod p, from bit p (g div p) on.
  *
  * A matrix is its panels one after the other, the last one padded with zeros. */
-#ifndef BTC_PANEL_H
-#define BTC_PANEL_H
+#ifndef BTC_FORMATS_PANEL_H
+#define BTC_FORMATS_PANEL_H
 
-#include "quant.h"
+#include "format.h"
 
-/* Inputs that belong together: 1, 2, 8, or a quantised block. */
-int panel_group(Storage s);
-/* Inputs that are read together: a group, or QUANT_PART of a quantised one. */
-int panel_part(Storage s);
+enum { PANEL_READ = 32 }; /* inputs of a part of a block */
+
+/* Inputs that belong together: 1, 2, 8, or a block. */
+int panel_group(const NumberFormat *f);
+/* Inputs that are read together: a group, or PANEL_READ of a block. */
+int panel_part(const NumberFormat *f);
 /* Bytes of one group over `width` outputs, of what comes before its parts (scales), and of a part. */
-int64_t panel_group_bytes(Storage s, int64_t width);
-int64_t panel_scales_bytes(Storage s, int64_t width);
-int64_t panel_part_bytes(Storage s, int64_t width);
+int64_t panel_group_bytes(const NumberFormat *f, int64_t width);
+int64_t panel_scales_bytes(const NumberFormat *f, int64_t width);
+int64_t panel_part_bytes(const NumberFormat *f, int64_t width);
 /* Bytes of a panel before its first group. */
-int64_t panel_head(Storage s, int64_t width);
+int64_t panel_head(const NumberFormat *f, int64_t width);
 /* Bytes of a panel with k inputs. */
-int64_t panel_bytes(Storage s, int64_t k, int64_t width);
+int64_t panel_bytes(const NumberFormat *f, int64_t k, int64_t width);
+
+/* Where factor i of a block lies: its row among the [width] bytes before the parts, and its lowest bit. */
+typedef struct FactorPlace {
+    int64_t row; /* offset in bytes of the block */
+    int bit;
+} FactorPlace;
+FactorPlace panel_factor(const NumberFormat *f, int i, bool minimum, int64_t width);
+
+/* A plane of a part: some bits of each code. */
+typedef struct Plane {
+    int bits, first; /* first: of a code */
+    int64_t row;     /* of the part's rows, its first */
+} Plane;
+/* The planes of a code, at most 3; how many there are. */
+int panel_planes(const NumberFormat *f, Plane out[3]);
 
 /* Where a panel's numbers come from: output c, input i is element start + c*stride + i of data (by_rows: a
  * row holds the inputs of one output), or start + i*stride + c. */
 typedef struct PanelSource {
     DType dt;
+    const NumberFormat *blocks; /* data are blocks of this format, by_rows; NULL: numbers of dt */
     const void *data;
     int64_t start, stride;
     bool by_rows;
-    const float *importance; /* of the inputs, or NULL: see quant_block */
+    const float *importance; /* of the inputs, or NULL: see NumberFormat.quantize */
 } PanelSource;
-/* Writes one panel of `outputs` outputs (the rest up to width are zeros) with k inputs. out is zeroed. */
-void panel_write(const PanelSource *src, Storage s, int64_t outputs, int64_t k, int64_t width, void *out);
+/* Writes one panel of `outputs` outputs (the rest up to width are zeros) with k inputs. out is zeroed. Data in
+ * blocks must be of format f. */
+void panel_write(const PanelSource *src, const NumberFormat *f, int64_t outputs, int64_t k, int64_t width,
+                 void *out);
 
 #endif

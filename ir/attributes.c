@@ -4,15 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/arithmetic.h"
 #include "op.h"
 
 static const char *const KIND_TEXT[] = {
-    [AT_INT] = "an integer", [AT_FLOAT] = "a number",          [AT_BOOL] = "true or false",
-    [AT_STR] = "a string",   [AT_INTS] = "a list of integers", [AT_FLOATS] = "a list of numbers",
+    [AT_INT] = "an integer",          [AT_FLOAT] = "a number",
+    [AT_BOOL] = "true or false",      [AT_STR] = "a string",
+    [AT_INTS] = "a list of integers", [AT_FLOATS] = "a list of numbers",
+    [AT_FORMAT] = "a number format",  [AT_ARITHMETIC] = "an arithmetic of products",
 };
 
-/* Front ends know numbers only; the table knows which are integers. */
-static void convert_number(Arena *a, Attr *t, AttrKind want) {
+/* Front ends know numbers and strings only; the table knows which are integers, and which are names of records. */
+void attr_convert(Arena *a, Attr *t, AttrKind want) {
+    if (want == AT_FORMAT && t->kind == AT_STR && t->s && (t->format = format_find(t->s)))
+        t->kind = AT_FORMAT, t->s = NULL;
+    if (want == AT_ARITHMETIC && t->kind == AT_STR && t->s && (t->arithmetic = arithmetic_find(t->s)))
+        t->kind = AT_ARITHMETIC, t->s = NULL;
     if (want == AT_FLOAT && t->kind == AT_INT) t->f = (double)t->i, t->kind = AT_FLOAT;
     if (want == AT_INT && t->kind == AT_FLOAT && t->f >= -9e15 && t->f <= 9e15 &&
         (double)(int64_t)t->f == t->f)
@@ -76,10 +83,11 @@ static const char *list_wrong(Arena *a, const AttrDef *ad, const Attr *t) {
 
 const char *attr_wrong(Arena *a, const AttrDef *ad, const Attr *t) {
     bool words = ad->str && strchr(ad->str, '|');
+    const char *word = t->kind == AT_STR ? t->s : t->kind == AT_ARITHMETIC ? t->arithmetic->name : NULL;
+    if (words && word && !one_of(ad->str, word))
+        return arena_printf(a, "must be one of %s, got \"%s\"", ad->str, word);
     if (t->kind != ad->kind || (t->kind == AT_STR && !t->s))
         return arena_printf(a, "must be %s", KIND_TEXT[ad->kind]);
-    if (t->kind == AT_STR && words && !one_of(ad->str, t->s))
-        return arena_printf(a, "must be one of %s, got \"%s\"", ad->str, t->s);
     if (t->kind == AT_FLOATS) return list_wrong(a, ad, t);
     if (t->kind == AT_FLOAT) return number_wrong(a, t->f, ad->str);
     if (t->kind == AT_INT && !in_range(ad->str, (double)t->i))
@@ -96,7 +104,7 @@ bool attrs_check(Diag *d, Func *f, const Op *op) {
             return diag_error(d, op->loc, "%s: attribute %s is missing (%s)", op->def->name, ad->name,
                               ad->doc);
         if (!t) continue;
-        convert_number(a, t, ad->kind);
+        attr_convert(a, t, ad->kind);
         const char *wrong = attr_wrong(a, ad, t);
         if (wrong) return diag_error(d, op->loc, "%s: attribute %s: %s", op->def->name, ad->name, wrong);
     }

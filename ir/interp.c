@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/quant.h"
+#include "formats/format.h"
 #include "perturb.h"
 
 /* ---- a map from values to tensors ---- */
@@ -189,24 +189,24 @@ static bool stack_range(const char *name, const char **open, const char **close,
     return end == *close && *lo >= 0 && *hi > *lo;
 }
 
-/* Rounds t, whose numbers are at data, to the op's storage. Blocks lie along the inputs of a matrix: the last
+/* Rounds t, whose numbers are at data, to the op's format. Blocks lie along the inputs of a matrix: the last
  * axis, or the one before it. importance: a row for each matrix, or NULL. */
 static void round_stored(Arena *tmp, const Op *op, Type t, const float *importance, double *data) {
-    Storage s;
     int64_t n = type_count(t), cols = t.rank ? t.dim[t.rank - 1] : 1,
             rows = t.rank > 1 ? t.dim[t.rank - 2] : 1;
-    if (!storage_parse(attr_str(op, "storage", "f32"), &s)) return;
-    if (!s.quant) {
-        for (int64_t i = 0; i < n; i++) data[i] = dtype_round(s.dt, data[i]);
+    const NumberFormat *f = attr_format(op, "storage");
+    if (!f->block) {
+        for (int64_t i = 0; i < n; i++) data[i] = dtype_round(f->dt, data[i]);
         return;
     }
+    if (!f->quantize) return; /* the checkpoint is in this format */
     bool across = attr_int(op, "inputs", -1) == -2;
     int64_t k = across ? rows : cols, outputs = across ? cols : rows, stride = across ? cols : 1;
     double *row = ARENA_ARRAY(tmp, double, k);
     for (int64_t r = 0; r < n / k; r++) {
         double *from = data + (across ? r / cols * cols * k + r % cols : r * k);
         for (int64_t i = 0; i < k; i++) row[i] = from[i * stride];
-        quant_round(s.quant, row, k, importance ? importance + r / outputs * k : NULL);
+        format_round(f, row, k, importance ? importance + r / outputs * k : NULL);
         for (int64_t i = 0; i < k; i++) from[i * stride] = row[i];
     }
 }

@@ -1,5 +1,6 @@
 /* Building, walking and rewriting the IR; attributes; types. */
 #include "ir.h"
+#include "formats/arithmetic.h"
 
 #include <string.h>
 
@@ -346,6 +347,18 @@ const char *attr_str(const Op *op, const char *name, const char *otherwise) {
     return t && t->s ? t->s : otherwise;
 }
 
+const NumberFormat *attr_format(const Op *op, const char *name) {
+    const Attr *t = attr_find(op->attrs, name);
+    if (t && t->kind != AT_FORMAT) BTC_BUG("the attribute %s is no format", name);
+    return t ? t->format : &format_f32;
+}
+
+const Arithmetic *attr_arithmetic(const Op *op, const char *name) {
+    const Attr *t = attr_find(op->attrs, name);
+    if (t && t->kind != AT_ARITHMETIC) BTC_BUG("the attribute %s is no arithmetic", name);
+    return t ? t->arithmetic : &arithmetic_f32;
+}
+
 void attr_set(Arena *a, Attr **list, Attr value) {
     Attr **at = list;
     while (*at && strcmp((*at)->name, value.name)) at = &(*at)->next;
@@ -371,6 +384,12 @@ void op_set_bool(Func *f, Op *op, const char *name, bool v) {
 }
 void op_set_str(Func *f, Op *op, const char *name, const char *v) {
     attr_set(f->module->arena, &op->attrs, (Attr){.name = name, .kind = AT_STR, .s = v});
+}
+void op_set_format(Func *f, Op *op, const char *name, const NumberFormat *v) {
+    attr_set(f->module->arena, &op->attrs, (Attr){.name = name, .kind = AT_FORMAT, .format = v});
+}
+void op_set_arithmetic(Func *f, Op *op, const char *name, const Arithmetic *v) {
+    attr_set(f->module->arena, &op->attrs, (Attr){.name = name, .kind = AT_ARITHMETIC, .arithmetic = v});
 }
 void op_set_ints(Func *f, Op *op, const char *name, const int64_t *v, int n) {
     attr_set(f->module->arena, &op->attrs, (Attr){.name = name, .kind = AT_INTS, .ints = v, .n = n});

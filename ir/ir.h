@@ -52,7 +52,18 @@ int64_t type_count(Type t); /* elements of one row (TENSOR with seq) or of the w
 bool type_equal(Type a, Type b);
 const char *type_text(Arena *a, Type t); /* "f32[T,768]", "f32x16", "ptr" */
 
-typedef enum AttrKind { AT_INT, AT_FLOAT, AT_BOOL, AT_STR, AT_INTS, AT_FLOATS } AttrKind;
+/* A format and an arithmetic are printed as strings, their names; what the table of an op says makes them records
+ * again. */
+typedef enum AttrKind {
+    AT_INT,
+    AT_FLOAT,
+    AT_BOOL,
+    AT_STR,
+    AT_INTS,
+    AT_FLOATS,
+    AT_FORMAT,
+    AT_ARITHMETIC,
+} AttrKind;
 typedef struct Attr {
     const char *name;
     AttrKind kind;
@@ -62,6 +73,8 @@ typedef struct Attr {
     int n; /* INTS, FLOATS */
     const int64_t *ints;
     const double *floats;
+    const struct NumberFormat *format;
+    const struct Arithmetic *arithmetic;
     struct Attr *next;
 } Attr;
 
@@ -191,11 +204,15 @@ int64_t attr_int(const Op *op, const char *name, int64_t otherwise);
 double attr_float(const Op *op, const char *name, double otherwise);
 bool attr_bool(const Op *op, const char *name, bool otherwise);
 const char *attr_str(const Op *op, const char *name, const char *otherwise);
+const struct NumberFormat *attr_format(const Op *op, const char *name);   /* f32 where it is not there */
+const struct Arithmetic *attr_arithmetic(const Op *op, const char *name); /* likewise */
 void attr_set(Arena *a, Attr **list, Attr value); /* adds or replaces, keeps order of first setting */
 void op_set_int(Func *f, Op *op, const char *name, int64_t v);
 void op_set_float(Func *f, Op *op, const char *name, double v);
 void op_set_bool(Func *f, Op *op, const char *name, bool v);
 void op_set_str(Func *f, Op *op, const char *name, const char *v);
+void op_set_format(Func *f, Op *op, const char *name, const struct NumberFormat *v);
+void op_set_arithmetic(Func *f, Op *op, const char *name, const struct Arithmetic *v);
 void op_set_floats(Func *f, Op *op, const char *name, const double *v, int n);
 void op_set_ints(Func *f, Op *op, const char *name, const int64_t *v, int n);
 

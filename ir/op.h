@@ -96,6 +96,7 @@ struct OpDef {
     Cost (*cost)(const Op *op, int64_t rows);
     /* CONTRACT: how many numbers of operand 0 an output sums over. */
     int64_t (*contracted)(const Op *op);
+    bool inputs_first; /* CONTRACT: its matrix is [.., inputs, outputs]; else [.., outputs, inputs] */
     /* The type of its states in memory where the user asks for `asked`; NULL: that. */
     DType (*state_dt)(const Op *op, DType asked);
     double tolerance; /* of compiled f32 against eval, relative to the largest output; 0: 1e-5 */
@@ -150,6 +151,8 @@ bool signature_states(Diag *d, Func *f, const Op *op, StateDef *out /* [SIG_MAX]
 /* ---- attributes.c ---- */
 /* Converts numbers to the kinds that the op's record declares, and checks all attributes that it declares. */
 bool attrs_check(Diag *d, Func *f, const Op *op);
+/* Makes of a number or a string what the op's record wants, where it can be that. */
+void attr_convert(Arena *a, Attr *t, AttrKind want);
 /* What is wrong with an attribute, for a message; NULL: nothing. */
 const char *attr_wrong(Arena *a, const AttrDef *ad, const Attr *t);
 /* The same for a number that models compute with: whether it is in the range and f32 can hold it. */

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/arithmetic.h"
 #include "op.h"
 
 static void put_string(Text *t, const char *s) {
@@ -75,6 +76,12 @@ static void put_value(Text *t, const Attr *a) {
         break;
     case AT_STR:
         put_string(t, a->s);
+        break;
+    case AT_FORMAT:
+        put_string(t, a->format->name);
+        break;
+    case AT_ARITHMETIC:
+        put_string(t, a->arithmetic->name);
         break;
     case AT_INTS:
     case AT_FLOATS:

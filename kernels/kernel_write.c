@@ -1,6 +1,8 @@
 /* See kernel_write.h. */
 #include "kernel_write.h"
 
+#include <string.h>
+
 LB kernel_function(Lower *l, const char *name) {
     Func *f = ir_func_new(l->b.f->module, name, LEVEL_LOOP);
     attr_set(l->arena, &f->attrs, (Attr){.name = "helper", .kind = AT_BOOL, .i = 1});
@@ -37,9 +39,23 @@ Value *kernel_load(Kernel *k, DType dt, int c, Value *at, int64_t i) {
     return lb_load(b, dt, b->lanes, p, lb_i64(b, 0), 0);
 }
 
+/* The 16 bytes of a table, again and again: lane i has those from 4 (i mod 4) on. */
+static Value *table_vector(LB *b, const uint8_t *table) {
+    Value *words = NULL, *lane = lb_and(b, lb_iota(b), lb_i32(b, 3));
+    for (int i = 3; i >= 0; i--) {
+        int32_t word;
+        memcpy(&word, table + 4 * i, sizeof word);
+        Value *here = lb_splat(b, lb_i32(b, word));
+        words = words ? lb_select(b, lb_cmp(b, "eq", lane, lb_i32(b, i)), here, words) : here;
+    }
+    return words;
+}
+
 void kernel_load_tables(Kernel *k) {
-    for (int c = 0; c < kernel_columns(k) && k->s.w.squeezed; c++)
-        k->table[c] = kernel_load(k, DT_I32, c, lb_i64(&k->b, 0), 0);
+    LB *b = &k->b;
+    Value *values = k->s.w->table && b->lanes % 4 == 0 ? table_vector(b, k->s.w->table) : NULL;
+    for (int c = 0; c < kernel_columns(k); c++)
+        k->table[c] = k->s.w->compressed ? kernel_load(k, DT_I32, c, lb_i64(b, 0), 0) : values;
 }
 
 Value *kernel_group_at(Kernel *k, Value *g) {
@@ -50,7 +66,7 @@ Value *kernel_group_at(Kernel *k, Value *g) {
 
 /* Whether a kernel computes longer than it reads: several rows, or f32 made of few bits. */
 static bool computes_more(const KernelSpec *s) {
-    return s->rows > 1 || (s->w.quant && s->math == MATH_F32);
+    return s->rows > 1 || (s->w->block && !arithmetic_rounds(s->math));
 }
 
 void kernel_prefetch(Kernel *k, Value *at, int64_t bytes) {
@@ -75,9 +91,7 @@ void kernel_multiply(Kernel *k, const Vectors *w, Value *i) {
     kernel_accumulate(k, DT_F32, w, i, register_tile_fma);
 }
 
-Storage kernel_unpacked(Storage w, Math math) {
-    if (math != MATH_INT8 || !w.quant) return (Storage){.dt = w.squeezed ? DT_BF16 : DT_F32};
-    Storage s = {.dt = DT_U8, .quant = quant_in_bytes(w.quant)};
-    if (!s.quant) BTC_BUG("%s has no bytes", w.quant->name);
-    return s;
+const NumberFormat *kernel_dequantized(const NumberFormat *w, const Arithmetic *math) {
+    if (w->compressed) return &format_bf16;
+    return arithmetic_in_bytes(math) && w->fold ? &format_q8 : &format_f32;
 }

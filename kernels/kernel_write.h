@@ -25,10 +25,10 @@ struct Kernel {
     int vectors; /* of a panel */
     Value *x, *scales, *x_stride, *w, *w_stride, *from, *parts, *sums, *more;
     Value *xp[MAX_ROWS], *sp[MAX_ROWS], *wp[MAX_VECTORS];
-    Value *table[MAX_VECTORS];           /* of squeezed panels */
+    Value *table[MAX_VECTORS];           /* of compressed panels; what codes of a block stand for */
     Value *acc[MAX_ROWS * MAX_VECTORS];  /* variables */
     Value *ints[MAX_ROWS * MAX_VECTORS]; /* variables: sums of a block of bytes */
-    KernelUse *use;                      /* of quantised weights in f32 */
+    KernelUse *use;                      /* of weights in f32 */
 };
 
 Kernel kernel_begin(Lower *l, KernelSpec s, const char *name);
@@ -42,7 +42,7 @@ RegisterTile kernel_ints(Kernel *k);
 Value *kernel_load(Kernel *k, DType dt, int c, Value *at, int64_t i);
 /* Offset in its panel of group g, counted from k->from. */
 Value *kernel_group_at(Kernel *k, Value *g);
-/* Asks for weights that come from memory, into the second cache: the buffers of the first one are for what is
+/* Prefetches weights that come from memory, into the second cache: the buffers of the first one are for what is
  * read now. */
 void kernel_prefetch(Kernel *k, Value *at, int64_t bytes);
 
@@ -51,22 +51,28 @@ void kernel_accumulate(Kernel *k, DType dt, const Vectors *w, Value *i, Accumula
 /* acc += x[r][i] * w, i: the number of an f32 input */
 KernelUse kernel_multiply;
 
-/* ---- kernel_pairs.c: bf16 ---- */
+/* ---- kernel_bf16.c: plain and compressed ---- */
 
 /* What is done with the pairs of a group of inputs. */
-void pairs_group(Kernel *k, Value *group, Value *at, KernelUse *use);
-KernelUse pairs_multiply; /* widened to f32 */
-KernelUse pairs_dot;      /* as pairs */
+void bf16_group(Kernel *k, Value *group, Value *at, KernelUse *use);
+KernelUse bf16_multiply; /* widened to f32 */
+KernelUse bf16_dot;      /* as pairs */
 
-/* ---- kernel_quant.c: quantised weights; kernel_bytes.c: and products of bytes ---- */
+/* ---- kernel_blocks.c: blocks with scales; kernel_int8.c: and products of bytes ---- */
+
+/* Of some numbers of a block: x = code * scale + low. */
+typedef struct Scales {
+    Vectors scale, low;
+} Scales;
 
 /* Where a kernel is within a block. */
 typedef struct Part {
-    Value *group; /* offset of the block */
-    int u;        /* of its parts, known */
-    Value *at;    /* offset of the part */
-    Value *input; /* number of its first input */
-    const Vectors *scales;
+    Value *index;           /* number of the block */
+    Value *block;           /* offset of the block */
+    int u;                  /* of its parts, known */
+    Value *at;              /* offset of the part */
+    Value *input;           /* number of its first input */
+    const Scales *of_block; /* its scale, and its minimum as low */
 } Part;
 
 /* What is done with a part of a block. */
@@ -75,17 +81,21 @@ typedef void PartUse(Kernel *k, const Part *p);
 typedef void BlockUse(Kernel *k, Value *g, Value *left);
 
 /* All blocks of k->parts. */
-void quant_blocks(Kernel *k, BlockUse *each);
-void quant_block_parts(Kernel *k, Value *g, Value *left, const Vectors *scales, PartUse *use);
-void quant_scales(Kernel *k, Value *group, Vectors *d);
-/* Factors of part u (known) of the block at offset `group`, -8 .. 7. */
-void quant_factors(Kernel *k, Value *group, int u, Vectors *f);
-/* Four codes of inputs 4g .. 4g+3 of a part, packed: vector c. `at`: offset of the part; g is known. */
-Value *quant_codes(Kernel *k, int c, Value *at, int g);
+void blocks_each(Kernel *k, BlockUse *each);
+void block_parts(Kernel *k, Value *g, Value *left, const Scales *of_block, PartUse *use);
+/* Scale and minimum of the block at offset `block`. */
+void block_scales(Kernel *k, Value *block, Scales *s);
+/* Factor i of the block, integers. */
+void block_factors(Kernel *k, Value *block, int i, bool minimum, Vectors *f);
+/* Those of input `first` of a part, with factors: low is the minimum, or 0. */
+void part_scales(Kernel *k, const Part *p, int first, Scales *s);
+/* Bytes of inputs 4g .. 4g+3 of a part: codes, or what they stand for in the table. `at`: offset of the part; g is
+ * known. */
+Value *block_codes(Kernel *k, int c, Value *at, int g);
 /* The numbers of a block in f32, for k->use. */
-BlockUse quant_numbers;
+BlockUse block_numbers;
 
-BlockUse bytes_dot;    /* products */
-BlockUse bytes_unpack; /* as a panel of a format of 8 bits without factors at k->sums */
+BlockUse int8_dot;        /* products */
+BlockUse int8_dequantize; /* as a panel of a format of 8 bits without factors at k->sums */
 
 #endif

@@ -1,23 +1,21 @@
 /* See kernels.h. */
 #include "kernels.h"
 
-#include <string.h>
-
 #include "kernel_write.h"
 
 /* ---- products ---- */
 
 static void plain_group(Kernel *k, Value *group, Value *at) {
     Vectors w;
-    for (int c = 0; c < kernel_columns(k); c++) w.v[c] = kernel_load(k, k->s.w.dt, c, at, 0);
+    for (int c = 0; c < kernel_columns(k); c++) w.v[c] = kernel_load(k, k->s.w->dt, c, at, 0);
     kernel_multiply(k, &w, group);
 }
 
 static void one_group(Kernel *k, Value *group, Value *at) {
-    if (k->s.math == MATH_BF16)
-        pairs_group(k, group, at, pairs_dot);
-    else if (k->s.w.dt == DT_BF16)
-        pairs_group(k, group, at, pairs_multiply);
+    if (k->s.math->input == DT_BF16)
+        bf16_group(k, group, at, bf16_dot);
+    else if (k->s.w->dt == DT_BF16)
+        bf16_group(k, group, at, bf16_multiply);
     else
         plain_group(k, group, at);
 }
@@ -73,13 +71,13 @@ static void make_sums(Kernel *k) {
     kernel_load_tables(k);
     RegisterTile sums = kernel_sums(k), ints = kernel_ints(k);
     register_tile_begin(&sums, lb_splat(b, lb_f32(b, 0)));
-    if (k->s.math == MATH_INT8) register_tile_begin(&ints, lb_splat(b, lb_i32(b, 0)));
+    if (arithmetic_in_bytes(k->s.math)) register_tile_begin(&ints, lb_splat(b, lb_i32(b, 0)));
     lb_if_begin(b, lb_cmp(b, "ne", k->more, lb_i64(b, 0)));
     for (int i = 0; i < n; i++)
         lb_set(b, k->acc[i], lb_load(b, DT_F32, b->lanes, k->sums, lb_i64(b, (int64_t)i * b->lanes), 0));
     lb_if_end(b);
-    if (k->s.w.quant)
-        quant_blocks(k, k->s.math == MATH_INT8 ? bytes_dot : quant_numbers);
+    if (k->s.w->block)
+        blocks_each(k, arithmetic_in_bytes(k->s.math) ? int8_dot : block_numbers);
     else
         plain_groups(k);
     for (int i = 0; i < n; i++)
@@ -87,8 +85,8 @@ static void make_sums(Kernel *k) {
 }
 
 const char *kernel_of(Lower *l, KernelSpec s) {
-    const char *name = arena_printf(l->arena, "product_%s_%s_%dx%d%s", storage_name(s.w), math_name(s.math),
-                                    s.rows, s.panels, s.streams ? "_streams" : "");
+    const char *name = arena_printf(l->arena, "product_%s_%s_%dx%d%s", s.w->name, s.math->name, s.rows,
+                                    s.panels, s.streams ? "_streams" : "");
     if (ir_func_find(l->b.f->module, name)) return name;
     Kernel k = kernel_begin(l, s, name);
     open_pointers(&k);
@@ -105,16 +103,16 @@ const char *kernel_of(Lower *l, KernelSpec s) {
 static void step_tile(const Lower *l, int sums, KernelSpec *s) {
     int v = l->t->panel / l->t->lanes, rows = MAX_ROWS, panels = 1;
     /* registers by a vector of weights: a table, and pairs; a factor, and where it begins */
-    int taken = s->w.squeezed ? 4 : s->w.quant && s->w.quant->factors ? 3 : 1;
+    int taken = s->w->compressed ? 4 : s->w->factor_bits || s->w->minimum ? 3 : 1;
     while (rows > 1 && sums * rows * v + v + 2 > l->t->vregs) rows /= 2;
     while (panels < 4 && (sums * rows + taken) * (panels + 1) * v + 2 <= l->t->vregs) panels++;
     s->rows = rows, s->panels = panels, s->streams = true;
 }
 
-KernelSpec kernel_tile(const Lower *l, Storage w, Math math) {
+KernelSpec kernel_tile(const Lower *l, const NumberFormat *w, const Arithmetic *math) {
     const Tuning *u = &l->t->tuning;
     int v = l->t->panel / l->t->lanes;
-    bool ints = math == MATH_INT8;
+    bool ints = arithmetic_in_bytes(math);
     int rows = ints ? u->dot_rows : u->tile_rows, cols = ints ? u->dot_columns : u->tile_columns;
     KernelSpec s = {.w = w, .math = math, .rows = rows, .panels = cols < v ? 1 : cols / v};
     if (l->form == FORM_STEP) step_tile(l, ints ? 2 : 1, &s);

@@ -209,8 +209,8 @@ static Op *leaf_of(const Value *v) {
     return v->def;
 }
 
-Storage lw_storage(const Lower *l, const Value *v) {
-    return pack_storage(leaf_of(v), l->t);
+const NumberFormat *lw_format(const Lower *l, const Value *v) {
+    return pack_format(leaf_of(v), l->t);
 }
 
 /* The stage reads this item: the schedule says so. */
@@ -221,10 +221,10 @@ static void note_weight(Lower *l, int item) {
     ARENA_PUSH(l->arena, s->weights, s->nweights, s->weights_cap, item);
 }
 
-Value *lw_weight(Lower *l, Value *v, PackKind kind, Storage *s) {
+Value *lw_weight(Lower *l, Value *v, PackKind kind, const NumberFormat **f) {
     const PackItem *i = pack_item(l->packs, leaf_of(v), kind);
     note_weight(l, (int)(i - l->packs->items));
-    if (s) *s = i->storage;
+    if (f) *f = i->format;
     return lb_offseti(&l->b, l->w, i->offset);
 }
 

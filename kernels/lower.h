@@ -21,7 +21,7 @@
 #ifndef BTC_LOWER_H
 #define BTC_LOWER_H
 
-#include "formats/quant.h"
+#include "formats/format.h"
 #include "loop.h"
 #include "plan/op_lowering.h"
 #include "plan/pack.h"
@@ -167,10 +167,10 @@ Value *lw_position(Lower *l, Value *row); /* i64: of the token of this row, coun
 Value *lw_scratch(Lower *l, int64_t bytes);
 
 /* ---- weights ---- */
-/* Address of the packed operand; *s: how its numbers are stored (may be NULL). */
-Value *lw_weight(Lower *l, Value *v, PackKind kind, Storage *s);
-/* How a panel or table of this operand would store its numbers: the attribute `storage` of the leaf. */
-Storage lw_storage(const Lower *l, const Value *v);
+/* Address of the packed operand; *f: the format of its numbers (may be NULL). */
+Value *lw_weight(Lower *l, Value *v, PackKind kind, const NumberFormat **f);
+/* The format of a panel or table of this operand: the attribute `storage` of the leaf. */
+const NumberFormat *lw_format(const Lower *l, const Value *v);
 
 /* ---- the building blocks that several ops share ---- */
 /* exp-based functions with care for the edges; vectors or scalars, f32 */

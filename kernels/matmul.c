@@ -4,14 +4,14 @@
  * pieces of K that stay in the cache. */
 #include "matmul.h"
 
-#include "amend.h"
-#include "formats/squeeze.h"
+#include "formats/compressed.h"
+#include "outliers.h"
 #include "plan/stage.h"
 #include "rows.h"
 
 void matmul_weights(Lower *l, const Op *op, Value *w, PackKind kind, Matmul *m) {
-    m->w = lw_weight(l, w, kind, &m->storage);
-    m->math = math_of(op, w, NULL);
+    m->w = lw_weight(l, w, kind, &m->format);
+    m->math = arithmetic_of(op, w, NULL);
 }
 
 typedef struct Product {
@@ -71,18 +71,18 @@ static void multiply(const Product *p, KernelSpec spec, Value *r, Panels w, cons
     lb_invoke(b, kernel_of(l, spec), args, 9);
 }
 
-/* What the lists of squeezed panels add to the sums, [rows][panels][width], that kernels made of them. */
-static void amend_tile(const Product *p, const Span *at) {
+/* What the lists of compressed panels add to the sums, [rows][panels][width], that kernels made of them. */
+static void correct_outliers(const Product *p, const Span *at) {
     Lower *l = p->l;
     LB *b = &l->b;
-    int64_t width = l->t->panel, list = p->panel_size - squeeze_list_bytes(p->m->K, width);
-    for (int i = 0; i < at->panels && p->m->storage.squeezed; i++) {
+    int64_t width = l->t->panel, list = p->panel_size - compressed_list_bytes(p->m->K, width);
+    for (int i = 0; i < at->panels && p->m->format->compressed; i++) {
         Value *panel = panel_at(p, lb_add(b, at->first, lb_muli(b, at->apart, i)));
         Value *x = rows_at(l, &p->x, lb_i64(b, 0), lb_i64(b, 0));
         Value *args[] = {
             lb_offseti(b, panel, list),       x, p->x.stride, p->rows, lb_offseti(b, p->sums, 4 * i * width),
             lb_i64(b, 4 * at->panels * width)};
-        lb_invoke(b, amend_sums(l, p->m->math == MATH_BF16 ? DT_BF16 : DT_F32), args, 6);
+        lb_invoke(b, outliers_to_sums(l, p->m->math->input), args, 6);
     }
 }
 
@@ -141,10 +141,10 @@ static void write_sums(const Product *p, const Span *at) {
 /* The row times panels that are read side by side. */
 static void side_by_side(const Product *p, const Span *at) {
     KernelSpec spec = {
-        .w = p->m->storage, .math = p->m->math, .rows = 1, .panels = at->panels, .streams = true};
+        .w = p->m->format, .math = p->m->math, .rows = 1, .panels = at->panels, .streams = true};
     Piece k = whole(p);
     multiply(p, spec, lb_i64(&p->l->b, 0), packed(p, at, &k), &k);
-    amend_tile(p, at);
+    correct_outliers(p, at);
     write_sums(p, at);
 }
 
@@ -185,32 +185,30 @@ static void all_rows(const Product *p, KernelSpec spec, Panels w, const Piece *k
     }
 }
 
-/* Weights in scratch as kernels of plain panels read them, where those are faster than taking apart what is
- * packed in every tile. */
-typedef struct Unpacked {
-    Storage as;         /* kernel_unpacked */
-    int64_t group_size; /* bytes of one of the weights' groups; 0: they are read as they are packed */
+/* Weights in scratch as kernels read them faster than they decode what is packed in every tile. */
+typedef struct Dequantized {
+    const NumberFormat *as; /* kernel_dequantized */
+    int64_t group_size;     /* bytes of one of the weights' groups; 0: they are read as they are packed */
     Value *at;
     int64_t panel_size;
-} Unpacked;
+} Dequantized;
 
 /* How many rows are multiplied with some panels. */
 typedef struct Way {
     KernelSpec spec;
-    Unpacked u;
+    Dequantized u;
     int64_t groups; /* at once: their panels fill at most a part of the cache */
 } Way;
 
-/* A step reads each weight once: unless all of them are widened, there is no unpacking. */
-static Unpacked unpacked_as(const Product *p) {
+/* A step reads each weight once: unless all of them are widened, there is no dequantizing. */
+static Dequantized dequantized_as(const Product *p) {
     const Matmul *m = p->m;
-    bool bytes = m->storage.quant && quant_in_bytes(m->storage.quant);
-    bool often = m->storage.squeezed || (bytes && m->storage.quant->factors);
-    bool widened = m->storage.quant && m->math == MATH_F32;
-    if (!widened && !(often && p->l->form == FORM_CHUNK)) return (Unpacked){0};
-    Storage as = kernel_unpacked(m->storage, m->math);
-    int64_t groups = panel_group(m->storage) / panel_group(as); /* of them, in one of the weights' */
-    return (Unpacked){.as = as, .group_size = groups * panel_group_bytes(as, p->l->t->panel)};
+    bool often = m->format->compressed || m->format->fold;
+    bool widened = m->format->block && !arithmetic_rounds(m->math);
+    if (!widened && !(often && p->l->form == FORM_CHUNK)) return (Dequantized){0};
+    const NumberFormat *as = kernel_dequantized(m->format, m->math);
+    int64_t groups = panel_group(m->format) / panel_group(as); /* of them, in one of the weights' */
+    return (Dequantized){.as = as, .group_size = groups * panel_group_bytes(as, p->l->t->panel)};
 }
 
 static void at_once(const Product *p, int64_t group_size, Way *w) {
@@ -222,8 +220,8 @@ static void at_once(const Product *p, int64_t group_size, Way *w) {
 
 static Way way_of(const Product *p) {
     const Matmul *m = p->m;
-    Way w = {.spec = kernel_tile(p->l, m->storage, m->math), .u = unpacked_as(p)};
-    Unpacked *u = &w.u;
+    Way w = {.spec = kernel_tile(p->l, m->format, m->math), .u = dequantized_as(p)};
+    Dequantized *u = &w.u;
     at_once(p, u->group_size ? u->group_size : p->group_size, &w);
     if (!u->group_size) return w;
     u->panel_size = w.groups * u->group_size, u->at = lw_scratch(p->l, w.spec.panels * u->panel_size);
@@ -231,23 +229,23 @@ static Way way_of(const Product *p) {
 }
 
 /* The groups of one panel into scratch. */
-static void unpack(const Product *p, Value *panel, Value *out, const Piece *k) {
+static void dequantize(const Product *p, Value *panel, Value *out, const Piece *k) {
     Lower *l = p->l;
     LB *b = &l->b;
-    Storage s = p->m->storage;
+    const NumberFormat *f = p->m->format;
     Value *w = panel_at(p, panel), *args[] = {w, k->from, lb_i64(b, k->parts), out};
-    lb_invoke(b, kernel_unpack(l, s, p->m->math), args, 4);
-    if (!s.squeezed) return;
-    args[0] = lb_offseti(b, w, p->panel_size - squeeze_list_bytes(p->m->K, l->t->panel));
-    args[1] = lb_muli(b, k->from, SQUEEZE_GROUP), args[2] = lb_i64(b, k->parts * SQUEEZE_GROUP);
-    lb_invoke(b, amend_unpacked(l), args, 4);
+    lb_invoke(b, kernel_dequantize(l, f, p->m->math), args, 4);
+    if (!f->compressed) return;
+    args[0] = lb_offseti(b, w, p->panel_size - compressed_list_bytes(p->m->K, l->t->panel));
+    args[1] = lb_muli(b, k->from, COMPRESSED_GROUP), args[2] = lb_i64(b, k->parts * COMPRESSED_GROUP);
+    lb_invoke(b, outliers_to_panel(l), args, 4);
 }
 
 /* A piece of a tile's panels. */
 static void some_groups(const Product *p, const Way *way, const Span *at, const Piece *k) {
     Lower *l = p->l;
     LB *b = &l->b;
-    const Unpacked *u = &way->u;
+    const Dequantized *u = &way->u;
     KernelSpec spec = way->spec;
     spec.panels = at->panels;
     if (!u->group_size) {
@@ -255,9 +253,10 @@ static void some_groups(const Product *p, const Way *way, const Span *at, const 
         return;
     }
     for (int i = 0; i < at->panels; i++)
-        unpack(p, lb_add(b, at->first, lb_muli(b, at->apart, i)), lb_offseti(b, u->at, i * u->panel_size), k);
+        dequantize(p, lb_add(b, at->first, lb_muli(b, at->apart, i)), lb_offseti(b, u->at, i * u->panel_size),
+                   k);
     Piece numbers = *k;
-    numbers.parts *= panel_part(p->m->storage) / panel_part(u->as);
+    numbers.parts *= panel_part(p->m->format) / panel_part(u->as);
     spec = kernel_tile(l, u->as, p->m->math);
     spec.panels = at->panels, spec.streams = false; /* scratch is near */
     all_rows(p, spec, (Panels){u->at, lb_i64(b, u->panel_size), lb_i64(b, 0)}, &numbers);
@@ -280,7 +279,7 @@ static void all_pieces(const Product *p, const Way *way, const Span *at) {
 /* All rows times a tile's panels, and what becomes of the sums. */
 static void one_tile(const Product *p, const Way *way, const Span *at) {
     all_pieces(p, way, at);
-    if (!way->u.group_size) amend_tile(p, at);
+    if (!way->u.group_size) correct_outliers(p, at);
     write_sums(p, at);
 }
 
@@ -318,21 +317,21 @@ static Value *to_panels(Lower *l, Value *channels, bool up) {
 /* Bytes of the sums of a tile. */
 static int64_t sums_bytes(const Product *p, int64_t rows) {
     const LowerTarget *t = p->l->t;
-    int panels = kernel_tile(p->l, p->m->storage, p->m->math).panels;
+    int panels = kernel_tile(p->l, p->m->format, p->m->math).panels;
     if (panels < t->tuning.streams) panels = t->tuning.streams;
     return panels * 4 * rows * t->panel;
 }
 
 void matmul_rows(Lower *l, const Matmul *m, Value *lo, Value *hi) {
     LB *b = &l->b;
-    int64_t used = l->scratch_used, part = panel_part(m->storage);
+    int64_t used = l->scratch_used, part = panel_part(m->format);
     int64_t most = l->form == FORM_STEP ? l->t->max_rows_step : l->t->chunk;
     if (m->list) most *= m->O;
     Product p = {.l = l, .m = m, .lo = to_panels(l, lo, false), .hi = to_panels(l, hi, true)};
     p.rows = m->list ? m->count : lb_sub(b, l->row_hi, l->row_lo);
-    p.parts = (m->K + part - 1) / part, p.group_parts = panel_group(m->storage) / part;
-    p.group_size = panel_group_bytes(m->storage, l->t->panel);
-    p.panel_size = panel_bytes(m->storage, m->K, l->t->panel);
+    p.parts = (m->K + part - 1) / part, p.group_parts = panel_group(m->format) / part;
+    p.group_size = panel_group_bytes(m->format, l->t->panel);
+    p.panel_size = panel_bytes(m->format, m->K, l->t->panel);
     p.x = rows_prepare(l, m, p.rows, most);
     p.sums = lw_scratch(l, sums_bytes(&p, most));
     lb_if_begin(b, lb_cmp(b, "eq", p.rows, lb_i64(b, 1)));

@@ -10,10 +10,10 @@
 /* y[row, o*N + c] = sum_k x[row, o*K + k] * w[c, k] (+ bias). Every output is one chain over k in order,
  * whatever the tile, so all forms and batch sizes give the same bits. */
 typedef struct Matmul {
-    Value *x; /* operand; rows of K elements, per leading index o */
-    Value *w; /* address of the panels */
-    Storage storage;
-    Math math;
+    Value *x;                   /* operand; rows of K elements, per leading index o */
+    Value *w;                   /* address of the panels */
+    const NumberFormat *format; /* of w */
+    const Arithmetic *math;
     int64_t K, N;
     Value *bias; /* operand or NULL */
     Value *out;  /* result, handed to lw_write */

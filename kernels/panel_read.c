@@ -1,7 +1,7 @@
 /* See panel_read.h; the layouts are in panel.h. */
 #include "panel_read.h"
 
-#include "formats/squeeze.h"
+#include "formats/compressed.h"
 
 static Value *div(LB *b, Value *x, int64_t c) {
     return lb_div(b, x, lb_i64(b, c));
@@ -18,34 +18,63 @@ static Value *field(LB *b, Value *p, Value *at, Value *shift, int bits) {
 }
 
 /* Code j of a part. */
-static Value *read_code(LB *b, const QuantFormat *f, int64_t width, Value *part, Value *lane, Value *j) {
-    Value *g = div(b, j, 4), *byte = lb_add(b, lb_muli(b, lane, 4), rem(b, j, 4));
-    int64_t row = 4 * width;
-    if (f->bits == 8) return lb_load(b, DT_U8, 0, part, lb_add(b, lb_muli(b, g, row), byte), 0);
-    Value *within = rem(b, g, 4), *half = div(b, g, 4);
-    Value *code = field(b, part, lb_add(b, lb_muli(b, within, row), byte), lb_muli(b, half, 4), 4);
-    if (f->bits == 4) return code;
-    Value *upper = lb_add(b, lb_muli(b, lb_addi(b, half, 4), row), byte);
-    return lb_or(b, code, lb_shl(b, field(b, part, upper, lb_muli(b, within, 2), 2), lb_i32(b, 4)));
+static Value *read_code(LB *b, const NumberFormat *f, int64_t width, Value *part, Value *lane, Value *j) {
+    Value *four = div(b, j, 4), *byte = lb_add(b, lb_muli(b, lane, 4), rem(b, j, 4)), *code = NULL;
+    Plane planes[3];
+    for (int i = 0, n = panel_planes(f, planes); i < n; i++) {
+        int bits = planes[i].bits;
+        Value *row = lb_addi(b, rem(b, four, bits), planes[i].row);
+        Value *at = lb_add(b, lb_muli(b, row, 4 * width), byte);
+        Value *some = field(b, part, at, lb_muli(b, div(b, four, bits), bits), bits);
+        if (planes[i].first) some = lb_shl(b, some, lb_i32(b, planes[i].first));
+        code = code ? lb_or(b, code, some) : some;
+    }
+    return code;
 }
 
-/* Number j of a quantised block. */
-static Value *read_quantised(LB *b, Storage s, int64_t width, Value *block, Value *lane, Value *j) {
-    const QuantFormat *f = s.quant;
-    Value *part = div(b, j, QUANT_PART), *scale = lb_load(b, QUANT_SCALE, 0, block, lane, 0);
-    Value *at = lb_addi(b, lb_muli(b, part, panel_part_bytes(s, width)), panel_scales_bytes(s, width));
-    Value *code = read_code(b, f, width, lb_offset(b, block, at), lane, rem(b, j, QUANT_PART));
-    code = lb_sub(b, code, lb_i32(b, f->zero));
-    if (f->factors) {
-        Value *row = lb_addi(b, lb_muli(b, div(b, part, 2), width), 2 * width);
-        Value *factor = field(b, block, lb_add(b, row, lane), lb_muli(b, rem(b, part, 2), 4), 4);
-        code = lb_mul(b, code, lb_sub(b, factor, lb_i32(b, QUANT_FACTOR)));
-    }
-    return lb_mul(b, lb_cast(b, code, DT_F32), scale);
+/* What a code stands for. */
+static Value *value_of(LB *b, const NumberFormat *f, Value *code) {
+    Value *value = f->table ? lb_i32(b, f->table[0]) : code;
+    for (int i = 1; i < 16 && f->table; i++)
+        value = lb_select(b, lb_cmp(b, "eq", code, lb_i32(b, i)), lb_i32(b, f->table[i]), value);
+    return value;
+}
+
+static Value *read_scale(LB *b, const NumberFormat *f, Value *block, Value *i) {
+    if (f->scale != SCALE_EXPONENT)
+        return lb_load(b, f->scale == SCALE_F16 ? DT_F16 : DT_BF16, 0, block, i, 0);
+    return lb_bits(b, lb_shl(b, lb_load(b, DT_U8, 0, block, i, 0), lb_i32(b, 23)), DT_F32);
+}
+
+/* x times the factor of number j. Rows of factors lie evenly: those of the first two tell the rest. */
+static Value *by_factor(LB *b, const NumberFormat *f, int64_t width, Value *block, Value *lane, Value *j,
+                        bool minimum, Value *x) {
+    if (!f->factor_bits) return x;
+    int each = 8 / f->factor_bits;
+    Value *n = div(b, j, f->sub);
+    if (f->minimum) n = lb_addi(b, lb_muli(b, n, 2), minimum);
+    Value *at = lb_addi(b, lb_muli(b, div(b, n, each), width), panel_factor(f, 0, false, width).row);
+    Value *bit = lb_muli(b, rem(b, n, each), f->factor_bits);
+    Value *factor = field(b, block, lb_add(b, at, lane), bit, f->factor_bits);
+    if (f->factor_zero) factor = lb_sub(b, factor, lb_i32(b, f->factor_zero));
+    return lb_mul(b, x, lb_cast(b, factor, DT_F32));
+}
+
+/* Number j of a block. */
+static Value *read_block(LB *b, const NumberFormat *f, int64_t width, Value *block, Value *lane, Value *j) {
+    Value *part = div(b, j, PANEL_READ), *scale = read_scale(b, f, block, lane);
+    Value *at = lb_addi(b, lb_muli(b, part, panel_part_bytes(f, width)), panel_scales_bytes(f, width));
+    Value *code = read_code(b, f, width, lb_offset(b, block, at), lane, rem(b, j, PANEL_READ));
+    Value *value = value_of(b, f, code);
+    if (f->zero) value = lb_sub(b, value, lb_i32(b, f->zero));
+    Value *x = lb_mul(b, lb_cast(b, value, DT_F32), by_factor(b, f, width, block, lane, j, false, scale));
+    if (!f->minimum) return x;
+    Value *low = read_scale(b, f, block, lb_addi(b, lane, width));
+    return lb_add(b, x, by_factor(b, f, width, block, lane, j, true, low));
 }
 
 /* Number j of a group at p, as far as its code says it. */
-static Value *read_squeezed(LB *b, int64_t width, Value *table, Value *p, Value *lane, Value *j) {
+static Value *read_compressed(LB *b, int64_t width, Value *table, Value *p, Value *lane, Value *j) {
     Value *half = div(b, j, 4), *pair = div(b, rem(b, j, 4), 2);
     Value *at = lb_add(b, lb_muli(b, div(b, lane, 4), 16), lb_muli(b, rem(b, lane, 4), 2));
     at = lb_add(b, lb_add(b, at, lb_muli(b, pair, 8)), rem(b, j, 2));
@@ -56,23 +85,24 @@ static Value *read_squeezed(LB *b, int64_t width, Value *table, Value *p, Value 
     return lb_bits(b, bits, DT_F32);
 }
 
-static Value *read_number(LB *b, Storage s, int64_t width, Value *panel, Value *lane, Value *i) {
-    int group = panel_group(s);
-    Value *at = lb_addi(b, lb_muli(b, div(b, i, group), panel_group_bytes(s, width)), panel_head(s, width));
+static Value *read_number(LB *b, const NumberFormat *f, int64_t width, Value *panel, Value *lane, Value *i) {
+    int group = panel_group(f);
+    Value *at = lb_addi(b, lb_muli(b, div(b, i, group), panel_group_bytes(f, width)), panel_head(f, width));
     Value *j = rem(b, i, group), *p = lb_offset(b, panel, at);
-    if (s.squeezed) return read_squeezed(b, width, panel, p, lane, j);
-    if (s.quant) return read_quantised(b, s, width, p, lane, j);
-    return lb_load(b, s.dt, 0, p, lb_add(b, lb_muli(b, lane, group), j), 0);
+    if (f->compressed) return read_compressed(b, width, panel, p, lane, j);
+    if (f->block) return read_block(b, f, width, p, lane, j);
+    return lb_load(b, f->dt, 0, p, lb_add(b, lb_muli(b, lane, group), j), 0);
 }
 
-/* What the list of a squeezed panel adds to the numbers of this output. */
+/* What the list of a compressed panel adds to the numbers of this output. */
 static void add_listed(LB *b, int64_t k, int64_t width, Value *panel, Value *lane, Value *lo, Value *hi,
                        Value *out) {
-    Storage s = {.dt = DT_BF16, .squeezed = true};
-    Value *list = lb_offseti(b, panel, panel_bytes(s, k, width) - squeeze_list_bytes(k, width));
+    Value *list =
+        lb_offseti(b, panel, panel_bytes(&format_bf16_12, k, width) - compressed_list_bytes(k, width));
     Value *count = lb_cast(b, lb_load(b, DT_I32, 0, list, lb_i64(b, 0), 0), DT_I64);
     KFOR (b, e, lb_i64(b, 0), count, 1) {
-        Value *entry = lb_offseti(b, lb_offset(b, list, lb_muli(b, e, SQUEEZE_ENTRY)), SQUEEZE_LIST_HEAD);
+        Value *entry =
+            lb_offseti(b, lb_offset(b, list, lb_muli(b, e, COMPRESSED_ENTRY)), COMPRESSED_LIST_HEAD);
         Value *at = lb_cast(b, lb_load(b, DT_I32, 0, entry, lb_i64(b, 0), 0), DT_I64);
         Value *i = div(b, at, width), *mine = lb_cmp(b, "eq", rem(b, at, width), lane);
         mine = lb_and(b, mine, lb_and(b, lb_cmp(b, "ge", i, lo), lb_cmp(b, "lt", i, hi)));
@@ -83,8 +113,8 @@ static void add_listed(LB *b, int64_t k, int64_t width, Value *panel, Value *lan
     }
 }
 
-void panel_read(LB *b, Storage s, int64_t k, int64_t width, Value *panel, Value *lane, Value *lo, Value *hi,
-                Value *out) {
-    KFOR (b, i, lo, hi, 1) lb_store(b, DT_F32, out, i, read_number(b, s, width, panel, lane, i), 0);
-    if (s.squeezed) add_listed(b, k, width, panel, lane, lo, hi, out);
+void panel_read(LB *b, const NumberFormat *f, int64_t k, int64_t width, Value *panel, Value *lane, Value *lo,
+                Value *hi, Value *out) {
+    KFOR (b, i, lo, hi, 1) lb_store(b, DT_F32, out, i, read_number(b, f, width, panel, lane, i), 0);
+    if (f->compressed) add_listed(b, k, width, panel, lane, lo, hi, out);
 }

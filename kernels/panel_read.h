@@ -7,7 +7,7 @@
 
 /* The K inputs of output `lane` of the panel at address `panel`, those from lo to hi (i64), as f32 to
  * out[lo .. hi). */
-void panel_read(LB *b, Storage s, int64_t k, int64_t width, Value *panel, Value *lane, Value *lo, Value *hi,
-                Value *out);
+void panel_read(LB *b, const NumberFormat *f, int64_t k, int64_t width, Value *panel, Value *lane, Value *lo,
+                Value *hi, Value *out);
 
 #endif

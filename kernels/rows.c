@@ -12,10 +12,10 @@ static int64_t round_up(int64_t x, int64_t to) {
     return (x + to - 1) / to * to;
 }
 
-RowLayout row_layout(Math math, int64_t block, int64_t K) {
-    int64_t padded = round_up(K, QUANT_PART);
-    if (math == MATH_BF16) return (RowLayout){0, round_up(2 * padded, 64)};
-    return (RowLayout){padded, round_up(padded + (K + block - 1) / block * MATH_SCALE_BYTES, 64)};
+RowLayout row_layout(const Arithmetic *math, int64_t block, int64_t K) {
+    int64_t padded = round_up(K, PANEL_READ);
+    if (!arithmetic_in_bytes(math)) return (RowLayout){0, round_up(2 * padded, 64)};
+    return (RowLayout){padded, round_up(padded + (K + block - 1) / block * math->scale_bytes, 64)};
 }
 
 /* What is multiplied together of row r, `bytes` long, as it lies in memory. */
@@ -48,10 +48,12 @@ static void copy_row(Lower *l, Value *from, Value *to, int64_t n, int64_t padded
 
 XRows rows_prepare(Lower *l, const Matmul *m, Value *rows, int64_t most) {
     LB *b = &l->b;
-    int64_t group = panel_group(m->storage), words = m->K, padded = round_up(m->K, panel_part(m->storage));
-    XRows x = {.group = group * math_bytes(m->math)};
-    if (m->math != MATH_F32) {
-        RowLayout rounded = row_layout(m->math, group, m->K);
+    int64_t group = panel_group(m->format), words = m->K, padded = round_up(m->K, panel_part(m->format));
+    XRows x = {.group = group * (int64_t)dtype_size(m->math->input)};
+    if (arithmetic_rounds(m->math)) {
+        int64_t sum = m->format->block ? format_sum(m->format) : group;
+        RowLayout rounded = row_layout(m->math, sum, m->K);
+        x.group_scales = group / sum * m->math->scale_bytes;
         x.scales = rounded.scales;
         words = padded = rounded.bytes / 4;
     }
@@ -77,5 +79,5 @@ Value *rows_at(Lower *l, const XRows *x, Value *r, Value *from) {
 Value *rows_scales(Lower *l, const XRows *x, Value *r, Value *from) {
     LB *b = &l->b;
     if (!x->scales) return x->p;
-    return lb_offseti(b, lb_offset(b, row_at(l, x, r), lb_muli(b, from, MATH_SCALE_BYTES)), x->scales);
+    return lb_offseti(b, lb_offset(b, row_at(l, x, r), lb_muli(b, from, x->group_scales)), x->scales);
 }

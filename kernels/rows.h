@@ -1,5 +1,5 @@
 /* Rows of x in the form that kernels of products read (kernels.h): f32 as they lie, or rounded, as the op
- * round.rows lays them out (ops/round_rows.c). Rows that a product chooses one by one (those of an expert),
+ * quantize.rows lays them out (ir/ops/quantize_rows.c). Rows that a product chooses one by one (those of an expert),
  * and f32 that must be padded to whole parts, are copied into a scratch of this thread. */
 #ifndef BTC_LOWER_ROWS_H
 #define BTC_LOWER_ROWS_H
@@ -13,12 +13,13 @@ typedef struct RowLayout {
     int64_t scales; /* where they begin; 0: there are none */
     int64_t bytes;  /* of all, a multiple of 64 */
 } RowLayout;
-RowLayout row_layout(Math math, int64_t block, int64_t K);
+RowLayout row_layout(const Arithmetic *math, int64_t block, int64_t K);
 
 typedef struct XRows {
-    Value *p, *stride; /* of row 0; bytes from row to row */
-    int64_t group;     /* bytes of one group of inputs, which has one scale */
-    int64_t scales;    /* where scales begin in a row; 0: there are none */
+    Value *p, *stride;    /* of row 0; bytes from row to row */
+    int64_t group;        /* bytes of one group of the weights' inputs */
+    int64_t scales;       /* where scales begin in a row; 0: there are none */
+    int64_t group_scales; /* bytes of those of a group */
 } XRows;
 
 /* The first `rows` rows of m, at most `most`. */

@@ -4,19 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/compressed.h"
 #include "formats/pack_fft.h"
 #include "formats/pack_move.h"
-#include "formats/squeeze.h"
 
 static int64_t round_up(int64_t x, int64_t to) {
     return (x + to - 1) / to * to;
 }
 
-Storage pack_storage(const Op *leaf, const LowerTarget *target) {
-    Storage s;
-    if (!storage_parse(attr_str(leaf, "storage", "f32"), &s)) BTC_BUG("no such storage");
-    if (!s.quant && s.dt == DT_F16 && !target->f16_loads) s.dt = DT_F32;
-    return s;
+const NumberFormat *pack_format(const Op *leaf, const LowerTarget *target) {
+    const NumberFormat *f = attr_format(leaf, "storage");
+    return f == &format_f16 && !target->f16_loads ? &format_f32 : f;
 }
 
 /* A tensor seen as `lead` matrices of [rows, cols]. */
@@ -32,19 +30,19 @@ static Matrices matrices(Type t) {
     return m;
 }
 
-int64_t pack_bytes(PackKind kind, Type t, Storage s, const LowerTarget *target) {
+int64_t pack_bytes(PackKind kind, Type t, const NumberFormat *f, const LowerTarget *target) {
     Matrices m = matrices(t);
     int64_t width = target->panel;
     switch (kind) {
     case PACK_ROWS:
     case PACK_TRANSPOSED:
     case PACK_TABLE:
-        return type_count(t) * (int64_t)dtype_size(s.dt);
+        return type_count(t) * (int64_t)dtype_size(f->dt);
     case PACK_PANELS:
     case PACK_PANELS_F32:
-        return m.lead * (round_up(m.rows, width) / width) * panel_bytes(s, m.cols, width);
+        return m.lead * (round_up(m.rows, width) / width) * panel_bytes(f, m.cols, width);
     case PACK_PANELS_IO:
-        return m.lead * (round_up(m.cols, width) / width) * panel_bytes(s, m.rows, width);
+        return m.lead * (round_up(m.cols, width) / width) * panel_bytes(f, m.rows, width);
     case PACK_FFT:
         return pack_fft_bytes(m.rows, m.cols, target->lanes);
     }
@@ -90,27 +88,28 @@ static PanelSource panel_source(const Panels *p, int64_t panel, int64_t *count) 
     int64_t each = round_up(p->outputs, p->width) / p->width, from = panel % each * p->width;
     const PackSource *src = p->src;
     *count = p->outputs - from < p->width ? p->outputs - from : p->width;
-    PanelSource v = {.dt = src->dt, .data = src->data, .stride = p->m.cols, .by_rows = p->by_rows};
+    PanelSource v = {
+        .dt = src->dt, .blocks = src->blocks, .data = src->data, .stride = p->m.cols, .by_rows = p->by_rows};
     if (src->importance) v.importance = src->importance + panel / each * p->inputs;
     v.start = panel / each * p->m.rows * p->m.cols + (p->by_rows ? from * p->m.cols : from);
     return v;
 }
 
-static void write_panels(const Panels *p, Storage s, int64_t first, int64_t n, char *out) {
-    int64_t bytes = panel_bytes(s, p->inputs, p->width), count;
+static void write_panels(const Panels *p, const NumberFormat *f, int64_t first, int64_t n, char *out) {
+    int64_t bytes = panel_bytes(f, p->inputs, p->width), count;
     for (int64_t i = first; i < first + n; i++, out += bytes) {
         PanelSource v = panel_source(p, i, &count);
-        panel_write(&v, s, count, p->inputs, p->width, out);
+        panel_write(&v, f, count, p->inputs, p->width, out);
     }
 }
 
-bool pack_squeezes(PackKind kind, const PackSource *src, const LowerTarget *target, int64_t first,
-                   int64_t n) {
+bool pack_compresses(PackKind kind, const PackSource *src, const LowerTarget *target, int64_t first,
+                     int64_t n) {
     Panels p = panels_of(kind, src, target);
     bool fits = true;
     for (int64_t i = first, count; i < first + n && fits; i++) {
         PanelSource v = panel_source(&p, i, &count);
-        fits = squeeze_fits(&v, count, p.inputs, p.width);
+        fits = compressed_fits(&v, count, p.inputs, p.width);
     }
     return fits;
 }
@@ -122,29 +121,29 @@ static void write_fft(const PackSource *s, Matrices m, const LowerTarget *target
     free(h);
 }
 
-void pack_write(PackKind kind, const PackSource *src, Storage s, const LowerTarget *target, int64_t first,
-                int64_t n, void *out) {
+void pack_write(PackKind kind, const PackSource *src, const NumberFormat *f, const LowerTarget *target,
+                int64_t first, int64_t n, void *out) {
     Matrices m = matrices(src->type);
     int64_t pieces = pack_pieces(kind, src->type, target), each = m.rows * m.cols;
     if (!pieces) return;
-    memset(out, 0, (size_t)(pack_bytes(kind, src->type, s, target) / pieces * n));
+    memset(out, 0, (size_t)(pack_bytes(kind, src->type, f, target) / pieces * n));
     switch (kind) {
     case PACK_ROWS:
     case PACK_TABLE:
-        dtype_convert(s.dt, out, src->dt, pack_element(src->dt, src->data, first * m.cols), n * m.cols);
+        dtype_convert(f->dt, out, src->dt, pack_element(src->dt, src->data, first * m.cols), n * m.cols);
         break;
     case PACK_TRANSPOSED:
         for (int64_t l = first; l < first + n; l++) {
-            PackMove v = {src->dt, s.dt, src->data, l * each, m.cols, m.rows, 1};
+            PackMove v = {src->dt, f->dt, src->data, l * each, m.cols, m.rows, 1};
             pack_move_transposed(&v, m.rows, m.cols,
-                                 (char *)out + (l - first) * each * (int64_t)dtype_size(s.dt));
+                                 (char *)out + (l - first) * each * (int64_t)dtype_size(f->dt));
         }
         break;
     case PACK_PANELS:
     case PACK_PANELS_F32:
     case PACK_PANELS_IO: {
         Panels p = panels_of(kind, src, target);
-        write_panels(&p, s, first, n, out);
+        write_panels(&p, f, first, n, out);
         break;
     }
     case PACK_FFT:
@@ -174,9 +173,9 @@ const PackItem *pack_item(PackList *l, Op *leaf, PackKind kind) {
     for (int i = 0; i < l->n; i++)
         if (l->items[i].kind == kind && pack_same_leaf(l->items[i].leaf, leaf)) return &l->items[i];
     bool stored = kind == PACK_PANELS || kind == PACK_PANELS_IO || kind == PACK_TABLE;
-    Storage s = stored ? pack_storage(leaf, l->target) : (Storage){.dt = DT_F32};
-    if (kind == PACK_TABLE) s.squeezed = false; /* only panels are */
-    PackItem it = {leaf, kind, s, l->bytes, pack_bytes(kind, leaf->out[0]->type, s, l->target)};
+    const NumberFormat *f = stored ? pack_format(leaf, l->target) : &format_f32;
+    if (kind == PACK_TABLE && f->compressed) f = format_of_dtype(f->dt); /* only panels are */
+    PackItem it = {leaf, kind, f, l->bytes, pack_bytes(kind, leaf->out[0]->type, f, l->target)};
     l->bytes += round_up(it.bytes, 64);
     ARENA_PUSH(l->arena, l->items, l->n, l->cap, it);
     return &l->items[l->n - 1];
@@ -189,7 +188,7 @@ void pack_layout(Text *t, const PackList *l) {
         int64_t index;
         const char *key = leaf_key(it->leaf, &index);
         text_add(t, "%s %lld %s %s %d %s %lld %lld\n", key, (long long)index, attr_str(it->leaf, "func", ""),
-                 type_text(t->arena, it->leaf->out[0]->type), (int)it->kind, storage_name(it->storage),
+                 type_text(t->arena, it->leaf->out[0]->type), (int)it->kind, it->format->name,
                  (long long)it->offset, (long long)it->bytes);
     }
 }

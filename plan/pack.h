@@ -21,7 +21,7 @@ typedef enum PackKind {
 typedef struct PackItem {
     Op *leaf; /* a `weight` or `derived` op of the block */
     PackKind kind;
-    Storage storage;
+    const NumberFormat *format;
     int64_t offset, bytes; /* from the call's base */
 } PackItem;
 
@@ -40,25 +40,27 @@ bool pack_same_leaf(const Op *x, const Op *y);
 /* The item for this leaf and kind, added if new. */
 const PackItem *pack_item(PackList *l, Op *leaf, PackKind kind);
 /* How panels and tables of this leaf store numbers; what other kinds hold is f32. */
-Storage pack_storage(const Op *leaf, const LowerTarget *target);
-int64_t pack_bytes(PackKind kind, Type t, Storage s, const LowerTarget *target);
+const NumberFormat *pack_format(const Op *leaf, const LowerTarget *target);
+int64_t pack_bytes(PackKind kind, Type t, const NumberFormat *f, const LowerTarget *target);
 
 /* Where packing takes its numbers from: rows of the last axis, each `row` a flat index over the others. */
 typedef struct PackSource {
     Type type;
-    DType dt;                /* of data */
-    const void *data;        /* row-major */
-    const float *importance; /* of the inputs, a row for each matrix; or NULL: see quant_block */
+    DType dt;                   /* of data */
+    const NumberFormat *blocks; /* data are blocks of this format; NULL: numbers of dt */
+    const void *data;           /* row-major */
+    const float *importance;    /* of the inputs, a row for each matrix; or NULL: see NumberFormat.quantize */
 } PackSource;
 /* A packed tensor is a row of pieces of one size, each written without the others, in any order and by any
  * thread: panels, rows of a table, matrices that are transposed; else one piece is all of it. */
 int64_t pack_pieces(PackKind kind, Type t, const LowerTarget *target);
 /* Writes n of the pieces, from piece `first`, to out: n/pack_pieces of the pack_bytes. */
-void pack_write(PackKind kind, const PackSource *src, Storage s, const LowerTarget *target, int64_t first,
-                int64_t n, void *out);
+void pack_write(PackKind kind, const PackSource *src, const NumberFormat *f, const LowerTarget *target,
+                int64_t first, int64_t n, void *out);
 
-/* Whether those pieces, panels of bf16 (PACK_PANELS or PACK_PANELS_IO), can be squeezed (squeeze.h). */
-bool pack_squeezes(PackKind kind, const PackSource *src, const LowerTarget *target, int64_t first, int64_t n);
+/* Whether those pieces, panels of bf16 (PACK_PANELS or PACK_PANELS_IO), can be compressed (compressed.h). */
+bool pack_compresses(PackKind kind, const PackSource *src, const LowerTarget *target, int64_t first,
+                     int64_t n);
 
 /* Adds all that the packed bytes of a block depend on besides the checkpoint: the same text, the same bytes.
  * What pack_write comes to look at belongs in here, too. */

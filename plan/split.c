@@ -188,7 +188,7 @@ int64_t plan_product_bytes(const Op *op, const LowerTarget *t) {
         while (v && v->def && v->def->def->pattern == PAT_VIEW) v = v->def->in[0];
         if (!v) continue;
         if (!lw_is_constant(v)) return INT64_MAX;
-        bytes += (double)type_count(v->type) * storage_bits(pack_storage(v->def, t)) / 8;
+        bytes += (double)type_count(v->type) * format_bits(pack_format(v->def, t)) / 8;
     }
     return (int64_t)bytes;
 }

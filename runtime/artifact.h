@@ -72,7 +72,7 @@ typedef struct btc_weights_header {
 #define BTC_STATE_MAGIC 0x4554415453435442u   /* "BTCSTATE" as bytes */
 #define BTC_MODEL_MAGIC 0x324c444f4d435442u   /* "BTCMODL2" as bytes; new with each new btc_artifact */
 /* Of side files, and of how plan/pack.h packs a layout of some name: part of their identity. */
-enum { BTC_WEIGHTS_VERSION = 2 };
+enum { BTC_WEIGHTS_VERSION = 3 };
 
 _Static_assert(sizeof(btc_weights_header) == 64, "weights start 64-byte aligned in the mapped file");
 _Static_assert(sizeof(btc_state_header) == BTC_STATE_HEADER, "slots start at BTC_STATE_HEADER");

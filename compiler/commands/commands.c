@@ -135,14 +135,14 @@ int shared_options(Args *a, Option *out) {
          OPT_STR, 0},
         {"allow-nonfinite", NULL, "accept weights that are NaN or infinite (default: an error)",
          &a->model.allow_nonfinite, OPT_ON, 0},
-        {"squeeze", "yes|no",
+        {"compress", "yes|no",
          "bf16 matrices in 12 bits a number, without loss (default yes; docs/quantization.md)",
-         &a->compile.squeeze, OPT_STR, 0},
+         &a->compile.compress, OPT_STR, 0},
         {"calibration", "FILE", "scales that fit what `btc quantize --calibrate` saw (docs/quantization.md)",
          &a->model.calibration, OPT_STR, 0},
         {"math", "f32|bf16|int8",
-         "arithmetic of products and attention (default: bytes for quantised weights, pairs for bf16, where "
-         "the CPU has dot products of them, else f32; docs/quantization.md)",
+         "arithmetic of products and attention (default: int8 for quantised weights, bf16 for those in bf16, "
+         "where the CPU has dot products of them, else f32; docs/quantization.md)",
          &a->compile.math, OPT_STR, 0},
         {"target", "NAME", "machine to compile for (btc list targets; default: this one)", &a->compile.target,
          OPT_STR, 0},

@@ -98,10 +98,12 @@ static void tensors(Arena *a, const OpDef *def, const Signature *sig) {
 
 static const char *attr_value(Arena *a, const AttrDef *ad) {
     static const char *const kinds[] = {
-        [AT_INT] = "integer", [AT_FLOAT] = "number",  [AT_BOOL] = "true or false",
-        [AT_STR] = "text",    [AT_INTS] = "integers", [AT_FLOATS] = "numbers",
+        [AT_INT] = "integer",          [AT_FLOAT] = "number",
+        [AT_BOOL] = "true or false",   [AT_STR] = "text",
+        [AT_INTS] = "integers",        [AT_FLOATS] = "numbers",
+        [AT_FORMAT] = "number format", [AT_ARITHMETIC] = "arithmetic",
     };
-    bool words = ad->kind == AT_STR && ad->str && strchr(ad->str, '|');
+    bool words = (ad->kind == AT_STR || ad->kind == AT_ARITHMETIC) && ad->str && strchr(ad->str, '|');
     Text t = text_new(a);
     text_add(&t, "%s", words ? ad->str : kinds[ad->kind]);
     if ((ad->kind == AT_INT || ad->kind == AT_FLOAT) && ad->str) text_add(&t, " %s", range_text(a, ad->str));
@@ -113,7 +115,7 @@ static const char *attr_value(Arena *a, const AttrDef *ad) {
         text_add(&t, ", default %s", ad->otherwise != 0 ? "true" : "false");
     } else if (words) {
         text_add(&t, ", default %.*s", (int)strcspn(ad->str, "|"), ad->str);
-    } else if (ad->kind == AT_STR && ad->str && *ad->str) {
+    } else if (ad->str && *ad->str) {
         text_add(&t, ", default %s", ad->str);
     }
     return t.s;
@@ -165,6 +167,8 @@ static const char *example_attr(Arena *a, const AttrDef *ad) {
     case AT_FLOATS:
         return "[0.5, 1.0]";
     case AT_STR:
+    case AT_FORMAT:
+    case AT_ARITHMETIC:
         break;
     }
     const char *word = ad->str ? ad->str : "name";

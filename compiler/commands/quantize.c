@@ -43,8 +43,7 @@ static bool parse_formats(Diag *d, Arena *a, const char *text, CostsOptions *o) 
     char *rest = NULL, *copy = arena_strdup(a, text);
     bool good = *text && text[strlen(text) - 1] != ',' && *text != ',' && !strstr(text, ",,");
     for (char *s = strtok_r(copy, ",", &rest); s && good; s = strtok_r(NULL, ",", &rest)) {
-        Storage storage;
-        good = o->nformats < COSTS_MOST && storage_parse(s, &storage) && storage.quant;
+        good = o->nformats < COSTS_MOST && format_ask(s, FORMATS_QUANTIZED);
         for (int i = 0; i < o->nformats && good; i++) good = strcmp(o->formats[i], s) != 0;
         if (good) o->formats[o->nformats++] = s;
     }

@@ -66,7 +66,7 @@ static void check_tensor(Check *c, const Op *op, const char *name, const int64_t
     t->used = true;
     if (!same_but_ones(dim, rank, t->dim, t->rank))
         add_wrong(c, FAULT_SHAPE, one);
-    else if (t->dt != DT_F32 && t->dt != DT_F64 && t->dt != DT_F16 && t->dt != DT_BF16)
+    else if (!t->blocks && t->dt != DT_F32 && t->dt != DT_F64 && t->dt != DT_F16 && t->dt != DT_BF16)
         add_wrong(c, FAULT_DTYPE, one);
 }
 

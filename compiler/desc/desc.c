@@ -126,10 +126,16 @@ static void read_ignore(Reader *r) {
         set_attr(r, (Attr){.name = "ignore", .kind = AT_STR, .s = t.s});
 }
 
+static const char *like_a_format(Arena *a, const char *word) {
+    const char **words = NULL;
+    int n = 0, cap = 0;
+    for (const NumberFormat *const *f = FORMATS; *f; f++)
+        if (format_is(*f, FORMATS_ASKED)) ARENA_PUSH(a, words, n, cap, (*f)->name);
+    return diag_did_you_mean(a, word, words, n);
+}
+
 /* "pattern format", a line each; compiler/pack/storage.c applies them. */
 static void read_quant(Reader *r) {
-    static const char *const words[] = {"f32", "bf16", "f16", "q8", "q6", "q4"};
-    enum { N = sizeof words / sizeof *words };
     const cJSON *map = json_get(r->json.root, "quant");
     if (!map) return;
     if (!cJSON_IsObject(map)) {
@@ -140,14 +146,13 @@ static void read_quant(Reader *r) {
     Text t = text_new(r->arena);
     for (const cJSON *c = map->child; c; c = c->next) {
         const char *path = arena_printf(r->arena, "quant.%s", c->string);
-        bool known = false;
         if (!strcmp(c->string, "comment")) continue;
-        for (int i = 0; i < N && cJSON_IsString(c); i++) known |= !strcmp(c->valuestring, words[i]);
+        bool known = cJSON_IsString(c) && format_ask(c->valuestring, FORMATS_ASKED);
         if (!*c->string || strpbrk(c->string, " \n\t"))
             json_error(&r->json, c, "quant", "\"%s\" is no pattern of tensor names", c->string);
         else if (!known)
-            json_error(&r->json, c, path, "must be f32, bf16, f16, q8, q6 or q4%s",
-                       cJSON_IsString(c) ? diag_did_you_mean(r->arena, c->valuestring, words, N) : "");
+            json_error(&r->json, c, path, "must be %s%s", format_names(r->arena, FORMATS_ASKED, ", ", " or "),
+                       cJSON_IsString(c) ? like_a_format(r->arena, c->valuestring) : "");
         else
             text_add(&t, "%s %s\n", c->string, c->valuestring);
     }

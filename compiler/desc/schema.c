@@ -102,6 +102,8 @@ static cJSON *attr_schema(const AttrDef *ad) {
         n = array_of(typed("number", NULL), ad->doc);
         break;
     case AT_STR:
+    case AT_FORMAT:
+    case AT_ARITHMETIC:
         n = typed("string", ad->doc);
         if (words) cJSON_AddItemToObject(n, "enum", word_list(ad->str));
         break;
@@ -267,7 +269,7 @@ static cJSON *ids_schema(const char *doc, int most) {
     return n;
 }
 
-static void top_properties(cJSON *p) {
+static void top_properties(Arena *a, cJSON *p) {
     cJSON *version = cJSON_AddObjectToObject(p, "btc");
     cJSON_AddNumberToObject(version, "const", 1);
     described(version, "version of the format");
@@ -300,7 +302,7 @@ static void top_properties(cJSON *p) {
         p, "transposed",
         described(ref("names"), "states that btc verify shows with their last two axes exchanged"));
     cJSON *storage = typed("string", NULL);
-    cJSON_AddItemToObject(storage, "enum", word_list("f32|bf16|f16|q8|q6|q4"));
+    cJSON_AddItemToObject(storage, "enum", word_list(format_names(a, FORMATS_ASKED, "|", "|")));
     cJSON *quant = map_of(
         storage, "how matrices are stored, by patterns of tensor names; the first that matches counts");
     cJSON_AddItemToObject(cJSON_AddObjectToObject(quant, "properties"), "comment", ref("comment"));
@@ -315,7 +317,7 @@ char *desc_schema(Arena *a) {
     cJSON_AddStringToObject(root, "$schema", "https://json-schema.org/draft/2020-12/schema");
     cJSON_AddStringToObject(root, "title", "btc model description, version 1");
     cJSON *top = object_of(NULL, required, &p);
-    top_properties(p);
+    top_properties(a, p);
     for (cJSON *c = top->child, *next; c; c = next) {
         next = c->next;
         cJSON_AddItemToObject(root, c->string, cJSON_Duplicate(c, true));

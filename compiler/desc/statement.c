@@ -141,6 +141,9 @@ static bool read_attr_value(const Stmt *st, const AttrDef *def, const cJSON *n, 
         if (!cJSON_IsBool(n)) return fail(st, n, def->name, "must be true or false");
         return t->i = cJSON_IsTrue(n), true;
     case AT_STR:
+    case AT_FORMAT:
+    case AT_ARITHMETIC:
+        t->kind = AT_STR;
         if (!cJSON_IsString(n)) return fail(st, n, def->name, "must be a string");
         return t->s = arena_strdup(r->arena, n->valuestring), true;
     }
@@ -150,6 +153,7 @@ static bool read_attr_value(const Stmt *st, const AttrDef *def, const cJSON *n, 
 static bool read_attr(const Stmt *st, const AttrDef *def, const cJSON *n, Attr *t) {
     const char *path = sub_path(st, def->name);
     if (!read_attr_value(st, def, n, path, t)) return false;
+    if (t->kind == AT_STR) attr_convert(st->s->r->arena, t, def->kind); /* the name of a record */
     const char *wrong = attr_wrong(st->s->r->arena, def, t);
     return !wrong || json_error(&st->s->r->json, n, path, "%s", wrong);
 }

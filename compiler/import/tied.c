@@ -19,6 +19,7 @@ static bool same_elements(const RawTensor *a, const RawTensor *b, int64_t from, 
 static bool same_tensor(const WeightSet *w, const RawTensor *a, const RawTensor *b) {
     if (a->rank != b->rank || memcmp(a->dim, b->dim, sizeof *a->dim * (size_t)a->rank)) return false;
     if (!a->bytes && !b->bytes) return true;
+    if (a->blocks || b->blocks) return a->blocks == b->blocks && !memcmp(a->data, b->data, a->bytes);
     bool same = a->dt != DT_COUNT && b->dt != DT_COUNT;
     int64_t count = raw_tensor_count(a);
     for (int64_t i = 0; same && i < count; i += STRETCH) {

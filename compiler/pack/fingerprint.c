@@ -13,7 +13,7 @@ uint64_t weights_hash(const WeightSet *w) {
     for (int i = 0; i < w->n; i++) {
         const RawTensor *t = &w->tensors[i];
         sum = hash_text(sum, t->name);
-        sum = hash_text(sum, dtype_name(t->dt));
+        sum = hash_text(sum, raw_tensor_dtype(t));
         sum = hash_bytes(sum, t->dim, sizeof *t->dim * (size_t)t->rank);
         sum = hash_bytes(sum, &t->numbers.hash, sizeof t->numbers.hash);
     }
@@ -24,7 +24,7 @@ uint64_t weights_hash(const WeightSet *w) {
 static uint64_t hash_storage(uint64_t sum, const Model *m) {
     for (const Func *f = m->module->first; f; f = f->next)
         OPS_OF (f->body, op)
-            if (op->def == OP_TABLE[OP_weight]) sum = hash_text(sum, attr_str(op, "storage", ""));
+            if (op->def == OP_TABLE[OP_weight]) sum = hash_text(sum, attr_format(op, "storage")->name);
     return sum;
 }
 

@@ -59,6 +59,34 @@ static void extent_of(DType t, const uint8_t *p, size_t bytes, Extent *e) {
     (size == 2 ? extent_16 : size == 4 ? extent_32 : extent_64)(p, bytes / size, e);
 }
 
+/* Bytes of a tensor that begin and end with whole numbers, or blocks: of blocks, what they stand for counts. */
+static void extent_of_bytes(const RawTensor *t, const uint8_t *p, size_t bytes, Extent *e) {
+    if (!t->blocks) {
+        extent_of(t->dt, p, bytes, e);
+        return;
+    }
+    float x[FORMAT_BLOCK_MOST];
+    for (size_t at = 0; at + t->blocks->bytes <= bytes; at += t->blocks->bytes) {
+        format_decode(t->blocks, p + at, 0, t->blocks->block, x);
+        extent_of(DT_F32, (const uint8_t *)x, sizeof *x * (size_t)t->blocks->block, e);
+    }
+}
+
+/* The most bytes of whole blocks that fit. */
+static size_t whole_blocks(const RawTensor *t, size_t bytes) {
+    return t->blocks ? bytes / t->blocks->bytes * t->blocks->bytes : bytes;
+}
+
+static DType number_type(const RawTensor *t) {
+    return t->blocks ? DT_F32 : t->dt;
+}
+
+static double number_at(const RawTensor *t, int64_t i) {
+    double x;
+    raw_tensor_doubles(t, i, 1, &x);
+    return x;
+}
+
 static double number_of(DType t, uint64_t bits) { /* the machine keeps low bytes first */
     return dtype_load(t, &bits, 0);
 }
@@ -82,12 +110,14 @@ static void read_part(void *user, int64_t i) {
     const Reading *r = user;
     Part *p = &r->parts[i];
     const uint8_t *from = p->tensor->data + p->at;
-    size_t left = p->tensor->bytes - p->at, n = left < PIECE ? left : PIECE;
+    size_t left = p->tensor->bytes - p->at, piece = whole_blocks(p->tensor, PIECE),
+           n = left < piece ? left : piece;
+    size_t block = whole_blocks(p->tensor, BLOCK);
     p->hash = p->at, p->extent = NOTHING;
-    for (size_t k = 0; k < n; k += BLOCK) { /* twice over what the first cache holds */
-        size_t some = n - k < BLOCK ? n - k : BLOCK;
+    for (size_t k = 0; k < n; k += block) { /* twice over what the first cache holds */
+        size_t some = n - k < block ? n - k : block;
         p->hash = hash_bytes(p->hash, from + k, some);
-        extent_of(p->tensor->dt, from + k, some, &p->extent);
+        extent_of_bytes(p->tensor, from + k, some, &p->extent);
     }
     weights_release(r->weights, from, n);
 }
@@ -100,8 +130,8 @@ static void put_together(RawTensor *t, const Part *parts, int n) {
         extend(&all, parts[i].extent.most);
         if (parts[i].extent.least < all.least) all.least = parts[i].extent.least;
     }
-    if (all.most) r.largest = number_of(t->dt, all.most), r.finite = isfinite(r.largest);
-    if (all.most) r.least = number_of(t->dt, all.least);
+    if (all.most) r.largest = number_of(number_type(t), all.most), r.finite = isfinite(r.largest);
+    if (all.most) r.least = number_of(number_type(t), all.least);
     t->numbers = r;
 }
 
@@ -111,7 +141,7 @@ void numbers_read(const WeightSet *w, bool unused) {
     for (int i = 0; i < w->n; i++) {
         RawTensor *t = &w->tensors[i];
         if (t->numbers.known || (!t->used && !unused)) continue;
-        for (size_t at = 0; at < t->bytes; at += PIECE) {
+        for (size_t at = 0; at < t->bytes; at += whole_blocks(t, PIECE)) {
             Part p = {.tensor = t, .at = at};
             ARENA_PUSH(a, r.parts, r.n, r.cap, p);
         }
@@ -140,7 +170,7 @@ const char *numbers_place(Arena *a, const RawTensor *t, int64_t at) {
 static int64_t count_bad(const RawTensor *t, int64_t *first) {
     int64_t n = raw_tensor_count(t), bad = 0;
     for (int64_t i = n - 1; i >= 0; i--)
-        if (!isfinite(dtype_load(t->dt, t->data, i))) *first = i, bad++;
+        if (!isfinite(number_at(t, i))) *first = i, bad++;
     return bad;
 }
 
@@ -152,7 +182,7 @@ bool numbers_finite(Diag *d, const Model *m) {
         int64_t first = 0, bad = count_bad(t, &first), all = raw_tensor_count(t);
         ok = diag_error(d, (Loc){.file = t->file, .path = t->name},
                         "%s is %g: %lld of %lld numbers are not finite, so nothing computed with them is",
-                        numbers_place(d->arena, t, first), dtype_load(t->dt, t->data, first), (long long)bad,
+                        numbers_place(d->arena, t, first), number_at(t, first), (long long)bad,
                         (long long)all);
     }
     if (!ok) diag_note(d, (Loc){.file = m->weights.name}, "--allow-nonfinite takes such weights as they are");
@@ -167,17 +197,14 @@ typedef struct Limits {
     int block; /* numbers of a group; 0: a row */
 } Limits;
 
-/* false: every number of type `from` keeps its value. f16 must keep as many digits of the largest number of a
- * row as bf16 would. */
-static bool limits_of(Storage s, DType from, Limits *out) {
-    bool wider = from == DT_F64 || (from == DT_F32 && s.dt != DT_F32);
-    if (s.quant)
-        *out = (Limits){QUANT_LOWEST, QUANT_HIGHEST, s.quant->block};
-    else if (s.dt == DT_F16)
-        *out = (Limits){0x1p-16, 65519, 0};
-    else
-        *out = (Limits){0x1p-126, s.dt == DT_BF16 ? 0x1.fefffep127 : 0x1.fffffe8p127, 0};
-    return s.quant || wider || (s.dt == DT_F16 && from == DT_BF16);
+/* false: every number of the tensor keeps its value. */
+static bool limits_of(const NumberFormat *f, const RawTensor *t, Limits *out) {
+    *out = (Limits){f->lowest, f->highest, f->block};
+    if (t->blocks == f) return f->lowest > 0; /* it is kept: but no scale may be too small for a normal f32 */
+    if (f->block) return true;
+    DType from = number_type(t);
+    bool wider = from == DT_F64 || (from == DT_F32 && f->dt != DT_F32);
+    return wider || (f->dt == DT_F16 && from == DT_BF16);
 }
 
 typedef struct Search {
@@ -202,10 +229,10 @@ static bool line_fits(const Search *s, int64_t line, Misfit *out) {
         double largest = 0;
         int64_t end = at + block < s->k ? at + block : s->k;
         for (int64_t i = at; i < end; i++) {
-            double x = fabs(dtype_load(s->t->dt, s->t->data, start + i * s->step));
+            double x = fabs(number_at(s->t, start + i * s->step));
             if (isfinite(x) ? x > s->limits.highest : s->finite_only) {
                 *out = (Misfit){isfinite(x) ? TOO_LARGE : NOT_FINITE, start + i * s->step, x};
-                out->value = dtype_load(s->t->dt, s->t->data, out->at);
+                out->value = number_at(s->t, out->at);
                 return false;
             }
             if (x > largest) largest = x;
@@ -226,12 +253,12 @@ static void search_lines(void *user, int64_t piece) {
     }
 }
 
-bool numbers_fit(const RawTensor *t, Type type, Storage s, bool across, Misfit *out) {
+bool numbers_fit(const RawTensor *t, Type type, const NumberFormat *f, bool across, Misfit *out) {
     const RawNumbers *r = &t->numbers;
-    Search w = {.t = t, .finite_only = s.quant != NULL, .step = 1};
+    Search w = {.t = t, .finite_only = f->block > 0, .step = 1};
     int64_t cols = type.rank ? type.dim[type.rank - 1] : 1,
             rows = type.rank > 1 ? type.dim[type.rank - 2] : 1;
-    if (!r->known || !limits_of(s, t->dt, &w.limits)) return true;
+    if (!r->known || !limits_of(f, t, &w.limits)) return true;
     bool held =
         r->finite && (r->largest == 0 || (r->least >= w.limits.lowest && r->largest <= w.limits.highest));
     if (held || !type_count(type)) return true;

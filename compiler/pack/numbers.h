@@ -3,7 +3,7 @@
 #ifndef BTC_NUMBERS_H
 #define BTC_NUMBERS_H
 
-#include "formats/quant.h"
+#include "formats/format.h"
 #include "model.h"
 
 /* Fills in RawTensor.numbers of the tensors that are used, or (unused) of the others. */
@@ -17,10 +17,10 @@ typedef struct Misfit {
     int64_t at;   /* the first of them */
     double value; /* it; of a block or a row that is too small, the largest of it */
 } Misfit;
-/* Whether s holds the numbers of t, which has been read, and which the model sees under the shape `type`, to
- * the precision that s has. A format of blocks must hold every block, one of single numbers every row: by its
+/* Whether f holds the numbers of t, which has been read, and which the model sees under the shape `type`, to
+ * the precision that f has. A format of blocks must hold every block, one of single numbers every row: by its
  * largest. across: blocks lie along the last axis but one. */
-bool numbers_fit(const RawTensor *t, Type type, Storage s, bool across, Misfit *out);
+bool numbers_fit(const RawTensor *t, Type type, const NumberFormat *f, bool across, Misfit *out);
 /* "[3,128]" */
 const char *numbers_place(Arena *a, const RawTensor *t, int64_t at);
 

@@ -36,9 +36,11 @@ static bool find_tensors(Diag *d, Model *m, Source *s) {
         const char *one = weight_part(m->arena, name, k);
         const RawTensor *t = weights_find(&m->weights, one);
         if (!t) return diag_error(d, s->leaf->loc, "the checkpoint has no tensor \"%s\"", one);
-        s->tensors[k] =
-            (PackSource){.type = stacked ? without_first_axis(type) : type, .dt = t->dt, .data = t->data};
-        if (s->item->storage.quant) s->tensors[k].importance = calibration_importance(m, one);
+        s->tensors[k] = (PackSource){.type = stacked ? without_first_axis(type) : type,
+                                     .dt = t->dt,
+                                     .blocks = t->blocks,
+                                     .data = t->data};
+        if (s->item->format->quantize) s->tensors[k].importance = calibration_importance(m, one);
     }
     return true;
 }
@@ -57,13 +59,24 @@ static int64_t first_matrix(const Source *s) {
     return s->start / (t.dim[t.rank - 1] * t.dim[t.rank - 2]);
 }
 
+/* Bytes of n numbers. */
+static int64_t bytes_of(const PackSource *t, int64_t n) {
+    return t->blocks ? n / t->blocks->block * (int64_t)t->blocks->bytes : n * (int64_t)dtype_size(t->dt);
+}
+
+/* Whether the tensors can be packed as they lie: numbers, or blocks that stay as they are. */
+static bool is_packed_as_is(const Source *s) {
+    for (int64_t k = 0; k < s->count; k++)
+        if (s->tensors[k].blocks && s->tensors[k].blocks != s->item->format) return false;
+    return true;
+}
+
 /* Whether the layout of a stack is that of its tensors, one behind the other. */
 static bool layout_splits(const Source *s, const LowerTarget *t) {
     Type one = s->tensors[0].type, all = s->value->type;
     PackKind kind = s->item->kind;
     return s->value == s->leaf->out[0] && pack_pieces(kind, all, t) == s->count * pack_pieces(kind, one, t) &&
-           pack_bytes(kind, all, s->item->storage, t) ==
-               s->count * pack_bytes(kind, one, s->item->storage, t);
+           pack_bytes(kind, all, s->item->format, t) == s->count * pack_bytes(kind, one, s->item->format, t);
 }
 
 bool source_find(Diag *d, Model *m, const PackItem *item, const char *prefix, const LowerTarget *t,
@@ -77,12 +90,12 @@ bool source_find(Diag *d, Model *m, const PackItem *item, const char *prefix, co
     s->leaf = viewed_weight(s->value, &s->start);
     if (!s->leaf) return true;
     if (!find_tensors(d, m, s)) return false;
-    s->direct = s->count == 1 || layout_splits(s, t);
+    s->direct = (s->count == 1 || layout_splits(s, t)) && is_packed_as_is(s);
     if (s->count == 1) {
         PackSource *one = &s->tensors[0];
-        one->data = (const char *)one->data + s->start * (int64_t)dtype_size(one->dt);
+        if (s->direct) one->data = (const char *)one->data + bytes_of(one, s->start);
         if (one->importance) one->importance += first_matrix(s) * inputs_of(s->item->kind, one->type);
-        one->type = s->value->type;
+        if (s->direct) one->type = s->value->type;
     }
     return true;
 }
@@ -90,12 +103,18 @@ bool source_find(Diag *d, Model *m, const PackItem *item, const char *prefix, co
 /* Several tensors as one; one element type is kept, else f32. */
 static void join_tensors(Arena *a, const Source *s, PackSource *out) {
     DType dt = s->tensors[0].dt;
-    for (int64_t k = 1; k < s->count; k++)
-        if (s->tensors[k].dt != dt) dt = DT_F32;
+    for (int64_t k = 0; k < s->count; k++)
+        if (s->tensors[k].blocks || s->tensors[k].dt != dt) dt = DT_F32;
     int64_t each = type_count(s->tensors[0].type), size = (int64_t)dtype_size(dt);
     char *all = arena_alloc(a, (size_t)(s->count * each * size));
-    for (int64_t k = 0; k < s->count; k++)
-        dtype_convert(dt, all + k * each * size, s->tensors[k].dt, s->tensors[k].data, each);
+    for (int64_t k = 0; k < s->count; k++) {
+        const PackSource *t = &s->tensors[k];
+        char *to = all + k * each * size;
+        if (t->blocks)
+            format_decode(t->blocks, t->data, 0, each, (float *)(void *)to);
+        else
+            dtype_convert(dt, to, t->dt, t->data, each);
+    }
     *out = (PackSource){.type = s->value->type, .dt = dt, .data = all + s->start * size};
     if (!s->tensors[0].importance) return;
     Type one = s->tensors[0].type;
@@ -136,7 +155,7 @@ bool source_gather(Diag *d, Arena *a, const Model *m, const Source *s, PackSourc
 }
 
 void source_release(const Model *m, const PackSource *tensor, int64_t pieces, int64_t first, int64_t n) {
-    int64_t size = type_count(tensor->type) * (int64_t)dtype_size(tensor->dt), each = size / pieces;
+    int64_t size = bytes_of(tensor, type_count(tensor->type)), each = size / pieces;
     const char *from = (const char *)tensor->data + each * first;
     weights_release(&m->weights, from, (size_t)(first + n == pieces ? size - each * first : each * n));
 }

@@ -114,7 +114,7 @@ static void pack_run(const Packing *k, const Item *i, int64_t first, int64_t n, 
         const PackSource *t = &s->tensors[first / each];
         int64_t from = first % each;
         n = each - from < end - first ? each - from : end - first;
-        pack_write(it->kind, t, it->storage, k->p->target, from, n, out);
+        pack_write(it->kind, t, it->format, k->p->target, from, n, out);
         source_release(k->p->model, t, each, from, n);
     }
 }
@@ -147,10 +147,10 @@ static bool fill_gathered(const Packing *k, const Item *i, int64_t lo, int64_t h
     PackSource values;
     bool ok = source_gather(&d, a, k->p->model, &i->source, &values);
     if (ok && lo == i->at && hi == i->end) {
-        pack_write(it->kind, &values, it->storage, k->p->target, 0, i->pieces, out);
+        pack_write(it->kind, &values, it->format, k->p->target, 0, i->pieces, out);
     } else if (ok) {
         char *all = xmalloc((size_t)(i->end - i->at));
-        pack_write(it->kind, &values, it->storage, k->p->target, 0, i->pieces, all);
+        pack_write(it->kind, &values, it->format, k->p->target, 0, i->pieces, all);
         memcpy(out, all + (lo - i->at), (size_t)(hi - lo));
         free(all);
     }

@@ -13,11 +13,12 @@
 #include <fnmatch.h>
 #include <string.h>
 
-#include "formats/quant.h"
+#include "formats/format.h"
 #include "numbers.h"
 
 typedef struct Rule {
-    const char *pattern, *format;
+    const char *pattern;
+    const NumberFormat *format;
     int used;
 } Rule;
 
@@ -30,11 +31,13 @@ typedef struct Assign {
 } Assign;
 
 bool storage_check_options(Diag *d, const ModelOptions *o) {
-    Storage s;
-    if (o->dtype && strcmp(o->dtype, "f32") && strcmp(o->dtype, "bf16") && strcmp(o->dtype, "f16"))
-        return diag_usage(d, (Loc){0}, "--dtype=%s: must be f32, bf16 or f16", o->dtype);
-    if (o->quant && strcmp(o->quant, "none") && !(storage_parse(o->quant, &s) && s.quant))
-        return diag_usage(d, (Loc){0}, "--quant=%s: must be q8, q6, q4 or none", o->quant);
+    Arena *a = d->arena;
+    if (o->dtype && !format_ask(o->dtype, FORMATS_PLAIN))
+        return diag_usage(d, (Loc){0}, "--dtype=%s: must be %s", o->dtype,
+                          format_names(a, FORMATS_PLAIN, ", ", " or "));
+    if (o->quant && strcmp(o->quant, "none") && !format_ask(o->quant, FORMATS_QUANTIZED))
+        return diag_usage(d, (Loc){0}, "--quant=%s: must be %s or none", o->quant,
+                          format_names(a, FORMATS_QUANTIZED, ", ", ", "));
     return true;
 }
 
@@ -45,7 +48,7 @@ static void read_rules(Assign *a) {
     for (char *line = text ? strtok_r(text, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest)) {
         char *space = strchr(line, ' ');
         *space = 0;
-        Rule r = {line, space + 1, 0};
+        Rule r = {line, format_ask(space + 1, FORMATS_ASKED), 0};
         ARENA_PUSH(a->m->arena, a->rules, a->nrules, a->cap, r);
     }
 }
@@ -134,32 +137,40 @@ static Loc rule_loc(const Assign *a, const Rule *r) {
     return (Loc){.file = a->m->description_name, .path = arena_printf(a->m->arena, "quant.%s", r->pattern)};
 }
 
-static const char *own_type(const Assign *a, const char *name) {
-    const RawTensor *t = weights_find(&a->m->weights, weight_part(a->m->arena, name, 0));
-    if (a->o->dtype) return a->o->dtype;
-    return t && (t->dt == DT_BF16 || t->dt == DT_F16) ? dtype_name(t->dt) : "f32";
+/* Whether the blocks that the checkpoint has can be packed as they are: they must lie along the inputs of what is
+ * read as a matrix. */
+static bool keeps_blocks(const Uses *u) {
+    return may_be_quantised(u) && !(u->product && u->product->def->inputs_first);
 }
 
-/* The storage of one weight under its full name, or NULL: a message is filed. */
-static const char *decide(Assign *a, const Func *f, const Value *v, const Uses *u, const char *name) {
-    const char *own = becomes_matrix(f, v) ? own_type(a, name) : "f32";
+/* The format in which the checkpoint has it, or f32, which holds all of them. */
+static const NumberFormat *own_format(const Assign *a, const char *name, const Uses *u) {
+    const RawTensor *t = weights_find(&a->m->weights, weight_part(a->m->arena, name, 0));
+    if (a->o->dtype) return format_find(a->o->dtype);
+    if (t && t->blocks) return keeps_blocks(u) ? t->blocks : &format_f32;
+    return t && (t->dt == DT_BF16 || t->dt == DT_F16) ? format_of_dtype(t->dt) : &format_f32;
+}
+
+/* The format of one weight under its full name, or NULL: a message is filed. */
+static const NumberFormat *decide(Assign *a, const Func *f, const Value *v, const Uses *u, const char *name) {
+    const NumberFormat *own = becomes_matrix(f, v) ? own_format(a, name, u) : &format_f32;
     bool none = a->o->quant && !strcmp(a->o->quant, "none");
     Rule *r = rule_for(a, name, u);
-    Storage s;
     if (r) {
-        storage_parse(r->format, &s);
-        if (s.quant && none) return own;
-        if (!s.quant || may_be_quantised(u)) return r->format;
+        if (r->format->block && none) return own;
+        if (!r->format->block || may_be_quantised(u)) return r->format;
         diag_error(
             a->d, rule_loc(a, r),
-            "%s is not only the matrix of a product or a table: it cannot be %s, only "
-            "f32, bf16 or f16; let a pattern before this one take it (\"%s\": \"f32\"), or give --quant=%s "
-            "instead, which takes what can be",
-            name, r->format, name, r->format);
+            "%s is not only the matrix of a product or a table: it cannot be %s, only %s; let a pattern "
+            "before this one take it (\"%s\": \"f32\"), or give --quant=%s instead, which takes what can be",
+            name, r->format->name, format_names(a->m->arena, FORMATS_PLAIN, ", ", " or "), name,
+            r->format->name);
         return NULL;
     }
     bool in_main = !strcmp(f->name, "main");
-    return a->o->quant && !none && may_be_quantised(u) && is_worthwhile(v, u, in_main) ? a->o->quant : own;
+    return a->o->quant && !none && may_be_quantised(u) && is_worthwhile(v, u, in_main)
+               ? format_find(a->o->quant)
+               : own;
 }
 
 /* ---- formats that cannot hold the numbers ---- */
@@ -175,28 +186,28 @@ static const RawTensor *tensor_of(const Assign *a, const char *name, int64_t k) 
 }
 
 /* The smallest type that keeps all of them as they are: what one block of code reads. */
-static const char *exact_type(const Assign *a, const Names *names) {
+static const NumberFormat *exact_format(const Assign *a, const Names *names) {
     const RawTensor *first = tensor_of(a, names->full[0], 0);
     for (int i = 0; i < names->n; i++)
         for (int64_t k = 0; k < weight_count(names->full[i]); k++) {
             const RawTensor *t = tensor_of(a, names->full[i], k);
-            if (!t || t->dt != first->dt || (t->dt != DT_BF16 && t->dt != DT_F16)) return "f32";
+            if (!t || t->blocks || t->dt != first->dt || (t->dt != DT_BF16 && t->dt != DT_F16))
+                return &format_f32;
         }
-    return dtype_name(first->dt);
+    return format_of_dtype(first->dt);
 }
 
-static const char *misfit_text(Arena *a, const RawTensor *t, const Misfit *w, const char *storage,
-                               bool blocks) {
+static const char *misfit_text(Arena *a, const RawTensor *t, const Misfit *w, const NumberFormat *f) {
     const char *place = numbers_place(a, t, w->at);
     if (w->kind == NOT_FINITE)
-        return arena_printf(a, "%s is %g, for which %s has no code", place, w->value, storage);
-    if (w->kind == TOO_LARGE) return arena_printf(a, "%s is %g, too large for %s", place, w->value, storage);
-    return arena_printf(a, "the %s from %s on is at most %g, too small for %s", blocks ? "block" : "row",
-                        place, w->value, storage);
+        return arena_printf(a, "%s is %g, for which %s has no code", place, w->value, f->name);
+    if (w->kind == TOO_LARGE) return arena_printf(a, "%s is %g, too large for %s", place, w->value, f->name);
+    return arena_printf(a, "the %s from %s on is at most %g, too small for %s", f->block ? "block" : "row",
+                        place, w->value, f->name);
 }
 
-/* The first tensor whose numbers the storage cannot hold; NULL: it holds all. */
-static const RawTensor *first_misfit(const Assign *a, const Op *op, const Names *names, Storage s,
+/* The first tensor whose numbers the format cannot hold; NULL: it holds all. */
+static const RawTensor *first_misfit(const Assign *a, const Op *op, const Names *names, const NumberFormat *f,
                                      bool across, Misfit *out) {
     Type type = op->out[0]->type;
     for (int i = 0; i < names->n; i++) {
@@ -204,27 +215,26 @@ static const RawTensor *first_misfit(const Assign *a, const Op *op, const Names 
         Type one = stacked ? type_tensor(type.dt, false, type.rank - 1, type.dim + 1) : type;
         for (int64_t k = 0; k < weight_count(names->full[i]); k++) {
             const RawTensor *t = tensor_of(a, names->full[i], k);
-            if (t && !numbers_fit(t, one, s, across, out)) return t;
+            if (t && !numbers_fit(t, one, f, across, out)) return t;
         }
     }
     return NULL;
 }
 
-/* The storage, or what takes its place. NULL: nothing does, a message is filed. */
-static const char *that_fits(Assign *a, const Op *op, const Names *names, const char *storage, bool across) {
-    Storage s;
+/* The format, or what takes its place. NULL: nothing does, a message is filed. */
+static const NumberFormat *that_fits(Assign *a, const Op *op, const Names *names, const NumberFormat *f,
+                                     bool across) {
     Misfit w;
-    storage_parse(storage, &s);
-    const RawTensor *t = first_misfit(a, op, names, s, across, &w);
-    if (!t) return storage;
-    const char *exact = exact_type(a, names),
-               *what = misfit_text(a->m->arena, t, &w, storage, s.quant != NULL);
+    const RawTensor *t = first_misfit(a, op, names, f, across, &w);
+    if (!t) return f;
+    const NumberFormat *exact = exact_format(a, names);
+    const char *what = misfit_text(a->m->arena, t, &w, f);
     Loc loc = {.file = t->file, .path = t->name};
-    if (!strcmp(exact, storage)) {
+    if (exact == f) {
         diag_error(a->d, loc, "%s, and there is no wider type", what);
         return NULL;
     }
-    diag_warning(a->d, loc, "%s: it is stored as %s%s", what, exact,
+    diag_warning(a->d, loc, "%s: it is stored as %s%s", what, exact->name,
                  names->n > 1 ? ", in all layers of its block" : "");
     return that_fits(a, op, names, exact, across);
 }
@@ -261,28 +271,57 @@ static Names names_of(const Assign *a, const Func *f, const Op *op) {
     return names;
 }
 
+static bool is_kept(const NumberFormat *f) {
+    return f->block && !f->quantize;
+}
+
+/* Layers of one block share their code, and with it the format. Of plain numbers the first one's is taken, and what it
+ * does not hold is found later; blocks of several formats become f32, which holds all of them. NULL: a message is
+ * filed. */
+static const NumberFormat *shared_format(Assign *a, const Names *names, const NumberFormat *const *each) {
+    for (int i = 1; i < names->n; i++) {
+        const NumberFormat *f = each[0], *g = each[i];
+        if (f == g || (!f->block && !g->block)) continue;
+        if (is_kept(f) || is_kept(g)) {
+            diag_warning(a->d, (Loc){.file = a->m->weights.name, .path = names->full[i]},
+                         "is %s, and %s is %s: layers of one block share their code, so all of them are "
+                         "stored as f32; "
+                         "give those of one format a block of their own, or a format with --quant",
+                         g->name, names->full[0], f->name);
+            return &format_f32;
+        }
+        diag_error(a->d, (Loc){.file = a->m->description_name, .path = "quant"},
+                   "%s is to be %s and %s %s, but layers of one block share their code; use a pattern that "
+                   "holds for all of them",
+                   names->full[0], f->name, names->full[i], g->name);
+        return NULL;
+    }
+    return names->n ? each[0] : &format_f32;
+}
+
+/* Tensors that are stacked must all be as the first. */
+static const NumberFormat *of_stack(const Assign *a, const char *name, const NumberFormat *f) {
+    for (int64_t k = 1; is_kept(f) && k < weight_count(name); k++) {
+        const RawTensor *t = tensor_of(a, name, k);
+        if (t && t->blocks != f) return &format_f32;
+    }
+    return f;
+}
+
 static bool assign_weight(Assign *a, Func *f, Op *op) {
     Uses u = uses_of(f, op->out[0]);
     Names names = names_of(a, f, op);
-    const char *first = names.n ? NULL : "f32";
+    const NumberFormat **each = ARENA_ARRAY(a->m->arena, const NumberFormat *, names.n);
     for (int i = 0; i < names.n; i++) {
-        const char *s = decide(a, f, op->out[0], &u, names.full[i]);
-        if (!s) return false;
-        Storage other;
-        bool same = !first || !strcmp(s, first), floats = storage_parse(s, &other) && !other.quant;
-        if (!first) first = s;
-        if (same || (floats && storage_parse(first, &other) && !other.quant)) continue;
-        return diag_error(
-            a->d, (Loc){.file = a->m->description_name, .path = "quant"},
-            "%s is to be %s and %s %s, but layers of one block share their code; use a pattern that "
-            "holds for all of them",
-            names.full[0], first, names.full[i], s);
+        if (!(each[i] = decide(a, f, op->out[0], &u, names.full[i]))) return false;
+        each[i] = of_stack(a, names.full[i], each[i]);
     }
-    bool across = u.product && u.product->def == OP_TABLE[OP_linear_blocks];
-    if (names.n) first = that_fits(a, op, &names, first, across);
-    if (!first) return false;
+    const NumberFormat *format = shared_format(a, &names, each);
+    bool across = u.product && u.product->def->inputs_first;
+    if (format && names.n) format = that_fits(a, op, &names, format, across);
+    if (!format) return false;
     warn_of_denormals(a, &names);
-    op_set_str(f, op, "storage", first);
+    op_set_format(f, op, "storage", format);
     if (across) op_set_int(f, op, "inputs", -2);
     return true;
 }

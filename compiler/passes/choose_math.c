@@ -1,33 +1,34 @@
-/* Gives everything that multiplies the arithmetic that the module asks for, where storage allows it: int8 to
- * products of quantised weights, bf16 pairs to those of weights in bf16 and to attention. Where int8 is
- * asked for, weights in bf16 take pairs, if the machine has them (the module's attribute `pairs`), and so
- * does attention, if any product takes bytes or pairs: it loses no more by that than they do. What a
- * checkpoint has in f32 is computed in f32.
+/* Gives everything that multiplies the arithmetic that the module asks for, where formats allow it: int8 to
+ * products of weights in blocks, bf16 to those of weights in bf16 and to attention. Where int8 is asked for,
+ * weights in bf16 get bf16, if the machine has dot products of it (the module's attribute `bf16_dots`), and so
+ * does attention, if any product gets int8 or bf16: it loses no more by that than they do. What a checkpoint has in
+ * f32 is computed in f32.
  *
  * It is a fact of the op from here on: its reference semantics round as the kernels do. */
 #include "pass.h"
 
 #include <string.h>
 
-#include "kernels/kernels.h"
+#include "ir/product.h"
 
 static bool is_product(const Op *op) {
     return op->def->pattern == PAT_CONTRACT && op->out[0]->type.seq;
 }
 
 /* Whether a product's weights allow `math`, which it then has; else f32. */
-static bool takes(Func *f, Op *op, const char *math) {
-    op_set_str(f, op, "math", math);
-    if (math_of_product(op, NULL) != MATH_F32) return true;
-    op_set_str(f, op, "math", "f32");
+static bool takes(Func *f, Op *op, const Arithmetic *math) {
+    op_set_arithmetic(f, op, "math", math);
+    if (arithmetic_rounds(arithmetic_of_product(op, NULL))) return true;
+    op_set_arithmetic(f, op, "math", &arithmetic_f32);
     return false;
 }
 
-static int choose_products(Module *m, const char *math) {
+static int choose_products(Module *m, const Arithmetic *math) {
     int chosen = 0;
     for (Func *f = m->first; f; f = f->next)
         OPS_OF (f->body, op)
-            if (is_product(op) && !strcmp(attr_str(op, "math", "f32"), "f32")) chosen += takes(f, op, math);
+            if (is_product(op) && !arithmetic_rounds(attr_arithmetic(op, "math")))
+                chosen += takes(f, op, math);
     return chosen;
 }
 
@@ -35,17 +36,18 @@ static int choose_attention(Module *m) {
     int chosen = 0;
     for (Func *f = m->first; f; f = f->next)
         OPS_OF (f->body, op)
-            if (op->def->pattern == PAT_ATTEND) op_set_str(f, op, "math", "bf16"), chosen++;
+            if (op->def->pattern == PAT_ATTEND) op_set_arithmetic(f, op, "math", &arithmetic_bf16), chosen++;
     return chosen;
 }
 
 static bool run(PassCtx *cx, Module *m) {
-    const Attr *math = attr_find(m->attrs, "math"), *pairs = attr_find(m->attrs, "pairs");
-    if (!math || !strcmp(math->s, "f32")) return true;
-    cx->changed = choose_products(m, math->s);
-    if (!strcmp(math->s, "int8")) {
-        if (!pairs || !pairs->i) return true;
-        cx->changed += choose_products(m, "bf16");
+    const Attr *asked = attr_find(m->attrs, "math"), *dots = attr_find(m->attrs, "bf16_dots");
+    const Arithmetic *math = asked && asked->s ? arithmetic_find(asked->s) : NULL;
+    if (!math || !arithmetic_rounds(math)) return true;
+    cx->changed = choose_products(m, math);
+    if (arithmetic_in_bytes(math)) {
+        if (!dots || !dots->i) return true;
+        cx->changed += choose_products(m, &arithmetic_bf16);
         if (!cx->changed) return true;
     }
     cx->changed += choose_attention(m);
@@ -53,4 +55,4 @@ static bool run(PassCtx *cx, Module *m) {
 }
 
 const Pass pass_choose_math = {"choose-math",
-                               "gives each product, and attention, the arithmetic that storage allows", run};
+                               "gives each product, and attention, the arithmetic that formats allow", run};

@@ -7,6 +7,7 @@
  *
  * A block has other filters in every call. They are fitted call by call and added to the checkpoint under the
  * call's prefix, where packer and interpreter find them. */
+#include "formats/format.h"
 #include "modes/modes.h"
 #include "pass.h"
 #include "weight_name.h"
@@ -131,7 +132,7 @@ static Value *part_weight(PassCtx *cx, Func *f, Op *op, int part, int n) {
         (Attr){.name = "shape", .kind = AT_INTS, .n = t.rank, .ints = arena_copy(a, t.dim, sizeof t.dim)});
     Op *w = build_before(cx, f, op, "weight", NULL, 0, at);
     if (!w) return NULL;
-    op_set_str(f, w, "storage", "f32");
+    op_set_format(f, w, "storage", &format_f32);
     return w->out[0];
 }
 

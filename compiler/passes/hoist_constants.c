@@ -4,7 +4,7 @@
  *
  *     %n = neg (exp @A_log)       ->   @mamba.const: return (neg (exp @A_log))
  *     %y = scan.expand .., %n, ..      %A = derived {func="mamba.const", index=0} */
-#include "kernels/kernels.h"
+#include "ir/product.h"
 #include "pass.h"
 
 #include <string.h>
@@ -31,7 +31,7 @@ static Op *derived_op(Func *f, const Value *root, const char *func, int index) {
     op->out[0]->name = ir_fresh_name(f, arena_printf(f->module->arena, "%s.c", root->name));
     op_set_str(f, op, "func", func);
     op_set_int(f, op, "index", index);
-    op_set_str(f, op, "storage", storage_of_constant(root));
+    op_set_format(f, op, "storage", format_of_constant(root));
     return op;
 }
 

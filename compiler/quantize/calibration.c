@@ -33,7 +33,7 @@ static bool read_row(Diag *d, const RawTensor *t, int64_t from, int64_t n, float
 static bool read_matrix(Diag *d, Model *m, Calibration *c, const Matrix *x) {
     const char *name = arena_printf(m->arena, CALIBRATION_PREFIX "%s", x->name);
     RawTensor *t = weights_find(&c->tensors, name);
-    if (!x->product || (!t && !x->storage.quant)) return true;
+    if (!x->product || (!t && !x->format->quantize)) return true;
     if (!t)
         return diag_error(d, (Loc){.file = c->tensors.name},
                           "has no tensor \"%s\": it was made for another model, or for other layers", name);
@@ -93,7 +93,7 @@ bool calibration_open(Diag *d, Model *m, const char *path) {
     *c = (Calibration){.names = ARENA_ARRAY(m->arena, const char *, all.n),
                        .importance = ARENA_ARRAY(m->arena, float *, all.n)};
     bool quantised = false;
-    for (int i = 0; i < all.n; i++) quantised |= all.items[i].storage.quant != NULL;
+    for (int i = 0; i < all.n; i++) quantised |= all.items[i].format->quantize != NULL;
     if (!quantised)
         return diag_usage(d, (Loc){0},
                           "--calibration=%s: no matrix of this model is quantised; add --quant=q4, or rules "

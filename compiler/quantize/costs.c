@@ -29,9 +29,9 @@ static void measure_piece(void *user, int64_t i) {
     MatrixCost *to = &w->costs->matrices[p.format][p.matrix];
     const Collected *c = &w->costs->collected;
     const float *importance = calibration_importance(&w->models[p.format], c->matrices.items[p.matrix].name);
-    to->plain = matrix_error(c, p.matrix, to->storage.quant, NULL);
+    to->plain = matrix_error(c, p.matrix, to->format, NULL);
     progress_step(w->progress);
-    to->calibrated = importance ? matrix_error(c, p.matrix, to->storage.quant, importance) : to->plain;
+    to->calibrated = importance ? matrix_error(c, p.matrix, to->format, importance) : to->plain;
 }
 
 static bool open_format(Diag *d, Arena *a, const char *path, Measure *w, int format) {
@@ -43,7 +43,7 @@ static bool open_format(Diag *d, Arena *a, const char *path, Measure *w, int for
     MatrixList l = matrices_of_model(&w->models[format]);
     MatrixCost *to = c->matrices[format] = ARENA_ARRAY(a, MatrixCost, l.n);
     for (int i = 0; i < l.n; i++) {
-        to[i] = (MatrixCost){.storage = l.items[i].storage, .measured = l.items[i].storage.quant != NULL};
+        to[i] = (MatrixCost){.format = l.items[i].format, .measured = l.items[i].format->quantize != NULL};
         Piece p = {i, format};
         if (to[i].measured) ARENA_PUSH(a, w->pieces, w->n, w->cap, p);
     }
@@ -64,12 +64,12 @@ static double mean_bits(const Costs *c, int format) {
     for (int i = 0; i < c->collected.matrices.n; i++) {
         const Matrix *m = &c->collected.matrices.items[i];
         double n = (double)type_count(m->type);
-        bits += n * storage_bits(format < 0 ? m->storage : c->matrices[format][i].storage), numbers += n;
+        bits += n * format_bits(format < 0 ? m->format : c->matrices[format][i].format), numbers += n;
     }
     return numbers > 0 ? bits / numbers : 0;
 }
 
-enum { UNQUANTISED = -2, PAIRS = -1 }; /* instead of a format's number */
+enum { UNQUANTISED = -2, BF16_DOT = -1 }; /* instead of a format's number */
 
 static void add_model(Costs *c, CompareOptions *v, int format, bool calibrated) {
     const CostsOptions *o = c->options;
@@ -78,20 +78,22 @@ static void add_model(Costs *c, CompareOptions *v, int format, bool calibrated) 
     *x = (Variant){o->compile, o->model};
     x->model.quant = name ? name : "none";
     if (!calibrated) x->model.calibration = NULL;
-    if (!name) x->compile.math = format == PAIRS ? "bf16" : "f32";
+    if (!name) x->compile.math = format == BF16_DOT ? "bf16" : "f32";
     x->compile.passes.distill_quietly = format != UNQUANTISED;
-    c->models[c->nmodels++] = (ModelCost){
-        .format = name, .pairs = format == PAIRS, .calibrated = calibrated, .bits = mean_bits(c, format)};
+    c->models[c->nmodels++] = (ModelCost){.format = name,
+                                          .bf16_dot = format == BF16_DOT,
+                                          .calibrated = calibrated,
+                                          .bits = mean_bits(c, format)};
 }
 
 /* Whether --math=bf16 is a choice: for this model, on this machine. */
-static bool may_have_pairs(const Costs *c) {
+static bool may_have_bf16_dots(const Costs *c) {
     TargetInfo t;
     const CompileOptions *o = &c->options->compile;
     Diag d = diag_new(c->collected.model.arena, NULL);
     if (!target_select(&d, o->target, o->cpu, &t) || !t.bf16_dots) return false;
     for (int i = 0; i < c->collected.matrices.n; i++)
-        if (c->collected.matrices.items[i].storage.dt == DT_BF16) return true;
+        if (c->collected.matrices.items[i].format->dt == DT_BF16) return true;
     return false;
 }
 
@@ -100,7 +102,7 @@ static bool measure_models(Diag *d, Arena *a, const char *path, Costs *c) {
     CompareOptions v = {.what = "comparing", .lengths = {o->tokens}, .nlengths = 1, .asked = o->asked};
     v.window = o->tokens, v.source = o->source, v.threads = o->threads;
     add_model(c, &v, UNQUANTISED, false);
-    if (may_have_pairs(c)) add_model(c, &v, PAIRS, false);
+    if (may_have_bf16_dots(c)) add_model(c, &v, BF16_DOT, false);
     for (int i = 0; i < o->nformats; i++) {
         add_model(c, &v, i, false);
         if (c->calibrated) add_model(c, &v, i, true);

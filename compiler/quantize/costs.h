@@ -21,15 +21,15 @@ typedef struct CostsOptions {
 
 /* One matrix tensor under --quant=FORMAT. */
 typedef struct MatrixCost {
-    Storage storage; /* what --quant and the rules make of it */
-    bool measured;   /* it is quantised: the errors have a meaning */
+    const NumberFormat *format; /* what --quant and the rules make of it */
+    bool measured;              /* it is quantised: the errors have a meaning */
     MatrixError plain, calibrated;
 } MatrixCost;
 
 /* The model under --quant=FORMAT, or unquantised and its products of bf16 pairs. */
 typedef struct ModelCost {
     const char *format; /* NULL: unquantised */
-    bool pairs;         /* --math=bf16 */
+    bool bf16_dot;      /* --math=bf16 */
     bool calibrated;
     int64_t weights_bytes;
     double bits; /* of a number in a matrix, in the mean */

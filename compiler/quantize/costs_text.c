@@ -15,8 +15,7 @@ typedef struct Kind {
 } Kind;
 
 static bool same_kind(const Kind *k, const Matrix *m, const MatrixCost *c) {
-    return !strcmp(k->name, m->kind) && type_equal(k->type, m->type) && k->cost.storage.dt == c->storage.dt &&
-           k->cost.storage.quant == c->storage.quant;
+    return !strcmp(k->name, m->kind) && type_equal(k->type, m->type) && k->cost.format == c->format;
 }
 
 static int list_kinds(const Costs *c, int format, Kind *out) {
@@ -51,12 +50,12 @@ static const char *end_of(Arena *a, const char *s, size_t width) {
 
 static void add_kind(Arena *a, Text *t, const Costs *c, const Kind *k) {
     text_add(t, "  %-34s %11s %5d  %-5s", end_of(a, k->name, 34), shape_text(a, k->type), k->tensors,
-             storage_name(k->cost.storage));
+             k->cost.format->name);
     if (!k->cost.measured) {
-        text_add(t, "%6.2f   kept\n", storage_bits(k->cost.storage));
+        text_add(t, "%6.2f   kept\n", format_bits(k->cost.format));
         return;
     }
-    text_add(t, "%6.2f %8.3f %%", storage_bits(k->cost.storage), 100 * error_relative(k->cost.plain.weights));
+    text_add(t, "%6.2f %8.3f %%", format_bits(k->cost.format), 100 * error_relative(k->cost.plain.weights));
     if (k->cost.plain.outputs[1] > 0) {
         text_add(t, " %7.3f %%", 100 * error_relative(k->cost.plain.outputs));
         if (c->calibrated) text_add(t, " %7.3f %%", 100 * error_relative(k->cost.calibrated.outputs));
@@ -77,7 +76,7 @@ static void add_matrices(Arena *a, Text *t, const Costs *c) {
 static void add_model(Arena *a, Text *t, const Costs *c, const ModelCost *m) {
     const Comparison *x = &c->comparison;
     bool compared = m != c->models;
-    const char *name = m->pairs        ? "in bf16 pairs"
+    const char *name = m->bf16_dot     ? "in bf16 dot"
                        : !m->format    ? "unquantised"
                        : m->calibrated ? arena_printf(a, "%s, calibrated", m->format)
                                        : m->format;
@@ -124,8 +123,8 @@ static cJSON *matrix_json(Arena *a, const Costs *c, int i) {
     for (int f = 0; f < c->options->nformats; f++) {
         const MatrixCost *x = &c->matrices[f][i];
         cJSON *y = cJSON_AddObjectToObject(formats, c->options->formats[f]);
-        cJSON_AddStringToObject(y, "storage", storage_name(x->storage));
-        cJSON_AddNumberToObject(y, "bits", storage_bits(x->storage));
+        cJSON_AddStringToObject(y, "storage", x->format->name);
+        cJSON_AddNumberToObject(y, "bits", format_bits(x->format));
         if (x->measured) add_errors(y, "error", &x->plain);
         if (x->measured && c->calibrated) add_errors(y, "error_calibrated", &x->calibrated);
     }
@@ -135,7 +134,7 @@ static cJSON *matrix_json(Arena *a, const Costs *c, int i) {
 static cJSON *model_json(const Costs *c, const ModelCost *m) {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "quant", m->format ? m->format : "none");
-    if (m->pairs) cJSON_AddStringToObject(o, "math", "bf16");
+    if (m->bf16_dot) cJSON_AddStringToObject(o, "math", "bf16");
     cJSON_AddBoolToObject(o, "calibrated", m->calibrated);
     cJSON_AddNumberToObject(o, "weights_bytes", (double)m->weights_bytes);
     cJSON_AddNumberToObject(o, "bits", m->bits);

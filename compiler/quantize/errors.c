@@ -38,10 +38,10 @@ static double products(const double *w, const float *x, int64_t n) {
 }
 
 /* One output: its weights w[n], and off[n], which is room for their errors. */
-static void add_output(MatrixError *e, double *w, double *off, int64_t n, const QuantFormat *f,
+static void add_output(MatrixError *e, double *w, double *off, int64_t n, const NumberFormat *f,
                        const float *importance, const float *x) {
     memcpy(off, w, sizeof *w * (size_t)n);
-    quant_round(f, off, n, importance);
+    format_round(f, off, n, importance);
     for (int64_t i = 0; i < n; i++) {
         off[i] -= w[i];
         e->weights[0] += off[i] * off[i], e->weights[1] += w[i] * w[i];
@@ -49,7 +49,7 @@ static void add_output(MatrixError *e, double *w, double *off, int64_t n, const 
     e->outputs[0] += products(off, x, n), e->outputs[1] += products(w, x, n);
 }
 
-MatrixError matrix_error(const Collected *c, int i, const QuantFormat *f, const float *importance) {
+MatrixError matrix_error(const Collected *c, int i, const NumberFormat *f, const float *importance) {
     const Matrix *m = &c->matrices.items[i];
     const RawTensor *t = weights_find(&c->model.weights, m->name);
     MatrixError e = {0};
@@ -58,8 +58,11 @@ MatrixError matrix_error(const Collected *c, int i, const QuantFormat *f, const 
     for (int64_t k = 0; k < m->count; k++) {
         take_samples(m, &c->inputs[i], k, x);
         for (int64_t o = 0; o < m->outputs; o++) {
-            for (int64_t n = 0; n < m->inputs; n++)
-                w[n] = dtype_load(t->dt, t->data, matrix_element(m, k, o, n));
+            if (m->across)
+                for (int64_t n = 0; n < m->inputs; n++)
+                    raw_tensor_doubles(t, matrix_element(m, k, o, n), 1, &w[n]);
+            else
+                raw_tensor_doubles(t, matrix_element(m, k, o, 0), m->inputs, w);
             add_output(&e, w, off, m->inputs, f, importance ? importance + k * m->inputs : NULL, x);
         }
     }

@@ -15,6 +15,6 @@ double error_relative(const double sums[2]);
 
 /* Of matrix tensor `i` of what was collected, in format f, with scales that weigh errors by importance
  * ([matrices, inputs], or NULL). Any thread may ask; it takes inputs * outputs * samples operations. */
-MatrixError matrix_error(const Collected *c, int i, const QuantFormat *f, const float *importance);
+MatrixError matrix_error(const Collected *c, int i, const NumberFormat *f, const float *importance);
 
 #endif

@@ -62,7 +62,7 @@ static void add_weights(Walk *w, const Func *f, const char *prefix) {
         if (stacked) t = type_tensor(t.dt, false, t.rank - 1, t.dim + 1);
         Matrix m = {.weight = op, .prefix = prefix, .type = t, .across = attr_int(op, "inputs", -1) == -2};
         m.product = reader->def->pattern == PAT_CONTRACT;
-        storage_parse(attr_str(op, "storage", "f32"), &m.storage);
+        m.format = attr_format(op, "storage");
         for (m.part = 0; m.part < (stacked ? weight_count(name) : 1); m.part++)
             add_tensor(w, &m, weight_part(a, name, m.part));
     }

@@ -2,7 +2,7 @@
 #ifndef BTC_QUANTIZE_MATRICES_H
 #define BTC_QUANTIZE_MATRICES_H
 
-#include "formats/quant.h"
+#include "formats/format.h"
 #include "model.h"
 
 typedef struct Matrix {
@@ -14,7 +14,7 @@ typedef struct Matrix {
     Type type;          /* of the tensor: [.., outputs, inputs], or [.., inputs, outputs] where `across` */
     bool across;
     bool product; /* else it is a table only */
-    Storage storage;
+    const NumberFormat *format;
     int64_t count, inputs, outputs; /* count: how many matrices the tensor holds */
 } Matrix;
 

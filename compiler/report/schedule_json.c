@@ -201,7 +201,7 @@ static cJSON *weights_json(const PackList *l) {
         cJSON *n = cJSON_CreateObject();
         add_text(n, "name", attr_str(it->leaf, "name", attr_str(it->leaf, "func", "")));
         add_text(n, "layout", pack_kind_name(it->kind));
-        add_text(n, "storage", storage_name(it->storage));
+        add_text(n, "storage", it->format->name);
         add_int(n, "offset", it->offset);
         add_int(n, "bytes", it->bytes);
         cJSON_AddItemToArray(list, n);

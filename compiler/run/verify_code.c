@@ -1,6 +1,7 @@
 /* See verify_code.h. */
 #include "verify_code.h"
 
+#include "formats/arithmetic.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -425,7 +426,7 @@ static bool rounds_to_steps(const Check *c) {
         return true;
     for (const Func *f = c->oracle.model.module->first; f; f = f->next)
         OPS_OF (f->body, op)
-            if (strcmp(attr_str(op, "math", "f32"), "f32")) return true;
+            if (arithmetic_rounds(attr_arithmetic(op, "math"))) return true;
     return false;
 }
 

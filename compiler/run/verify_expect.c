@@ -4,6 +4,7 @@
  * interpreter with the stored weights judges compiled code (verify_code.h). */
 #include "verify_expect.h"
 
+#include "formats/arithmetic.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -162,11 +163,10 @@ static bool is_rounded(const Session *s) {
     if (s->o.compile.passes.distill_filters) return true;
     for (const Func *f = s->model.module->first; f; f = f->next)
         OPS_OF (f->body, op) {
-            Storage stored;
-            if (strcmp(attr_str(op, "math", "f32"), "f32")) return true;
-            if (op->def != OP_TABLE[OP_weight] || !storage_parse(attr_str(op, "storage", "f32"), &stored))
-                continue;
-            if (stored.quant || (s->o.model.dtype && stored.dt != DT_F32)) return true;
+            const NumberFormat *stored = attr_format(op, "storage");
+            if (arithmetic_rounds(attr_arithmetic(op, "math"))) return true;
+            if (op->def != OP_TABLE[OP_weight]) continue;
+            if (stored->quantize || (s->o.model.dtype && stored != &format_f32)) return true;
         }
     return false;
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "formats/arithmetic.h"
 #include "pack/identity.h"
 
 enum { USUAL_PROMPT = 256 };
@@ -119,7 +120,7 @@ Candidate *candidate_open(Tuner *w, const Tuning *parameters, const CandidateKey
 bool candidate_is_exact(const Candidate *c) {
     for (const Func *f = c->subject.session.model.module->first; f; f = f->next)
         OPS_OF (f->body, op)
-            if (strcmp(attr_str(op, "math", "f32"), "f32")) return false;
+            if (arithmetic_rounds(attr_arithmetic(op, "math"))) return false;
     return true;
 }
 

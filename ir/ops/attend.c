@@ -1,12 +1,13 @@
 /* Softmax attention over the past. The state holds keys and values by position; with a window it is a ring,
  * slot = position mod context, and the query sees itself and the window-1 tokens before it. */
 #include "attend.h"
+#include "formats/arithmetic.h"
 
 #include "../perturb.h"
 #include "common.h"
 
 bool attend_has_pairs(const Op *op) {
-    return !strcmp(attr_str(op, "math", "f32"), "bf16");
+    return attr_arithmetic(op, "math")->input == DT_BF16;
 }
 
 double attend_scale(const Op *op) {
@@ -129,7 +130,7 @@ static const AttrDef attrs[] = {
     {"window", AT_INT, false, 0, ">=0", "how many tokens a query sees, itself included; 0: all"},
     {"softcap", AT_FLOAT, false, 0, ">=0 <=1e30", "c: scores become c tanh(s/c); 0: none"},
     {"context", AT_INT, true, 0, ">=1", "slots of the state: the longest sequence, or the window"},
-    {"math", AT_STR, false, 0, "f32|bf16",
+    {"math", AT_ARITHMETIC, false, 0, "f32|bf16",
      "how queries, keys, values and weights are rounded before they are multiplied: not at all, or to bf16; "
      "set by the pass choose-math"},
     {0},

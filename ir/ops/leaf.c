@@ -31,6 +31,7 @@ static const AttrDef weight_attrs[] = {
     {"name", AT_STR, true, 0, NULL,
      "tensor name; relative to the prefix of the call unless it begins with /; {0..8} stacks 8 tensors"},
     {"shape", AT_INTS, true, 0, NULL, "dimensions"},
+    {"storage", AT_FORMAT, false, 0, "f32", "the format in which it is stored"},
     {0},
 };
 
@@ -56,6 +57,11 @@ static bool infer_derived(Diag *d, Func *f, Op *op) {
     return (t.kind == TY_TENSOR && !t.seq) || diag_error(d, op->loc, "derived: must be a tensor without T");
 }
 
+static const AttrDef derived_attrs[] = {
+    {"storage", AT_FORMAT, false, 0, "f32", "the format in which it is stored"},
+    {0},
+};
+
 /* No eval: the numbers are those of the expression that the op replaces. */
 const OpDef op_derived = {
     .name = "derived",
@@ -65,6 +71,7 @@ const OpDef op_derived = {
     .formula = "y = expression of weights and constants",
     .source = "pass hoist-constants",
     .sig = "-> y",
+    .attrs = derived_attrs,
     .infer = infer_derived,
     .cost = op_no_cost,
 };

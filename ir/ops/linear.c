@@ -1,12 +1,13 @@
 /* Products with weights: dense, block-diagonal, and of chosen experts. */
 #include "../perturb.h"
+#include "../product.h"
 #include "common.h"
-#include "round_rows.h"
+#include "quantize_rows.h"
 
 /* ---- arithmetic ---- */
 
 static const AttrDef product_attrs[] = {
-    {"math", AT_STR, false, 0, "f32|bf16|int8",
+    {"math", AT_ARITHMETIC, false, 0, "f32|bf16|int8",
      "how inputs are rounded before they are multiplied: not at all, to bf16, or to 8 bits with a scale for "
      "as many as share one in the weights; set by the pass choose-math"},
     {0},
@@ -17,15 +18,16 @@ static const double *as_multiplied(EvalCtx *c, int weight, int64_t matrix, const
     const Env *env = c->env;
     if (env && env->multiplied && c->op->out[0]->type.seq && c->op->in[weight]->def)
         env->multiplied(env->multiplied_user, c->op->in[weight]->def, c->prefix, matrix, x, n);
-    Storage stored;
-    Math math = math_of(c->op, c->op->in[weight], &stored);
+    const NumberFormat *format = NULL;
+    const Arithmetic *math = arithmetic_of(c->op, c->op->in[weight], &format);
+    bool rounds = arithmetic_rounds(math);
     Perturb *p = env && c->op->out[0]->type.seq ? env->perturb : NULL;
-    if (math == MATH_F32 && !p) return x;
+    if (!rounds && !p) return x;
     double *y = arena_copy(c->scratch, x, sizeof *y * (size_t)n), most = 0;
     for (int64_t i = 0; i < n && p; i++) most = fmax(most, fabs(x[i]));
-    for (int64_t i = 0; i < n && p && p->rounding > 0 && math != MATH_F32; i++)
+    for (int64_t i = 0; i < n && p && p->rounding > 0 && rounds; i++)
         y[i] = perturb_absolute(p, y[i], p->rounding * most);
-    if (math != MATH_F32) round_row(math, math == MATH_INT8 ? stored.quant->block : n, y, n, y);
+    if (rounds) quantize_row(math, arithmetic_in_bytes(math) ? format_sum(format) : n, y, n, y);
     for (int64_t i = 0; i < n && p; i++) y[i] = perturb_relative(p, y[i], perturb_size(c->op, c->rows));
     return y;
 }
@@ -103,6 +105,7 @@ const OpDef op_linear_blocks = {
     .eval = eval_blocks,
     .cost = cost_blocks,
     .contracted = contracted_blocks,
+    .inputs_first = true,
 };
 
 /* ---- linear.experts ---- */

@@ -10,6 +10,7 @@
 
 #include "attend_block.h"
 #include "attend_cache.h"
+#include "formats/arithmetic.h"
 
 static bool is_chunk(const Attend *a) {
     return a->l->form != FORM_STEP;

@@ -18,15 +18,15 @@ static bool is_also_a_matrix(const Op *embed) {
 /* Row `id` out of panels: one number at a time, as they lie apart. */
 static void lower_embed_panels(Lower *l, Op *op) {
     LB *b = &l->b;
-    Storage s;
+    const NumberFormat *f;
     int64_t width = l->t->panel, d = op->in[1]->type.dim[1];
-    Value *table = lw_weight(l, op->in[1], PACK_PANELS, &s), *row_of = lw_scratch(l, 4 * (d + b->lanes));
+    Value *table = lw_weight(l, op->in[1], PACK_PANELS, &f), *row_of = lw_scratch(l, 4 * (d + b->lanes));
     LW_ROWS (l, row) {
         Value *id = lb_cast(b, lw_read1(l, op->in[0], row, lb_i64(b, 0)), DT_I64), *lo, *hi;
         Value *number = lb_div(b, id, lb_i64(b, width)), *lane = lb_rem(b, id, lb_i64(b, width));
-        Value *panel = lb_offset(b, table, lb_muli(b, number, panel_bytes(s, d, width)));
+        Value *panel = lb_offset(b, table, lb_muli(b, number, panel_bytes(f, d, width)));
         lw_range(l, d, &lo, &hi);
-        panel_read(b, s, d, width, panel, lane, lo, hi, row_of);
+        panel_read(b, f, d, width, panel, lane, lo, hi, row_of);
         LW_EACH (l, row, ix) lw_write(l, op->out[0], &ix, lb_load(b, DT_F32, b->lanes, row_of, ix.i, ix.n));
     }
 }
@@ -35,17 +35,17 @@ static void lower_embed_panels(Lower *l, Op *op) {
  * blocks lie in panels, too. */
 static void lower_embed(Lower *l, Op *op) {
     LB *b = &l->b;
-    Storage s = lw_storage(l, op->in[1]);
-    if (s.quant || is_also_a_matrix(op)) {
+    const NumberFormat *f = lw_format(l, op->in[1]);
+    if (f->block || is_also_a_matrix(op)) {
         lower_embed_panels(l, op);
         return;
     }
-    Value *table = lw_weight(l, op->in[1], PACK_TABLE, &s);
-    int64_t row_bytes = op->in[1]->type.dim[1] * (int64_t)dtype_size(s.dt);
+    Value *table = lw_weight(l, op->in[1], PACK_TABLE, &f);
+    int64_t row_bytes = op->in[1]->type.dim[1] * (int64_t)dtype_size(f->dt);
     LW_ROWS (l, row) {
         Value *id = lb_cast(b, lw_read1(l, op->in[0], row, lb_i64(b, 0)), DT_I64);
         Value *from = lb_offset(b, table, lb_muli(b, id, row_bytes));
-        LW_EACH (l, row, ix) lw_write(l, op->out[0], &ix, lb_load(b, s.dt, b->lanes, from, ix.i, ix.n));
+        LW_EACH (l, row, ix) lw_write(l, op->out[0], &ix, lb_load(b, f->dt, b->lanes, from, ix.i, ix.n));
     }
 }
 

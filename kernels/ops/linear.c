@@ -38,7 +38,7 @@ static void lower_blocks(Lower *l, Op *op) {
     Value *w = m.w;
     int64_t width = l->t->panel, panels = (m.N + width - 1) / width;
     LW_UNITS (l, u) {
-        m.o = u, m.w = lb_offset(b, w, lb_muli(b, u, panels * panel_bytes(m.storage, m.K, width)));
+        m.o = u, m.w = lb_offset(b, w, lb_muli(b, u, panels * panel_bytes(m.format, m.K, width)));
         matmul_rows(l, &m, lb_i64(b, 0), lb_i64(b, m.N));
     }
 }

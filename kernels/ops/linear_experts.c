@@ -27,7 +27,7 @@ static Experts experts_new(Lower *l, Op *op) {
     x.m = (Matmul){.x = op->in[0], .K = dim[2], .N = dim[1], .out = op->out[0], .O = x.choices};
     x.m.one_x = op->in[0]->type.rank == 1;
     matmul_weights(l, op, op->in[2], PACK_PANELS, &x.m);
-    x.size = (x.m.N + width - 1) / width * panel_bytes(x.m.storage, x.m.K, width);
+    x.size = (x.m.N + width - 1) / width * panel_bytes(x.m.format, x.m.K, width);
     return x;
 }
 

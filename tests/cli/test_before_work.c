@@ -65,15 +65,15 @@ static void check_outputs(void) {
 static void check_words(void) {
     CHECK_FAILS(run("no.json -o '%s'", at("x.dll")), 2, "cannot tell from this name what to make");
     CHECK_FAILS(run("no.json -o '%s' --math=int4", at("x.so")), 2, "--math=int4");
-    CHECK_FAILS(run("no.json -o '%s' --squeeze=on", at("x.so")), 2, "--squeeze=on");
+    CHECK_FAILS(run("no.json -o '%s' --compress=on", at("x.so")), 2, "--compress=on");
     CHECK_FAILS(run("no.json -o '%s' --state=f64", at("x.so")), 2, "--state=f64");
     CHECK_FAILS(run("no.json -o '%s' --stop-after=prune", at("x.so")), 2, "--stop-after");
     CHECK_FAILS(run("no.json -o '%s' --target=nvptx64", at("x.so")), 1, "nothing can be linked for nvptx64");
     CHECK_FAILS(run("bench no.json --math=int4"), 2, "--math=int4");
     CHECK_FAILS(run("tune no.json --math=int4 -o '%s'", at("t.json")), 2, "--math=int4");
-    CHECK_FAILS(run("drift no.json --squeeze=on"), 2, "--squeeze=on");
+    CHECK_FAILS(run("drift no.json --compress=on"), 2, "--compress=on");
     CHECK_FAILS(run("verify no.json --input=no.safetensors --math=int4"), 2, "--math=int4");
-    CHECK_FAILS(run("quantize no.json --report --quant=q4 --squeeze=on"), 2, "--squeeze=on");
+    CHECK_FAILS(run("quantize no.json --report --quant=q4 --compress=on"), 2, "--compress=on");
     CHECK(access(at("x.so"), F_OK) != 0 && access(at("t.json"), F_OK) != 0);
 }
 

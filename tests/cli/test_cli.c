@@ -351,7 +351,7 @@ static void check_reports(void) {
         CHECK_STR_CONTAINS(r.out, "all agree");
     }
     cJSON *f32 = report("hf-mamba", "--cpu=x86-64-v3 --target=x86_64-linux-gnu"),
-          *bf16 = report("hf-mamba", "--dtype=bf16 --squeeze=no --cpu=x86-64-v3 --target=x86_64-linux-gnu"),
+          *bf16 = report("hf-mamba", "--dtype=bf16 --compress=no --cpu=x86-64-v3 --target=x86_64-linux-gnu"),
           *two = report("hf-mamba", "--threads=2 --chunk=32"),
           *fast = report("hf-mamba", "--bandwidth=1000 --peak=0.5");
     if (have("hf-llama")) {
@@ -368,10 +368,10 @@ static void check_reports(void) {
     /* matrices are half as large, the rest stays f32 */
     double ratio = number(bf16, "total.step.weight_bytes") / number(f32, "total.step.weight_bytes");
     CHECK(ratio > 0.5 && ratio < 0.7);
-    cJSON *squeezed = report("hf-mamba", "--dtype=bf16 --cpu=x86-64-v3 --target=x86_64-linux-gnu");
-    ratio = number(squeezed, "total.step.weight_bytes") / number(bf16, "total.step.weight_bytes");
+    cJSON *compressed = report("hf-mamba", "--dtype=bf16 --cpu=x86-64-v3 --target=x86_64-linux-gnu");
+    ratio = number(compressed, "total.step.weight_bytes") / number(bf16, "total.step.weight_bytes");
     CHECK(ratio > 0.75 && ratio < 0.95); /* 12 of 16 bits, but for what stays f32 */
-    cJSON_Delete(squeezed);
+    cJSON_Delete(compressed);
     cJSON *steps = report("hf-mamba", "--forms=step --target=thumbv7em-none-eabi");
     CHECK(number(steps, "chunk") == 1); /* there is no code for more */
     CHECK(number(steps, "total.barriers.step") == 0);

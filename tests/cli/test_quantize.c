@@ -36,14 +36,14 @@ static void check_options(void) {
     CHECK_FAILS(run("'%s' -o '%s' --math=int4", m, at("x.so")), 2, "--math=int4: must be f32, bf16 or int8");
     CHECK_FAILS(run("'%s' -o '%s' --math=bf16 --target=x86_64-linux-gnu --cpu=x86-64-v3", m, at("x.so")), 2,
                 "--math=bf16: x86-64-v3 has no dot products of bf16");
-    CHECK_FAILS(run("'%s' -o '%s' --squeeze=on", m, at("x.so")), 2, "--squeeze=on: must be yes or no");
-    CHECK_FAILS(run("'%s' -o '%s' --squeeze=yes --target=x86_64-linux-gnu --cpu=x86-64", m, at("x.so")), 2,
-                "--squeeze=yes: x86-64 cannot look up bytes of a vector in a table");
+    CHECK_FAILS(run("'%s' -o '%s' --compress=on", m, at("x.so")), 2, "--compress=on: must be yes or no");
+    CHECK_FAILS(run("'%s' -o '%s' --compress=yes --target=x86_64-linux-gnu --cpu=x86-64", m, at("x.so")), 2,
+                "--compress=yes: x86-64 cannot look up bytes of a vector in a table");
     CHECK(access(at("x.so"), F_OK) != 0);
     const char *with = "'%s' --dtype=bf16 --target=x86_64-linux-gnu --cpu=x86-64-v3 --emit=loops %s";
-    CHECK_PRINTS(run(with, m, ""), "product_bf12_f32");
-    Run plain = run(with, m, "--squeeze=no");
-    CHECK(plain.status == 0 && !strstr(plain.out, "bf12") && strstr(plain.out, "product_bf16_f32"));
+    CHECK_PRINTS(run(with, m, ""), "product_bf16_12_f32");
+    Run plain = run(with, m, "--compress=no");
+    CHECK(plain.status == 0 && !strstr(plain.out, "bf16_12") && strstr(plain.out, "product_bf16_f32"));
     CHECK_PRINTS(run("'%s' --quant=q6 --math=int8 --target=x86_64-linux-gnu --cpu=x86-64-v3 --emit=ir", m),
                  "storage=\"q6\"");
 }

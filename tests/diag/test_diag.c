@@ -328,8 +328,8 @@ static void write_description(void) {
 
 static const Bad DESCRIPTIONS[] = {
     {"a typo in an op", JSON("norm.rms", "norm.rsm"), D "11:", "did you mean \"norm.rms\"?", NULL, 0},
-    {"an op of the compiler's own", JSON("norm.rms", "round.rows"), D "11:", "unknown op \"round.rows\"",
-     NULL, 0},
+    {"an op of the compiler's own", JSON("norm.rms", "quantize.rows"),
+     D "11:", "unknown op \"quantize.rows\"", NULL, 0},
     {"an unknown op", JSON("norm.rms", "magic"), D "11:", "unknown op \"magic\"", NULL, 0},
     {"a typo in an operand's key", JSON("\"w\": \"@up", "\"W\": \"@up"), D "14:", "did you mean \"w\"?", NULL,
      0},

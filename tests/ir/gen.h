@@ -99,7 +99,10 @@ static inline Attr *gen_attrs(Rng *r, Arena *a, const OpDef *def, Type first) {
         if (d->kind == AT_FLOAT && attr_wrong(a, d, &t)) t.f = -t.f; /* ranges have one end, or begin at 1 */
         if (d->kind == AT_FLOAT && attr_wrong(a, d, &t)) t.f = 1 - t.f;
         if (!strcmp(d->name, "context")) t.i = 16;
-        if (d->kind == AT_STR) t.s = d->str && strchr(d->str, '|') ? gen_word(r, a, d->str) : "name";
+        bool named = d->kind == AT_FORMAT || d->kind == AT_ARITHMETIC; /* names of records */
+        if (named) t.kind = AT_STR;
+        if (d->kind == AT_STR || named) t.s = d->str && strchr(d->str, '|') ? gen_word(r, a, d->str) : "name";
+        if (d->kind == AT_FORMAT) t.s = "bf16";
         if (d->kind == AT_FLOATS) t.n = 1, t.floats = floats;
         if (d->kind == AT_INTS) { /* a shape of all elements, or a permutation that turns around */
             bool perm = !strcmp(d->name, "perm");

@@ -66,18 +66,18 @@ static int64_t origin(PackKind kind, int group, int64_t rows, int64_t cols, int6
 }
 
 /* All pieces, cut into runs of `run`, the last run first. */
-static void pack_in_runs(PackKind kind, const PackSource *s, Storage dt, const LowerTarget *t, int64_t run,
-                         char *out) {
-    int64_t n = pack_pieces(kind, s->type, t), each = n ? pack_bytes(kind, s->type, dt, t) / n : 0;
+static void pack_in_runs(PackKind kind, const PackSource *s, const NumberFormat *f, const LowerTarget *t,
+                         int64_t run, char *out) {
+    int64_t n = pack_pieces(kind, s->type, t), each = n ? pack_bytes(kind, s->type, f, t) / n : 0;
     for (int64_t at = (n - 1) / run * run; at >= 0; at -= run)
-        pack_write(kind, s, dt, t, at, n - at < run ? n - at : run, out + at * each);
+        pack_write(kind, s, f, t, at, n - at < run ? n - at : run, out + at * each);
 }
 
 static void check_layout(PackKind kind, Type type, DType from, DType to) {
     static char in[MOST * 8], out[MOST * 8], again[MOST * 8];
     LowerTarget t = {.panel = PANEL, .lanes = LANES};
     PackSource s = {.type = type, .dt = from, .data = in + 2}; /* tensors in files need not be aligned */
-    Storage stored = {.dt = to};
+    const NumberFormat *stored = format_of_dtype(to);
     int group = kind == PACK_PANELS || kind == PACK_PANELS_IO ? panel_group(stored) : 1;
     int64_t n = type_count(type), bytes = pack_bytes(kind, type, stored, &t),
             count = bytes / (int64_t)dtype_size(to);
@@ -117,7 +117,7 @@ static void check_layouts(void) {
                 for (int d = 0; d < NTO; d++) check_layout(kinds[k], types[t], FROM[f], TO[d]);
 }
 
-/* ---- squeezed panels ---- */
+/* ---- compressed panels ---- */
 
 /* Numbers of like size; one in `rare` is anything: 0, denormal, infinite, no number at all. */
 static double mostly_alike(int rare) {
@@ -129,8 +129,8 @@ static double mostly_alike(int rare) {
     return v;
 }
 
-/* What formats/squeeze.h says that input i of output c of the panel is. */
-static float read_squeezed(const uint8_t *panel, int64_t k, int64_t c, int64_t i) {
+/* What formats/compressed.h says that input i of output c of the panel is. */
+static float read_compressed(const uint8_t *panel, int64_t k, int64_t c, int64_t i) {
     const uint8_t *group = panel + 4 * PANEL + i / 8 * 12 * PANEL;
     const uint8_t *list = panel + 4 * PANEL + (k + 7) / 8 * 12 * PANEL;
     int64_t j = i % 8, at = c / 4 * 16 + j % 4 / 2 * 8 + c % 4 * 2 + j % 2;
@@ -148,18 +148,18 @@ static float read_squeezed(const uint8_t *panel, int64_t k, int64_t c, int64_t i
     return x;
 }
 
-static void check_squeezed(PackKind kind, Type type, DType from, int rare) {
+static void check_compressed(PackKind kind, Type type, DType from, int rare) {
     static char in[MOST * 8], out[MOST * 8], again[MOST * 8];
     LowerTarget t = {.panel = PANEL, .lanes = LANES};
     PackSource s = {.type = type, .dt = from, .data = in + 2};
-    Storage stored = {.dt = DT_BF16, .squeezed = true};
+    const NumberFormat *stored = &format_bf16_12;
     int64_t n = type_count(type), pieces = pack_pieces(kind, type, &t),
             bytes = pack_bytes(kind, type, stored, &t);
     int64_t rows = type.dim[type.rank - 2], cols = type.dim[type.rank - 1], wrong = 0;
     int64_t outputs = kind == PACK_PANELS ? rows : cols, k = kind == PACK_PANELS ? cols : rows;
     int64_t each = (outputs + PANEL - 1) / PANEL;
     for (int64_t i = 0; i < n; i++) dtype_store(from, in + 2, i, mostly_alike(rare));
-    if (!CHECK(pack_squeezes(kind, &s, &t, 0, pieces))) return;
+    if (!CHECK(pack_compresses(kind, &s, &t, 0, pieces))) return;
     pack_write(kind, &s, stored, &t, 0, pieces, out);
     for (int64_t i = 0; i < n; i++) {
         int64_t matrix = i / (rows * cols), r = i / cols % rows, q = i % cols;
@@ -167,7 +167,7 @@ static void check_squeezed(PackKind kind, Type type, DType from, int rare) {
         const char *panel = out + (matrix * each + c / PANEL) * (bytes / pieces);
         uint16_t want, got;
         dtype_store(DT_BF16, &want, 0, dtype_load(from, in + 2, i));
-        dtype_store(DT_BF16, &got, 0, (double)read_squeezed((const uint8_t *)panel, k, c % PANEL, input));
+        dtype_store(DT_BF16, &got, 0, (double)read_compressed((const uint8_t *)panel, k, c % PANEL, input));
         double x = dtype_load(DT_BF16, &want, 0);
         bool same = x != x ? dtype_load(DT_BF16, &got, 0) != x : got == want;
         wrong += !(same || (x == 0 && dtype_load(DT_BF16, &got, 0) == 0)); /* -0 is as good as 0 */
@@ -177,7 +177,7 @@ static void check_squeezed(PackKind kind, Type type, DType from, int rare) {
     CHECK(!memcmp(out, again, (size_t)bytes));
 }
 
-static void check_squeezing(void) {
+static void check_compression(void) {
     static const Type types[] = {
         {.dt = DT_F32, .rank = 2, .dim = {1, 1}},
         {.dt = DT_F32, .rank = 2, .dim = {48, 130}},
@@ -187,20 +187,20 @@ static void check_squeezing(void) {
     for (size_t t = 0; t < sizeof types / sizeof *types; t++)
         for (int f = 0; f < NFROM; f++)
             for (int kind = 0; kind < 2; kind++)
-                check_squeezed(kind ? PACK_PANELS_IO : PACK_PANELS, types[t], FROM[f], 700);
+                check_compressed(kind ? PACK_PANELS_IO : PACK_PANELS, types[t], FROM[f], 700);
     /* numbers of all sizes */
     static char in[4096 * 2];
     LowerTarget t = {.panel = PANEL, .lanes = LANES};
     PackSource s = {.type = {.dt = DT_F32, .rank = 2, .dim = {64, 64}}, .dt = DT_BF16, .data = in};
     for (int64_t i = 0; i < 4096; i++) dtype_store(DT_BF16, in, i, ldexp(1, (int)(i % 200) - 100));
-    CHECK(!pack_squeezes(PACK_PANELS, &s, &t, 0, 4));
+    CHECK(!pack_compresses(PACK_PANELS, &s, &t, 0, 4));
     memset(in, 0, sizeof in);
-    CHECK(pack_squeezes(PACK_PANELS, &s, &t, 0, 4));
+    CHECK(pack_compresses(PACK_PANELS, &s, &t, 0, 4));
 }
 
 int main(void) {
     check_convert();
-    check_squeezing();
+    check_compression();
     check_layouts();
     return check_report("pack");
 }

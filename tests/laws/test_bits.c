@@ -327,7 +327,7 @@ static void run_laws(Bench *b) {
 /* A way to compile a model; NULL: as the checkpoint has it. */
 typedef struct Way {
     int chunk;
-    const char *dtype, *state, *quant, *math, *squeeze;
+    const char *dtype, *state, *quant, *math, *compress;
     int distilled; /* order of distilled filters, or 0 */
 } Way;
 
@@ -348,7 +348,7 @@ static bool bench_open(Bench *b, Model *m, const char *path, const char *name, W
     Diag d = diag_new(b->a, stderr);
     ModelOptions mo = {.dtype = w.dtype, .quant = w.quant};
     CompileOptions o = {.chunk = w.chunk, .max_batch = SEQUENCES, .state = w.state, .math = w.math};
-    o.squeeze = w.squeeze;
+    o.compress = w.compress;
     o.passes.distill_filters = w.distilled, o.passes.distill_quietly = true;
     bool open = model_open(&d, b->a, path, &mo, m) && loaded_open(&d, b->a, m, o, &b->loaded);
     if (!CHECK(open)) fprintf(stderr, "    %s\n", path);
@@ -381,15 +381,15 @@ static void test_model(const char *path, const char *name, Way w) {
 }
 
 /* bf16 in 12 bits is the same numbers: chunks, where it is unpacked, have the bits of bf16 as it is, and
- * steps come as close as the same sum in another order. Whether there was anything to squeeze. */
-static bool squeezing_does_not_matter(const char *path, const char *name) {
+ * steps come as close as the same sum in another order. Whether there was anything to compress. */
+static bool compression_does_not_matter(const char *path, const char *name) {
     enum { CHUNK = 16 };
     float *out[2] = {NULL}, *steps[2] = {NULL};
     int64_t bytes[2] = {0};
     Bench b[2];
     Model m[2];
     for (int i = 0; i < 2; i++) {
-        Way w = {.chunk = CHUNK, .dtype = "bf16", .math = "f32", .squeeze = i ? "yes" : "no"};
+        Way w = {.chunk = CHUNK, .dtype = "bf16", .math = "f32", .compress = i ? "yes" : "no"};
         if (!bench_open(&b[i], &m[i], path, name, w)) continue;
         b[i].T = b[i].T / CHUNK * CHUNK; /* no chunk of a single row, which is read as a step's is */
         out[i] = in_pieces(&b[i], fresh(&b[i]), (int64_t[]){0}, 1),
@@ -432,7 +432,7 @@ int main(int argc, char **argv) {
     const char *folder = argc > 1 ? argv[1] : "tests/conformance", *only = getenv("BTC_CASE");
     struct dirent **entry;
     Arena *a = arena_new();
-    int n = scandir(folder, &entry, NULL, by_name), cases = 0, squeezed = 0;
+    int n = scandir(folder, &entry, NULL, by_name), cases = 0, compressed = 0;
     static const Way few[] = {{.chunk = 8, .quant = "q8", .math = "int8"},
                               {.chunk = 8, .quant = "q4", .math = "int8"},
                               {.chunk = 8, .dtype = "bf16", .quant = "q6", .math = "f32"}};
@@ -458,13 +458,13 @@ int main(int argc, char **argv) {
         else
             test_model(file, name, (Way){.chunk = 8, .dtype = "f16", .state = "bf16"});
         if (check_meets(cases + 1, 2, 2)) test_model(file, name, few[cases / 2 % 3]);
-        squeezed += has_byte_tables() && squeezing_does_not_matter(file, name);
+        compressed += has_byte_tables() && compression_does_not_matter(file, name);
         if (!strcmp(name, "hyena-lm") || !strcmp(name, "hyena-order3"))
             test_model(file, name, (Way){.chunk = 16, .distilled = 12});
         cases++;
     }
     arena_free(a);
     CHECK(cases > 0);
-    CHECK(only || !has_byte_tables() || squeezed > cases / 2);
+    CHECK(only || !has_byte_tables() || compressed > cases / 2);
     return check_report("bits");
 }

@@ -20,7 +20,7 @@
 static const struct Record {
     int version;
     uint64_t hash;
-} WEIGHTS_ON_RECORD = {2, 0xf324e53f0b42ce0d}, STATES_ON_RECORD = {2, 0x7da26a30502e5e4b};
+} WEIGHTS_ON_RECORD = {3, 0x131e2f1aefac1937}, STATES_ON_RECORD = {2, 0x7da26a30502e5e4b};
 
 static Arena *arena;
 static Diag diag;
@@ -199,7 +199,7 @@ static void add_storages(Ways *w, CompileOptions c) {
             label = arena_printf(arena, "%s math %s", quants[i], maths[k]);
             add(w, label, (ModelOptions){.quant = quants[i]}, with);
         }
-        with = c, with.squeeze = "no";
+        with = c, with.compress = "no";
         add(w, arena_printf(arena, "%s loose", dtypes[i]), (ModelOptions){.dtype = dtypes[i]}, with);
         for (int seed = 0; seed < 2; seed++)
             add(w, arena_printf(arena, "%s calibration %d", quants[i], seed),
@@ -310,12 +310,12 @@ static void check_contents(const char *model) {
 
 /* ---- what is on record ---- */
 
-static uint64_t pack_one(uint64_t h, PackKind kind, Storage s, Type type, const float *data,
+static uint64_t pack_one(uint64_t h, PackKind kind, const NumberFormat *f, Type type, const float *data,
                          const LowerTarget *t) {
     PackSource src = {.type = type, .dt = DT_F32, .data = data};
-    int64_t n = pack_bytes(kind, type, s, t);
+    int64_t n = pack_bytes(kind, type, f, t);
     char *out = arena_alloc(arena, (size_t)n);
-    pack_write(kind, &src, s, t, 0, pack_pieces(kind, type, t), out);
+    pack_write(kind, &src, f, t, 0, pack_pieces(kind, type, t), out);
     h = hash_bytes(h, &n, sizeof n);
     if (kind != PACK_FFT) return hash_bytes(h, out, (size_t)n);
     for (int64_t i = 0; i < n / 4; i++) { /* sines are the C library's: the last bits are not ours */
@@ -325,9 +325,27 @@ static uint64_t pack_one(uint64_t h, PackKind kind, Storage s, Type type, const 
     return h;
 }
 
+/* Blocks that a checkpoint holds. */
+static uint64_t pack_blocks(uint64_t h, const LowerTarget *t) {
+    enum { O = 19, I = 512 };
+    static uint8_t bytes[O * I * 2];
+    Type type = type_tensor(DT_F32, 0, 2, (int64_t[]){O, I});
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i * i % 251 % 60);
+    for (const NumberFormat *const *f = FORMATS; *f; f++) {
+        if (!(*f)->bytes) continue;
+        PackSource src = {.type = type, .blocks = *f, .data = bytes};
+        int64_t n = pack_bytes(PACK_PANELS, type, *f, t);
+        char *out = arena_alloc(arena, (size_t)n);
+        pack_write(PACK_PANELS, &src, *f, t, 0, pack_pieces(PACK_PANELS, type, t), out);
+        h = hash_bytes(hash_text(h, (*f)->name), out, (size_t)n);
+    }
+    return h;
+}
+
 static uint64_t packed_layouts(void) {
     enum { O = 37, I = 160, LEAD = 2 };
-    static const char *const storages[] = {"f32", "bf16", "f16", "bf12", "q8", "q6", "q4"};
+    static const NumberFormat *const formats[] = {&format_f32, &format_bf16, &format_f16, &format_bf16_12,
+                                                  &format_q8,  &format_q6,   &format_q4};
     static const int lanes[] = {4, 8, 16, 32};
     static float data[LEAD * O * I];
     for (int i = 0; i < LEAD * O * I; i++) data[i] = (float)((i * 37 % 128 - 64) | 1) / 64;
@@ -338,12 +356,12 @@ static uint64_t packed_layouts(void) {
         Type one = type_tensor(DT_F32, 0, 2, (int64_t[]){O, I});
         for (PackKind kind = PACK_ROWS; kind <= PACK_FFT; kind++)
             for (int s = 0; s < 7; s++) {
-                Storage storage;
-                CHECK(storage_parse(storages[s], &storage));
+                const NumberFormat *f = formats[s];
                 bool panels = kind == PACK_PANELS || kind == PACK_PANELS_IO;
-                if (kind == PACK_TABLE ? storage.quant || storage.squeezed : !panels && s > 0) continue;
-                h = pack_one(h, kind, storage, kind == PACK_FFT ? one : stack, data, &t);
+                if (kind == PACK_TABLE ? f->block || f->compressed : !panels && s > 0) continue;
+                h = pack_one(h, kind, f, kind == PACK_FFT ? one : stack, data, &t);
             }
+        h = pack_blocks(h, &t);
     }
     return h;
 }

@@ -20,7 +20,7 @@ static void check_model(const char *name, const char *options) {
 }
 
 int main(int argc, char **argv) {
-    static const char *const options[] = {"", "--quant=q8", "--quant=q4", "--dtype=bf16 --squeeze=no"};
+    static const char *const options[] = {"", "--quant=q8", "--quant=q4", "--dtype=bf16 --compress=no"};
     if (!begin(argc, argv)) return 2;
     if (have_emulator() && have("hf-qwen3") && have("rwkv7") && have("hf-mixtral"))
         for (int i = 0; i < 4; i++)

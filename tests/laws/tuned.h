@@ -14,9 +14,9 @@ typedef struct Stored {
     const char *quant, *math; /* NULL: as they are; f32 */
 } Stored;
 static const Stored STORED[] = {
-    {DT_F32, NULL, NULL},    {DT_F16, NULL, NULL},      {DT_BF16, NULL, NULL}, {DT_BF16, NULL, "bf16"},
-    {DT_BF16, "bf12", NULL}, {DT_BF16, "bf12", "bf16"}, {DT_F32, "q8", NULL},  {DT_F32, "q8", "int8"},
-    {DT_F32, "q6", NULL},    {DT_BF16, "q6", "int8"},   {DT_F32, "q4", NULL},  {DT_F32, "q4", "int8"},
+    {DT_F32, NULL, NULL},       {DT_F16, NULL, NULL},         {DT_BF16, NULL, NULL}, {DT_BF16, NULL, "bf16"},
+    {DT_BF16, "bf16_12", NULL}, {DT_BF16, "bf16_12", "bf16"}, {DT_F32, "q8", NULL},  {DT_F32, "q8", "int8"},
+    {DT_F32, "q6", NULL},       {DT_BF16, "q6", "int8"},      {DT_F32, "q4", NULL},  {DT_F32, "q4", "int8"},
 };
 enum { STORED_COUNT = sizeof STORED / sizeof *STORED };
 

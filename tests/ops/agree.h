@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "draw.h"
+#include "formats/arithmetic.h"
 #include "ops/attend.h"
 #include "pack/storage.h"
 
@@ -267,7 +268,7 @@ static inline bool interpret(Case *c) {
     return true;
 }
 
-/* Some numbers of every matrix that codes of few exponents cannot say: what squeezed panels keep in lists. */
+/* Some numbers of every matrix that codes of few exponents cannot say: what compressed panels keep in lists. */
 static inline void draw_outliers(Case *c) {
     static const double out[] = {0, 0x1p-100, -0x1p-40, 0x1.5p9, -0x1.1p-13};
     for (int i = 0; i < c->k.nweights; i++) {
@@ -278,21 +279,22 @@ static inline void draw_outliers(Case *c) {
     }
 }
 
-/* As compiler/pack/storage.c and compiler/pack/squeeze.c do it. */
+/* As compiler/pack/storage.c and compiler/pack/compress.c do it. */
 static inline void quantise(Case *c, const char *quant, const char *math) {
     for (Func *f = c->k.m->first; f; f = f->next)
         OPS_OF (f->body, op) {
             const Value *w = storage_matrix(op);
             if (!w) continue;
-            op_set_str(f, w->def, "storage", quant);
-            if (math && !attr_find(op->attrs, "math")) op_set_str(f, op, "math", math);
+            op_set_format(f, w->def, "storage", format_find(quant));
+            if (math && !attr_find(op->attrs, "math"))
+                op_set_arithmetic(f, op, "math", arithmetic_find(math));
             if (op->def == &op_linear_blocks) op_set_int(f, w->def, "inputs", -2);
         }
 }
 
 static inline bool prepare(Case *c, const Variant *v) {
     if (v->quant) quantise(c, v->quant, v->math);
-    if (v->quant && !strcmp(v->quant, "bf12")) draw_outliers(c);
+    if (v->quant && !strcmp(v->quant, "bf16_12")) draw_outliers(c);
     if (!kit_model(&c->k, &c->model)) return false;
     c->n = c->k.main->nresults;
     c->out = ARENA_ARRAY(c->k.a, float *, c->n), c->first = ARENA_ARRAY(c->k.a, float *, c->n);

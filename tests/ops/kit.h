@@ -208,7 +208,7 @@ static inline void add_tensor(Kit *k, const char *name, Type t, Domain d, double
 /* One tensor in main, one for each of the two calls of a block. */
 static inline void register_weight(Kit *k, Op *op, Domain d, double p) {
     const char *name = attr_str(op, "name", "");
-    op_set_str(kit_func(k), op, "storage", dtype_name(k->storage));
+    op_set_format(kit_func(k), op, "storage", format_of_dtype(k->storage));
     if (!k->block) add_tensor(k, name, op->out[0]->type, d, p);
     for (int i = 0; i < 2 && k->block; i++)
         add_tensor(k, arena_printf(k->a, "%d.%s", k->calls + i, name), op->out[0]->type, d, p);

@@ -43,7 +43,7 @@ int main(void) {
         {NULL, DT_F32, 16, 5, 1, NULL, NULL, NULL},
         {"x86-64-v2", DT_F16, 24, 3, 2, NULL, NULL, NULL},
         {"x86-64-v3", DT_BF16, 9, 3, 3, NULL, NULL, NULL},
-        {NULL, DT_BF16, 24, 4, 4, NULL, "bf12", "bf16"},
+        {NULL, DT_BF16, 24, 4, 4, NULL, "bf16_12", "bf16"},
         {NULL, DT_F32, 16, 4, 5, NULL, "q8", "int8"},
         {"x86-64-v3", DT_F32, 9, 3, 6, NULL, "q4", "int8"},
         {"x86-64-v2", DT_F32, 24, 3, 7, NULL, "q6", "int8"},

@@ -21,7 +21,7 @@ static int64_t draw_blocks(Rng *r, const char *name) {
 }
 
 static void draw_case(Case *c, const OpDef *def, const Variant *v) {
-    bool blocks = def->pattern == PAT_CONTRACT && v->quant && strcmp(v->quant, "bf12");
+    bool blocks = def->pattern == PAT_CONTRACT && v->quant && strcmp(v->quant, "bf16_12");
     DrawSize *other = def == &op_scan_matrix ? draw_large : blocks ? draw_blocks : draw_size;
     for (int got = 0, draw = 0; got < v->instances && draw < 100 * v->instances; draw++)
         got += kit_draw(&c->k, def, got % 2 ? other : draw_size);
@@ -99,9 +99,9 @@ int main(void) {
         {NULL, DT_BF16, 9, 4, 6, NULL, "q4", NULL},
         {"x86-64-v3", DT_F32, 24, 3, 7, NULL, "q6", NULL},
         {"x86-64-v2", DT_F32, 1, 3, 8, NULL, "q4", NULL},
-        {NULL, DT_F32, 16, 6, 5, NULL, "bf12", NULL},
-        {"x86-64-v3", DT_BF16, 9, 4, 6, NULL, "bf12", NULL},
-        {"x86-64-v2", DT_F16, 24, 3, 7, NULL, "bf12", NULL},
+        {NULL, DT_F32, 16, 6, 5, NULL, "bf16_12", NULL},
+        {"x86-64-v3", DT_BF16, 9, 4, 6, NULL, "bf16_12", NULL},
+        {"x86-64-v2", DT_F16, 24, 3, 7, NULL, "bf16_12", NULL},
         {NULL, DT_F32, 16, 6, 5, NULL, "q4", "int8"},
         {NULL, DT_BF16, 9, 4, 6, NULL, "q8", "int8"},
         {NULL, DT_F32, 1, 4, 6, NULL, "q6", "int8"},

@@ -17,8 +17,9 @@ static inline Value *wide_product(Kit *k, Value *x, int64_t outputs, Value *bias
     Value *w = kit_weight(k, type_tensor(DT_F32, false, 2, (int64_t[]){outputs, inputs}), SMALL, 0.05);
     Value *in[] = {x, w, bias};
     Op *op = kit_op(k, k->main, "linear", in, 3, NULL);
-    if (v->quant) op_set_str(k->main, w->def, "storage", v->quant);
-    op_set_str(k->main, op, "math", v->math ? v->math : "f32"); /* here x need not be exact */
+    if (v->quant) op_set_format(k->main, w->def, "storage", format_find(v->quant));
+    op_set_arithmetic(k->main, op, "math",
+                      arithmetic_find(v->math ? v->math : "f32")); /* here x need not be exact */
     return op->out[0];
 }
 
@@ -55,7 +56,7 @@ static inline bool wide_rows_agree(const Variant *v) {
     stored.quant = stored.math = NULL; /* of these products alone, not of all */
     wide_rounding(&c.k, 4096, v);
     wide_rounding(&c.k, 4224, v);
-    return agrees(&c, &stored, compared) && (!v->quant || are_wide(&c, &op_round_rows));
+    return agrees(&c, &stored, compared) && (!v->quant || are_wide(&c, &op_quantize_rows));
 }
 
 #endif

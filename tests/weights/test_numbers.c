@@ -51,7 +51,7 @@ static bool open_model(const ModelOptions *o, Model *m) {
 
 static const char *storage(const Model *m) {
     OPS_OF (ir_func_find(m->module, "main")->body, op)
-        if (op->def == OP_TABLE[OP_weight]) return attr_str(op, "storage", "");
+        if (op->def == OP_TABLE[OP_weight]) return attr_format(op, "storage")->name;
     return "";
 }
 

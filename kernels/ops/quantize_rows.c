@@ -1,5 +1,5 @@
-/* Loops of round.rows: ir/ops/round_rows.c says what they compute. */
-#include "ops/round_rows.h"
+/* Loops of quantize.rows: ir/ops/quantize_rows.c says what they compute. */
+#include "ops/quantize_rows.h"
 #include "kernels/lower.h"
 #include "kernels/rows.h"
 #include "ops/common.h"
@@ -19,7 +19,7 @@ static void access_round(const Op *op, Form form, Access *a) {
     if (r.parts)
         a->units = r.lead;
     else
-        a->split = r.lead > 1 ? SPLIT_INNER : SPLIT_FLAT, a->multiple = r.block > 0 ? r.block : QUANT_PART;
+        a->split = r.lead > 1 ? SPLIT_INNER : SPLIT_FLAT, a->multiple = r.block > 0 ? r.block : PANEL_READ;
 }
 
 /* The nearest whole number, ties to even, of small ones: in the sum with 1.5 * 2^23 it takes the lowest bits.
@@ -52,35 +52,38 @@ static Value *magnitude(LB *b, Value *x) {
     return lb_and(b, lb_bits(b, x, DT_I32), lb_i32(b, INT32_MAX));
 }
 
-/* With n inputs from `part` on there (QUANT_PART, or fewer in the last part). */
+/* With n inputs from `part` on there (all, or fewer in the last part). */
 static void part_most(Lower *l, const RowBlock *x, Value *part, int64_t n, Value *most) {
     LB *b = &l->b;
     for (int64_t i = 0; i < n; i += b->lanes)
         lb_set(b, most, lb_max(b, lb_get(b, most), magnitude(b, block_vector(l, x, part, i, n))));
 }
 
-static void part_bytes(Lower *l, const RowBlock *x, Value *part, int64_t n, Value *inverse, Value *sum) {
+/* The numbers of a part that is `size` long, with zeros behind n. */
+static void part_bytes(Lower *l, const RowBlock *x, Value *part, int64_t n, int64_t size, Value *inverse,
+                       Value *sum) {
     LB *b = &l->b;
     Value *to = lb_offset(b, x->bytes, part);
-    for (int64_t i = 0; i < QUANT_PART; i += b->lanes) {
+    for (int64_t i = 0; i < size; i += b->lanes) {
         Value *q = nearest(b, lb_mul(b, block_vector(l, x, part, i, n), inverse));
-        lb_store(b, DT_I8, to, lb_i64(b, i), q, QUANT_PART < b->lanes ? QUANT_PART : 0);
+        lb_store(b, DT_I8, to, lb_i64(b, i), q, size < b->lanes ? (int)size : 0);
         lb_set(b, sum, lb_add(b, lb_get(b, sum), q));
     }
 }
 
 static void write_block(Lower *l, const Rounding *r, const RowBlock *x) {
     LB *b = &l->b;
-    int64_t whole = x->n / QUANT_PART * QUANT_PART, rest = x->n - whole;
+    int64_t size = r->block < PANEL_READ ? r->block : PANEL_READ, whole = x->n / size * size,
+            rest = x->n - whole;
     Value *zero = lb_i64(b, 0), *end = lb_i64(b, whole), *steps = lb_f32(b, 127);
     Value *none = lb_splat(b, lb_i32(b, 0)), *most = lb_var(b, none), *sum = lb_var(b, none);
-    KFOR (b, part, zero, end, QUANT_PART) part_most(l, x, part, QUANT_PART, most);
+    KFOR (b, part, zero, end, size) part_most(l, x, part, size, most);
     if (rest) part_most(l, x, end, rest, most);
     Value *far = lb_bits(b, lb_reduce(b, "max", lb_get(b, most)), DT_F32),
           *some = lb_cmp(b, "gt", far, lb_f32(b, 0));
     Value *inverse = lb_select(b, some, lb_div(b, steps, far), lb_f32(b, 0));
-    KFOR (b, part, zero, end, QUANT_PART) part_bytes(l, x, part, QUANT_PART, inverse, sum);
-    if (rest) part_bytes(l, x, end, rest, inverse, sum);
+    KFOR (b, part, zero, end, size) part_bytes(l, x, part, size, size, inverse, sum);
+    if (rest) part_bytes(l, x, end, rest, size, inverse, sum);
     Value *scale = lb_add(b, lb_div(b, far, steps), lb_sub(b, far, far)); /* infinite: NaN */
     lb_store(b, DT_F32, x->scales, zero, scale, 0);
     Value *all = lb_reduce(b, "add", lb_get(b, sum));
@@ -105,10 +108,10 @@ static void write_bytes(Lower *l, const Rounding *r, Value *from, Value *to, Val
     lb_if_end(b);
 }
 
-/* The same in bf16: whole vectors, then the masked rest and zeros up to a multiple of QUANT_PART. */
+/* The same in bf16: whole vectors, then the masked rest and zeros up to a multiple of PANEL_READ. */
 static void write_bf16(Lower *l, const Rounding *r, Value *from, Value *to, Value *lo, Value *hi) {
     LB *b = &l->b;
-    int64_t full = r->K / b->lanes * b->lanes, padded = (r->K + QUANT_PART - 1) / QUANT_PART * QUANT_PART;
+    int64_t full = r->K / b->lanes * b->lanes, padded = (r->K + PANEL_READ - 1) / PANEL_READ * PANEL_READ;
     KFOR (b, i, lo, full < r->K ? lw_min_i64(l, hi, lb_i64(b, full)) : hi, b->lanes)
         lb_store(b, DT_BF16, to, i, lb_load(b, DT_F32, b->lanes, from, i, 0), 0);
     if (full == padded) return;
@@ -134,11 +137,11 @@ static void lower_round(Lower *l, Op *op) {
         KFOR (b, o, first, end, 1) {
             Value *from = lb_offset(b, lw_row_ptr(l, op->in[0], row), lb_muli(b, o, 4 * r.K));
             Value *to = lb_offset(b, lw_row_ptr(l, op->out[0], row), lb_muli(b, o, bytes));
-            (r.math == MATH_INT8 ? write_bytes : write_bf16)(l, &r, from, to, lo, hi);
+            (arithmetic_in_bytes(r.math) ? write_bytes : write_bf16)(l, &r, from, to, lo, hi);
         }
 }
 
-const OpLowering lowering_round_rows = {
+const OpLowering lowering_quantize_rows = {
     .access = access_round,
     .lower = lower_round,
     .row_bytes = bytes_round,

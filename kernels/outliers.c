@@ -1,6 +1,6 @@
-#include "amend.h"
+#include "outliers.h"
 
-#include "formats/squeeze.h"
+#include "formats/compressed.h"
 #include "kernels.h"
 
 typedef struct Entry {
@@ -12,13 +12,13 @@ static Value *list_count(LB *b, Value *list) {
 }
 
 static Entry list_entry(LB *b, Value *list, Value *number, int64_t width) {
-    Value *at = lb_offseti(b, lb_offset(b, list, lb_muli(b, number, SQUEEZE_ENTRY)), SQUEEZE_LIST_HEAD);
+    Value *at = lb_offseti(b, lb_offset(b, list, lb_muli(b, number, COMPRESSED_ENTRY)), COMPRESSED_LIST_HEAD);
     Value *where = lb_cast(b, lb_load(b, DT_I32, 0, at, lb_i64(b, 0), 0), DT_I64), *w = lb_i64(b, width);
     return (Entry){lb_div(b, where, w), lb_rem(b, where, w), lb_load(b, DT_F32, 0, at, lb_i64(b, 1), 0)};
 }
 
-const char *amend_unpacked(Lower *l) {
-    static const char name[] = "amend_unpacked";
+const char *outliers_to_panel(Lower *l) {
+    static const char name[] = "outliers_to_panel";
     if (ir_func_find(l->b.f->module, name)) return name;
     LB lb = kernel_function(l, name), *b = &lb;
     Type i64 = type_scalar(DT_I64, 0);
@@ -38,8 +38,8 @@ const char *amend_unpacked(Lower *l) {
     return name;
 }
 
-const char *amend_sums(Lower *l, DType x_type) {
-    const char *name = arena_printf(l->arena, "amend_sums_%s", dtype_name(x_type));
+const char *outliers_to_sums(Lower *l, DType x_type) {
+    const char *name = arena_printf(l->arena, "outliers_to_sums_%s", dtype_name(x_type));
     if (ir_func_find(l->b.f->module, name)) return name;
     LB lb = kernel_function(l, name), *b = &lb;
     Type i64 = type_scalar(DT_I64, 0);

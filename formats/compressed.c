@@ -1,5 +1,5 @@
-/* See squeeze.h. */
-#include "squeeze.h"
+/* See compressed.h. */
+#include "compressed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -85,9 +85,9 @@ static int difference(const Numbers *n, uint16_t bits, float add[2]) {
     return 2;
 }
 
-bool squeeze_fits(const PanelSource *src, int64_t outputs, int64_t k, int64_t width) {
+bool compressed_fits(const PanelSource *src, int64_t outputs, int64_t k, int64_t width) {
     Numbers n = numbers_of(src, outputs, k);
-    int64_t room = squeeze_room(k, width), used = 0;
+    int64_t room = compressed_room(k, width), used = 0;
     float add[2];
     if (2 * n.without <= room || n.without > room)
         used = n.without;
@@ -100,19 +100,19 @@ bool squeeze_fits(const PanelSource *src, int64_t outputs, int64_t k, int64_t wi
 
 static void write_list(const Numbers *n, int64_t width, char *out) {
     int32_t count = 0;
-    char *entry = out + SQUEEZE_LIST_HEAD;
+    char *entry = out + COMPRESSED_LIST_HEAD;
     for (int64_t i = 0; i < n->k; i++)
         for (int64_t c = 0; c < n->outputs; c++) {
             uint16_t bits = n->bits[c * n->k + i];
             if (n->code[upper_of(bits)] != NO_CODE) continue;
             float add[2];
             int32_t at = (int32_t)(i * width + c);
-            for (int j = 0, m = difference(n, bits, add); j < m; j++, count++, entry += SQUEEZE_ENTRY) {
+            for (int j = 0, m = difference(n, bits, add); j < m; j++, count++, entry += COMPRESSED_ENTRY) {
                 memcpy(entry, &at, 4);
                 memcpy(entry + 4, &add[j], 4);
             }
         }
-    if (count > squeeze_room(n->k, width)) BTC_BUG("a panel that does not fit was squeezed");
+    if (count > compressed_room(n->k, width)) BTC_BUG("a panel that does not fit was compressed");
     memcpy(out, &count, 4);
 }
 
@@ -121,8 +121,8 @@ static void write_output(const Numbers *n, int64_t c, int64_t width, uint8_t *ou
     const uint16_t *bits = n->bits + c * n->k;
     int64_t row = 4 * width, lane = c / 4 * 16 + c % 4 * 2;
     for (int64_t i = 0; i < n->k; i++) {
-        uint8_t *group = out + i / SQUEEZE_GROUP * squeeze_group_bytes(width);
-        int64_t j = i % SQUEEZE_GROUP, at = lane + j % 4 / 2 * 8 + j % 2;
+        uint8_t *group = out + i / COMPRESSED_GROUP * compressed_group_bytes(width);
+        int64_t j = i % COMPRESSED_GROUP, at = lane + j % 4 / 2 * 8 + j % 2;
         uint16_t x = n->code[upper_of(bits[i])] == NO_CODE ? stand_in(n, bits[i]) : bits[i];
         int code = n->code[upper_of(x)] | (x >> 15) << 3;
         group[j / 4 * row + at] = (uint8_t)x;
@@ -130,13 +130,13 @@ static void write_output(const Numbers *n, int64_t c, int64_t width, uint8_t *ou
     }
 }
 
-void squeeze_write(const PanelSource *src, int64_t outputs, int64_t k, int64_t width, void *out) {
+void compressed_write(const PanelSource *src, int64_t outputs, int64_t k, int64_t width, void *out) {
     Numbers n = numbers_of(src, outputs, k);
-    uint8_t *table = out, *groups = table + squeeze_table_bytes(width);
-    for (int64_t i = 0; i < squeeze_table_bytes(width); i++)
+    uint8_t *table = out, *groups = table + compressed_table_bytes(width);
+    for (int64_t i = 0; i < compressed_table_bytes(width); i++)
         table[i] = (uint8_t)(n.upper[i % CODES] | (i % 16 / CODES) << 7);
     for (int64_t c = 0; c < outputs; c++) write_output(&n, c, width, groups);
-    int64_t all = (k + SQUEEZE_GROUP - 1) / SQUEEZE_GROUP * squeeze_group_bytes(width);
+    int64_t all = (k + COMPRESSED_GROUP - 1) / COMPRESSED_GROUP * compressed_group_bytes(width);
     write_list(&n, width, (char *)groups + all);
     free(n.bits);
 }

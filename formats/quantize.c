@@ -1,52 +1,30 @@
-/* See quant.h. Formats of few bits choose the scale of a part by search: for each candidate the best scale
+/* See quantize.h. Formats of few bits choose the scale of a part by search: for each candidate the best scale
  * for the codes that it gives is a least-squares fit (sum of w x q over sum of w q q), and the fit that
  * explains most wins. With factors, the part of the largest scale gets the largest factor, and the others one
  * near what their own scale asks for, whichever errs least. */
-#include "quant.h"
+#include "quantize.h"
 
 #include <math.h>
 #include <string.h>
 
-const QuantFormat QUANT_FORMATS[] = {
-    {"q8", 8, 128, 1, QUANT_MOST, false},
-    {"q6", 6, 32, 0, QUANT_PART, false},
-    {"q4", 4, 8, 0, QUANT_MOST, true},
-};
-const int QUANT_COUNT = sizeof QUANT_FORMATS / sizeof *QUANT_FORMATS;
-
-const QuantFormat *quant_in_bytes(const QuantFormat *f) {
-    for (const QuantFormat *q = QUANT_FORMATS; q < QUANT_FORMATS + QUANT_COUNT; q++)
-        if (q->bits == 8 && !q->factors && q->block == f->block) return q;
-    return NULL;
-}
-
-bool storage_parse(const char *text, Storage *out) {
-    for (int i = 0; i < QUANT_COUNT; i++)
-        if (!strcmp(text, QUANT_FORMATS[i].name))
-            return *out = (Storage){.dt = DT_U8, .quant = &QUANT_FORMATS[i]}, true;
-    *out = (Storage){.dt = DT_BF16, .squeezed = !strcmp(text, "bf12")};
-    return out->squeezed || dtype_parse(text, &out->dt);
-}
-
-const char *storage_name(Storage s) {
-    return s.quant ? s.quant->name : s.squeezed ? "bf12" : dtype_name(s.dt);
-}
-
-double storage_bits(Storage s) {
-    if (s.squeezed) return 12;
-    if (!s.quant) return 8.0 * (double)dtype_size(s.dt);
-    return s.quant->bits + 16.0 / s.quant->block + (s.quant->factors ? 4.0 / QUANT_PART : 0);
-}
-
 static float scale_of(uint16_t bits) {
-    return (float)dtype_load(QUANT_SCALE, &bits, 0);
+    return (float)dtype_load(DT_BF16, &bits, 0);
 }
 
 static uint16_t scale_bits(double x) {
     uint16_t bits;
-    dtype_store(QUANT_SCALE, &bits, 0, x);
+    dtype_store(DT_BF16, &bits, 0, x);
     return bits;
 }
+
+enum { PART = 32, PARTS = 4, MOST = PART * PARTS, FACTOR = 8 };
+
+/* A block with a scale that is already rounded. */
+typedef struct Block {
+    uint16_t scale;
+    int8_t factor[PARTS];
+    uint8_t code[MOST];
+} Block;
 
 /* ---- vectors ---- */
 
@@ -80,7 +58,7 @@ typedef struct Range {
     float lo, hi;
 } Range;
 
-static Range range_of(const QuantFormat *f) {
+static Range range_of(const NumberFormat *f) {
     return (Range){(float)(f->least - f->zero), (float)((1 << f->bits) - 1 - f->zero)};
 }
 
@@ -97,7 +75,7 @@ static inline Four code_of(Range r, Four x, float inverse) {
 
 /* ---- scales ---- */
 
-/* Numbers that are quantised under one scale, a multiple of LANES, and their weights. */
+/* Numbers that are quantized under one scale, a multiple of LANES, and their weights. */
 typedef struct Run {
     const float *x, *w;
     int n;
@@ -105,7 +83,7 @@ typedef struct Run {
 
 /* The least-squares scale for the codes that dividing by 1/inverse gives; *gain: how much of the weighted sum
  * of squares it explains. */
-static float fitted(const QuantFormat *f, Run r, float inverse, float *gain) {
+static float fitted(const NumberFormat *f, Run r, float inverse, float *gain) {
     Four xq[2] = {{0}}, qq[2] = {{0}};
     Range range = range_of(f);
     for (int i = 0; i < r.n; i += LANES)
@@ -127,7 +105,7 @@ static float farthest(Run r) {
     return far;
 }
 
-static float choose_scale(const QuantFormat *f, Run r) {
+static float choose_scale(const NumberFormat *f, Run r) {
     float far = farthest(r), most = (float)(f->zero - f->least);
     if (far == 0) return 0;
     if (f->bits >= 8) return fabsf(far) / most;
@@ -142,7 +120,7 @@ static float choose_scale(const QuantFormat *f, Run r) {
 }
 
 /* The weighted sum of squares of what codes under a scale are off. */
-static float error_under(const QuantFormat *f, Run r, float d) {
+static float error_under(const NumberFormat *f, Run r, float d) {
     Four off[2] = {{0}};
     Range range = range_of(f);
     float inverse = d != 0 ? 1 / d : 0;
@@ -154,7 +132,7 @@ static float error_under(const QuantFormat *f, Run r, float d) {
     return total(off);
 }
 
-static void take_codes(const QuantFormat *f, Run r, float d, uint8_t *codes) {
+static void take_codes(const NumberFormat *f, Run r, float d, uint8_t *codes) {
     Range range = range_of(f);
     float inverse = d != 0 ? 1 / d : 0;
     for (int i = 0; i < r.n; i += 4) {
@@ -167,7 +145,7 @@ static void take_codes(const QuantFormat *f, Run r, float d, uint8_t *codes) {
  * with importance the scale has to prove itself, and is refitted as long as that helps, against the one
  * without.
  */
-static uint16_t choose_among(const QuantFormat *f, Run r, Run plain) {
+static uint16_t choose_among(const NumberFormat *f, Run r, Run plain) {
     uint16_t best = scale_bits((double)choose_scale(f, plain));
     float least = error_under(f, r, scale_of(best)), scale = choose_scale(f, r), unused;
     for (int i = 0; i < 4 && scale != 0; i++) {
@@ -182,17 +160,17 @@ static uint16_t choose_among(const QuantFormat *f, Run r, Run plain) {
 /* ---- factors ---- */
 
 static Run part_of(Run r, int part) {
-    return (Run){r.x + part * QUANT_PART, r.w + part * QUANT_PART, QUANT_PART};
+    return (Run){r.x + part * PART, r.w + part * PART, PART};
 }
 
 /* The factor of a part that errs least with `unit` as scale, of the two beside `wanted`; adds its error to
  * *off. */
-static int8_t choose_factor(const QuantFormat *f, Run r, float unit, float wanted, float *off) {
+static int8_t choose_factor(const NumberFormat *f, Run r, float unit, float wanted, float *off) {
     float least = INFINITY;
     int8_t best = 0;
     for (int i = 0; i < 2; i++) {
         float at = i ? ceilf(wanted) : floorf(wanted);
-        at = at < -QUANT_FACTOR ? -QUANT_FACTOR : at > QUANT_FACTOR - 1 ? QUANT_FACTOR - 1 : at;
+        at = at < -FACTOR ? -FACTOR : at > FACTOR - 1 ? FACTOR - 1 : at;
         float error = error_under(f, r, unit * at);
         if (error < least) least = error, best = (int8_t)at;
     }
@@ -201,22 +179,22 @@ static int8_t choose_factor(const QuantFormat *f, Run r, float unit, float wante
 }
 
 /* The block with the scales that the run `by` chooses for its parts; how much it is off, as r weighs it. */
-static float factored(const QuantFormat *f, Run r, Run by, QuantBlock *out) {
+static float factored(const NumberFormat *f, Run r, Run by, Block *out) {
     static const float sizes[] = {1, 0.95f, 1.07f};
-    float wanted[QUANT_PARTS], far = 0, least = INFINITY;
-    for (int p = 0; p < QUANT_PARTS; p++) {
+    float wanted[PARTS], far = 0, least = INFINITY;
+    for (int p = 0; p < PARTS; p++) {
         wanted[p] = choose_scale(f, part_of(by, p));
         if (fabsf(wanted[p]) > fabsf(far)) far = wanted[p];
     }
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        QuantBlock b = {.scale = scale_bits((double)(-far * sizes[i] / QUANT_FACTOR))};
+        Block b = {.scale = scale_bits((double)(-far * sizes[i] / FACTOR))};
         float unit = scale_of(b.scale), off = 0;
-        for (int p = 0; p < QUANT_PARTS; p++)
+        for (int p = 0; p < PARTS; p++)
             b.factor[p] = choose_factor(f, part_of(r, p), unit, unit != 0 ? wanted[p] / unit : 0, &off);
         if (off < least) least = off, *out = b;
     }
-    for (int p = 0; p < QUANT_PARTS; p++)
-        take_codes(f, part_of(r, p), scale_of(out->scale) * out->factor[p], out->code + p * QUANT_PART);
+    for (int p = 0; p < PARTS; p++)
+        take_codes(f, part_of(r, p), scale_of(out->scale) * out->factor[p], out->code + p * PART);
     return least;
 }
 
@@ -234,39 +212,27 @@ static int normalised(const float *x, int n, float *out) {
     return exponent;
 }
 
-static void choose_block(const QuantFormat *f, Run r, Run plain, bool searched, QuantBlock *out) {
-    if (f->factors) {
-        QuantBlock other;
+static void choose_block(const NumberFormat *f, Run r, Run plain, bool searched, Block *out) {
+    if (f->factor_bits) {
+        Block other;
         float off = factored(f, r, plain, out);
         if (searched && factored(f, r, r, &other) < off) *out = other;
         return;
     }
     out->scale = searched ? choose_among(f, r, plain) : scale_bits((double)choose_scale(f, plain));
-    for (int p = 0; p < QUANT_PARTS; p++) out->factor[p] = 1;
+    for (int p = 0; p < PARTS; p++) out->factor[p] = 1;
     take_codes(f, r, scale_of(out->scale), out->code);
 }
 
-void quant_block(const QuantFormat *f, const float *x, int n, const float *importance, QuantBlock *out) {
-    float whole[QUANT_MOST] = {0}, weight[QUANT_MOST] = {0}, ones[QUANT_MOST];
+void quantize_block(const NumberFormat *f, const float *x, int n, const float *importance, FormatBlock *out) {
+    float whole[MOST] = {0}, weight[MOST] = {0}, ones[MOST];
     int exponent = normalised(x, n, whole);
+    Block b;
     if (importance) normalised(importance, n, weight);
     for (int i = 0; i < f->block; i++) ones[i] = 1, weight[i] = i < n && importance ? weight[i] : 1;
     Run r = {whole, weight, f->block}, plain = {whole, ones, f->block};
-    choose_block(f, r, plain, importance && f->bits < 8, out);
-    out->scale = scale_bits(ldexp((double)scale_of(out->scale), exponent));
-}
-
-double quant_value(const QuantFormat *f, const QuantBlock *b, int i) {
-    return (double)scale_of(b->scale) * b->factor[i / QUANT_PART] * (b->code[i] - f->zero);
-}
-
-void quant_round(const QuantFormat *f, double *x, int64_t n, const float *importance) {
-    for (int64_t at = 0; at < n; at += f->block) {
-        int m = n - at < f->block ? (int)(n - at) : f->block;
-        float numbers[QUANT_MOST];
-        QuantBlock b;
-        for (int i = 0; i < m; i++) numbers[i] = (float)x[at + i];
-        quant_block(f, numbers, m, importance ? importance + at : NULL, &b);
-        for (int i = 0; i < m; i++) x[at + i] = quant_value(f, &b, i);
-    }
+    choose_block(f, r, plain, importance && f->bits < 8, &b);
+    *out = (FormatBlock){.scale = scale_of(scale_bits(ldexp((double)scale_of(b.scale), exponent)))};
+    for (int p = 0; p < PARTS; p++) out->factor[p] = b.factor[p];
+    memcpy(out->code, b.code, (size_t)f->block);
 }

@@ -1,9 +1,9 @@
-/* See kernel_write.h: pairs of bf16, as they lie or squeezed (squeeze.h). */
-#include "formats/squeeze.h"
+/* See kernel_write.h: pairs of bf16, as they lie or compressed (formats/compressed.h). */
+#include "formats/compressed.h"
 #include "kernel_write.h"
 
 /* acc += x[r][2 pair] * lower half + x[r][2 pair + 1] * upper half */
-void pairs_multiply(Kernel *k, const Vectors *w, Value *pair) {
+void bf16_multiply(Kernel *k, const Vectors *w, Value *pair) {
     LB *b = &k->b;
     Vectors half;
     Value *i = lb_muli(b, pair, 2);
@@ -15,9 +15,9 @@ void pairs_multiply(Kernel *k, const Vectors *w, Value *pair) {
     kernel_multiply(k, &half, lb_addi(b, i, 1));
 }
 
-/* Of a half of a squeezed group, four inputs: the pairs of inputs 2j and 2j + 1 of vector c are in
+/* Of a half of a compressed group, four inputs: the pairs of inputs 2j and 2j + 1 of vector c are in
  * pairs[j].v[c]. */
-static void squeezed_half(Kernel *k, Value *at, int half, Vectors pairs[2]) {
+static void compressed_half(Kernel *k, Value *at, int half, Vectors pairs[2]) {
     LB *b = &k->b;
     int64_t row = 4 * k->t->panel;
     for (int c = 0; c < kernel_columns(k); c++) {
@@ -28,20 +28,20 @@ static void squeezed_half(Kernel *k, Value *at, int half, Vectors pairs[2]) {
     }
 }
 
-void pairs_group(Kernel *k, Value *group, Value *at, KernelUse *use) {
+void bf16_group(Kernel *k, Value *group, Value *at, KernelUse *use) {
     LB *b = &k->b;
     Vectors pairs[2];
-    if (!k->s.w.squeezed) {
+    if (!k->s.w->compressed) {
         for (int c = 0; c < kernel_columns(k); c++) pairs[0].v[c] = kernel_load(k, DT_I32, c, at, 0);
         use(k, &pairs[0], group);
         return;
     }
-    for (int i = 0; i < SQUEEZE_GROUP / 2; i++) {
-        if (i % 2 == 0) squeezed_half(k, at, i / 2, pairs);
-        use(k, &pairs[i % 2], lb_addi(b, lb_muli(b, group, SQUEEZE_GROUP / 2), i));
+    for (int i = 0; i < COMPRESSED_GROUP / 2; i++) {
+        if (i % 2 == 0) compressed_half(k, at, i / 2, pairs);
+        use(k, &pairs[i % 2], lb_addi(b, lb_muli(b, group, COMPRESSED_GROUP / 2), i));
     }
 }
 
-void pairs_dot(Kernel *k, const Vectors *w, Value *pair) {
+void bf16_dot(Kernel *k, const Vectors *w, Value *pair) {
     kernel_accumulate(k, DT_I32, w, pair, lb_dot2);
 }
