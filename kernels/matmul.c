@@ -1,7 +1,7 @@
 /* See matmul.h. With one row, a product walks several streams of weights at once, each through a part of this
  * thread's share from its beginning to its end, so that memory is read in long runs. A step of several
  * sequences does the same with tiles. In a chunk, some panels at a time are multiplied with all rows, in
- * pieces of K that stay in the cache. */
+ * slices of K that stay in the cache. */
 #include "matmul.h"
 
 #include "formats/compressed.h"
@@ -36,15 +36,15 @@ typedef struct Span {
 
 /* ---- calling kernels ---- */
 
-typedef struct Piece { /* of inputs */
+typedef struct Slice { /* of inputs */
     Value *from;       /* first group */
     int64_t parts;
     Value *more; /* i64: whether sums go on */
-} Piece;
+} Slice;
 
-static Piece whole(const Product *p) {
+static Slice whole(const Product *p) {
     LB *b = &p->l->b;
-    return (Piece){lb_i64(b, 0), p->parts, lb_i64(b, 0)};
+    return (Slice){lb_i64(b, 0), p->parts, lb_i64(b, 0)};
 }
 
 /* Panels as kernels take them: the first, how far the next is, and the group to begin with. */
@@ -57,12 +57,12 @@ static Value *panel_at(const Product *p, Value *panel) {
     return lb_offset(b, p->m->w, lb_muli(b, panel, p->panel_size));
 }
 
-static Panels packed(const Product *p, const Span *at, const Piece *k) {
+static Panels packed(const Product *p, const Span *at, const Slice *k) {
     return (Panels){panel_at(p, at->first), lb_muli(&p->l->b, at->apart, p->panel_size), k->from};
 }
 
 /* spec.rows rows from row r, spec.panels panels. */
-static void multiply(const Product *p, KernelSpec spec, Value *r, Panels w, const Piece *k) {
+static void multiply(const Product *p, KernelSpec spec, Value *r, Panels w, const Slice *k) {
     Lower *l = p->l;
     LB *b = &l->b;
     Value *x = rows_at(l, &p->x, r, k->from), *scales = rows_scales(l, &p->x, r, k->from);
@@ -142,7 +142,7 @@ static void write_sums(const Product *p, const Span *at) {
 static void side_by_side(const Product *p, const Span *at) {
     KernelSpec spec = {
         .w = p->m->format, .math = p->m->math, .rows = 1, .panels = at->panels, .streams = true};
-    Piece k = whole(p);
+    Slice k = whole(p);
     multiply(p, spec, lb_i64(&p->l->b, 0), packed(p, at, &k), &k);
     correct_outliers(p, at);
     write_sums(p, at);
@@ -172,7 +172,7 @@ static void one_row(const Product *p) {
 /* ---- many rows: tiles ---- */
 
 /* All rows times spec.panels panels: tiles of spec.rows rows, the rest in smaller ones. */
-static void all_rows(const Product *p, KernelSpec spec, Panels w, const Piece *k) {
+static void all_rows(const Product *p, KernelSpec spec, Panels w, const Slice *k) {
     LB *b = &p->l->b;
     int most = spec.rows;
     Value *at = lb_i64(b, 0);
@@ -194,11 +194,11 @@ typedef struct Dequantized {
 } Dequantized;
 
 /* How many rows are multiplied with some panels. */
-typedef struct Way {
+typedef struct TilePlan {
     KernelSpec spec;
     Dequantized u;
     int64_t groups; /* at once: their panels fill at most a part of the cache */
-} Way;
+} TilePlan;
 
 /* A step reads each weight once: unless all of them are widened, there is no dequantizing. */
 static Dequantized dequantized_as(const Product *p) {
@@ -211,16 +211,16 @@ static Dequantized dequantized_as(const Product *p) {
     return (Dequantized){.as = as, .group_size = groups * panel_group_bytes(as, p->l->t->panel)};
 }
 
-static void at_once(const Product *p, int64_t group_size, Way *w) {
+static void at_once(const Product *p, int64_t group_size, TilePlan *w) {
     int64_t most = p->l->t->weight_room / (group_size * w->spec.panels);
     if (most < 1) most = 1;
-    int64_t groups = (p->parts + p->group_parts - 1) / p->group_parts, pieces = (groups + most - 1) / most;
-    w->groups = (groups + pieces - 1) / pieces;
+    int64_t groups = (p->parts + p->group_parts - 1) / p->group_parts, slices = (groups + most - 1) / most;
+    w->groups = (groups + slices - 1) / slices;
 }
 
-static Way way_of(const Product *p) {
+static TilePlan tile_plan(const Product *p) {
     const Matmul *m = p->m;
-    Way w = {.spec = kernel_tile(p->l, m->format, m->math), .u = dequantized_as(p)};
+    TilePlan w = {.spec = kernel_tile(p->l, m->format, m->math), .u = dequantized_as(p)};
     Dequantized *u = &w.u;
     at_once(p, u->group_size ? u->group_size : p->group_size, &w);
     if (!u->group_size) return w;
@@ -229,7 +229,7 @@ static Way way_of(const Product *p) {
 }
 
 /* The groups of one panel into scratch. */
-static void dequantize(const Product *p, Value *panel, Value *out, const Piece *k) {
+static void dequantize(const Product *p, Value *panel, Value *out, const Slice *k) {
     Lower *l = p->l;
     LB *b = &l->b;
     const NumberFormat *f = p->m->format;
@@ -241,12 +241,12 @@ static void dequantize(const Product *p, Value *panel, Value *out, const Piece *
     lb_invoke(b, outliers_to_panel(l), args, 4);
 }
 
-/* A piece of a tile's panels. */
-static void some_groups(const Product *p, const Way *way, const Span *at, const Piece *k) {
+/* A slice of K of a tile's panels. */
+static void multiply_slice(const Product *p, const TilePlan *plan, const Span *at, const Slice *k) {
     Lower *l = p->l;
     LB *b = &l->b;
-    const Dequantized *u = &way->u;
-    KernelSpec spec = way->spec;
+    const Dequantized *u = &plan->u;
+    KernelSpec spec = plan->spec;
     spec.panels = at->panels;
     if (!u->group_size) {
         all_rows(p, spec, packed(p, at, k), k);
@@ -255,39 +255,39 @@ static void some_groups(const Product *p, const Way *way, const Span *at, const 
     for (int i = 0; i < at->panels; i++)
         dequantize(p, lb_add(b, at->first, lb_muli(b, at->apart, i)), lb_offseti(b, u->at, i * u->panel_size),
                    k);
-    Piece numbers = *k;
+    Slice numbers = *k;
     numbers.parts *= panel_part(p->m->format) / panel_part(u->as);
     spec = kernel_tile(l, u->as, p->m->math);
     spec.panels = at->panels, spec.streams = false; /* scratch is near */
     all_rows(p, spec, (Panels){u->at, lb_i64(b, u->panel_size), lb_i64(b, 0)}, &numbers);
 }
 
-/* All inputs of a tile, in pieces. */
-static void all_pieces(const Product *p, const Way *way, const Span *at) {
+/* All inputs of a tile, slice by slice. */
+static void all_slices(const Product *p, const TilePlan *plan, const Span *at) {
     LB *b = &p->l->b;
-    int64_t each = way->groups * p->group_parts, pieces = p->parts / each, rest = p->parts % each;
-    Piece k = {.parts = each};
-    if (pieces > 0)
-        KFOR (b, from, lb_i64(b, 0), lb_i64(b, pieces * way->groups), way->groups) {
+    int64_t each = plan->groups * p->group_parts, slices = p->parts / each, rest = p->parts % each;
+    Slice k = {.parts = each};
+    if (slices > 0)
+        KFOR (b, from, lb_i64(b, 0), lb_i64(b, slices * plan->groups), plan->groups) {
             k.from = from, k.more = from;
-            some_groups(p, way, at, &k);
+            multiply_slice(p, plan, at, &k);
         }
-    k.from = lb_i64(b, pieces * way->groups), k.parts = rest, k.more = lb_i64(b, pieces);
-    if (rest || !pieces) some_groups(p, way, at, &k);
+    k.from = lb_i64(b, slices * plan->groups), k.parts = rest, k.more = lb_i64(b, slices);
+    if (rest || !slices) multiply_slice(p, plan, at, &k);
 }
 
 /* All rows times a tile's panels, and what becomes of the sums. */
-static void one_tile(const Product *p, const Way *way, const Span *at) {
-    all_pieces(p, way, at);
-    if (!way->u.group_size) correct_outliers(p, at);
+static void one_tile(const Product *p, const TilePlan *plan, const Span *at) {
+    all_slices(p, plan, at);
+    if (!plan->u.group_size) correct_outliers(p, at);
     write_sums(p, at);
 }
 
 static void many_rows(const Product *p) {
     Lower *l = p->l;
     LB *b = &l->b;
-    Way way = way_of(p);
-    int n = way.spec.panels;
+    TilePlan plan = tile_plan(p);
+    int n = plan.spec.panels;
     int64_t full = p->m->N / l->t->panel, active = p->m->N % l->t->panel;
     Value *end = active ? lw_min_i64(l, p->hi, lb_i64(b, full)) : p->hi, *next = lb_i64(b, 1);
     Value *part = lb_div(b, lb_sub(b, end, p->lo), lb_i64(b, n));
@@ -296,14 +296,14 @@ static void many_rows(const Product *p) {
     if (full >= n) {
         Value *hi = streams ? lb_add(b, p->lo, part) : tiled;
         KFOR (b, panel, p->lo, hi, streams ? 1 : n)
-            one_tile(p, &way, &(Span){panel, streams ? part : next, n, l->t->panel});
+            one_tile(p, &plan, &(Span){panel, streams ? part : next, n, l->t->panel});
     }
     if (n > 1 && full)
         KFOR (b, panel, full >= n ? tiled : p->lo, end, 1)
-            one_tile(p, &way, &(Span){panel, next, 1, l->t->panel});
+            one_tile(p, &plan, &(Span){panel, next, 1, l->t->panel});
     if (!active) return;
     lb_if_begin(b, lb_cmp(b, "gt", p->hi, lb_i64(b, full)));
-    one_tile(p, &way, &(Span){lb_i64(b, full), next, 1, active});
+    one_tile(p, &plan, &(Span){lb_i64(b, full), next, 1, active});
     lb_if_end(b);
 }
 
