@@ -86,9 +86,19 @@ static bool choose_tuning(Diag *d, const Model *model, const CompileOptions *o, 
     return true;
 }
 
+bool compile_target(Diag *d, const CompileOptions *o, TargetInfo *out) {
+    if (!o->gpu) return target_select(d, o->target, o->cpu, out);
+    if (o->cpu) return diag_usage(d, (Loc){0}, "--cpu and --gpu: one of them names the machine's model");
+    if (!target_select(d, o->target, NULL, out)) return false;
+    if (strcmp(out->target->isa->cpu_flag, "--gpu"))
+        return diag_usage(d, (Loc){0}, "--gpu=%s: is for --target=nvptx64; a model of %s is named by %s",
+                          o->gpu, out->target->name, out->target->isa->cpu_flag);
+    return target_select(d, o->target, o->gpu, out);
+}
+
 bool compile_machine(Diag *d, const Model *model, const CompileOptions *o, Compiled *c) {
     *c = (Compiled){0};
-    if (!check_forms(d, o) || !target_select(d, o->target, o->cpu, &c->target)) return false;
+    if (!check_forms(d, o) || !compile_target(d, o, &c->target)) return false;
     c->target.small = optimizes_size(o, c->target.target);
     c->lower = lower_target(&c->target, o);
     return state_type(d, o, &c->lower.state_dt) && choose_tuning(d, model, o, c);
@@ -124,7 +134,7 @@ static bool set_math(Diag *d, Model *m, const CompileOptions *o, const TargetInf
 
 bool compile_on_purpose(Diag *d, Model *m, const CompileOptions *o) {
     TargetInfo t;
-    if (!target_select(d, o->target, o->cpu, &t) || !set_math(d, m, o, &t)) return false;
+    if (!compile_target(d, o, &t) || !set_math(d, m, o, &t)) return false;
     PassOptions p = o->passes;
     p.step_only = step_only(o);
     p.stop_after = pass_choose_math.name, p.print_after = NULL, p.time = false, p.distill_quietly = true;
@@ -448,6 +458,14 @@ static void say_memory(const ArtifactSpec *s) {
             (long long)s->info.weights_bytes);
 }
 
+/* A side file of an earlier artefact of this name, which nothing reads any more. */
+static void name_left_over(Diag *d, const CompileOptions *o, LinkKind kind) {
+    const char *side = arena_printf(d->arena, "%s.weights", o->output);
+    if (!o->weights_in_file && kind != LINK_HEADER && file_exists(side))
+        diag_note(d, (Loc){.file = side},
+                  "is left from before and not used: the weights are in %s; delete it", o->output);
+}
+
 /* All of an artefact but what options have decided. */
 static bool make_artifact(Diag *d, Model *m, const CompileOptions *o, const Compiled *c) {
     Packer packer = {d, m, &c->lowered.schedule, &c->lower};
@@ -462,6 +480,7 @@ static bool make_artifact(Diag *d, Model *m, const CompileOptions *o, const Comp
     bool ok = make_object(d, o, c, object) && link_artifact(d, &job);
     link_folder_remove(&folder);
     if (ok && spec.work_bytes && !o->quiet) say_memory(&spec);
+    if (ok) name_left_over(d, o, job.kind);
     return ok;
 }
 

@@ -13,16 +13,16 @@ enum { DEFAULT_BATCH = 16, SINGLE_CHUNK = 16 };
 
 typedef struct CompileOptions {
     const char *output;
-    const char *name;   /* of the model in symbols; NULL: the description's */
-    const char *target; /* NULL: the host */
-    const char *cpu;
-    const char *emit;     /* NULL: an artefact by the output's name */
-    const char *math;     /* --math: f32, bf16, int8; NULL: what fits weights and machine */
-    int chunk;            /* 0: default */
-    int max_batch;        /* 0: default */
-    const char *forms;    /* --forms: "all" or "step"; NULL: all */
-    const char *optimize; /* --optimize: "speed" or "size"; NULL: what the target asks for */
-    bool threads;         /* OpenMP */
+    const char *name;      /* of the model in symbols; NULL: the description's */
+    const char *target;    /* NULL: the host */
+    const char *cpu, *gpu; /* one of them at most */
+    const char *emit;      /* NULL: an artefact by the output's name */
+    const char *math;      /* --math: f32, bf16, int8; NULL: what fits weights and machine */
+    int chunk;             /* 0: default */
+    int max_batch;         /* 0: default */
+    const char *forms;     /* --forms: "all" or "step"; NULL: all */
+    const char *optimize;  /* --optimize: "speed" or "size"; NULL: what the target asks for */
+    bool threads;          /* OpenMP */
     bool weights_in_file;
     bool quiet;
     const char *compress;     /* --compress: "yes" or "no"; NULL: where the machine can (pack/compress.h) */
@@ -44,7 +44,9 @@ typedef struct Compiled {
 
 /* The pipeline on the model's module, as far as o->passes says. */
 bool compile_passes(Diag *d, Model *m, const PassOptions *o);
-/* The machine that the options choose, and how code is made for it: c's target, lower and tuning_from. model:
+/* The machine that --target with --cpu or --gpu names. */
+bool compile_target(Diag *d, const CompileOptions *o, TargetInfo *out);
+/* The same, and how code is made for it: c's target, lower and tuning_from. model:
  * the one beside which a tuning file may lie, or NULL: no such file is looked for. */
 bool compile_machine(Diag *d, const Model *model, const CompileOptions *o, Compiled *c);
 /* What can be wrong with the options, whatever the model: before the work that may take minutes. */

@@ -39,6 +39,14 @@ static bool known_or_file(const char *word) {
     return !near;
 }
 
+/* What nobody would write who meant a model to compile: a word that is no path, alone or before another one. */
+static bool meant_a_command(int argc, char **argv) {
+    if (strpbrk(argv[1], "./") || *argv[1] == '-' || file_exists(argv[1]) || (argc > 2 && *argv[2] == '-'))
+        return false;
+    return fprintf(stderr, "btc: error: no command, file or folder \"%s\"; btc --help lists the commands\n",
+                   argv[1]) > 0;
+}
+
 static int run(int argc, char **argv) {
     if (argc < 2) return usage(stderr);
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
@@ -46,7 +54,7 @@ static int run(int argc, char **argv) {
     if (!strcmp(argv[1], "--version")) return puts("btc 0.1.0 (LLVM 19)"), 0;
     for (int i = 0; i < COMMAND_COUNT; i++)
         if (!strcmp(argv[1], COMMANDS[i].name)) return command_run(i, argc - 1, argv + 1);
-    return known_or_file(argv[1]) ? command_compile(argc, argv) : 2;
+    return known_or_file(argv[1]) && !meant_a_command(argc, argv) ? command_compile(argc, argv) : 2;
 }
 
 /* Output that did not arrive (a full disk behind stdout) is a failure, whatever the command thinks. */

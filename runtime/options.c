@@ -265,6 +265,7 @@ bool options_read(int argc, char **argv, const btc_info *info, Options *o, int *
     o->threads = default_threads(info);
     o->stream = isatty(1) == 1;
     *status = 2;
+    bool given[OPT_COUNT] = {false};
     int kind = info->kind == BTC_TOKENS ? FOR_TOKENS : FOR_FEATURES, c;
     while ((c = getopt_long(argc, argv, ":h", all, NULL)) != -1) {
         if (c == VAL + OPT_HELP || c == 'h') {
@@ -275,6 +276,8 @@ bool options_read(int argc, char **argv, const btc_info *info, Options *o, int *
         if (c == '?' || c == ':') return wrong_option(argv[optind - 1], c == ':');
         if (!(rows[c - VAL].kinds & kind))
             return fail("--%s: not for this kind of model", rows[c - VAL].name);
+        if (given[c - VAL]) return fail("--%s: is given twice", rows[c - VAL].name);
+        given[c - VAL] = true;
         if (!read_option((OptionId)(c - VAL), optarg, o)) return false;
     }
     if (optind < argc && kind == FOR_TOKENS && !o->prompt) o->prompt = argv[optind++];

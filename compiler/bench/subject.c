@@ -37,7 +37,7 @@ bool subject_takes(const Subject *s, int64_t context, int64_t tokens) {
 
 static bool open_model(Subject *s, const CompileOptions *compile, const ModelOptions *model, int64_t tokens) {
     TargetInfo t;
-    if (!target_select(s->d, compile->target, compile->cpu, &t)) return false;
+    if (!compile_target(s->d, compile, &t)) return false;
     if (t.target != target_host())
         return diag_usage(s->d, (Loc){0}, "--target=%s: only this machine can be measured", t.target->name);
     VerifyOptions o = {.form = "chunk", .threads = 1, .compile = *compile, .model = *model};

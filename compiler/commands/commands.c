@@ -94,6 +94,7 @@ static int unknown_option(const char *arg, const Option *options) {
 }
 
 int parse_options(int argc, char **argv, const char *usage, const Option *options, const char **input) {
+    bool given[MAX_OPTIONS] = {false};
     bool names = false; /* behind "--" even what begins with a dash is a name */
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
@@ -116,6 +117,8 @@ int parse_options(int argc, char **argv, const char *usage, const Option *option
         if (o->arg && !value && i + 1 < argc) value = argv[++i];
         if (o->arg && !value) return bad("option %s needs a value: %s", arg, o->arg);
         if (!o->arg && value) return bad("option %s takes no value%s", arg, "");
+        if (given[o - options]) return bad("option %s%s is given twice", o->name[1] ? "--" : "-", o->name);
+        given[o - options] = true;
         int status = set_option(o, value);
         if (status >= 0) return status;
     }
@@ -148,7 +151,7 @@ int shared_options(Args *a, Option *out) {
          OPT_STR, 0},
         {"cpu", "NAME", "native (default), x86-64-v2, x86-64-v3, x86-64-v4, or a model name", &a->compile.cpu,
          OPT_STR, 0},
-        {"gpu", "NAME", "GPU model for --target=nvptx64, such as sm_80", &a->compile.cpu, OPT_STR, 0},
+        {"gpu", "NAME", "GPU model for --target=nvptx64, such as sm_80", &a->compile.gpu, OPT_STR, 0},
         {"chunk", "N", "tokens that prefill runs at once (default 256)", &a->compile.chunk, OPT_INT,
          COUNTS_CHUNK},
         {"batch", "N", "most sequences in one step (default 16)", &a->compile.max_batch, OPT_INT,

@@ -180,8 +180,21 @@ static bool check_surplus(Check *c) {
     return false;
 }
 
+/* A description may name no file where no op uses a weight. */
+static bool check_named(Diag *d, const Module *m) {
+    for (const Func *f = m->first; f; f = f->next)
+        OPS_OF (f->body, op)
+            if (op->def == OP_TABLE[OP_weight])
+                return diag_error(d, op->loc,
+                                  "the description names no \"weights\", where \"%s\" would be: add "
+                                  "\"weights\": \"FILE.safetensors\", its path from this file",
+                                  attr_str(op, "name", ""));
+    return true;
+}
+
 bool desc_check_weights(Diag *d, Arena *a, const Module *m, WeightSet *w) {
     Check c = {.d = d, .a = a, .m = m, .w = w};
+    if (!w->nmaps && !w->n) return check_named(d, m);
     int errors = d->errors;
     const Func *f = ir_func_find(m, "main");
     if (f) check_func(&c, f, "", 0);

@@ -303,7 +303,8 @@ static bool open_one(const Json *j, const cJSON *n, const char *path, WeightSet 
 }
 
 bool desc_open_weights(Diag *d, Arena *a, const char *file, const char *text, size_t size, WeightSet *out) {
-    *out = (WeightSet){.arena = a};
+    *out =
+        (WeightSet){.arena = a, .name = arena_strdup(a, file)}; /* of the file, where it names no weights */
     Json j;
     bool ok = parse(d, a, file, text, size, &j);
     const cJSON *w = ok ? json_get(j.root, "weights") : NULL;
@@ -313,7 +314,6 @@ bool desc_open_weights(Diag *d, Arena *a, const char *file, const char *text, si
         ok = json_error(&j, j.root, "",
                         "is the configuration of a checkpoint, not a description: give its folder");
     ok = ok && check_version(&j);
-    if (ok && !w) ok = json_error(&j, j.root, "", "the description names no \"weights\"");
     bool list = cJSON_IsArray(w), first = true;
     if (ok && list && !w->child) ok = json_error(&j, w, "weights", "names no file");
     for (const cJSON *c = list ? w->child : w; ok && c; c = list ? c->next : NULL, first = false)

@@ -206,6 +206,8 @@ static bool shape_from_file(Lex *l, size_t at, const char *name, int64_t *dim, i
     const char *full = weight_name(a, l->s->prefix, name);
     int64_t n = weight_count(full);
     const RawTensor *t = weights_find(l->r->weights, weight_part(a, full, 0));
+    if (!t && !l->r->weights->nmaps && !l->r->weights->n)
+        return lex_error(l, at, "the description names no \"weights\" that could hold \"%s\"", full);
     if (!t)
         return lex_error(l, at, "%s has no tensor \"%s\"%s", l->r->weights->name, weight_part(a, full, 0),
                          nearest_tensor(l, full));

@@ -235,9 +235,13 @@ int64_t cfg_size(Cfg *c, const char *key, int64_t otherwise) {
     return v < 1 ? cfg_error(c, key, "must be at least 1"), 1 : v;
 }
 
-int64_t cfg_layers(Cfg *c, const char *key, int64_t otherwise) {
-    int64_t v = cfg_size(c, key, otherwise);
-    return v > MAX_LAYERS ? cfg_error(c, key, "must be at most %d", MAX_LAYERS), 1 : v;
+int64_t cfg_layers(Cfg *c, const char *key, int64_t otherwise, const char *prefix) {
+    int64_t v = cfg_size(c, key, otherwise), held = count_layers(c->ctx, prefix);
+    if (v > MAX_LAYERS) return cfg_error(c, key, "must be at most %d", MAX_LAYERS), 1;
+    if (held && v != held && !import_failed(c->ctx))
+        cfg_error(c, key, "is %lld, but the checkpoint holds %lld layers, up to %s%lld", (long long)v,
+                  (long long)held, prefix, (long long)held - 1);
+    return v;
 }
 
 /* A number, or an infinity as Python and its exporters write it: bare (see JSON_PYTHON), as a string, or as

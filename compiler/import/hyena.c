@@ -241,7 +241,8 @@ static cJSON *import_lm(ImportCtx *x) {
     Cfg *c = &x->cfg;
     Cfg layer = cfg_sub(c, "layer");
     Hyena t = {.prefix = "backbone.layers.0.mixer.", .D = cfg_size(c, "d_model", REQUIRED)};
-    int64_t layers = cfg_layers(c, "n_layer", REQUIRED), inner = cfg_size(c, "d_inner", 4 * t.D);
+    int64_t layers = cfg_layers(c, "n_layer", REQUIRED, "backbone.layers."),
+            inner = cfg_size(c, "d_inner", 4 * t.D);
     double eps = cfg_float(c, "layer_norm_epsilon", 1e-5, ">=0");
     const char *embedding = "backbone.embeddings.word_embeddings.weight", *head = "lm_head.weight";
     cfg_only_int(c, "max_position_embeddings", 0, 0);

@@ -70,9 +70,10 @@ void import_way_out(ImportCtx *x, const char *arch);
 /* Absent and null count as the same. Without a default (REQUIRED) an absent key is an error. */
 #define REQUIRED INT64_MIN
 enum { MAX_LAYERS = 4096 };
-int64_t cfg_int(Cfg *c, const char *key, int64_t otherwise);    /* 0 .. 2^31 */
-int64_t cfg_size(Cfg *c, const char *key, int64_t otherwise);   /* the same, at least 1 */
-int64_t cfg_layers(Cfg *c, const char *key, int64_t otherwise); /* the same, at most MAX_LAYERS */
+int64_t cfg_int(Cfg *c, const char *key, int64_t otherwise);  /* 0 .. 2^31 */
+int64_t cfg_size(Cfg *c, const char *key, int64_t otherwise); /* the same, at least 1 */
+/* The same, at most MAX_LAYERS, and as many as the checkpoint holds: the tensors of layer i begin with prefix i. */
+int64_t cfg_layers(Cfg *c, const char *key, int64_t otherwise, const char *prefix);
 /* A number that f32 can hold; range: as in AttrDef, or NULL. Where it is wrong: 2. */
 double cfg_float(Cfg *c, const char *key, double otherwise, const char *range);
 bool cfg_bool(Cfg *c, const char *key, bool otherwise);
@@ -155,6 +156,8 @@ typedef struct Attention {
     const char *module; /* "self_attn" */
     Rope rope;
 } Attention;
+/* sliding_window: how many tokens a query sees; 0 in `otherwise`: all. Null says all, too, but no number does. */
+int64_t cfg_window(Cfg *c, int64_t otherwise);
 /* num_key_value_heads, by default `heads`, which must be a multiple of it. */
 int64_t cfg_kv_heads(Cfg *c, int64_t heads);
 /* x = x + attention(u); dims D H G K. */

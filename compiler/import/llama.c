@@ -71,8 +71,8 @@ static cJSON *import(ImportCtx *x) {
     Cfg *c = &x->cfg;
     const Family *fam = find_family(x->arch);
     if (!c->node) return import_error(x, "there is no config.json, which a %s model needs", fam->word), NULL;
-    int64_t layers = cfg_layers(c, "num_hidden_layers", REQUIRED), D = cfg_size(c, "hidden_size", REQUIRED),
-            H = cfg_size(c, "num_attention_heads", REQUIRED);
+    int64_t layers = cfg_layers(c, "num_hidden_layers", REQUIRED, "model.layers."),
+            D = cfg_size(c, "hidden_size", REQUIRED), H = cfg_size(c, "num_attention_heads", REQUIRED);
     int64_t G = cfg_kv_heads(c, H), K = cfg_size(c, "head_dim", D / H ? D / H : 1);
     int64_t V = cfg_size(c, "vocab_size", REQUIRED), F = cfg_size(c, "intermediate_size", REQUIRED);
     int64_t positions = cfg_size(c, "max_position_embeddings", 2048);
@@ -92,7 +92,7 @@ static cJSON *import(ImportCtx *x) {
     /* Here null and an absent key differ: null is no window. */
     bool said = json_get(c->node, "sliding_window") != NULL;
     bool slides = fam->window && (!fam->window_asked || cfg_bool(c, "use_sliding_window", false));
-    int64_t window = slides ? cfg_int(c, "sliding_window", said ? 0 : fam->window) : 0, first = 0;
+    int64_t window = slides ? cfg_window(c, said ? 0 : fam->window) : 0, first = 0;
     if (fam->window_asked && slides) first = cfg_int(c, "max_window_layers", 28);
     if (fam->window_asked && !slides) cfg_skip(c, "sliding_window"), cfg_skip(c, "max_window_layers");
     const char *pattern;

@@ -28,7 +28,7 @@ static void read_hf(Cfg *c, Mamba *t) {
     t->V = cfg_size(c, "vocab_size", 50280);
     t->D = cfg_size(c, "hidden_size", 768);
     t->N = cfg_size(c, "state_size", 16);
-    t->layers = cfg_layers(c, "num_hidden_layers", 32);
+    t->layers = cfg_layers(c, "num_hidden_layers", 32, "backbone.layers.");
     t->W = cfg_size(c, "conv_kernel", 4);
     t->E = cfg_size(c, "expand", 2) * t->D;
     t->E = cfg_size(c, "intermediate_size", t->E);
@@ -51,7 +51,7 @@ static void read_hf(Cfg *c, Mamba *t) {
 /* The authors' configuration. The vocabulary of the file is padded. */
 static void read_original(ImportCtx *x, Cfg *c, Mamba *t) {
     t->D = cfg_size(c, "d_model", REQUIRED);
-    t->layers = cfg_layers(c, "n_layer", REQUIRED);
+    t->layers = cfg_layers(c, "n_layer", REQUIRED, "backbone.layers.");
     t->V = table_rows(x, t->embedding, "lm_head.weight");
     cfg_only_bool(c, "rms_norm", true, true);
     cfg_only_int(c, "d_intermediate", 0, 0);

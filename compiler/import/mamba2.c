@@ -51,7 +51,7 @@ static void read_hf(Cfg *c, Mamba2 *t) {
     t->N = cfg_size(c, "state_size", 128);
     t->G = cfg_size(c, "n_groups", 8);
     t->W = cfg_size(c, "conv_kernel", 4);
-    t->layers = cfg_layers(c, "num_hidden_layers", 64);
+    t->layers = cfg_layers(c, "num_hidden_layers", 64, "backbone.layers.");
     t->E = cfg_size(c, "expand", 2) * t->D;
     t->E = cfg_size(c, "intermediate_size", t->E);
     t->bias = cfg_bool(c, "use_bias", false);
@@ -70,7 +70,7 @@ static void read_hf(Cfg *c, Mamba2 *t) {
 
 static void read_original(ImportCtx *x, Cfg *c, Mamba2 *t) {
     t->D = cfg_size(c, "d_model", REQUIRED);
-    t->layers = cfg_layers(c, "n_layer", REQUIRED);
+    t->layers = cfg_layers(c, "n_layer", REQUIRED, "backbone.layers.");
     t->V = table_rows(x, t->embedding, "lm_head.weight");
     cfg_only_bool(c, "rms_norm", true, true);
     cfg_only_int(c, "d_intermediate", 0, 0);

@@ -25,8 +25,8 @@ static void write_block(ImportCtx *x, cJSON *m, const Attention *t, const char *
 static cJSON *import(ImportCtx *x) {
     Cfg *c = &x->cfg;
     if (!c->node) return import_error(x, "there is no config.json, which a Mixtral model needs"), NULL;
-    int64_t layers = cfg_layers(c, "num_hidden_layers", REQUIRED), D = cfg_size(c, "hidden_size", REQUIRED),
-            H = cfg_size(c, "num_attention_heads", REQUIRED);
+    int64_t layers = cfg_layers(c, "num_hidden_layers", REQUIRED, "model.layers."),
+            D = cfg_size(c, "hidden_size", REQUIRED), H = cfg_size(c, "num_attention_heads", REQUIRED);
     int64_t G = cfg_kv_heads(c, H), K = cfg_size(c, "head_dim", D / H ? D / H : 1);
     int64_t V = cfg_size(c, "vocab_size", REQUIRED), F = cfg_size(c, "intermediate_size", REQUIRED);
     int64_t E = cfg_size(c, "num_local_experts", 8), C = cfg_size(c, "num_experts_per_tok", 2);
@@ -36,7 +36,7 @@ static cJSON *import(ImportCtx *x) {
     Attention t = {.module = "self_attn",
                    .eps = cfg_float(c, "rms_norm_eps", 1e-5, ">=0"),
                    .rope = cfg_rope(c, K, 1e6, 1, positions),
-                   .window = cfg_int(c, "sliding_window", 0)};
+                   .window = cfg_window(c, 0)};
     if (C > E) cfg_error(c, "num_experts_per_tok", "there are only %lld experts", (long long)E);
     if (import_failed(x)) return NULL;
 

@@ -118,8 +118,8 @@ static void read_attention(Cfg *c, int64_t D, int64_t H, int64_t *G, int64_t *K,
 static cJSON *import(ImportCtx *x) {
     Cfg *c = &x->cfg;
     if (!c->node) return import_error(x, "there is no config.json, which RecurrentGemma needs"), NULL;
-    int64_t layers = cfg_layers(c, "num_hidden_layers", 26), D = cfg_size(c, "hidden_size", 2560),
-            H = cfg_size(c, "num_attention_heads", 10);
+    int64_t layers = cfg_layers(c, "num_hidden_layers", 26, "model.layers."),
+            D = cfg_size(c, "hidden_size", 2560), H = cfg_size(c, "num_attention_heads", 10);
     int64_t V = cfg_size(c, "vocab_size", 256000), F = cfg_size(c, "intermediate_size", 7680) / 2;
     double cap = cfg_float(c, "logits_soft_cap", 30, ">0 <=1e30");
     bool tied = cfg_bool(c, "tie_word_embeddings", true);

@@ -88,6 +88,13 @@ static void scale_longrope(Cfg *c, Cfg *top, Rope *r, double *freq, int n, int64
     }
 }
 
+int64_t cfg_window(Cfg *c, int64_t otherwise) {
+    int64_t window = cfg_int(c, "sliding_window", otherwise);
+    if (cfg_has(c, "sliding_window") && window == 0)
+        cfg_error(c, "sliding_window", "must be at least 1; null says that there is no window");
+    return window;
+}
+
 int64_t cfg_kv_heads(Cfg *c, int64_t heads) {
     int64_t n = cfg_size(c, "num_key_value_heads", heads);
     if (heads % n == 0 || import_failed(c->ctx)) return n;

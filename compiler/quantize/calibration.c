@@ -15,8 +15,8 @@ static bool fits(const RawTensor *t, const Matrix *m) {
     return t->rank == 2 && t->dim[0] == m->count && t->dim[1] == m->inputs;
 }
 
-/* A row of one matrix; inputs that are 0 throughout say nothing, then all count alike. */
-static bool read_row(Diag *d, const RawTensor *t, int64_t from, int64_t n, float *to) {
+/* A row of one matrix; inputs that are 0 throughout say nothing, then all count alike. *seen: where they are not. */
+static bool read_row(Diag *d, const RawTensor *t, int64_t from, int64_t n, float *to, bool *seen) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) {
         double x = dtype_load(t->dt, t->data, from + i);
@@ -25,12 +25,13 @@ static bool read_row(Diag *d, const RawTensor *t, int64_t from, int64_t n, float
                               "number %lld is %g: must be a mean of squares", (long long)(from + i), x);
         sum += x;
     }
+    *seen |= sum > 0;
     for (int64_t i = 0; i < n; i++)
         to[i] = sum > 0 ? (float)(dtype_load(t->dt, t->data, from + i) / (sum / (double)n) + LEAST) : 1;
     return true;
 }
 
-static bool read_matrix(Diag *d, Model *m, Calibration *c, const Matrix *x) {
+static bool read_matrix(Diag *d, Model *m, Calibration *c, const Matrix *x, bool *seen) {
     const char *name = arena_printf(m->arena, CALIBRATION_PREFIX "%s", x->name);
     RawTensor *t = weights_find(&c->tensors, name);
     if (!x->product || (!t && !x->format->quantize)) return true;
@@ -45,7 +46,7 @@ static bool read_matrix(Diag *d, Model *m, Calibration *c, const Matrix *x) {
     }
     float *to = ARENA_ARRAY(m->arena, float, x->count * x->inputs);
     for (int64_t k = 0; k < x->count; k++)
-        if (!read_row(d, t, k * x->inputs, x->inputs, to + k * x->inputs)) return false;
+        if (!read_row(d, t, k * x->inputs, x->inputs, to + k * x->inputs, seen)) return false;
     c->names[c->n] = x->name, c->importance[c->n++] = to;
     return true;
 }
@@ -106,8 +107,13 @@ bool calibration_open(Diag *d, Model *m, const char *path) {
         return diag_error(d, (Loc){.file = path},
                           "is no calibration: it has no tensors \"" CALIBRATION_PREFIX
                           "..\"; btc quantize MODEL --calibrate --text=FILE -o CALIBRATION makes one");
+    bool seen = false;
     for (int i = 0; i < all.n; i++)
-        if (!read_matrix(d, m, c, &all.items[i])) return false;
+        if (!read_matrix(d, m, c, &all.items[i], &seen)) return false;
+    if (!seen)
+        return diag_error(
+            d, (Loc){.file = path},
+            "says nothing: all its numbers are 0; make it anew by btc quantize MODEL --calibrate");
     if (!check_checkpoint(d, m, c, path)) return false;
     sort(m->arena, c);
     return true;

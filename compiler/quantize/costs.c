@@ -91,7 +91,7 @@ static bool may_have_bf16_dots(const Costs *c) {
     TargetInfo t;
     const CompileOptions *o = &c->options->compile;
     Diag d = diag_new(c->collected.model.arena, NULL);
-    if (!target_select(&d, o->target, o->cpu, &t) || !t.bf16_dots) return false;
+    if (!compile_target(&d, o, &t) || !t.bf16_dots) return false;
     for (int i = 0; i < c->collected.matrices.n; i++)
         if (c->collected.matrices.items[i].format->dt == DT_BF16) return true;
     return false;

@@ -58,7 +58,7 @@ bool session_compile(Session *s) {
     if (s->compiled_yet) return true;
     CompileOptions o = s->o.compile;
     TargetInfo t;
-    if (!target_select(s->d, o.target, o.cpu, &t)) return false;
+    if (!compile_target(s->d, &o, &t)) return false;
     bool away = t.target != target_host();
     if (away && !emulated_check(s->d, s->a, t.target)) return false;
     const char *lacks = away ? NULL : target_lacks_here(&t);

@@ -419,15 +419,14 @@ static bool name_fused(Check *c) {
 
 /* ---- the whole ---- */
 
-/* Whether numbers are rounded to few bits on the way: in products, or in states. */
-static bool rounds_to_steps(const Check *c) {
+/* The factor depends on whether numbers are rounded to few bits on the way: in products, or in states. */
+static bool choose_factor(Check *c) {
     Compiled k;
-    if (!compile_machine(c->d, &c->oracle.model, &c->o.compile, &k) || k.lower.state_dt != DT_F32)
-        return true;
+    if (!compile_machine(c->d, &c->oracle.model, &c->o.compile, &k)) return false;
+    bool steps = k.lower.state_dt != DT_F32;
     for (const Func *f = c->oracle.model.module->first; f; f = f->next)
-        OPS_OF (f->body, op)
-            if (arithmetic_rounds(attr_arithmetic(op, "math"))) return true;
-    return false;
+        OPS_OF (f->body, op) steps |= arithmetic_rounds(attr_arithmetic(op, "math"));
+    return c->factor = steps ? AGREE_STEPS : AGREE_ROUNDINGS, true;
 }
 
 /* A sequence twice: a step takes several, and a fault may be in how they are told apart. */
@@ -460,14 +459,13 @@ bool verify_code(Diag *d, Arena *a, const char *path, const VerifyOptions *o, co
     int64_t batch = input->rank ? input->dim[0] : 0, T = input->rank > 1 ? input->dim[1] : 0;
     int64_t room = o->compile.max_batch ? o->compile.max_batch : DEFAULT_BATCH;
     if (batch > room && batch <= INT32_MAX) c.o.compile.max_batch = (int)batch; /* a step takes all of it */
-    if (!target_select(d, o->compile.target, o->compile.cpu, &t)) return false;
+    if (!compile_target(d, &o->compile, &t)) return false;
     bool here = t.target == target_host(), twice = step && here && batch == 1 && room > 1;
     RawTensor two;
     if (twice) two = doubled(a, input), c.input = &two;
     if (!step && here && T > 1) c.cut = (2 * T + 2) / 3 < T ? (2 * T + 2) / 3 : T - 1;
     bool ok = session_open(&c.oracle, d, a, path, &interpreted, PROBES_NONE);
-    c.factor = ok && rounds_to_steps(&c) ? AGREE_STEPS : AGREE_ROUNDINGS;
-    ok = ok && check_borders(&c) && check_inside(&c) && (c.whole < 0 || name_fused(&c));
+    ok = ok && choose_factor(&c) && check_borders(&c) && check_inside(&c) && (c.whole < 0 || name_fused(&c));
     int exposed = c.oracle.exposed.n;
     session_close(&c.oracle);
     if (ok && twice) keep_first(&out->got, exposed, 2);

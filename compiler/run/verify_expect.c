@@ -123,10 +123,24 @@ static bool check_all(Diag *d, Arena *a, const Session *s, const char *file, con
     return diag_error(d, (Loc){.file = file}, "holds nothing to compare; it can hold %s", all.s);
 }
 
+/* What comes out is expected of the input that the file holds, if it holds one. */
+static bool check_input(Diag *d, const WeightSet *file, const RawTensor *input) {
+    const RawTensor *own = weights_find(file, input->name);
+    bool same = own && own->rank == input->rank && own->dt != DT_COUNT && input->dt != DT_COUNT;
+    for (int i = 0; same && i < own->rank; i++) same = own->dim[i] == input->dim[i];
+    for (int64_t i = 0, n = same ? raw_tensor_count(own) : 0; same && i < n; i++)
+        same = dtype_load(own->dt, own->data, i) == dtype_load(input->dt, input->data, i);
+    return !own || same ||
+           diag_error(d, (Loc){.file = file->name, .path = own->name},
+                      "is not that of %s: what is expected here belongs to another input; leave --input out, "
+                      "or give the file's own",
+                      input->file);
+}
+
 bool expect_open(Diag *d, Arena *a, const char *file, const char *path, const VerifyOptions *o,
                  const RawTensor *input, Expectation *e) {
     *e = (Expectation){0};
-    if (file && !weights_open(d, a, file, &e->file)) return false;
+    if (file && (!weights_open(d, a, file, &e->file) || !check_input(d, &e->file, input))) return false;
     if (file)
         e->prompt = weights_find(&e->file, "greedy.prompt"), e->ids = weights_find(&e->file, "greedy.ids");
     VerifyOptions interpreted = *o;

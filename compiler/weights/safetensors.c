@@ -4,6 +4,7 @@
  * The header comes from strangers: each number is checked before it is used. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "container.h"
 #include "desc/json.h"
@@ -44,6 +45,10 @@ static bool read_dtype(const Header *h, RawTensor *t, const cJSON *j) {
     /* Whoever uses the tensor refuses it; nobody may. */
     t->dt = DT_COUNT;
     t->type = container_clean(a, j->valuestring, strlen(j->valuestring));
+    for (int i = 0; i < DT_COUNT; i++)
+        if (!strcasecmp(t->type, dtype_safetensors_name((DType)i)))
+            t->type = arena_printf(a, "\"%s\", which the format writes \"%s\"", t->type,
+                                   dtype_safetensors_name((DType)i));
     return true;
 }
 

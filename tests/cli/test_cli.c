@@ -36,6 +36,12 @@ static void check_options(void) {
     CHECK_FAILS(run("m.json --batch=99999999999999999999"), 2, "--batch");
     CHECK_FAILS(run("m.json other.json"), 2, "unexpected argument \"other.json\"");
     CHECK_FAILS(run("reprot m.json"), 2, "did you mean btc report?");
+    CHECK_FAILS(run("frob"), 2, "no command, file or folder \"frob\"");
+    CHECK_FAILS(run("frob m.json"), 2, "no command, file or folder \"frob\"");
+    CHECK_FAILS(run("m.json -o a.so -o b.so"), 2, "option -o is given twice");
+    CHECK_FAILS(run("m.json --quiet --chunk=3 --chunk 4"), 2, "option --chunk is given twice");
+    CHECK_FAILS(run("verify m.json --threads=1 --threads=1"), 2, "option --threads is given twice");
+    CHECK_FAILS(run("report m.json --json --json"), 2, "option --json is given twice");
     CHECK_FAILS(run("list --al ops"), 2, "unknown option --al");
     CHECK_FAILS(run("schema ops"), 2, "unexpected argument \"ops\"");
 }
@@ -48,6 +54,11 @@ static void check_compile_errors(void) {
     CHECK_FAILS(run("'%s' -o '%s'", at("none.onnx"), so), 1, "ONNX graphs are not read");
     CHECK_FAILS(run("'%s' -o '%s' --cpu=zen9000", m, so), 2, "has no model \"zen9000\"");
     CHECK_FAILS(run("'%s' -o '%s' --cpu=znver44", m, so), 2, "znver44");
+    CHECK_FAILS(run("'%s' -o '%s' --gpu=sm_80", m, so), 2,
+                "--gpu=sm_80: is for --target=nvptx64; a model of ");
+    CHECK_FAILS(run("verify '%s' --gpu=sm_80", m), 2, "--gpu=sm_80: is for --target=nvptx64");
+    CHECK_FAILS(run("'%s' --emit=asm --target=nvptx64 --cpu=sm_80 --gpu=sm_80", m), 2,
+                "--cpu and --gpu: one");
     CHECK_FAILS(run("'%s' -o '%s' --target=riscv", m, so), 2, "unknown target \"riscv\"");
     CHECK_FAILS(run("'%s' --emit=lopps", m), 2, "did you mean \"loops\"?");
     CHECK_FAILS(run("'%s' -o '%s' --weights=here", m, so), 2, "must be embed or file");
@@ -61,6 +72,34 @@ static void check_compile_errors(void) {
     CHECK_PRINTS(run("'%s' --emit=ir --stop-after=prune", m), "func @main(%tokens : i32[T])");
     CHECK_FAILS(run("'%s' -o '%s'", m, at("x.foo")), 2, "cannot tell from this name");
     CHECK(access(so, F_OK) != 0);
+}
+
+/* What uses no weights needs none; and what does says what to add. */
+static void check_no_weights(void) {
+    static const char head[] = "{\"btc\":1,\"name\":\"m\",\"dims\":{\"D\":4},\"input\":{\"features\":\"D\"},"
+                               "\"output\":\"y\",\"model\":[{\"out\":\"y\",";
+    const char *path = at("bare.json"), *program = at("bare");
+    write_file(path, arena_printf(arena, "%s\"map\":\"2*input\"}]}", head));
+    CHECK(run("'%s' -o '%s' --quiet", path, program).status == 0);
+    CHECK(system(arena_printf(arena, "head -c 32 /dev/zero | '%s' >'%s'", program, at(".out"))) == 0);
+    unlink(program);
+    write_file(path, arena_printf(arena, "%s\"op\":\"linear\",\"x\":\"input\",\"w\":\"@p[D,D]\"}]}", head));
+    CHECK_FAILS(
+        run("'%s' -o '%s'", path, program), 1,
+        "model[0].w, column 2: the description names no \"weights\", where \"p\" would be: add \"weights\"");
+    write_file(path, arena_printf(arena, "%s\"map\":\"input * @p\"}]}", head));
+    CHECK_FAILS(run("'%s' -o '%s'", path, program), 1, "names no \"weights\" that could hold \"p\"");
+    unlink(path);
+}
+
+/* A side file that nothing reads any more is named. */
+static void check_left_over(void) {
+    const char *m = model("hf-llama"), *so = at("left.so"), *side = at("left.so.weights");
+    CHECK(run("'%s' -o '%s' --quiet --weights=file", m, so).status == 0 && access(side, F_OK) == 0);
+    Run r = run("'%s' -o '%s' --quiet", m, so);
+    CHECK(r.status == 0 && access(side, F_OK) == 0);
+    CHECK_STR_CONTAINS(r.err, "left.so.weights: note: is left from before and not used");
+    unlink(so), unlink(side);
 }
 
 static void check_broken_json(void) {
@@ -451,6 +490,8 @@ int main(int argc, char **argv) {
     check_help();
     check_options();
     check_broken_json();
+    check_no_weights();
+    check_left_over();
     check_list();
     check_explain();
     check_schema();

@@ -198,6 +198,18 @@ static void refuse_calibration(const char *file, const char *message) {
     CHECK_STR_CONTAINS(r.err, file);
 }
 
+/* Of the same checkpoint, but with zeros. */
+static void blank_calibration(const char *from, const char *to) {
+    Diag d = diag_new(arena, stderr);
+    WeightSet w;
+    if (!CHECK(weights_open(&d, arena, from, &w))) return;
+    RawTensor *t = arena_copy(arena, w.tensors, sizeof *t * (size_t)w.n);
+    for (int i = 0; i < w.n; i++)
+        if (t[i].dt == DT_F32) t[i].data = memset(arena_alloc(arena, t[i].bytes), 0, t[i].bytes);
+    CHECK(safetensors_write(&d, arena, to, t, w.n));
+    weights_close(&w);
+}
+
 static void check_calibration_errors(void) {
     const char *m = model("hf-mamba"), *c = at("other.safetensors");
     CHECK_FAILS(run("report '%s' --calibration='%s'", m, c), 2, "no matrix of this model is quantised");
@@ -209,6 +221,9 @@ static void check_calibration_errors(void) {
     const char *other = model("hf-llama");
     CHECK_PRINTS(run("quantize '%s' --calibrate --input='%s/expected.safetensors' -o '%s'", other, other, c),
                  "are multiplied with");
+    blank_calibration(c, at("blank.safetensors"));
+    CHECK_FAILS(run("'%s' -o '%s' --quant=q4 --calibration='%s'", other, at("x.so"), at("blank.safetensors")),
+                1, "says nothing: all its numbers are 0");
     Run r = run("'%s' -o '%s' --quant=q4 --calibration='%s'", m, at("x.so"), c);
     CHECK(r.status == 1);
     CHECK_STR_CONTAINS(r.err, "has no tensor \"input_squares.");

@@ -71,6 +71,19 @@ static void check_storage(void) {
     }
 }
 
+/* The ids of a file, the first of them another. */
+static void put_other_input(const char *from, const char *to) {
+    Diag d = diag_new(arena, stderr);
+    WeightSet w;
+    const RawTensor *ids = CHECK(weights_open(&d, arena, from, &w)) ? weights_find(&w, "input_ids") : NULL;
+    if (!CHECK(ids != NULL)) return;
+    RawTensor t = *ids;
+    uint8_t *data = arena_copy(arena, t.data, t.bytes);
+    data[0] ^= 1, t.data = data;
+    CHECK(safetensors_write(&d, arena, to, &t, 1));
+    weights_close(&w);
+}
+
 static void check_files(void) {
     const char *m = model("hf-mamba"), *e = expected("hf-mamba"), *out = at("written.safetensors");
     CHECK_PRINTS(run("verify '%s' --input='%s' --form=interpret --write='%s'", m, e, out),
@@ -83,6 +96,14 @@ static void check_files(void) {
                 "cannot write");
     CHECK_FAILS(run("verify '%s'", m), 2, "add --input=IDS.safetensors");
     CHECK_FAILS(run("verify '%s' --input='%s/model.safetensors'", m, m), 1, "neither input_ids nor input");
+    put_other_input(e, at("other.safetensors"));
+    CHECK_FAILS(run("verify '%s' --input='%s' --expect='%s'", m, at("other.safetensors"), e), 1,
+                "input_ids: is not that of ");
+    write_file(at("tuning.json"), "{\"btc_tuning\":1,\"machine\":{\"target\":\"x86_64-linux-gnu\",\"cpu\":"
+                                  "\"x86-64-v2\",\"lanes\":4},\"numbers\":{\"chunk\":16}}");
+    Run tuned = run("verify '%s' --expect='%s' --tuning='%s'", m, e, at("tuning.json"));
+    const char *first = strstr(tuned.err, "tuning.json: error: is for");
+    CHECK(tuned.status == 1 && first && !strstr(first + 20, "error:")); /* said once */
     CHECK_FAILS(run("verify '%s' --expect='%s' --stop-after=prune", m, e), 2, "needs all passes");
     CHECK_FAILS(run("verify '%s' --expect='%s' --form=chunky", m, e), 2, "interpret, step or chunk");
 }

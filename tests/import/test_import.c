@@ -182,6 +182,13 @@ static const struct {
     {"{'architectures':['hyena'],'d_model':4,'l_max':9,'target':-1}", "target: must be above 0, got -1"},
     {"{'architectures':['hyena'],'d_model':4,'l_max':9,'fast_decay_pct':0}",
      "fast_decay_pct: must be above 0, got 0"},
+    {"{'model_type':'llama','vocab_size':8,'hidden_size':4,'num_hidden_layers':2,'num_attention_heads':1,"
+     "'head_dim':64,'intermediate_size':6}",
+     "num_hidden_layers: is 2, but the checkpoint holds 1 layers, up to model.layers.0"},
+    {"{" SIZES ",'architectures':['MistralForCausalLM'],'sliding_window':0}",
+     "sliding_window: must be at least 1; null says that there is no window"},
+    {"{" SIZES ",'architectures':['MixtralForCausalLM'],'sliding_window':0}",
+     "sliding_window: must be at least 1"},
     {"{" SIZES ",'num_hidden_layers':1000000}", "is given twice"},
     {"{" SIZES ",'rms_norm_eps':'1e-5'}", "rms_norm_eps: must be a number, got the string"},
     {"{" SIZES ",'hidden_act':'selu'}", "hidden_act: unknown activation \"selu\" (did you mean"},
