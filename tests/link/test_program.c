@@ -51,6 +51,7 @@ static void check_program(const char *arch, const char *runner, const char *cons
         {"--tempreature=0", "did you mean --temperature?"},
         {"--quiet=1", "takes no value"},
         {"--ids", "needs a value"},
+        {"--ids=1 --ids=2", "--ids: is given twice"},
         {"--ids=", "integers with commas"},
         {"--input=x", "not for this kind"},
         {"a b", "unexpected argument"},
