@@ -82,6 +82,11 @@ typedef struct btc_probe {
     const char *name;
     int64_t width; /* f32 values per row */
 } btc_probe;
+/* As version 1 called them: hosts written for it still compile. */
+typedef btc_probe btc_tap;
+#define tap_count probe_count
+#define prefill_taps prefill_probes
+#define step_taps step_probes
 
 /* Facts about the model. Fields are only ever added at the end. */
 typedef struct btc_info {
@@ -109,7 +114,10 @@ typedef struct btc_info {
     int64_t slot_count;
     const btc_slot *slots;
     int64_t probe_count;
-    const btc_probe *probes;
+    union {
+        const btc_probe *probes;
+        const btc_probe *taps; /* as version 1 called them */
+    };
     /* since version 2 */
     int64_t eos_count;      /* how many ids end a sequence */
     const int64_t *eos_ids; /* [eos_count] all of them; the first is eos */
