@@ -90,9 +90,21 @@ static bool read_machine(const Json *j, Machine *m) {
     return json_int(j, lanes, "machine.lanes", 1, MAX_LANES, &m->lanes);
 }
 
+/* Parameters that code no longer has. The files of older versions name them all, and stay in use. */
+static bool is_former(const char *name) {
+    static const char *const former[] = {"barrier_kib"};
+    for (size_t i = 0; i < sizeof former / sizeof *former; i++)
+        if (!strcmp(name, former[i])) return true;
+    return false;
+}
+
 static bool read_number(const Json *j, const cJSON *n, const char *const *names, Tuning *t, bool *given) {
     const char *path = arena_printf(j->arena, "numbers.%s", n->string);
     int i = tuning_find(n->string);
+    if (is_former(n->string)) {
+        diag_warning(j->diag, json_loc(j, n, path), "this parameter no longer exists, and has no effect");
+        return true;
+    }
     if (i < 0)
         return json_error(j, n, path, "there is no such parameter%s",
                           diag_did_you_mean(j->arena, n->string, names, TUNING_COUNT));
