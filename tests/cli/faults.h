@@ -164,11 +164,15 @@ static inline Value *loop_op(Func *f, Op *at, OpId which, Value *x, Value *y) {
     return op->out[0];
 }
 
-/* Field `index` of the call's struct, as loaded by the first op that does. */
+static inline int64_t constant_of(const Value *v) {
+    return v->def ? attr_int(v->def, "v", -1) : -1;
+}
+
+/* Pointer number `index` of the call's struct, whose fields take 8 bytes each. */
 static inline bool loads_field(const Func *f, const Value *v, int64_t index) {
-    const Op *op = v->def;
-    if (!op || op->nin < 2 || op->in[0] != f->params[0] || strncmp(op->def->name, "load", 4)) return false;
-    return op->in[1]->def && attr_int(op->in[1]->def, "v", -1) == index;
+    const Op *load = v->def, *field = load && load->nin > 1 ? load->in[0]->def : NULL;
+    return field && !strcmp(load->def->name, "loadp") && !strcmp(field->def->name, "offset") &&
+           field->in[0] == f->params[0] && constant_of(field->in[1]) == 8 * index;
 }
 
 /* The rows of a norm go to the last but one. */
@@ -205,7 +209,7 @@ static inline void late_position_in(Func *f, Block *b) {
             if (op->body[i]) late_position_in(f, op->body[i]);
         const Op *block = op->nin > 1 ? op->in[0]->def : NULL;
         if (strcmp(op->def->name, "load") || !block || strcmp(block->def->name, "loadp") ||
-            !loads_field(f, block->in[0], 1) || !op->in[1]->def || attr_int(op->in[1]->def, "v", -1) != 2)
+            !loads_field(f, block->in[0], 1) || constant_of(op->in[1]) != 2)
             continue;
         Value *more = loop_op(f, next, OP_loop_add, op->out[0], loop_const(f, next, 1 << 20));
         more = loop_op(f, next, OP_loop_sub, more, loop_const(f, next, 1));
