@@ -73,7 +73,7 @@ static int by_key(const void *a, const void *b) {
     return c ? c : (x->valueint > y->valueint) - (x->valueint < y->valueint);
 }
 
-/* Numbers are finite, keys are given once. */
+/* Numbers are finite, keys are given once. Of a header, which a program wrote, the first fault is enough. */
 static bool check_tree(const Json *j, const cJSON *n, const char *path) {
     if (cJSON_IsNumber(n) && !isfinite(n->valuedouble))
         return json_error(j, n, path, "the number is too large");
@@ -87,12 +87,13 @@ static bool check_tree(const Json *j, const cJSON *n, const char *path) {
         if (c->child || cJSON_IsNumber(c)) {
             bool plain = cJSON_IsNumber(c) && isfinite(c->valuedouble);
             if (!plain) ok &= check_tree(j, c, member_path(j->arena, path, c, i));
+            if (!ok && j->flags & JSON_HEADER) return false;
         }
         keys[i++] = c;
     }
     if (!cJSON_IsObject(n)) return ok;
     qsort(keys, (size_t)count, sizeof *keys, by_key);
-    for (i = 1; i < count; i++)
+    for (i = 1; i < count && (ok || !(j->flags & JSON_HEADER)); i++)
         if (strcmp(keys[i - 1]->string, keys[i]->string) == 0)
             ok = json_error(j, keys[i], path, "the key \"%s\" is given twice", keys[i]->string);
     return ok;

@@ -75,7 +75,7 @@ static inline Case tuned_case(const Stored *s, Part part, uint64_t seed) {
         draw_some(&c, &op_linear_experts, 1, draw_several);
         draw_some(&c, &op_linear_blocks, 1, draw_several);
         Value *bias = kit_weight(&c.k, type_tensor(DT_F32, false, 1, (int64_t[]){187}), LIVELY, 0);
-        ir_result_add(c.k.main, "linear#biased", wide_product(&c.k, wide_choice(&c.k, 448), 187, bias, &v));
+        ir_result_add(c.k.main, "linear#biased", wide_product(&c.k, wide_input(&c.k, 448), 187, bias, &v));
     } else {
         draw_some(&c, &op_attend, 2, draw_several);
         draw_some(&c, &op_scan_matrix, 2, draw_heads);

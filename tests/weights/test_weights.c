@@ -64,8 +64,7 @@ static void reads_tensors(void) {
 
 /* What cannot be read is only refused where somebody wants its numbers. */
 static void other_types_are_kept_by_name(void) {
-    static const char *const types[] = {"F8_E4M3", "F8_E5M2", "C64", "U16",  "U32",
-                                        "U64",     "F4",      "f32", "what?"};
+    static const char *const types[] = {"F8_E4M3", "F8_E5M2", "C64", "U16", "U32", "U64", "F4", "what?"};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         CHECK(read_entry(
             arena_printf(arena, "{\"dtype\":\"%s\",\"shape\":[4,2],\"data_offsets\":[0,16]}", types[i])));
@@ -75,6 +74,14 @@ static void other_types_are_kept_by_name(void) {
         CHECK(isnan(dtype_load(t->dt, t->data, 7)) && !raw_tensor_readable(&diag, t));
         CHECK_STR_CONTAINS(diag.log.s, arena_printf(arena, "w: holds %s, a type that is not read", types[i]));
     }
+}
+
+static void spelling_of_a_type_is_told(void) {
+    CHECK(read_entry("{\"dtype\":\"f32\",\"shape\":[4,2],\"data_offsets\":[0,16]}"));
+    const RawTensor *t = weights_find(&set, "w");
+    CHECK(t && !raw_tensor_readable(&diag, t));
+    CHECK_STR_CONTAINS(diag.log.s,
+                       "w: holds \"f32\", which the format writes \"F32\", a type that is not read");
 }
 
 static void lying_headers_are_refused(void) {
@@ -386,6 +393,7 @@ int main(int argc, char **argv) {
     if (!mkdtemp(folder)) return perror(folder), 1;
     reads_tensors();
     other_types_are_kept_by_name();
+    spelling_of_a_type_is_told();
     lying_headers_are_refused();
     lying_entries_are_refused();
     tensors_must_tile_the_data();
