@@ -14,20 +14,32 @@ static uint64_t align_up(uint64_t n, uint64_t align) {
     return align ? (n + align - 1) / align * align : n;
 }
 
-static void move32(Elf32_Off *at, uint64_t by) {
+/* Members of an archive begin at even offsets only: headers may be read and written anywhere. */
+#define ANYWHERE __attribute__((aligned(1)))
+typedef Elf32_Off Any32_Off ANYWHERE;
+typedef Elf64_Off Any64_Off ANYWHERE;
+
+static void move32(Any32_Off *at, uint64_t by) {
     *at += (Elf32_Off)by;
 }
 
-static void move64(Elf64_Off *at, uint64_t by) {
+static void move64(Any64_Off *at, uint64_t by) {
     *at += by;
 }
 
-#define ELF(type) Elf32_##type
+typedef Elf32_Ehdr Any32_Ehdr ANYWHERE;
+typedef Elf32_Phdr Any32_Phdr ANYWHERE;
+typedef Elf32_Shdr Any32_Shdr ANYWHERE;
+typedef Elf64_Ehdr Any64_Ehdr ANYWHERE;
+typedef Elf64_Phdr Any64_Phdr ANYWHERE;
+typedef Elf64_Shdr Any64_Shdr ANYWHERE;
+
+#define ELF(type) Any32_##type
 #define CLASS(name) name##32
 #include "elf_fill_class.h"
 #undef ELF
 #undef CLASS
-#define ELF(type) Elf64_##type
+#define ELF(type) Any64_##type
 #define CLASS(name) name##64
 #include "elf_fill_class.h"
 #undef ELF
