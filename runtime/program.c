@@ -116,7 +116,12 @@ int main(int argc, char **argv) {
     }
     btc_status s = p.api->open(&p.model, p.opt.weights, 0);
     if (s != BTC_OK) {
-        fail("%s%s%s", p.api->status_text(s), p.opt.weights ? ": " : "", p.opt.weights ? p.opt.weights : "");
+        if (s == BTC_E_WEIGHTS)
+            fail("%s%s: %s; only the file that was compiled with this program fits%s",
+                 p.opt.weights ? p.opt.weights : p.name, p.opt.weights ? "" : ".weights",
+                 p.api->status_text(s), p.opt.weights ? "" : ", beside it or where --weights=FILE says");
+        else
+            fail("%s", p.api->status_text(s));
         return 1;
     }
     p.state = get_memory((size_t)p.info->state_bytes);

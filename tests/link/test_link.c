@@ -214,6 +214,8 @@ static void check_side_file(const char *const *object) {
     run("cd / && PATH=%s:$PATH side-program abc --tokens=3 --quiet", folder); /* argv[0] is a bare name */
     run("mv %s.weights %s/w", p, moved);
     CHECK_STR_CONTAINS(shell(&status, "%s abc 2>&1", p), "weights file is missing");
+    CHECK_STR_CONTAINS(shell(&status, "%s abc 2>&1", p), ".weights: the weights file");
+    CHECK_STR_CONTAINS(shell(&status, "%s abc 2>&1", p), "where --weights=FILE says");
     run("%s abc --weights=%s/w --tokens=3 --quiet", p, moved);
 }
 
