@@ -93,6 +93,14 @@ static int unknown_option(const char *arg, const Option *options) {
     return bad("unknown option %s; --help lists them%s", arg, "");
 }
 
+/* Command lines that name an option as an older version did still work. */
+static const char *present_name(const char *name, size_t *n) {
+    static const char former[] = "squeeze", present[] = "compress";
+    if (*n != strlen(former) || strncmp(name, former, *n)) return name;
+    *n = strlen(present);
+    return present;
+}
+
 int parse_options(int argc, char **argv, const char *usage, const Option *options, const char **input) {
     bool given[MAX_OPTIONS] = {false};
     bool names = false; /* behind "--" even what begins with a dash is a name */
@@ -110,8 +118,10 @@ int parse_options(int argc, char **argv, const char *usage, const Option *option
         }
         const char *name = arg + (arg[1] == '-' ? 2 : 1);
         size_t n = strcspn(name, "=");
+        size_t length = n;
+        const char *wanted = present_name(name, &length);
         const Option *o = options;
-        while (o->name && (strlen(o->name) != n || strncmp(o->name, name, n))) o++;
+        while (o->name && (strlen(o->name) != length || strncmp(o->name, wanted, length))) o++;
         if (!o->name) return unknown_option(arg, options);
         const char *value = name[n] == '=' ? name + n + 1 : NULL;
         if (o->arg && !value && i + 1 < argc) value = argv[++i];

@@ -38,6 +38,7 @@ static void check_options(void) {
     CHECK_FAILS(run("reprot m.json"), 2, "did you mean btc report?");
     CHECK_FAILS(run("frob"), 2, "no command, file or folder \"frob\"");
     CHECK_FAILS(run("frob m.json"), 2, "no command, file or folder \"frob\"");
+    CHECK_FAILS(run("m.json -o a.so --squeeze=on"), 2, "--compress=on"); /* as an older version called it */
     CHECK_FAILS(run("m.json -o a.so -o b.so"), 2, "option -o is given twice");
     CHECK_FAILS(run("m.json --quiet --chunk=3 --chunk 4"), 2, "option --chunk is given twice");
     CHECK_FAILS(run("verify m.json --threads=1 --threads=1"), 2, "option --threads is given twice");
