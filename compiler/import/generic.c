@@ -60,11 +60,14 @@ cJSON *model_new(ImportCtx *x, const char *input) {
     cJSON_AddObjectToObject(m, "blocks");
     cJSON_AddArrayToObject(m, "model");
     model_set(m, "output", strcmp(input, "tokens") == 0 ? "'logits'" : "'y'");
-    return m;
+    return x->model = m;
 }
 
 void model_dim(cJSON *m, const char *name, int64_t size) {
-    cJSON_AddNumberToObject(member(m, "dims"), name, (double)size);
+    int64_t before = model_size(m, name);
+    if (before && before != size)
+        BTC_BUG("dimension %s: %lld and %lld", name, (long long)before, (long long)size);
+    if (!before) cJSON_AddNumberToObject(member(m, "dims"), name, (double)size);
 }
 
 void model_comment(cJSON *m, const char *text) {
@@ -110,6 +113,15 @@ void st_linear(cJSON *ops, const char *out, const char *x, const char *tensor, c
            tensor, o, i, tensor, o);
     else
         st(ops, "{'out':'%s','op':'linear','x':'%s','w':'@%s.weight[%s, %s]'}", out, x, tensor, o, i);
+}
+
+void st_linear_transposed(cJSON *ops, const char *out, const char *x, const char *tensor, const char *o,
+                          const char *i, bool bias) {
+    st(ops, "{'out':'w','op':'transpose','x':'@%s.weight[%s, %s]','perm':[1,0]}", tensor, i, o);
+    if (bias)
+        st(ops, "{'out':'%s','op':'linear','x':'%s','w':'w','b':'@%s.bias[%s]'}", out, x, tensor, o);
+    else
+        st(ops, "{'out':'%s','op':'linear','x':'%s','w':'w'}", out, x);
 }
 
 void st_layers(cJSON *m, int64_t n, const char *pattern, const char *prefix) {

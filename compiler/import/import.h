@@ -3,7 +3,7 @@
  * An importer is one file with one `const Importer` and a row in importers.def. It reads the configuration with the
  * cfg_ functions, which record every key; a key that was not read is an error that names it, unless generic.c lists
  * it as harmless. It writes statements from templates (st). The check of the weights reports tensors that are
- * missing or unused. */
+ * missing or unused. What architectures share is in parts/, a header for each subject. */
 #ifndef BTC_IMPORT_H
 #define BTC_IMPORT_H
 
@@ -36,7 +36,8 @@ typedef struct ImportCtx {
     const WeightSet *w;
     const char *arch; /* as the user or the configuration says, or "" */
     const char *path;
-    int errors; /* filed before */
+    cJSON *model; /* the description, from model_new on */
+    int errors;   /* filed before */
 } ImportCtx;
 
 typedef struct Importer {
@@ -99,6 +100,7 @@ const char *cfg_act(Cfg *c, const char *key, const char *otherwise);
 /* The last step: `weights`, and parts of the frame that are empty are left out. */
 void model_finish(cJSON *m, const char *weights);
 cJSON *model_new(ImportCtx *x, const char *input); /* input: "tokens" or "features" */
+/* Again with the same size: nothing. Parts that share a name have to mean the same. */
 void model_dim(cJSON *m, const char *name, int64_t size);
 void model_comment(cJSON *m, const char *text); /* one more line */
 void model_set(cJSON *m, const char *key, const char *json, ...) __attribute__((format(printf, 3, 4)));
@@ -114,6 +116,9 @@ void st(cJSON *ops, const char *json, ...) __attribute__((format(printf, 2, 3)))
 /* out = linear(x, @tensor.weight[o, i] (, @tensor.bias[o])) */
 void st_linear(cJSON *ops, const char *out, const char *x, const char *tensor, const char *o, const char *i,
                bool bias);
+/* The same with matrices stored [i, o]. */
+void st_linear_transposed(cJSON *ops, const char *out, const char *x, const char *tensor, const char *o,
+                          const char *i, bool bias);
 void st_layers(cJSON *m, int64_t n, const char *pattern, const char *prefix);
 
 /* ---- tied.c ---- */
@@ -140,31 +145,5 @@ int64_t count_layers(const ImportCtx *x, const char *prefix);
 /* Whether something was wrong so far. Asked before writing: sizes are not to be trusted then. */
 bool import_failed(const ImportCtx *x);
 bool import_error(ImportCtx *x, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* ---- transformer.c: what the attention models share ---- */
-typedef struct Rope {
-    double theta, scale;
-    int64_t dims;      /* 0: the whole head */
-    int64_t limit;     /* > 0: the frequencies hold for sequences up to this only */
-    const char *freqs; /* JSON list, or NULL: from theta */
-} Rope;
-Rope cfg_rope(Cfg *c, int64_t head_dim, double theta, double partial, int64_t max_positions);
-typedef struct Attention {
-    bool bias_qkv, bias_o, qk_norm;
-    int64_t window;     /* 0: all */
-    double eps;         /* of the norms on q and k */
-    const char *module; /* "self_attn" */
-    Rope rope;
-} Attention;
-/* sliding_window: how many tokens a query sees; 0 in `otherwise`: all. Null says all, too, but no number does. */
-int64_t cfg_window(Cfg *c, int64_t otherwise);
-/* num_key_value_heads, by default `heads`, which must be a multiple of it. */
-int64_t cfg_kv_heads(Cfg *c, int64_t heads);
-/* x = x + attention(u); dims D H G K. */
-void st_attention(ImportCtx *x, cJSON *ops, const Attention *t);
-/* f = down(act(gate u) * up u) into `out`; dims D, F. */
-void st_gated_mlp(cJSON *ops, const char *out, const char *module, const char *act, bool bias);
-/* max_position_embeddings as "context", within reason. */
-void model_context(ImportCtx *x, cJSON *m, int64_t max_positions, int64_t limit);
 
 #endif

@@ -1,15 +1,12 @@
-/* Parts that the attention models share: rotary frequencies with their scalings, attention with grouped heads, the
- * gated MLP. Vaswani et al. 2017; Su et al. 2021 (rotary); Ainslie et al. 2023 (grouped heads); Shazeer 2020
- * (gated MLP). The scalings follow transformers, src/transformers/modeling_rope_utils.py. */
+/* Su et al. 2021, arXiv:2104.09864. The scalings follow transformers, src/transformers/modeling_rope_utils.py. */
+#include "import/parts/rope.h"
+
 #include <math.h>
 #include <string.h>
 
-#include "import/import.h"
 #include "ir/op.h"
 
-enum { MAX_CONTEXT = 8192, MAX_FREQS = 4096 };
-
-/* ---- rotary frequencies ---- */
+enum { MAX_FREQS = 4096 };
 
 /* freq[i] = theta^(-2i/dims), i < n = dims/2 */
 static void plain_freqs(double *freq, int n, double theta) {
@@ -88,22 +85,6 @@ static void scale_longrope(Cfg *c, Cfg *top, Rope *r, double *freq, int n, int64
     }
 }
 
-int64_t cfg_window(Cfg *c, int64_t otherwise) {
-    int64_t window = cfg_int(c, "sliding_window", otherwise);
-    if (cfg_has(c, "sliding_window") && window == 0)
-        cfg_error(c, "sliding_window", "must be at least 1; null says that there is no window");
-    return window;
-}
-
-int64_t cfg_kv_heads(Cfg *c, int64_t heads) {
-    int64_t n = cfg_size(c, "num_key_value_heads", heads);
-    if (heads % n == 0 || import_failed(c->ctx)) return n;
-    cfg_error(c, "num_key_value_heads",
-              "%lld heads of keys are not shared evenly by num_attention_heads, %lld", (long long)n,
-              (long long)heads);
-    return n;
-}
-
 static const char *number_list(Arena *a, const double *v, int n) {
     Text t = text_new(a);
     for (int i = 0; i < n; i++) text_add(&t, "%s%.17g", i ? ", " : "[", v[i]);
@@ -130,8 +111,6 @@ static void check_copy(Cfg *c, const Cfg *p) {
     }
 }
 
-/* Both generations of keys: rope_parameters {rope_type, rope_theta, ..}, or rope_theta beside rope_scaling
- * {type, ..} */
 Rope cfg_rope(Cfg *c, int64_t head_dim, double theta, double partial, int64_t max_positions) {
     bool current = cfg_has(c, "rope_parameters");
     Cfg p = cfg_sub(c, current ? "rope_parameters" : "rope_scaling");
@@ -180,65 +159,18 @@ Rope cfg_rope(Cfg *c, int64_t head_dim, double theta, double partial, int64_t ma
     return r;
 }
 
-/* ---- statements ---- */
+void st_positions(cJSON *ops, int64_t head_dim, const Rope *r) {
+    st(ops, "{'out':'pos','op':'position'}");
+    int64_t dims = r->dims ? r->dims : head_dim;
+    if (r->freqs)
+        st(ops, "{'out':'freqs','op':'constant','values':%s,'shape':[%lld]}", r->freqs, (long long)dims / 2);
+}
 
-static void st_rope(cJSON *ops, const char *x, const Rope *r) {
-    const char *freqs = r->freqs ? ",'freqs':'freqs'" : "";
-    cJSON *n;
-    st(ops, "{'out':'%s','op':'rope','x':'%s','pos':'pos'%s}", x, x, freqs);
-    n = cJSON_GetArrayItem(ops, cJSON_GetArraySize(ops) - 1);
+void st_rope(cJSON *ops, const char *value, const Rope *r) {
+    const char *freqs = r->freqs ? ",'freqs':'freqs'" : "", *layout = r->pairs ? ",'layout':'pairs'" : "";
+    st(ops, "{'out':'%s','op':'rope','x':'%s','pos':'pos'%s%s}", value, value, freqs, layout);
+    cJSON *n = cJSON_GetArrayItem(ops, cJSON_GetArraySize(ops) - 1);
     if (!r->freqs) cJSON_AddNumberToObject(n, "theta", r->theta);
     if (r->dims) cJSON_AddNumberToObject(n, "dims", (double)r->dims);
     if (r->scale != 1) cJSON_AddNumberToObject(n, "scale", r->scale);
-}
-
-void st_attention(ImportCtx *x, cJSON *ops, const Attention *t) {
-    static const char *const heads[][3] = {{"q", "H", "H*K"}, {"k", "G", "G*K"}, {"v", "G", "G*K"}};
-    for (int i = 0; i < 3; i++) {
-        const char *name = heads[i][0];
-        st_linear(ops, name, "u", arena_printf(x->a, "%s.%s_proj", t->module, name), heads[i][2], "D",
-                  t->bias_qkv);
-        st(ops, "{'out':'%s','op':'reshape','x':'%s','shape':['%s','K']}", name, name, heads[i][1]);
-        if (t->qk_norm && i < 2)
-            st(ops, "{'out':'%s','op':'norm.rms','x':'%s','w':'@%s.%s_norm.weight[K]','eps':%.17g}", name,
-               name, t->module, name, t->eps);
-    }
-    st(ops, "{'out':'pos','op':'position'}");
-    if (t->rope.freqs)
-        st(ops, "{'out':'freqs','op':'constant','values':%s,'shape':['%s']}", t->rope.freqs,
-           t->rope.dims ? arena_printf(x->a, "%lld/2", (long long)t->rope.dims) : "K/2");
-    st_rope(ops, "q", &t->rope);
-    st_rope(ops, "k", &t->rope);
-    st(ops, "{'out':'y','op':'attend','q':'q','k':'k','v':'v'%s,'state':['keys','values']}",
-       t->window ? arena_printf(x->a, ",'window':%lld", (long long)t->window) : "");
-    st(ops, "{'out':'y','op':'reshape','x':'y','shape':['H*K']}");
-    st_linear(ops, "o", "y", arena_printf(x->a, "%s.o_proj", t->module), "D", "H*K", t->bias_o);
-    st(ops, "{'out':'x','map':'x + o'}");
-}
-
-void st_gated_mlp(cJSON *ops, const char *out, const char *module, const char *act, bool bias) {
-    char name[128];
-    static const char *const in[][2] = {{"gate", "gate_proj"}, {"up", "up_proj"}};
-    for (int i = 0; i < 2; i++) {
-        snprintf(name, sizeof name, "%s.%s", module, in[i][1]);
-        st_linear(ops, in[i][0], "u", name, "F", "D", bias);
-    }
-    st(ops, "{'out':'f','map':'%s(gate) * up'}", act);
-    snprintf(name, sizeof name, "%s.down_proj", module);
-    st_linear(ops, out, "f", name, "D", "F", bias);
-}
-
-void model_context(ImportCtx *x, cJSON *m, int64_t max_positions, int64_t limit) {
-    int64_t context = max_positions < MAX_CONTEXT ? max_positions : MAX_CONTEXT;
-    if (limit > 0 && limit < context) context = limit;
-    model_set(m, "context", "%lld", (long long)context);
-    if (context == limit && limit < max_positions)
-        model_comment(m,
-                      arena_printf(x->a,
-                                   "the rotary factors for short sequences hold up to %lld tokens; those for "
-                                   "longer ones are left out",
-                                   (long long)limit));
-    else if (context < max_positions)
-        model_comment(m, arena_printf(x->a, "context: the model allows %lld; every token of it costs memory",
-                                      (long long)max_positions));
 }

@@ -1,0 +1,71 @@
+#include "import/parts/frame.h"
+
+#include <string.h>
+
+Frame frame_named(void) {
+    return (Frame){.prefix = "model.layers.{i}.",
+                   .embedding = "model.embed_tokens.weight",
+                   .head = "lm_head.weight",
+                   .final_norm = "model.norm",
+                   .tied_key = "tie_word_embeddings"};
+}
+
+static int64_t otherwise(int64_t size) {
+    return size ? size : REQUIRED;
+}
+
+void cfg_frame(ImportCtx *x, Frame *f) {
+    Cfg *c = &x->cfg;
+    const char *mark = strstr(f->prefix, "{i}");
+    f->layers = cfg_layers(c, "num_hidden_layers", otherwise(f->layers),
+                           arena_strndup(x->a, f->prefix, (size_t)(mark - f->prefix)));
+    f->width = cfg_size(c, "hidden_size", otherwise(f->width));
+    f->vocab = cfg_size(c, "vocab_size", otherwise(f->vocab));
+    if (f->tied_key) f->tied = cfg_bool(c, f->tied_key, f->tied);
+}
+
+cJSON *frame_begin(ImportCtx *x, Frame *f) {
+    cJSON *m = model_new(x, "tokens");
+    model_dim(m, "V", f->vocab), model_dim(m, "D", f->width);
+    Tied tables = tied_tables(x, m, f->tied, f->tied_key, f->embedding, f->head);
+    f->embedding = tables.table, f->head = tables.head;
+    return m;
+}
+
+void frame_embed(ImportCtx *x, const Frame *f) {
+    cJSON *ops = model_ops(x->model);
+    st(ops, "{'out':'x','op':'embed','ids':'tokens','table':'@%s[V, D]'}", f->embedding);
+    if (f->embedding_scale) st(ops, "{'out':'x','map':'x * %s'}", json_number(x->a, f->embedding_scale));
+}
+
+void frame_layers(ImportCtx *x, const Frame *f, const Layers *l) {
+    st_layers(x->model, f->layers, layers_pattern(x->a, l), f->prefix);
+}
+
+void frame_head(ImportCtx *x, const Frame *f) {
+    cJSON *ops = model_ops(x->model);
+    if (f->final_norm) st_norm(ops, "x", "x", f->final_norm, "D", &f->norm);
+    st(ops, "{'out':'logits','op':'linear','x':'x','w':'@%s[V, D]'%s}", f->head,
+       f->head_bias ? arena_printf(x->a, ",'b':'@%s[V]'", f->head_bias) : "");
+    if (f->logit_scale) st(ops, "{'out':'logits','map':'%s * logits'}", json_number(x->a, f->logit_scale));
+    if (f->logit_cap) {
+        const char *cap = json_number(x->a, f->logit_cap);
+        st(ops, "{'out':'logits','map':'%s * tanh(logits / %s)'}", cap, cap);
+    }
+    model_unused(x, x->model, "*.rotary_emb.inv_freq", "rotary frequencies follow from the configuration");
+    model_ids(x, x->model);
+}
+
+cJSON *frame_end(ImportCtx *x, const Frame *f, const Layers *l) {
+    frame_embed(x, f);
+    frame_layers(x, f, l);
+    frame_head(x, f);
+    return x->model;
+}
+
+void st_residual(ImportCtx *x, cJSON *ops, const char *value, double scale) {
+    if (scale)
+        st(ops, "{'out':'x','map':'x + %s * %s'}", json_number(x->a, scale), value);
+    else
+        st(ops, "{'out':'x','map':'x + %s'}", value);
+}

@@ -1,0 +1,36 @@
+/* Shazeer 2020, arXiv:2002.05202 (gated MLP). */
+#include "import/parts/mlp.h"
+
+static const char *tensor(ImportCtx *x, const Mlp *t, const char *name, const char *otherwise) {
+    if (!name) name = otherwise;
+    return t->module ? arena_printf(x->a, "%s.%s", t->module, name) : name;
+}
+
+static void st_product(ImportCtx *x, cJSON *ops, const Mlp *t, const char *out, const char *in,
+                       const char *name, const char *otherwise, const char *o, const char *i) {
+    const char *w = tensor(x, t, name, otherwise);
+    if (t->transposed)
+        st_linear_transposed(ops, out, in, w, o, i, t->bias);
+    else
+        st_linear(ops, out, in, w, o, i, t->bias);
+}
+
+void st_mlp(ImportCtx *x, cJSON *ops, const char *out, const char *in, const Mlp *t) {
+    const char *F = t->dim ? t->dim : "F";
+    model_dim(x->model, F, t->width);
+    if (t->gate_up) {
+        st_product(x, ops, t, "gate_up", in, t->gate_up, NULL, arena_printf(x->a, "2*%s", F), "D");
+        st(ops, "{'out':['gate','up'],'split':'gate_up','sizes':['%s','%s']}", F, F);
+    } else {
+        if (!t->plain) st_product(x, ops, t, "gate", in, t->gate, "gate_proj", F, "D");
+        st_product(x, ops, t, "up", in, t->up, "up_proj", F, "D");
+    }
+    const char *gate =
+        t->gate_scale ? arena_printf(x->a, "%s * gate", json_number(x->a, t->gate_scale)) : "gate";
+    if (t->plain)
+        st(ops, "{'out':'f','map':'%s(up)'}", t->act);
+    else
+        st(ops, "{'out':'f','map':'%s(%s) * up'}", t->act, gate);
+    st_product(x, ops, t, out, "f", t->down, "down_proj", "D", F);
+    if (t->out_scale) st(ops, "{'out':'%s','map':'%s * %s'}", out, json_number(x->a, t->out_scale), out);
+}

@@ -1,0 +1,19 @@
+/* Ba et al. 2016, arXiv:1607.06450 (layer norm); Zhang & Sennrich 2019, arXiv:1910.07467 (RMS norm). */
+#include "import/parts/norm.h"
+
+void st_norm(cJSON *ops, const char *out, const char *in, const char *module, const char *dim,
+             const Norm *n) {
+    const char *op = n->kind == NORM_LAYER ? "norm.layer" : "norm.rms";
+    if (n->bare) {
+        st(ops, "{'out':'%s','op':'%s','x':'%s','eps':%.17g}", out, op, in, n->eps);
+    } else if (n->kind == NORM_RMS_PLUS) {
+        st(ops, "{'out':'w','map':'1 + @%s.weight[%s]'}", module, dim);
+        st(ops, "{'out':'%s','op':'%s','x':'%s','w':'w','eps':%.17g}", out, op, in, n->eps);
+    } else if (n->kind == NORM_LAYER && !n->no_bias) {
+        st(ops, "{'out':'%s','op':'%s','x':'%s','w':'@%s.weight[%s]','b':'@%s.bias[%s]','eps':%.17g}", out,
+           op, in, module, dim, module, dim, n->eps);
+    } else {
+        st(ops, "{'out':'%s','op':'%s','x':'%s','w':'@%s.weight[%s]','eps':%.17g}", out, op, in, module, dim,
+           n->eps);
+    }
+}

@@ -1,0 +1,23 @@
+/* Norms: over the mean square, with weights w or 1 + w, and over mean and variance. */
+#ifndef BTC_IMPORT_NORM_H
+#define BTC_IMPORT_NORM_H
+
+#include "import/import.h"
+
+typedef enum NormKind {
+    NORM_RMS,      /* x / rms(x) * w */
+    NORM_RMS_PLUS, /* x / rms(x) * (1 + w) */
+    NORM_LAYER,    /* (x - mean) / deviation * w + b */
+} NormKind;
+
+typedef struct Norm {
+    NormKind kind;
+    double eps;
+    bool no_bias; /* NORM_LAYER without b */
+    bool bare;    /* without w and b */
+} Norm;
+
+/* out = norm(in), whose weights are MODULE.weight (and MODULE.bias), as long as the dimension. */
+void st_norm(cJSON *ops, const char *out, const char *in, const char *module, const char *dim, const Norm *n);
+
+#endif

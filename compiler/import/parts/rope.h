@@ -1,0 +1,25 @@
+/* Rotary positions, with the scalings that lengthen the context. */
+#ifndef BTC_IMPORT_ROPE_H
+#define BTC_IMPORT_ROPE_H
+
+#include "import/import.h"
+
+typedef struct Rope {
+    bool none; /* nothing turns */
+    double theta;
+    double scale;      /* on sin and cos */
+    int64_t dims;      /* the first components of a head that turn; 0: all */
+    int64_t limit;     /* > 0: the frequencies hold for sequences up to this only */
+    const char *freqs; /* JSON list, or NULL: from theta */
+    bool pairs;        /* components 2i and 2i+1 turn together, instead of i and i + dims/2 */
+} Rope;
+
+/* Both generations of keys: rope_parameters {rope_type, rope_theta, ..}, or rope_theta beside rope_scaling
+ * {type, ..}; partial_rotary_factor. */
+Rope cfg_rope(Cfg *c, int64_t head_dim, double theta, double partial, int64_t max_positions);
+/* The values "pos" (and "freqs", where it is needed) for st_rope. */
+void st_positions(cJSON *ops, int64_t head_dim, const Rope *r);
+/* The value turns: [heads, head_dim]. */
+void st_rope(cJSON *ops, const char *value, const Rope *r);
+
+#endif
