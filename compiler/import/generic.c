@@ -11,13 +11,17 @@
 /* ---- templates ---- */
 
 /* JSON text with ' for ", as an object. A template that does not parse is our own mistake. */
-static cJSON *template_json(const char *fmt, va_list ap) {
-    Arena *tmp = arena_new();
-    char *text = arena_vprintf(tmp, fmt, ap);
+static cJSON *quoted_json(char *text) {
     for (char *p = text; *p; p++)
         if (*p == '\'') *p = '"';
     cJSON *n = cJSON_Parse(text);
     if (!n) BTC_BUG("importer template: %s", text);
+    return n;
+}
+
+static cJSON *template_json(const char *fmt, va_list ap) {
+    Arena *tmp = arena_new();
+    cJSON *n = quoted_json(arena_vprintf(tmp, fmt, ap));
     arena_free(tmp);
     return n;
 }
@@ -27,6 +31,23 @@ void st(cJSON *ops, const char *json, ...) {
     va_start(ap, json);
     cJSON_AddItemToArray(ops, template_json(json, ap));
     va_end(ap);
+}
+
+void st_part(cJSON *ops, const char *module, const char *tag, const char *json, ...) {
+    Arena *tmp = arena_new();
+    Text t = text_new(tmp);
+    va_list ap;
+    va_start(ap, json);
+    for (const char *p = arena_vprintf(tmp, json, ap); *p; p++)
+        if (*p == '~')
+            text_add(&t, "%s%s", module ? module : "", module ? "." : "");
+        else if (*p == '$')
+            text_add(&t, "%s", tag ? tag : "");
+        else
+            text_add_n(&t, p, 1);
+    va_end(ap);
+    cJSON_AddItemToArray(ops, quoted_json(arena_strdup(tmp, t.s)));
+    arena_free(tmp);
 }
 
 void model_set(cJSON *m, const char *key, const char *json, ...) {

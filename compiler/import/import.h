@@ -113,6 +113,10 @@ cJSON *model_ops(cJSON *m); /* the list "model" */
 cJSON *block_new(cJSON *m, const char *name, const char *in, const char *out);
 /* Adds a statement, written as JSON with ' for ". */
 void st(cJSON *ops, const char *json, ...) __attribute__((format(printf, 2, 3)));
+/* The same with the names of a part (parts/): @~ begins its tensors' names, with `module` and a dot if there is one;
+ * $ ends the names of its dims, with `tag` if there is one, where blocks of one model differ in size. */
+void st_part(cJSON *ops, const char *module, const char *tag, const char *json, ...)
+    __attribute__((format(printf, 4, 5)));
 /* out = linear(x, @tensor.weight[o, i] (, @tensor.bias[o])) */
 void st_linear(cJSON *ops, const char *out, const char *x, const char *tensor, const char *o, const char *i,
                bool bias);

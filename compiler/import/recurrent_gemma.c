@@ -6,11 +6,13 @@
 #include "import/parts/attention.h"
 #include "import/parts/frame.h"
 #include "import/parts/mlp.h"
+#include "import/parts/rg_lru.h"
 
 typedef struct Gemma {
     Norm norm;
     Mlp mlp;
     Attention attention;
+    RgLru recurrence;
 } Gemma;
 
 static void st_channels(ImportCtx *x, cJSON *b, const Gemma *t) {
@@ -19,34 +21,10 @@ static void st_channels(ImportCtx *x, cJSON *b, const Gemma *t) {
     st_residual(x, b, "f", 0);
 }
 
-/* Gates of the recurrence: a product with diagonal blocks [H, in, out], as many as heads. */
-static void st_gate(cJSON *b, const char *out, const char *name) {
-    st(b,
-       "{'out':'%s','op':'linear.blocks','x':'z','w':'@temporal_block.rg_lru.%s_gate_weight[H, R/H, R/H]',"
-       "'b':'@temporal_block.rg_lru.%s_gate_bias[H, R/H]'}",
-       out, name, name);
-    st(b, "{'out':'%s','map':'sigmoid(%s)'}", out, out);
-}
-
-/* h = a h + sqrt(1 - a^2) (i z), a = exp(-8 r softplus(L)); the first token of a sequence is not scaled. */
 static void write_recurrent(ImportCtx *x, const Gemma *t) {
     cJSON *b = block_new(x->model, "recurrent", NULL, NULL);
     st_norm(b, "u", "x", "temporal_pre_norm", "D", &t->norm);
-    st_linear(b, "y", "u", "temporal_block.linear_y", "R", "D", true);
-    st(b, "{'out':'y','map':'%s(y)'}", t->mlp.act);
-    st_linear(b, "z", "u", "temporal_block.linear_x", "R", "D", true);
-    st(b, "{'out':'z','op':'conv.short','x':'z','w':'@temporal_block.conv_1d.weight[R, W]',"
-          "'b':'@temporal_block.conv_1d.bias[R]','state':'conv'}");
-    st_gate(b, "i", "input");
-    st_gate(b, "r", "recurrent");
-    st(b, "{'out':'log_a','map':'-8 * r * softplus(@temporal_block.rg_lru.recurrent_param[R])'}");
-    st(b, "{'out':'pos','op':'position'}");
-    st(b, "{'out':'a','map':'where(pos, exp(log_a), 0)'}");
-    st(b, "{'out':'mult','map':'where(pos, sqrt(1 - exp(2 * log_a)), 1)'}");
-    st(b, "{'out':'v','map':'mult * (i * z)'}");
-    st(b, "{'out':'h','op':'scan.diag','a':'a','b':'v','state':'h'}");
-    st(b, "{'out':'h','map':'h * y'}");
-    st_linear(b, "o", "h", "temporal_block.linear_out", "D", "R", true);
+    st_rg_lru(x, b, "o", "u", &t->recurrence);
     st_residual(x, b, "o", 0);
     st_channels(x, b, t);
 }
@@ -94,9 +72,14 @@ static void skip_keys(Cfg *c, const char *const *keys) {
     for (; *keys; keys++) cfg_skip(c, *keys);
 }
 
-static void read_recurrence(Cfg *c, int64_t D, int64_t H, int64_t *R, int64_t *W) {
-    *R = cfg_size(c, "lru_width", D), *W = cfg_size(c, "conv1d_width", 4);
-    if (*R % H)
+static void read_recurrence(Cfg *c, int64_t D, int64_t H, const char *act, RgLru *t) {
+    *t = (RgLru){.R = cfg_size(c, "lru_width", D),
+                 .W = cfg_size(c, "conv1d_width", 4),
+                 .blocks = H,
+                 .act = act,
+                 .module = "temporal_block",
+                 .names = &RG_LRU_NAMES_HF};
+    if (t->R % H)
         cfg_error(c, "lru_width",
                   "is not a multiple of num_attention_heads, the number of its gates' blocks");
 }
@@ -131,9 +114,8 @@ static cJSON *import(ImportCtx *x) {
         cfg_error(c, "_block_types", "is not the same as block_types, whose copy it should be");
     Layers layers = read_pattern(c, f.layers);
     bool recurrent = layers_have(&layers, "recurrent"), attention = layers_have(&layers, "attention");
-    int64_t R = 0, W = 0;
     if (recurrent)
-        read_recurrence(c, D, H, &R, &W);
+        read_recurrence(c, D, H, t.mlp.act, &t.recurrence);
     else
         skip_keys(c, RECURRENCE_KEYS);
     if (attention)
@@ -142,9 +124,8 @@ static cJSON *import(ImportCtx *x) {
         skip_keys(c, ATTENTION_KEYS);
     if (import_failed(x)) return NULL;
 
-    cJSON *m = frame_begin(x, &f);
-    model_dim(m, "H", H);
-    if (recurrent) model_dim(m, "R", R), model_dim(m, "W", W), write_recurrent(x, &t);
+    frame_begin(x, &f);
+    if (recurrent) write_recurrent(x, &t);
     if (attention) write_attention(x, &t);
     return frame_end(x, &f, &layers);
 }

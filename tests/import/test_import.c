@@ -14,10 +14,10 @@ static const struct {
     const char *holds;         /* part of the description */
 } CASES[] = {
     {"hf-mamba", NULL, "\"op\": \"scan.expand\""},
-    {"hf-mamba", "MAMBAFORCAUSALLM", "\"R\": 5"},
+    {"hf-mamba", "MAMBAFORCAUSALLM", "\"MR\": 5"},
     {"hf-mamba-tiedless", NULL, "@lm_head.weight[V, D]"},
-    {"hf-mamba2", NULL, "\"groups\": \"G\""},
-    {"hf-mamba2-codestral", "Mamba2ForCausalLM", "\"G\": 4"},
+    {"hf-mamba2", NULL, "\"groups\": \"MG\""},
+    {"hf-mamba2-codestral", "Mamba2ForCausalLM", "\"MG\": 4"},
     {"hf-mamba2-limit", NULL, "minimum(dt, 1.5)"},
     {"rwkv7", NULL, "\"out\": [\"x\", \"v_first\"]"},
     {"rwkv7/model.pth", NULL, "\"state\": \"ffn_x\""},
@@ -105,8 +105,8 @@ static const struct {
 } ACTIVATIONS[] = {
     {"{" SIZES ",'hidden_act':'relu'}", "relu(gate)"},
     {"{" SIZES ",'architectures':['MixtralForCausalLM'],'hidden_act':'relu'}", "relu(gate)"},
-    {"{'model_type':'mamba','architectures':['MambaForCausalLM'],'hidden_act':'relu'}", "relu(c) relu(z)"},
-    {"{'architectures':['FalconMambaForCausalLM'],'hidden_act':'relu'}", "relu(c) relu(z)"},
+    {"{'model_type':'mamba','architectures':['MambaForCausalLM'],'hidden_act':'relu'}", "relu(c) silu(z)"},
+    {"{'architectures':['FalconMambaForCausalLM'],'hidden_act':'relu'}", "relu(c) silu(z)"},
     {"{'architectures':['Mamba2ForCausalLM'],'hidden_act':'relu'}", "relu(c) silu(z)"},
     {"{'model_type':'recurrent_gemma','architectures':['RecurrentGemmaForCausalLM'],"
      "'hidden_activation':'relu'}",
