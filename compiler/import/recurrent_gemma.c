@@ -1,6 +1,5 @@
 /* RecurrentGemma: De et al. 2024, arXiv:2402.19427 (Griffin), as transformers runs it. Blocks of a gated
  * linear recurrence (RG-LRU) and blocks of attention over a window, each followed by a gated MLP. */
-#include <math.h>
 #include <string.h>
 
 #include "import/parts/attention.h"
@@ -54,13 +53,6 @@ static Layers read_pattern(Cfg *c, int64_t layers) {
     return l;
 }
 
-/* The original multiplies embeddings by a number that it has rounded to bf16, in every precision. */
-static double embedding_scale(int64_t width) {
-    uint8_t bits[2];
-    dtype_store(DT_BF16, bits, 0, sqrt((double)width));
-    return dtype_load(DT_BF16, bits, 0);
-}
-
 /* What only one kind of layer reads; without such a layer it may say anything. */
 static const char *const RECURRENCE_KEYS[] = {"lru_width", "conv1d_width", NULL};
 static const char *const ATTENTION_KEYS[] = {
@@ -100,7 +92,7 @@ static cJSON *import(ImportCtx *x) {
     cfg_frame(x, &f);
     f.norm = (Norm){.kind = NORM_RMS_PLUS, .eps = cfg_float(c, "rms_norm_eps", 1e-6, ">=0")};
     f.logit_cap = cfg_float(c, "logits_soft_cap", 30, ">0 <=1e30");
-    f.embedding_scale = embedding_scale(f.width);
+    f.embedding_scale = frame_sqrt_bf16(f.width);
     int64_t D = f.width, H = cfg_size(c, "num_attention_heads", 10);
     Gemma t = {.norm = f.norm,
                .mlp = {.module = "mlp_block",

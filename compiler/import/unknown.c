@@ -19,7 +19,7 @@ static const struct {
     {"rwkv7 rwkv07", "what `btc import` writes for RWKV-7 in its author's files"},
     {"rwkv", "examples/descriptions/rwkv4.json"},
     {"xlstm mlstm slstm", "examples/descriptions/hf-xlstm.json"},
-    {"griffin hawk mingru minlstm gemmarecurrent",
+    {"mingru minlstm gemmarecurrent",
      "what `btc import` writes for RecurrentGemma (its block \"recurrent\")"},
     {"jamba samba zamba1", "what `btc import` writes for Mamba and for Mixtral"},
     {"bamba zamba nemotronh falconh1 granitemoehybrid granitehybrid mamba3 codestral",

@@ -42,6 +42,8 @@ static const char *const CASES_OF_OURS[] = {
     "retnet-fla",
     "gated-deltanet",
     "hf-xlstm",
+    "griffin",
+    "hawk",
     NULL,
 };
 

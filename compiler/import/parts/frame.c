@@ -1,5 +1,6 @@
 #include "import/parts/frame.h"
 
+#include <math.h>
 #include <string.h>
 
 Frame frame_named(void) {
@@ -68,4 +69,10 @@ void st_residual(ImportCtx *x, cJSON *ops, const char *value, double scale) {
         st(ops, "{'out':'x','map':'x + %s * %s'}", json_number(x->a, scale), value);
     else
         st(ops, "{'out':'x','map':'x + %s'}", value);
+}
+
+double frame_sqrt_bf16(int64_t width) {
+    uint8_t bits[2];
+    dtype_store(DT_BF16, bits, 0, sqrt((double)width));
+    return dtype_load(DT_BF16, bits, 0);
 }

@@ -35,6 +35,9 @@ void frame_embed(ImportCtx *x, const Frame *f); /* "x" */
 void frame_layers(ImportCtx *x, const Frame *f, const Layers *l);
 void frame_head(ImportCtx *x, const Frame *f); /* "logits" from "x", and the ids */
 
+/* The square root of a width, rounded to bf16: some originals multiply embeddings by that in every precision. */
+double frame_sqrt_bf16(int64_t width);
+
 /* x = x + scale * value (0: no factor) */
 void st_residual(ImportCtx *x, cJSON *ops, const char *value, double scale);
 

@@ -3,17 +3,17 @@
 
 void st_norm(cJSON *ops, const char *out, const char *in, const char *module, const char *dim,
              const Norm *n) {
-    const char *op = n->kind == NORM_LAYER ? "norm.layer" : "norm.rms";
+    const char *weight = n->w ? n->w : "weight", *op = n->kind == NORM_LAYER ? "norm.layer" : "norm.rms";
     if (n->bare) {
         st(ops, "{'out':'%s','op':'%s','x':'%s','eps':%.17g}", out, op, in, n->eps);
     } else if (n->kind == NORM_RMS_PLUS) {
-        st(ops, "{'out':'w','map':'1 + @%s.weight[%s]'}", module, dim);
+        st(ops, "{'out':'w','map':'1 + @%s.%s[%s]'}", module, weight, dim);
         st(ops, "{'out':'%s','op':'%s','x':'%s','w':'w','eps':%.17g}", out, op, in, n->eps);
     } else if (n->kind == NORM_LAYER && !n->no_bias) {
-        st(ops, "{'out':'%s','op':'%s','x':'%s','w':'@%s.weight[%s]','b':'@%s.bias[%s]','eps':%.17g}", out,
-           op, in, module, dim, module, dim, n->eps);
+        st(ops, "{'out':'%s','op':'%s','x':'%s','w':'@%s.%s[%s]','b':'@%s.bias[%s]','eps':%.17g}", out, op,
+           in, module, weight, dim, module, dim, n->eps);
     } else {
-        st(ops, "{'out':'%s','op':'%s','x':'%s','w':'@%s.weight[%s]','eps':%.17g}", out, op, in, module, dim,
-           n->eps);
+        st(ops, "{'out':'%s','op':'%s','x':'%s','w':'@%s.%s[%s]','eps':%.17g}", out, op, in, module, weight,
+           dim, n->eps);
     }
 }

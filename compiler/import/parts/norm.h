@@ -13,11 +13,12 @@ typedef enum NormKind {
 typedef struct Norm {
     NormKind kind;
     double eps;
-    bool no_bias; /* NORM_LAYER without b */
-    bool bare;    /* without w and b */
+    bool no_bias;  /* NORM_LAYER without b */
+    bool bare;     /* without w and b */
+    const char *w; /* what the tensor of weights is called; NULL: weight */
 } Norm;
 
-/* out = norm(in), whose weights are MODULE.weight (and MODULE.bias), as long as the dimension. */
+/* out = norm(in), whose weights are MODULE.w (and MODULE.bias), as long as the dimension. */
 void st_norm(cJSON *ops, const char *out, const char *in, const char *module, const char *dim, const Norm *n);
 
 #endif
