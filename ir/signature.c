@@ -7,8 +7,9 @@
  *     state  = slot {";" slot},  slot = name "[" expr {"," expr} "]" "=" number
  *     expr   = names of dimensions and integers with + - *
  *
- * A tensor without brackets has any shape. A name alone binds a dimension at first sight; expressions are
- * compared after all names are bound. In results and states a name that no operand binds is an attribute.
+ * A tensor without brackets has any shape. A name alone binds a dimension at first sight, and so does a name times an
+ * attribute of whole numbers ("h*writes"); other expressions are compared after all names are bound. In results and
+ * states a name that no operand binds is an attribute.
  * The sequence `t` may be missing from all operands at once (work on constants), except in stateful ops. */
 #include <ctype.h>
 #include <stdlib.h>
@@ -193,6 +194,28 @@ static bool match_name(Match *m, const char *name, int64_t size, const char *whe
                       m->op->def->name, name, (long long)b->size, b->where, (long long)size, where);
 }
 
+/* Of "name*attribute" the name, and into *value the attribute; NULL: it is another expression. */
+static const char *times_attribute(const Match *m, const char *dim, int64_t *value) {
+    const char *star = strchr(dim, '*');
+    for (const AttrDef *a = m->op->def->attrs; star && a && a->name; a++)
+        if (!strcmp(a->name, star + 1))
+            return *value = attr_int(m->op, a->name, (int64_t)a->otherwise),
+                   arena_strndup(m->tmp, dim, (size_t)(star - dim));
+    return NULL;
+}
+
+/* Binds the name of "name*attribute". */
+static bool match_product(Match *m, const char *dim, int64_t size, const char *where) {
+    int64_t times = 1;
+    const char *name = times_attribute(m, dim, &times);
+    if (!name) return true;
+    if (times < 1 || size % times)
+        return diag_error(m->d, m->op->loc,
+                          "%s: dimension %s of operand %s must be a multiple of %lld, is %lld",
+                          m->op->def->name, dim, where, (long long)times, (long long)size);
+    return match_name(m, name, size / times, where);
+}
+
 static bool match_expr(Match *m, const char *dim, int64_t size, const char *where) {
     int64_t v = 0;
     const char * or = strchr(dim, '|');
@@ -248,6 +271,7 @@ static bool match_operand(Match *m, int index, const SigTensor *t, DType dt, boo
         int64_t size = ty.dim[at++];
         bool plain = is_name(dim[i]);
         if (plain && names && !match_name(m, dim[i], size, t->name)) return false;
+        if (!plain && names && !match_product(m, dim[i], size, t->name)) return false;
         if (!plain && !names && !match_expr(m, dim[i], size, t->name)) return false;
     }
     return true;

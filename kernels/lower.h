@@ -147,17 +147,24 @@ LwAccessor lw_state(Lower *l, const Op *op, int slot, Value *row);
  *     LwStaged h = lw_staged_new(l, op, 0, most);      most: elements staged at a time
  *     lw_staged_begin(&h, lo, hi);               elements [lo, hi) of the slot, this thread's alone
  *     LW_ROWS(l, row) .. lw_staged(&h, row) ..   indexed as the slot is
- *     lw_staged_end(&h); */
+ *     lw_staged_end(&h);
+ *
+ * An op that stores a number several times for one token stages the rows of a step, too (lw_staged_rows_new), with
+ * lw_staged_row_begin and lw_staged_row_end around each row. */
 typedef struct LwStaged {
     Lower *l;
     const Op *op;
     int slot;
     Value *scratch; /* NULL: nothing is copied */
     Value *lo, *hi;
+    bool each; /* row, in a step */
 } LwStaged;
 LwStaged lw_staged_new(Lower *l, const Op *op, int slot, int64_t most);
+LwStaged lw_staged_rows_new(Lower *l, const Op *op, int slot, int64_t most);
 void lw_staged_begin(LwStaged *h, Value *lo, Value *hi);
+void lw_staged_row_begin(const LwStaged *h, Value *row);
 LwAccessor lw_staged(const LwStaged *h, Value *row);
+void lw_staged_row_end(const LwStaged *h, Value *row);
 void lw_staged_end(const LwStaged *h);
 Value *lw_call_pointer(LB *b, Value *call,
                        int field);        /* a field (BTC_CALL_..) of the call that is a pointer */

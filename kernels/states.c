@@ -33,6 +33,13 @@ LwStaged lw_staged_new(Lower *l, const Op *op, int slot, int64_t most) {
     return h;
 }
 
+LwStaged lw_staged_rows_new(Lower *l, const Op *op, int slot, int64_t most) {
+    LwStaged h = lw_staged_new(l, op, slot, most);
+    h.each = l->form == FORM_STEP && l->t->state_dt != DT_F32;
+    if (h.each) h.scratch = lw_scratch(l, most * 4);
+    return h;
+}
+
 /* Element `lo` of the slot is the first of the scratch. */
 static LwAccessor in_scratch(const LwStaged *h) {
     LB *b = &h->l->b;
@@ -51,15 +58,23 @@ static void copy(const LwStaged *h, LwAccessor to, LwAccessor from) {
 
 void lw_staged_begin(LwStaged *h, Value *lo, Value *hi) {
     h->lo = lo, h->hi = hi;
-    if (h->scratch) copy(h, in_scratch(h), lw_state(h->l, h->op, h->slot, h->l->row_lo));
+    if (h->scratch && !h->each) copy(h, in_scratch(h), lw_state(h->l, h->op, h->slot, h->l->row_lo));
+}
+
+void lw_staged_row_begin(const LwStaged *h, Value *row) {
+    if (h->each) copy(h, in_scratch(h), lw_state(h->l, h->op, h->slot, row));
 }
 
 LwAccessor lw_staged(const LwStaged *h, Value *row) {
     return h->scratch ? in_scratch(h) : lw_state(h->l, h->op, h->slot, row);
 }
 
+void lw_staged_row_end(const LwStaged *h, Value *row) {
+    if (h->each) copy(h, lw_state(h->l, h->op, h->slot, row), in_scratch(h));
+}
+
 void lw_staged_end(const LwStaged *h) {
-    if (h->scratch) copy(h, lw_state(h->l, h->op, h->slot, h->l->row_lo), in_scratch(h));
+    if (h->scratch && !h->each) copy(h, lw_state(h->l, h->op, h->slot, h->l->row_lo), in_scratch(h));
 }
 
 /* ---- from outside ---- */

@@ -63,6 +63,7 @@ static int64_t small_state(const MatrixShape *s, const LowerTarget *t) {
 const char *scan_matrix_refuse_chunked(const Op *op, const LowerTarget *t, Arena *a) {
     MatrixShape s = scan_matrix_shape(op);
     double min = attr_float(op, "min_decay", 0);
+    if (s.writes > 1 || s.reads > 1) return "several writes or reads of a token";
     if (s.decay == DECAY_CHANNEL && min >= 0)
         return "decays per channel without a known bound may leave the range of f32: give it as "
                "\"min_decay\" "
@@ -112,14 +113,14 @@ static void sub_chunk(Chunked *c, Value *u, Value *row) {
     Lower *l = c->l;
     c->u = u, c->row = row;
     c->len = lw_min_i64(l, lb_sub(&l->b, l->row_hi, row), lb_i64(&l->b, c->Q));
-    c->q = scan_matrix_operand(l, c->op, IN_Q, u, row);
-    c->k = scan_matrix_operand(l, c->op, IN_K, u, row);
-    c->v = scan_matrix_operand(l, c->op, IN_V, u, row);
+    c->q = scan_matrix_operand(l, c->op, IN_Q, u, row, 0);
+    c->k = scan_matrix_operand(l, c->op, IN_K, u, row, 0);
+    c->v = scan_matrix_operand(l, c->op, IN_V, u, row, 0);
     if (c->s.rank1) {
-        c->a = scan_matrix_operand(l, c->op, IN_A, u, row);
-        c->b = scan_matrix_operand(l, c->op, IN_B, u, row);
+        c->a = scan_matrix_operand(l, c->op, IN_A, u, row, 0);
+        c->b = scan_matrix_operand(l, c->op, IN_B, u, row, 0);
     }
-    if (c->s.decay != DECAY_NONE) c->decay = scan_matrix_operand(l, c->op, IN_DECAY, u, row);
+    if (c->s.decay != DECAY_NONE) c->decay = scan_matrix_operand(l, c->op, IN_DECAY, u, row, 0);
 }
 
 /* ---- what enters the products ---- */
@@ -242,8 +243,8 @@ static void products_of_group(Chunked *c, Value *u) {
 static void all_products(Chunked *c) {
     Lower *l = c->l;
     LB *b = &l->b;
-    Mat raw_q = scan_matrix_operand(l, c->op, IN_Q, c->u, c->row);
-    Mat raw_k = scan_matrix_operand(l, c->op, IN_K, c->u, c->row);
+    Mat raw_q = scan_matrix_operand(l, c->op, IN_Q, c->u, c->row, 0);
+    Mat raw_k = scan_matrix_operand(l, c->op, IN_K, c->u, c->row, 0);
     if (!c->shared || c->s.rank1) transpose(c, c->kT, c->k);
     if (!c->shared) token_products(c, c->qk, c->q, c->kT);
     decay_and_mask(c, c->qk, c->shared ? mat_from(l, c->products, c->row) : c->qk, c->s.before);

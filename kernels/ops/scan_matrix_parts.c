@@ -7,18 +7,23 @@
 
 MatrixShape scan_matrix_shape(const Op *op) {
     const int64_t *q = op->in[IN_Q]->type.dim, *v = op->in[IN_V]->type.dim;
-    MatrixShape s = {.g = q[0], .n = q[1], .h = v[0], .p = v[1], .rank1 = op->in[IN_A] != NULL};
+    MatrixShape s = {.writes = attr_int(op, "writes", 1), .reads = attr_int(op, "reads", 1)};
+    s.g = q[0] / s.reads, s.n = q[1], s.h = v[0] / s.writes, s.p = v[1], s.rank1 = op->in[IN_A] != NULL;
     s.before = reads_before(op);
     if (op->in[IN_DECAY]) s.decay = op->in[IN_DECAY]->type.dim[1] == 1 ? DECAY_HEAD : DECAY_CHANNEL;
     return s;
 }
 
-Mat scan_matrix_operand(Lower *l, Op *op, int in, Value *u, Value *row) {
+Mat scan_matrix_operand(Lower *l, Op *op, int in, Value *u, Value *row, int64_t which) {
     LB *b = &l->b;
+    MatrixShape s = scan_matrix_shape(op);
+    if (in == IN_B && !op->in[IN_B]) in = IN_K;
     Value *v = op->in[in];
-    int64_t heads = op->in[IN_V]->type.dim[0], rows = v->type.dim[0], width = v->type.dim[1];
-    if (rows != heads) u = lb_div(b, u, lb_i64(b, heads / rows));
-    Value *p = lb_offset(b, lw_row_ptr(l, v, row), lb_muli(b, u, width * 4));
+    bool grouped = (in == IN_Q || in == IN_K) && s.g != s.h;
+    int64_t times = in == IN_Q ? s.reads : in == IN_DECAY ? 1 : s.writes, width = v->type.dim[1];
+    if (grouped) u = lb_div(b, u, lb_i64(b, s.h / s.g));
+    Value *p =
+        lb_offset(b, lw_row_ptr(l, v, row), lb_addi(b, lb_muli(b, u, times * width * 4), which * width * 4));
     return mat_fixed(l, p, lw_row_stride(l, v));
 }
 

@@ -87,14 +87,19 @@ static inline const char *gen_word(Rng *r, Arena *a, const char *words) {
     return arena_strndup(a, p, strcspn(p, "|"));
 }
 
-static inline Attr *gen_attrs(Rng *r, Arena *a, const OpDef *def, Type first) {
+/* dims: an attribute of this name is the size that was drawn for it. */
+static inline Attr *gen_attrs(Rng *r, Arena *a, const OpDef *def, Type first, const Dims *dims) {
     Attr *list = NULL;
     int64_t ints[MAX_RANK] = {1, 1, 1, 1, 1};
     double floats[1] = {rng_float(r, -2, 2)};
     for (const AttrDef *d = def->attrs; d && d->name; d++) {
-        if (!d->required && rng_int(r, 0, 1)) continue;
+        int64_t drawn = 0;
+        for (int i = 0; i < dims->n; i++)
+            if (!strcmp(dims->name[i], d->name)) drawn = dims->size[i];
+        if (!d->required && !drawn && rng_int(r, 0, 1)) continue;
         Attr t = {.name = d->name, .kind = d->kind, .i = rng_int(r, 0, 3), .f = rng_float(r, 0.01, 2)};
         if (d->kind == AT_INT && d->required) t.i = rng_int(r, 1, 6);
+        if (d->kind == AT_INT && drawn) t.i = drawn;
         if (d->kind == AT_BOOL) t.i &= 1;
         if (d->kind == AT_FLOAT && attr_wrong(a, d, &t)) t.f = -t.f; /* ranges have one end, or begin at 1 */
         if (d->kind == AT_FLOAT && attr_wrong(a, d, &t)) t.f = 1 - t.f;
@@ -132,7 +137,7 @@ static inline bool gen_instance(Arena *a, Rng *r, const OpDef *def, Instance *ou
         if (p) ty.dt = DT_I32;
         in[i] = ir_param_add(f, t->name, ty);
     }
-    Attr *attrs = gen_attrs(r, a, def, in[0] ? in[0]->type : (Type){0});
+    Attr *attrs = gen_attrs(r, a, def, in[0] ? in[0]->type : (Type){0}, &dims);
     out->op = ir_build(&d, f, f->body, def->name, in, nin, attrs, NULL, 0, NULL, (Loc){.path = "$.ops[0]"});
     if (!out->op) return false;
     for (int i = 0; i < out->op->nout - op_state_count(def); i++) ir_result_add(f, NULL, out->op->out[i]);

@@ -47,6 +47,7 @@ static inline int64_t draw_tuned(Rng *r, const char *name) {
 static inline int64_t draw_heads(Rng *r, const char *name) {
     static const int64_t widths[] = {17, 33, 64, 72};
     if (one_of(name, " h g ")) return rng_int(r, 1, 4);
+    if (one_of(name, " writes reads ")) return rng_int(r, 0, 2) ? 1 : 2;
     if (one_of(name, " n p ")) return 64 + 8 * rng_int(r, 0, 1);
     return widths[rng_int(r, 0, 3)];
 }

@@ -39,6 +39,7 @@ static inline int64_t draw_size(Rng *r, const char *name) {
     if (one_of(name, " h g ")) return heads[rng_int(r, 0, 4)];
     if (one_of(name, " k ")) return taps[rng_int(r, 0, 5)];
     if (one_of(name, " l ")) return lengths[rng_int(r, 0, 2)];
+    if (one_of(name, " writes reads ")) return rng_int(r, 0, 1) ? 1 : rng_int(r, 2, 3);
     if (one_of(name, " v ")) return VOCAB;
     if (one_of(name, " star middle any2 any3 ")) return rng_int(r, 1, 4);
     return widths[rng_int(r, 0, 9)];
@@ -133,7 +134,7 @@ static inline Op *draw_op(Kit *k, const OpDef *def, int64_t (*size)(Rng *, const
     }
     if (def == &op_linear_experts) types[2].dim[0] = k->odd && types[1].dim[0] == 1 ? POSITIONS : 6;
     if (def == &op_embed && k->odd) types[1].dim[0] = POSITIONS;
-    Attr *attrs = gen_attrs(&k->r, k->a, def, types[0]);
+    Attr *attrs = gen_attrs(&k->r, k->a, def, types[0], &dims);
     mend_attrs(k, def, attrs);
     for (int i = 0; i < nin; i++) {
         const SigTensor *t = &s->in[i < s->nin ? i : s->nin - 1];

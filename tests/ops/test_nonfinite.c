@@ -10,6 +10,7 @@
 static int64_t draw_large(Rng *r, const char *name) {
     static const int64_t widths[] = {64, 72, 100};
     if (one_of(name, " h g ")) return rng_int(r, 1, 2);
+    if (one_of(name, " writes reads ")) return rng_int(r, 0, 2) ? 1 : 2;
     return widths[rng_int(r, 0, 2)];
 }
 
