@@ -56,9 +56,14 @@ enum {
     BTC_E_LENGTH = 3,   /* the sequence would grow beyond info->context */
     BTC_E_STATE = 4,    /* not a state of this model, or a damaged one */
     BTC_E_VERSION = 5,  /* written by an incompatible version */
-    BTC_E_WEIGHTS = 6,  /* the weights file is missing, unreadable, too large, cut off, or of another model */
+    BTC_E_WEIGHTS = 6,  /* the weights file is not one of this model */
     BTC_E_CPU = 7, /* this processor lacks instructions that the model was compiled to; the text names them */
-    BTC_E_THREADS = 8 /* the system gives no more threads, or no memory for them; fewer may do */
+    BTC_E_THREADS = 8, /* the system gives no more threads, or no memory for them; fewer may do */
+    BTC_E_MISSING = 9, /* there is no weights file: not at the path given, or not beside the artefact */
+    BTC_E_READ = 10,   /* the weights file cannot be opened, or is no file of bytes */
+    BTC_E_SIZE = 11,   /* the weights file is cut off, or longer than it says */
+    BTC_E_MEMORY = 12, /* the weights file is larger than the memory that the process may map */
+    BTC_E_DAMAGED = 13 /* the contents of the weights file do not match its checksum (BTC_OPEN_POPULATE) */
 };
 
 enum { BTC_TOKENS = 1, BTC_FEATURES = 2 };      /* info->kind */
@@ -148,7 +153,8 @@ typedef struct btc_api {
      * hold the same model in the layout that this artefact reads. What it contains is taken on trust, but
      * for BTC_OPEN_POPULATE, and must not change while it is open. flags: 0 or BTC_OPEN_...  Call once per
      * handle; *m may be copied afterwards, and is closed once.
-     * BTC_E_WEIGHTS, BTC_E_VERSION: the side file does not serve; BTC_E_CPU; BTC_E_ARGUMENT. Any thread. */
+     * BTC_E_WEIGHTS, BTC_E_VERSION, BTC_E_MISSING, BTC_E_READ, BTC_E_SIZE, BTC_E_MEMORY, BTC_E_DAMAGED: what is
+     * wrong with the side file; BTC_E_CPU; BTC_E_ARGUMENT. Any thread. */
     btc_status (*open)(btc_model *m, const char *weights_path, uint32_t flags);
 
     /* Unmaps the weights. No call may be running. An unopened or closed model is left alone. */

@@ -6,6 +6,7 @@
 #endif
 #include "core.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -37,21 +38,21 @@ static btc_status check_header(const btc_artifact *a, const btc_weights_header *
     if (h->magic != BTC_WEIGHTS_MAGIC) return BTC_E_WEIGHTS;
     if (h->version != BTC_WEIGHTS_VERSION) return BTC_E_VERSION;
     uint64_t want = (uint64_t)a->info.weights_bytes;
-    bool fits = h->identity == a->weights_identity && h->bytes == want && file_bytes == want + sizeof *h;
-    return fits ? BTC_OK : BTC_E_WEIGHTS;
+    if (h->identity != a->weights_identity || h->bytes != want) return BTC_E_WEIGHTS;
+    return file_bytes == want + sizeof *h ? BTC_OK : BTC_E_SIZE;
 }
 
 static btc_status check_contents(const btc_weights_header *h) {
     btc_checksum c = btc_checksum_part(h + 1, h->bytes / 8, 0);
-    return c.sum == h->checksum.sum && c.sums == h->checksum.sums ? BTC_OK : BTC_E_WEIGHTS;
+    return c.sum == h->checksum.sum && c.sums == h->checksum.sums ? BTC_OK : BTC_E_DAMAGED;
 }
 
 static btc_status map_file(Side *s, int fd) {
     struct stat st;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size < sizeof(btc_weights_header))
-        return BTC_E_WEIGHTS;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return BTC_E_READ;
+    if ((uint64_t)st.st_size < sizeof(btc_weights_header)) return BTC_E_SIZE;
     void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-    if (map == MAP_FAILED) return BTC_E_WEIGHTS;
+    if (map == MAP_FAILED) return errno == ENOMEM ? BTC_E_MEMORY : BTC_E_READ;
     btc_status status = check_header(s->artifact, map, (uint64_t)st.st_size);
     if (status == BTC_OK && s->check) {
         populate(map, (uint64_t)st.st_size);
@@ -67,9 +68,10 @@ static btc_status map_file(Side *s, int fd) {
 static bool try_file(void *user, const char *path) {
     Side *s = user;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    btc_status status = map_file(s, fd);
-    close(fd);
+    bool missing = fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP);
+    if (missing) return false;
+    btc_status status = fd < 0 ? BTC_E_READ : map_file(s, fd);
+    if (fd >= 0) close(fd);
     if (s->status == BTC_OK) s->status = status;
     return status == BTC_OK;
 }
@@ -77,7 +79,7 @@ static bool try_file(void *user, const char *path) {
 static btc_status open_side_file(const btc_artifact *a, btc_model *m, const char *path, bool check) {
     Side s = {.artifact = a, .check = check};
     bool found = path ? try_file(&s, path) : btc_beside(a, try_file, &s);
-    if (!found) return s.status != BTC_OK ? s.status : BTC_E_WEIGHTS;
+    if (!found) return s.status != BTC_OK ? s.status : BTC_E_MISSING;
     m->mapping = s.map;
     m->mapping_bytes = s.bytes;
     m->weights = (const char *)s.map + sizeof(btc_weights_header);

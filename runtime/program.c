@@ -115,13 +115,11 @@ int main(int argc, char **argv) {
         return finish_output(stdout, "standard output") ? 0 : 1;
     }
     btc_status s = p.api->open(&p.model, p.opt.weights, 0);
-    if (s != BTC_OK) {
-        if (s == BTC_E_WEIGHTS)
-            fail("%s%s: %s; only the file that was compiled with this program fits%s",
-                 p.opt.weights ? p.opt.weights : p.name, p.opt.weights ? "" : ".weights",
-                 p.api->status_text(s), p.opt.weights ? "" : ", beside it or where --weights=FILE says");
-        else
-            fail("%s", p.api->status_text(s));
+    if (s == BTC_E_CPU) return fail("%s", p.api->status_text(s)), 1;
+    if (s != BTC_OK) { /* something is wrong with the weights file */
+        fail("%s%s: %s; only the file that was compiled with this program fits%s",
+             p.opt.weights ? p.opt.weights : p.name, p.opt.weights ? "" : ".weights", p.api->status_text(s),
+             p.opt.weights ? "" : ", beside it or where --weights=FILE says");
         return 1;
     }
     p.state = get_memory((size_t)p.info->state_bytes);

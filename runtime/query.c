@@ -28,14 +28,23 @@ const char *btc_status_text(const btc_artifact *a, btc_status status) {
     case BTC_E_VERSION:
         return "the data was written by an incompatible version";
     case BTC_E_WEIGHTS:
-        return "the weights file is missing, unreadable, too large for the memory, cut off or of another "
-               "model";
+        return "the weights file is of another model";
     case BTC_E_CPU:
         lacks = btc_cpu_lacks(a);
         return lacks ? lacks : "the processor lacks instructions that the model was compiled to";
     case BTC_E_THREADS:
         return "no threads to be had: the limits of processes or memory are reached, or OpenMP does not know "
                "of a fork; fewer may do, and one will";
+    case BTC_E_MISSING:
+        return "the weights file is missing";
+    case BTC_E_READ:
+        return "the weights file cannot be read";
+    case BTC_E_SIZE:
+        return "the weights file does not have the size that it should have: it is cut off, or too long";
+    case BTC_E_MEMORY:
+        return "the weights file is too large for the memory of this process";
+    case BTC_E_DAMAGED:
+        return "the weights file is damaged: its checksum is another";
     }
     return "unknown status";
 }

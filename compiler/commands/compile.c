@@ -9,6 +9,7 @@ static const char USAGE[] =
     "btc MODEL -o OUTPUT [options]: compiles a model\n"
     "\n"
     "  MODEL   a description (.json), a Hugging Face folder, or a weights file (.safetensors, .pth)\n"
+    "          (.gguf files only hold weights of a description: its \"weights\" names them)\n"
     "  OUTPUT  x.so: shared library   x.a, x.o: to link yourself   x.h: the C header   x: a program\n"
     "\n"
     "  btc mamba/ -o mamba.so --cpu=x86-64-v3            for any CPU with AVX2\n"

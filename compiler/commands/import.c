@@ -10,6 +10,7 @@ static const char USAGE[] =
     "btc import PATH [-o FILE] [--arch=NAME]: writes a checkpoint's description\n"
     "\n"
     "  PATH    a Hugging Face folder, or a weights file (.safetensors, .pth)\n"
+    "          (.gguf files only hold weights of a description: its \"weights\" names them)\n"
     "  FILE    such as model.json; btc FILE -o model.so compiles it. It names the weights relative to\n"
     "          its own place (or by PATH, when that begins with /)\n";
 

@@ -142,9 +142,8 @@ char *import_model(Diag *d, Arena *a, const char *path, const char *arch, const 
     ImportCtx x = {.d = d, .a = a, .w = w, .path = arena_strdup(a, path), .arch = "", .errors = d->errors};
     x.cfg = (Cfg){.ctx = &x, .path = ""};
     x.json = x.generation = (Json){.diag = d, .arena = a, .file = x.path};
-    size_t n = strlen(path);
-    if (n > 5 && !strcmp(path + n - 5, ".gguf")) {
-        diag_error(d, (Loc){.file = path},
+    if (weights_are_gguf(w)) {
+        diag_error(d, (Loc){.file = w->tensors ? w->tensors[0].file : path},
                    "is a GGUF file, whose architecture is not imported: give a description whose \"weights\" "
                    "name it");
         return NULL;

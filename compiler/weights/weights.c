@@ -87,6 +87,14 @@ const char *weights_foreign(const char *file) {
     return NULL;
 }
 
+static bool holds_gguf(const FileMap *m) {
+    return m->size >= 4 && !memcmp(m->data, "GGUF", 4);
+}
+
+bool weights_are_gguf(const WeightSet *w) {
+    return w->nmaps == 1 && holds_gguf(&w->maps[0]);
+}
+
 static bool add_container(Diag *d, WeightSet *w, const char *path) {
     const char *file = arena_strdup(w->arena, path);
     Loc loc = {.file = file};
@@ -99,14 +107,14 @@ static bool add_container(Diag *d, WeightSet *w, const char *path) {
         return diag_error(d, loc,
                           "is a Git LFS pointer, not the checkpoint itself: fetch it with git lfs pull");
     bool zip = m.size >= 4 && !memcmp(m.data, "PK\3\4", 4);
-    bool gguf = m.size >= 4 && !memcmp(m.data, "GGUF", 4);
-    if (gguf || is_gguf(file)) return gguf_read(d, w, file, m.data, m.size);
+    if (holds_gguf(&m) || is_gguf(file)) return gguf_read(d, w, file, m.data, m.size);
     if (zip || is_pth(file)) return pth_read(d, w, file, m.data, m.size);
     const char *foreign = weights_foreign(file);
     if (foreign) return diag_error(d, loc, "%s", foreign);
     if (is_safetensors(file)) return safetensors_read(d, w, file, m.data, m.size);
     return diag_error(d, loc,
-                      "is not a checkpoint: expected .safetensors, .pth, .pt, .bin, .gguf or .index.json");
+                      "is not a checkpoint: expected .safetensors, .pth, .pt, .bin or .index.json (or, as "
+                      "weights of a description, .gguf)");
 }
 
 /* ---- an index and its shards ---- */
@@ -221,10 +229,12 @@ static bool no_checkpoint(Diag *d, Arena *a, const char *folder) {
         const char *file = join(a, folder, foreign);
         return diag_error(d, (Loc){.file = file}, "%s", weights_foreign(file));
     }
-    return diag_error(d, (Loc){.file = folder},
-                      "the folder holds no checkpoint%s: expected model.safetensors, "
-                      "model.safetensors.index.json, or one .safetensors, .pth, .pt, .bin or .gguf file",
-                      other ? "" : ", it is empty");
+    return diag_error(
+        d, (Loc){.file = folder},
+        "the folder holds no checkpoint%s: expected model.safetensors, "
+        "model.safetensors.index.json, or one .safetensors, .pth, .pt or .bin file (or, as weights of a "
+        "description, .gguf)",
+        other ? "" : ", it is empty");
 }
 
 static bool is_read(const WeightSet *w, const char *path) {

@@ -46,6 +46,8 @@ typedef struct WeightSet {
  * model.safetensors, model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json, or
  * exactly one of the others. false: a message is filed; weights_close is still allowed. */
 bool weights_open(Diag *d, Arena *a, const char *path, WeightSet *out);
+/* Whether the set is one GGUF file: its tensors lie under names of its own, which no importer knows. */
+bool weights_are_gguf(const WeightSet *w);
 /* Adds the tensors of one more path to the set (a name twice is an error). Moves the tensors: pointers that
  * weights_find gave are void. */
 bool weights_add(Diag *d, WeightSet *w, const char *path);

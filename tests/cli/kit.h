@@ -49,6 +49,22 @@ static inline const char *model(const char *name) {
     return arena_printf(arena, "%s/%s", cases, name);
 }
 
+/* Without lines of progress ("btc: .., 31 s"): where stderr is no terminal, a command that takes half a minute
+ * prints one, on a busy machine any command may. */
+static inline const char *without_progress(const char *err) {
+    Text t = text_new(arena);
+    for (const char *line = err, *next; line && *line; line = next) {
+        const char *end = strchr(line, '\n');
+        next = end ? end + 1 : line + strlen(line);
+        const char *p = end ? end - 2 : line;
+        bool progress = !strncmp(line, "btc: ", 5) && p > line && !strncmp(p, " s", 2);
+        while (progress && p > line && p[-1] >= '0' && p[-1] <= '9') p--;
+        progress = progress && p - line > 2 && p[0] != ' ' && !strncmp(p - 2, ", ", 2);
+        if (!progress) text_add_n(&t, line, (size_t)(next - line));
+    }
+    return t.s ? t.s : "";
+}
+
 /* btc with the arguments of a shell's command line. */
 static inline Run run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static inline Run run(const char *fmt, ...) {
@@ -59,7 +75,8 @@ static inline Run run(const char *fmt, ...) {
     const char *to = strchr(args, '>') ? "" : arena_printf(arena, ">'%s'", at(".out"));
     remove(at(".out"));
     int s = system(arena_printf(arena, "'%s' %s %s 2>'%s'", btc, args, to, at(".err")));
-    Run r = {WIFEXITED(s) ? WEXITSTATUS(s) : -1, read_text(at(".out")), read_text(at(".err"))};
+    Run r = {WIFEXITED(s) ? WEXITSTATUS(s) : -1, read_text(at(".out")),
+             without_progress(read_text(at(".err")))};
     if (!r.out) r.out = "";
     return r;
 }

@@ -312,6 +312,7 @@ static void check_import(void) {
     CHECK_FAILS(run("import"), 2, "which checkpoint?");
     CHECK_FAILS(run("import '%s'", at("none")), 1, "no such file or folder");
     CHECK_FAILS(run("import '%s/config.json'", m), 2, "is not a checkpoint");
+    CHECK_FAILS(run("import tests/fuzz/corpus/gguf/two.gguf"), 1, "whose architecture is not imported");
     CHECK_FAILS(run("import x.onnx"), 1, "ONNX");
     CHECK_FAILS(run("import '%s' --arch=mambo -o '%s'", m, at("no.json")), 2, "mambo");
     CHECK(access(at("no.json"), F_OK) != 0);

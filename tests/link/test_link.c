@@ -125,7 +125,7 @@ static void check_contents(const char *host, const char *moved) {
                      : 39);
         run("%s %s/renamed.so", host, moved);
         CHECK_STR_CONTAINS(shell(&status, "%s %s/renamed.so populate", host, moved),
-                           "weights file is missing");
+                           "weights file is damaged");
         CHECK(status == 1);
     }
     run("cd %s && cp good side.so.weights", moved);
@@ -189,20 +189,25 @@ static void check_side_file(const char *const *object) {
     CHECK(strcmp(run("%s %s/renamed.so", host, moved), expected("tiny")) == 0);
     int status;
     run("cp %s/side.so.weights %s/good", moved, moved);
-    static const char *const damage[] = {"truncate -s -4 W",
-                                         "truncate -s +4 W",
-                                         "truncate -s 10 W",
-                                         "rm W",
-                                         "rm W && mkdir W",
-                                         "printf x | dd of=W conv=notrunc 2>&1",
-                                         "printf '\\001' | dd of=W seek=16 bs=1 conv=notrunc 2>&1",
-                                         "printf '\\001' | dd of=W seek=24 bs=1 conv=notrunc 2>&1"};
+    static const char *const damage[][2] = {
+        {"truncate -s -4 W", "it is cut off, or too long"},
+        {"truncate -s +4 W", "it is cut off, or too long"},
+        {"truncate -s 10 W", "it is cut off, or too long"},
+        {"truncate -s 8G W", "it is cut off, or too long"},
+        {"rm W", "is missing"},
+        {"rm W && mkdir W", "cannot be read"},
+        {"printf x | dd of=W conv=notrunc 2>&1", "is of another model"},
+        {"printf '\\001' | dd of=W seek=16 bs=1 conv=notrunc 2>&1", "is of another model"},
+        {"printf '\\001' | dd of=W seek=24 bs=1 conv=notrunc 2>&1", "is of another model"},
+    };
     for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
         run("cd %s && W=side.so.weights && rm -rf $W && cp good $W && %s", moved,
-            run("echo '%s' | sed 's/W/side.so.weights/g'", damage[i]));
-        CHECK_STR_CONTAINS(shell(&status, "%s %s/renamed.so", host, moved), "weights file is missing");
+            run("echo '%s' | sed 's/W/side.so.weights/g'", damage[i][0]));
+        CHECK_STR_CONTAINS(shell(&status, "%s %s/renamed.so", host, moved), damage[i][1]);
         CHECK(status == 1);
     }
+    run("cd %s && truncate -s 8G side.so.weights", moved); /* more than the process may map */
+    CHECK_STR_CONTAINS(shell(&status, "ulimit -v 4000000; %s %s/renamed.so", host, moved), "too large for");
     run("cd %s && rm -rf side.so.weights && cp good side.so.weights", moved);
     run("cd %s && printf '\\001' | dd of=side.so.weights seek=8 bs=1 conv=notrunc 2>&1", moved);
     CHECK_STR_CONTAINS(shell(&status, "%s %s/renamed.so", host, moved), "incompatible version");
