@@ -159,6 +159,8 @@ const Importer importer_griffin = {
     .name = "griffin",
     .doc = "Griffin and Hawk, as their authors publish them: gated linear recurrence and windowed attention",
     .accepts = "hawk",
+    .recurrence = "diagonal decays; attention in a window",
+    .cases = "griffin hawk",
     .recognise = recognise,
     .import = import,
 };

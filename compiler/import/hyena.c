@@ -302,6 +302,8 @@ const Importer importer_hyena = {
            "filter's "
            "layout",
     .accepts = "hyena-standalone hyena-safari ConvLMHeadModel HyenaOperator",
+    .recurrence = "long convolution",
+    .cases = "hyena-lm hyena-order2 hyena-order3 hyena-order3-standalone",
     .recognise = recognise,
     .import = import,
 };

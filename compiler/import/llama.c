@@ -107,5 +107,7 @@ const Importer importer_llama = {
     .doc = "Llama, Mistral, Qwen2, Qwen3: attention with rotary positions and a gated MLP",
     .accepts =
         "LlamaForCausalLM llama MistralForCausalLM mistral Qwen2ForCausalLM qwen2 Qwen3ForCausalLM qwen3",
+    .recurrence = "attention",
+    .cases = "hf-llama hf-llama3-rope hf-mistral-swa hf-qwen2 hf-qwen3",
     .import = import,
 };

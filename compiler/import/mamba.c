@@ -52,6 +52,8 @@ const Importer importer_mamba = {
     .name = "mamba",
     .doc = "Mamba (selective state spaces), also FalconMamba; transformers or state-spaces checkpoints",
     .accepts = "MambaForCausalLM FalconMambaForCausalLM falcon_mamba MambaLMHeadModel",
+    .recurrence = "diagonal decays per channel and state",
+    .cases = "hf-mamba hf-mamba-tiedless hf-falcon-mamba",
     .recognise = recognise,
     .import = import,
 };

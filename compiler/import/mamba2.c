@@ -58,6 +58,8 @@ const Importer importer_mamba2 = {
     .name = "mamba2",
     .doc = "Mamba-2 (state space duality); transformers or state-spaces checkpoints",
     .accepts = "Mamba2ForCausalLM",
+    .recurrence = "matrix with one decay per head",
+    .cases = "hf-mamba2 hf-mamba2-codestral hf-mamba2-limit",
     .recognise = recognise,
     .import = import,
 };

@@ -51,5 +51,7 @@ const Importer importer_mixtral = {
     .name = "mixtral",
     .doc = "Mixtral: attention and a mixture of experts",
     .accepts = "MixtralForCausalLM",
+    .recurrence = "attention",
+    .cases = "hf-mixtral",
     .import = import,
 };

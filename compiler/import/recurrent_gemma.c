@@ -126,5 +126,7 @@ const Importer importer_recurrent_gemma = {
     .name = "recurrent_gemma",
     .doc = "RecurrentGemma (Griffin): gated linear recurrence and windowed attention",
     .accepts = "RecurrentGemmaForCausalLM",
+    .recurrence = "diagonal decays; attention in a window",
+    .cases = "hf-recurrent-gemma hf-recurrent-gemma-window",
     .import = import,
 };

@@ -147,6 +147,8 @@ const Importer importer_rwkv7 = {
     .name = "rwkv7",
     .doc = "RWKV-7 in the author's files (.pth or converted); no configuration needed",
     .accepts = "rwkv-7 RWKV_x070",
+    .recurrence = "matrix with decays per channel and a delta rule",
+    .cases = "rwkv7",
     .recognise = recognise,
     .import = import,
 };

@@ -3,7 +3,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include <dirent.h>
+
 #include "kit.h"
+#include "tools/described.h"
 
 static const char *cases = "tests/conformance";
 
@@ -40,10 +43,6 @@ static const struct {
     {"hf-mixtral", NULL, "experts.{0..E}.w1.weight[E, F, D]"},
 };
 
-static bool is_there(const char *path) {
-    return access(path, R_OK) == 0;
-}
-
 /* The description loads, all tensors are used, the module verifies, and its text reads back. */
 static void check_description(Diag *d, const char *text, WeightSet *w) {
     Module *m = desc_load(d, a, "generated.json", text, strlen(text), w);
@@ -55,23 +54,51 @@ static void check_description(Diag *d, const char *text, WeightSet *w) {
     CHECK(again && strcmp(ir_print_module(a, again), ir) == 0);
 }
 
-static void test_case(int i) {
-    const char *path = arena_printf(a, "%s/%s", cases, CASES[i].folder);
-    if (!is_there(path)) {
-        printf("import: skipped, not there: %s\n", path);
-        return;
-    }
+/* holds: part of the description, or NULL. */
+static void test_checkpoint(const char *folder, const char *arch, const char *holds) {
+    const char *path = arena_printf(a, "%s/%s", cases, folder);
     Diag d = diag_new(a, NULL);
     WeightSet w;
     if (CHECK(weights_open(&d, a, path, &w))) {
-        char *text = import_model(&d, a, path, CASES[i].arch, &w, NULL);
+        char *text = import_model(&d, a, path, arch, &w, NULL);
         if (CHECK(text != NULL)) {
-            CHECK_STR_CONTAINS(text, CASES[i].holds);
+            if (holds) CHECK_STR_CONTAINS(text, holds);
             check_description(&d, text, &w);
         }
     }
-    if (!CHECK(d.errors == 0 && d.warnings == 0)) fprintf(stderr, "%s:\n%s", CASES[i].folder, d.log.s);
+    if (!CHECK(d.errors == 0 && d.warnings == 0)) fprintf(stderr, "%s:\n%s", folder, d.log.s);
     weights_close(&w);
+}
+
+static bool test_case_word(void *user, const char *word) {
+    (void)user;
+    test_checkpoint(word, NULL, NULL);
+    return false;
+}
+
+static bool equals_word(void *user, const char *word) {
+    return strcmp(user, word) == 0;
+}
+
+/* Every importer names its cases, and every case in the folder belongs to one importer, or to a description. */
+static void test_cases_of_importers(void) {
+    struct dirent **all;
+    for (int i = 0; i < IMPORTER_COUNT; i++) {
+        CHECK(*IMPORTERS[i]->cases && *IMPORTERS[i]->recurrence);
+        import_find_word(a, IMPORTERS[i]->cases, test_case_word, NULL);
+    }
+    int n = scandir(cases, &all, NULL, alphasort);
+    for (int k = 0; k < n; k++) {
+        char *name = arena_strdup(a, all[k]->d_name);
+        int named = 0;
+        for (int i = 0; i < IMPORTER_COUNT; i++)
+            named += import_find_word(a, IMPORTERS[i]->cases, equals_word, name) != NULL;
+        bool is_case = file_exists(arena_printf(a, "%s/%s/case.json", cases, name));
+        if (is_case && !CHECK(named + (described(a, name) != NULL) == 1))
+            fprintf(stderr, "%s: %d importers name this case\n", name, named);
+        free(all[k]);
+    }
+    if (n >= 0) free(all);
 }
 
 /* ---- made-up checkpoints ---- */
@@ -380,7 +407,9 @@ static void test_rope(void) {
 int main(int argc, char **argv) {
     if (argc > 1) cases = argv[1];
     a = arena_new();
-    for (int i = 0; i < (int)(sizeof CASES / sizeof *CASES); i++) test_case(i);
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
+        test_checkpoint(CASES[i].folder, CASES[i].arch, CASES[i].holds);
+    test_cases_of_importers();
     if (!CHECK(mkdtemp(temp) != NULL)) return 1;
     test_mistakes();
     test_config_against_tensors();

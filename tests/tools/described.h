@@ -6,8 +6,8 @@
 #include "base/file.h"
 
 /* NULL: none; the checkpoint is imported. */
-static inline const char *described(Arena *a, const char *name) {
-    const char *file = arena_printf(a, "examples/descriptions/%s.json", name);
+static inline const char *described(Arena *arena, const char *name) {
+    const char *file = arena_printf(arena, "examples/descriptions/%s.json", name);
     return file_exists(file) ? file : NULL;
 }
 
