@@ -79,7 +79,7 @@ void model_close(Model *m) {
 int64_t model_longest(const Model *m) {
     int64_t limit = index_longest(m->module);
     const Attr *context = attr_find(m->module->attrs, "context");
-    if (limit && context && context->i < limit) limit = context->i;
+    if (context && (!limit || context->i < limit)) limit = context->i;
     for (Func *f = m->module->first; f; f = f->next)
         OPS_OF (f->body, op) {
             int64_t n = 0;

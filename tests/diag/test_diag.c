@@ -247,7 +247,6 @@ static const Bad CONFIGS[] = {
     {"an activation that is not there", KEY("hidden_act", "\"swiglu\""), CFG, "did you mean \"silu\"?", NULL,
      0},
     {"an activation that is a number", KEY("hidden_act", "1"), CFG, "must be a string", NULL, 0},
-    {"frequencies that follow the length", KEY("rope_type", "\"dynamic\""), CFG, "\"dynamic\"", NULL, 0},
     {"a scaling with a typo", KEY("rope_type", "\"yarm\""), CFG, "did you mean \"yarn\"?", NULL, 0},
     {"rotations without a base", KEY("rope_theta", "0"), CFG, "must be above 1", NULL, 0},
     {"rotations with an infinite base", KEY("rope_theta", "Infinity"), CFG, "too large", NULL, 0},

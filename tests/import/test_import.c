@@ -247,17 +247,17 @@ static const struct {
     {"{" SIZES ",'rope_scaling':{'type':'llama3','factor':2,'low_freq_factor':4,'high_freq_factor':1,"
      "'original_max_position_embeddings':64}}",
      "high_freq_factor: must be above low_freq_factor"},
-    {"{" SIZES ",'rope_scaling':{'type':'dynamic','factor':2}}", "\"dynamic\" makes the frequencies depend"},
+    {"{" SIZES ",'rope_scaling':{'type':'dynamic'}}", "rope_scaling.factor: the key is missing"},
+    {"{" SIZES ",'rope_scaling':{'type':'yarn','original_max_position_embeddings':64},"
+     "'original_max_position_embeddings':32}",
+     "original_max_position_embeddings: is 32, but 64 in rope_scaling"},
     {"{" SIZES ",'rope_scaling':{'type':'yarm','factor':2}}",
      "unknown kind \"yarm\" (did you mean \"yarn\"?)"},
     {"{" SIZES ",'rope_scaling':{'type':'linear','factor':2,'offset':1}}",
      "rope_scaling.offset: this key is not known"},
-    {"{" SIZES ",'rope_parameters':{'rope_type':'llama3','factor':8,'low_freq_factor':1,"
-     "'high_freq_factor':4}}",
-     "original_max_position_embeddings: the key is missing"},
     {"{" SIZES ",'rope_theta':0}", "rope_theta: must be above 1, got 0"},
     {"{'model_type':'llama','hidden_size':4}", "num_hidden_layers: the key is missing"},
-    {"{'model_type':'gpt2'}", "no importer for the architecture \"gpt2\"; there are: mamba, mamba2, rwkv7"},
+    {"{'model_type':'bloom'}", "no importer for the architecture \"bloom\"; there are: mamba, mamba2, rwkv7"},
     {"{'model_type':'llama','model_type':'llama'}", "the key \"model_type\" is given twice"},
     {"{" SIZES, "config.json:1:"},
     {"[]", "must be an object"},
@@ -316,9 +316,14 @@ static void test_variants(void) {
     CHECK(d.warnings == 1); /* the id 99 */
     CHECK_STR_CONTAINS(text, "\"bos\": 1");
 
-    /* Mistral: an absent window is the original's default, null is none. */
-    text = IMPORT(&d, "{" SIZES ",'architectures':['MistralForCausalLM']}", LLAMA, NULL, &w);
+    /* Mistral: an absent window is the original's default, null is none; nor is one that holds all positions. */
+    text = IMPORT(&d, "{" SIZES ",'architectures':['MistralForCausalLM'],'max_position_embeddings':9999}",
+                  LLAMA, NULL, &w);
     CHECK_STR_CONTAINS(text, "\"window\": 4096");
+    text = IMPORT(&d, "{" SIZES ",'architectures':['MistralForCausalLM'],'max_position_embeddings':4096}",
+                  LLAMA, NULL, &w);
+    CHECK_STR_CONTAINS(text, "\"context\": 4096");
+    CHECK(text && !strstr(text, "\"window\""));
     text = IMPORT(&d, "{" SIZES ",'architectures':['MistralForCausalLM'],'sliding_window':null}", LLAMA, NULL,
                   &w);
     CHECK(text && !strstr(text, "\"window\""));

@@ -20,7 +20,7 @@ static const struct {
      "\"JambaForCausalLM\"; there are: mamba", "writes for Mamba and for Mixtral"},
     {"{'architectures':['GLAForCausalLM']}", NULL, "\"GLAForCausalLM\"; there",
      "examples/descriptions/retnet-fla.json"},
-    {"{'architectures':['Gemma3ForCausalLM']}", NULL, "\"Gemma3ForCausalLM\"; there", "writes for Llama"},
+    {"{'architectures':['Gemma4ForCausalLM']}", NULL, "\"Gemma4ForCausalLM\"; there", "writes for Llama"},
     {"{'architectures':['Qwen3MoeForCausalLM']}", NULL, "\"Qwen3MoeForCausalLM\"; there",
      "writes for Mixtral"},
     {"{'architectures':['Mamba3ForCausalLM']}", NULL, "\"Mamba3ForCausalLM\"; there", "writes for Mamba-2"},

@@ -12,6 +12,14 @@ void cfg_heads(Cfg *c, int64_t hidden, Attention *t) {
     t->width = cfg_size(c, "head_dim", hidden / t->heads ? hidden / t->heads : 1);
 }
 
+void cfg_equal_heads(Cfg *c, const char *key, int64_t otherwise, int64_t hidden, Attention *t) {
+    t->heads = t->kv_heads = cfg_size(c, key, otherwise);
+    t->width = hidden / t->heads ? hidden / t->heads : 1;
+    if (hidden % t->heads && !import_failed(c->ctx))
+        cfg_error(c, key, "%lld heads do not share the model's width, %lld, evenly", (long long)t->heads,
+                  (long long)hidden);
+}
+
 int64_t cfg_window(Cfg *c, int64_t otherwise) {
     int64_t window = cfg_int(c, "sliding_window", otherwise);
     if (cfg_has(c, "sliding_window") && window == 0)
@@ -75,7 +83,9 @@ void st_attention(ImportCtx *x, cJSON *ops, const char *out, const char *in, con
     static const char *const heads[][3] = {{"q", "H", "H*K"}, {"k", "G", "G*K"}, {"v", "G", "G*K"}};
     model_dim(x->model, "H", t->heads), model_dim(x->model, "G", t->kv_heads),
         model_dim(x->model, "K", t->width);
-    if (!t->window) model_context(x, t->positions, t->rope.none ? 0 : t->rope.limit);
+    bool all = !t->window || (t->positions && t->window >= t->positions); /* a wider window is none */
+    int64_t limit = t->rope.none ? 0 : t->rope.limit;
+    if (all || limit) model_context(x, t->positions, limit);
     bool shaped = st_projections(x, ops, in, t);
     for (int i = 0; i < 3; i++) {
         const char *name = heads[i][0],
@@ -99,7 +109,7 @@ void st_attention(ImportCtx *x, cJSON *ops, const char *out, const char *in, con
     st(ops, "{'out':'y','op':'attend','q':'q','k':'k','v':'v'%s%s%s,'state':['keys','values']}",
        t->scale ? arena_printf(x->a, ",'scale':%s", json_number(x->a, t->scale)) : "",
        t->softcap ? arena_printf(x->a, ",'softcap':%s", json_number(x->a, t->softcap)) : "",
-       t->window ? arena_printf(x->a, ",'window':%lld", (long long)t->window) : "");
+       all ? "" : arena_printf(x->a, ",'window':%lld", (long long)t->window));
     if (t->gate) st(ops, "{'out':'y','map':'y * sigmoid(g)'}");
     st(ops, "{'out':'y','op':'reshape','x':'y','shape':['H*K']}");
     st_product(ops, t, out, "y", tensor(x, t, t->o, "o_proj"), "D", "H*K", t->bias_o);

@@ -32,11 +32,13 @@ typedef struct Attention {
     double softcap;              /* 0: none */
     int64_t window;              /* 0: all */
     Rope rope;
-    int64_t positions; /* how many tokens the original allows */
+    int64_t positions; /* how many tokens the original allows; 0: as many as one likes, in its window */
 } Attention;
 
 /* num_attention_heads, num_key_value_heads, head_dim. hidden: the width of the model. */
 void cfg_heads(Cfg *c, int64_t hidden, Attention *t);
+/* As many heads of keys as of queries, which divide the model's width: `key` says how many. */
+void cfg_equal_heads(Cfg *c, const char *key, int64_t otherwise, int64_t hidden, Attention *t);
 /* num_key_value_heads, by default `heads`, which must be a multiple of it. */
 int64_t cfg_kv_heads(Cfg *c, int64_t heads);
 /* sliding_window: how many tokens a query sees; 0 in `otherwise`: all. Null says all, too, but no number does. */

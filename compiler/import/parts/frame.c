@@ -25,18 +25,42 @@ void cfg_frame(ImportCtx *x, Frame *f) {
     if (f->tied_key) f->tied = cfg_bool(c, f->tied_key, f->tied);
 }
 
+static bool is_projected(const Frame *f) {
+    return f->embedding_width && f->embedding_width != f->width;
+}
+
+/* The dimension of the rows of the embedding and the head. */
+static const char *row(const Frame *f) {
+    return is_projected(f) ? "DE" : "D";
+}
+
 cJSON *frame_begin(ImportCtx *x, Frame *f) {
     cJSON *m = model_new(x, "tokens");
     model_dim(m, "V", f->vocab), model_dim(m, "D", f->width);
     Tied tables = tied_tables(x, m, f->tied, f->tied_key, f->embedding, f->head);
     f->embedding = tables.table, f->head = tables.head;
+    if (is_projected(f)) model_dim(m, "DE", f->embedding_width);
     return m;
 }
 
 void frame_embed(ImportCtx *x, const Frame *f) {
     cJSON *ops = model_ops(x->model);
-    st(ops, "{'out':'x','op':'embed','ids':'tokens','table':'@%s[V, D]'}", f->embedding);
+    st(ops, "{'out':'x','op':'embed','ids':'tokens','table':'@%s[V, %s]'}", f->embedding, row(f));
     if (f->embedding_scale) st(ops, "{'out':'x','map':'x * %s'}", json_number(x->a, f->embedding_scale));
+    if (is_projected(f)) st_linear(ops, "x", "x", f->project_in, "D", "DE", false);
+}
+
+void frame_positions(ImportCtx *x, const Frame *f) {
+    if (!f->positions) return;
+    cJSON *ops = model_ops(x->model);
+    long long first = f->first_position, rows = f->position_rows;
+    const char *table = arena_printf(x->a, "@%s[%lld, D]", f->positions, first + rows);
+    if (first)
+        st(ops, "{'out':'p','op':'slice','x':'%s','axis':0,'start':%lld,'size':%lld}", table, first, rows);
+    st(ops, "{'out':'pos','op':'position'}");
+    st(ops, "{'out':'pos','op':'reshape','x':'pos','shape':[]}");
+    st(ops, "{'out':'p','op':'embed','ids':'pos','table':'%s'}", first ? "p" : table);
+    st(ops, "{'out':'x','map':'x + p'}");
 }
 
 void frame_layers(ImportCtx *x, const Frame *f, const Layers *l) {
@@ -46,7 +70,8 @@ void frame_layers(ImportCtx *x, const Frame *f, const Layers *l) {
 void frame_head(ImportCtx *x, const Frame *f) {
     cJSON *ops = model_ops(x->model);
     if (f->final_norm) st_norm(ops, "x", "x", f->final_norm, "D", &f->norm);
-    st(ops, "{'out':'logits','op':'linear','x':'x','w':'@%s[V, D]'%s}", f->head,
+    if (is_projected(f)) st_linear(ops, "x", "x", f->project_out, "DE", "D", false);
+    st(ops, "{'out':'logits','op':'linear','x':'x','w':'@%s[V, %s]'%s}", f->head, row(f),
        f->head_bias ? arena_printf(x->a, ",'b':'@%s[V]'", f->head_bias) : "");
     if (f->logit_scale) st(ops, "{'out':'logits','map':'%s * logits'}", json_number(x->a, f->logit_scale));
     if (f->logit_cap) {
@@ -59,9 +84,15 @@ void frame_head(ImportCtx *x, const Frame *f) {
 
 cJSON *frame_end(ImportCtx *x, const Frame *f, const Layers *l) {
     frame_embed(x, f);
+    frame_positions(x, f);
     frame_layers(x, f, l);
     frame_head(x, f);
     return x->model;
+}
+
+double rounded_as(const ImportCtx *x, const char *tensor, double value) {
+    const RawTensor *t = weights_find(x->w, tensor);
+    return t && t->dt != DT_COUNT ? dtype_round(t->dt, value) : value;
 }
 
 void st_residual(ImportCtx *x, cJSON *ops, const char *value, double scale) {

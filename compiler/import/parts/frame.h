@@ -1,4 +1,4 @@
-/* What a causal language model has around its layers: embedding, final norm, head, ids. */
+/* What a causal language model has around its layers: embedding, positions, final norm, head, ids. */
 #ifndef BTC_IMPORT_FRAME_H
 #define BTC_IMPORT_FRAME_H
 
@@ -12,9 +12,14 @@ typedef struct Frame {
     const char *final_norm;       /* module, or NULL: there is none */
     Norm norm;                    /* of that */
     bool tied;
-    const char *tied_key;   /* the key that says so; NULL: there is none */
-    const char *head_bias;  /* tensor, or NULL: there is none */
-    double embedding_scale; /* factors; 0: none */
+    const char *tied_key;                 /* the key that says so; NULL: there is none */
+    const char *head_bias;                /* tensor, or NULL: there is none */
+    int64_t embedding_width;              /* dim DE, where it is not that of the layers; 0: it is */
+    const char *project_in, *project_out; /* modules: between the two widths */
+    const char *positions;                /* tensor of learned ones, or NULL: there is none */
+    int64_t position_rows;                /* of that, without the first ones that are left out */
+    int64_t first_position;               /* the row of position 0 */
+    double embedding_scale;               /* factors; 0: none */
     double logit_scale;
     double logit_cap; /* logits become cap * tanh(logits / cap); 0: they do not */
 } Frame;
@@ -31,13 +36,16 @@ cJSON *frame_begin(ImportCtx *x, Frame *f);
 cJSON *frame_end(ImportCtx *x, const Frame *f, const Layers *l);
 
 /* The pieces of frame_end, for models that have something between them. */
-void frame_embed(ImportCtx *x, const Frame *f); /* "x" */
+void frame_embed(ImportCtx *x, const Frame *f);     /* "x", without positions */
+void frame_positions(ImportCtx *x, const Frame *f); /* added to "x" */
 void frame_layers(ImportCtx *x, const Frame *f, const Layers *l);
 void frame_head(ImportCtx *x, const Frame *f); /* "logits" from "x", and the ids */
 
 /* The square root of a width, rounded to bf16: some originals multiply embeddings by that in every precision. */
 double frame_sqrt_bf16(int64_t width);
 
+/* x as the tensor's type would hold it: originals round a factor as they round weights. */
+double rounded_as(const ImportCtx *x, const char *tensor, double value);
 /* x = x + scale * value (0: no factor) */
 void st_residual(ImportCtx *x, cJSON *ops, const char *value, double scale);
 

@@ -6,6 +6,12 @@ void layers_add(Arena *a, Layers *l, const char *block) {
     ARENA_PUSH(a, l->block, l->n, l->cap, block);
 }
 
+const Layers *layers_same(Arena *a, int64_t n, const char *block) {
+    Layers *l = ARENA_NEW(a, Layers);
+    for (int64_t i = 0; i < n; i++) layers_add(a, l, block);
+    return l;
+}
+
 bool layers_have(const Layers *l, const char *block) {
     for (int i = 0; i < l->n; i++)
         if (!strcmp(l->block[i], block)) return true;

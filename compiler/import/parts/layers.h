@@ -9,7 +9,8 @@ typedef struct Layers {
     int n, cap;
 } Layers;
 
-void layers_add(Arena *a, Layers *l, const char *block); /* one more layer */
+void layers_add(Arena *a, Layers *l, const char *block);           /* one more layer */
+const Layers *layers_same(Arena *a, int64_t n, const char *block); /* n of them */
 bool layers_have(const Layers *l, const char *block);
 /* The blocks as a list for st_layers: as short as repetition allows. */
 const char *layers_pattern(Arena *a, const Layers *l);

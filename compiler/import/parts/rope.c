@@ -19,10 +19,9 @@ static double positive(Cfg *c, const char *key) {
 }
 
 /* Long waves are slowed by `factor`, short ones stay, those between are blended. */
-static void scale_llama3(Cfg *c, double *freq, int n) {
+static void scale_llama3(Cfg *c, double *freq, int n, double context) {
     double factor = positive(c, "factor"), low = positive(c, "low_freq_factor"),
            high = positive(c, "high_freq_factor");
-    double context = (double)cfg_size(c, "original_max_position_embeddings", REQUIRED);
     if (!(high > low) && !import_failed(c->ctx))
         cfg_error(c, "high_freq_factor", "must be above low_freq_factor");
     for (int i = 0; i < n; i++) {
@@ -40,11 +39,10 @@ static double yarn_mscale(double s, double m) {
 }
 
 /* Peng et al. 2023, YaRN: a ramp over the components between "as it was" and "slowed by factor". */
-static void scale_yarn(Cfg *c, Rope *r, double *freq, int n, int64_t max_positions) {
+static void scale_yarn(Cfg *c, Rope *r, double *freq, int n, double context, double positions) {
     double fast = cfg_float(c, "beta_fast", 32, ">0"), slow = cfg_float(c, "beta_slow", 1, ">0");
     double mscale = cfg_float(c, "mscale", 0, NULL), all = cfg_float(c, "mscale_all_dim", 0, NULL);
-    double context = (double)cfg_size(c, "original_max_position_embeddings", max_positions);
-    double factor = cfg_float(c, "factor", (double)max_positions / context, ">0");
+    double factor = cfg_float(c, "factor", positions / context, ">0");
     double low = n * log(context / (2 * M_PI * fast)) / log(r->theta),
            high = n * log(context / (2 * M_PI * slow)) / log(r->theta);
     if (cfg_bool(c, "truncate", true)) low = floor(low), high = ceil(high);
@@ -55,6 +53,7 @@ static void scale_yarn(Cfg *c, Rope *r, double *freq, int n, int64_t max_positio
         double ramp = fmin(fmax((i - low) / (high - low), 0), 1);
         freq[i] = ramp * freq[i] / factor + (1 - ramp) * freq[i];
     }
+    if (all != 0) r->mscale = yarn_mscale(factor, all);
     r->scale = mscale != 0 && all != 0 ? yarn_mscale(factor, mscale) / yarn_mscale(factor, all)
                                        : yarn_mscale(factor, 1);
     r->scale = cfg_float(c, "attention_factor", r->scale, ">0");
@@ -62,17 +61,13 @@ static void scale_yarn(Cfg *c, Rope *r, double *freq, int n, int64_t max_positio
 
 /* Ding et al. 2024, LongRoPE: one factor per component, a set for short sequences and one for long. Which set
  * holds depends on the length, so the model is limited to short ones. */
-static void scale_longrope(Cfg *c, Cfg *top, Rope *r, double *freq, int n, int64_t max_positions) {
+static void scale_longrope(Cfg *c, Rope *r, double *freq, int n, double context, double positions) {
     const cJSON *factors = cfg_list(c, "short_factor");
     cfg_skip(c, "long_factor");
-    int64_t at_top = cfg_int(top, "original_max_position_embeddings", max_positions);
-    int64_t context = cfg_size(c, "original_max_position_embeddings", at_top);
-    if (cfg_has(top, "original_max_position_embeddings"))
-        cfg_only_int(c, "original_max_position_embeddings", at_top, at_top);
-    double longer = cfg_float(c, "factor", (double)max_positions / (double)context, ">0");
-    r->scale = longer <= 1 ? 1 : sqrt(1 + log(longer) / log((double)context));
+    double longer = cfg_float(c, "factor", positions / context, ">0");
+    r->scale = longer <= 1 ? 1 : sqrt(1 + log(longer) / log(context));
     r->scale = cfg_float(c, "attention_factor", r->scale, ">0");
-    r->limit = context;
+    r->limit = (int64_t)context;
     if (!factors || cJSON_GetArraySize(factors) != n) {
         cfg_error(c, "short_factor", "must be a list of %d numbers", n);
         return;
@@ -92,10 +87,18 @@ static const char *number_list(Arena *a, const double *v, int n) {
     return t.s;
 }
 
-/* A number that may stand in two places: in both, it has to be the same. */
-static double in_either(Cfg *p, Cfg *c, const char *key, double otherwise, const char *range) {
-    double top = cfg_float(c, key, otherwise, range), v = cfg_float(p, key, top, range);
-    if (cfg_has(c, key) && v != top) cfg_error(c, key, "is %g, but %g in %s", top, v, p->path);
+/* A number that may stand in several places: in all, it has to be the same. */
+static double in_any(const RopeKeys *k, Cfg *p, Cfg *c, const char *key, const char *other, double otherwise,
+                     const char *range) {
+    double top = other ? cfg_float(c, other, otherwise, range) : otherwise;
+    bool said = other && cfg_has(c, other);
+    if (!k->only_other) {
+        double usual = cfg_float(c, key, top, range);
+        if (said && usual != top) cfg_error(c, key, "is %g, but %s is %g", usual, other, top);
+        said |= cfg_has(c, key), top = usual;
+    }
+    double v = cfg_float(p, key, top, range);
+    if (said && v != top) cfg_error(c, key, "is %g, but %g in %s", top, v, p->path);
     return v;
 }
 
@@ -111,52 +114,98 @@ static void check_copy(Cfg *c, const Cfg *p) {
     }
 }
 
-Rope cfg_rope(Cfg *c, int64_t head_dim, double theta, double partial, int64_t max_positions) {
-    bool current = cfg_has(c, "rope_parameters");
-    Cfg p = cfg_sub(c, current ? "rope_parameters" : "rope_scaling");
-    if (current) check_copy(c, &p);
-    theta = in_either(&p, c, "rope_theta", theta, ">1");
-    partial = in_either(&p, c, "partial_rotary_factor", partial, ">0 <=1");
+/* Whether rope_parameters holds nothing but an object for each kind of layer (null: that of the class). */
+static bool is_by_kind(const Cfg *p) {
+    const cJSON *e = p->node ? p->node->child : NULL;
+    if (!e) return false;
+    for (; e; e = e->next)
+        if (!cJSON_IsObject(e) && !cJSON_IsNull(e)) return false;
+    return true;
+}
+
+static Cfg find_parameters(Cfg *c, const RopeKeys *k) {
+    if (!cfg_has(c, "rope_parameters"))
+        return k->only_other ? (Cfg){.ctx = c->ctx, .path = "rope_scaling"} : cfg_sub(c, "rope_scaling");
+    Cfg p = cfg_sub(c, "rope_parameters");
+    if (k->kind && is_by_kind(&p)) p = cfg_sub(&p, k->kind);
+    if (!k->only_other) check_copy(c, &p);
+    return p;
+}
+
+static void scale_linear(Cfg *p, double *freq, int n) {
+    double factor = positive(p, "factor");
+    for (int i = 0; i < n; i++) freq[i] /= factor;
+}
+
+/* The base grows with the sequence once that is longer than max_position_embeddings: up to there nothing changes.
+ */
+static void scale_dynamic(Cfg *p, Rope *r, int64_t positions) {
+    positive(p, "factor");
+    r->limit = positions;
+}
+
+/* original_max_position_embeddings: some classes have it at the top level, where it goes first. */
+static double read_original(Cfg *p, Cfg *c, int64_t positions) {
+    static const char *const key = "original_max_position_embeddings";
+    int64_t top = cfg_size(c, key, positions), n = cfg_size(p, key, top);
+    if (cfg_has(c, key) && n != top)
+        cfg_error(c, key, "is %lld, but %lld in %s", (long long)top, (long long)n, p->path);
+    return (double)n;
+}
+
+Rope cfg_rope_keys(Cfg *c, const RopeKeys *k) {
+    Cfg p = find_parameters(c, k);
+    Rope r = {.scale = 1, .mscale = 1};
+    r.theta = in_any(k, &p, c, "rope_theta", k->other_theta, k->theta, ">1");
+    double partial =
+        in_any(k, &p, c, "partial_rotary_factor", k->other_partial, k->partial ? k->partial : 1, ">0 <=1");
     const char *type = cfg_str(&p, "rope_type", cfg_str(&p, "type", "default"));
     cfg_skip(&p, "type");
-    Rope r = {.theta = theta, .scale = 1};
     if (import_failed(c->ctx)) return r; /* what follows from a wrong number needs no message of its own */
-    int64_t dims = (int64_t)((double)head_dim * partial);
-    if (dims != head_dim) r.dims = dims;
+    int64_t dims = (int64_t)((double)k->width * partial);
+    if (dims != k->width) r.dims = dims;
     if (dims < 2 || dims % 2 || dims / 2 > MAX_FREQS) {
         cfg_error(c, "head_dim",
                   "no rotation of %lld of %lld components is possible: it takes an even number, at most %d",
-                  (long long)dims, (long long)head_dim, 2 * MAX_FREQS);
+                  (long long)dims, (long long)k->width, 2 * MAX_FREQS);
         return r;
     }
     int n = (int)(dims / 2);
     double freq[MAX_FREQS];
-    plain_freqs(freq, n, theta);
+    plain_freqs(freq, n, r.theta);
+    double positions = (double)k->positions, original = positions;
+    bool as_it_is = strcmp(type, "default") == 0 || strcmp(type, "dynamic") == 0;
+    if (as_it_is)
+        cfg_skip(c, "original_max_position_embeddings");
+    else if (strcmp(type, "linear") != 0)
+        original = read_original(&p, c, k->original ? k->original : k->positions);
     if (strcmp(type, "linear") == 0) {
-        double factor = positive(&p, "factor");
-        for (int i = 0; i < n; i++) freq[i] /= factor;
+        scale_linear(&p, freq, n);
     } else if (strcmp(type, "llama3") == 0) {
-        scale_llama3(&p, freq, n);
+        scale_llama3(&p, freq, n, original);
     } else if (strcmp(type, "yarn") == 0) {
-        scale_yarn(&p, &r, freq, n, max_positions);
-    } else if (strcmp(type, "longrope") == 0) {
-        scale_longrope(&p, c, &r, freq, n, max_positions);
+        scale_yarn(&p, &r, freq, n, original, positions);
+    } else if (strcmp(type, "longrope") == 0 || strcmp(type, "su") == 0) {
+        scale_longrope(&p, &r, freq, n, original, positions);
     } else if (strcmp(type, "dynamic") == 0) {
-        cfg_error(&p, "rope_type",
-                  "\"dynamic\" makes the frequencies depend on the length of the sequence, "
-                  "which a compiled model cannot follow");
+        scale_dynamic(&p, &r, k->positions);
     } else if (strcmp(type, "default") != 0) {
-        static const char *const types[] = {"default", "linear", "llama3", "yarn", "longrope"};
+        static const char *const types[] = {"default", "linear", "dynamic", "llama3", "yarn", "longrope"};
         cfg_error(&p, "rope_type", "unknown kind \"%s\"%s", type,
-                  diag_did_you_mean(c->ctx->a, type, types, 5));
+                  diag_did_you_mean(c->ctx->a, type, types, 6));
     }
     const char *wrong = NULL;
     for (int i = 0; i < n && !wrong; i++)
         if ((wrong = number_wrong(c->ctx->a, freq[i], ">0")))
             cfg_error(&p, "factor", "frequency %d that it makes: %s", i, wrong);
-    if (strcmp(type, "default") != 0) r.freqs = number_list(c->ctx->a, freq, n);
+    if (!as_it_is) r.freqs = number_list(c->ctx->a, freq, n);
     cfg_done(&p);
     return r;
+}
+
+Rope cfg_rope(Cfg *c, int64_t head_dim, double theta, double partial, int64_t max_positions) {
+    return cfg_rope_keys(
+        c, &(RopeKeys){.width = head_dim, .theta = theta, .partial = partial, .positions = max_positions});
 }
 
 void st_positions(cJSON *ops, int64_t head_dim, const Rope *r) {

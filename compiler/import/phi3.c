@@ -1,0 +1,41 @@
+/* Phi-3: Abdin et al. 2024, arXiv:2404.14219. Llama's block with joined projections. */
+#include "import/parts/attention.h"
+#include "import/parts/frame.h"
+#include "import/parts/mlp.h"
+
+static cJSON *import(ImportCtx *x) {
+    Cfg *c = &x->cfg;
+    if (!c->node) return import_error(x, "there is no config.json, which a Phi-3 model needs"), NULL;
+    Frame f = frame_named();
+    cfg_frame(x, &f);
+    f.norm = (Norm){.eps = cfg_float(c, "rms_norm_eps", 1e-5, ">=0")};
+    Attention t = {.module = "self_attn", .rows = QKV_IN_ORDER};
+    cfg_heads(c, f.width, &t);
+    t.positions = cfg_size(c, "max_position_embeddings", 4096);
+    t.rope = cfg_rope_keys(
+        c, &(RopeKeys){.width = t.width, .positions = t.positions, .original = 4096, .theta = 10000});
+    t.window = cfg_window(c, 0);
+    Mlp mlp = {.module = "mlp",
+               .gate_up = "gate_up_proj",
+               .width = cfg_size(c, "intermediate_size", REQUIRED),
+               .act = cfg_act(c, "hidden_act", "silu")};
+    cfg_only_bool(c, "attention_bias", false, false);
+    if (import_failed(x)) return NULL;
+
+    frame_begin(x, &f);
+    cJSON *b = block_new(x->model, "layer", NULL, NULL);
+    st_norm(b, "u", "x", "input_layernorm", "D", &f.norm);
+    st_attention(x, b, "o", "u", &t);
+    st_residual(x, b, "o", 0);
+    st_norm(b, "u", "x", "post_attention_layernorm", "D", &f.norm);
+    st_mlp(x, b, "f", "u", &mlp);
+    st_residual(x, b, "f", 0);
+    return frame_end(x, &f, layers_same(x->a, f.layers, "layer"));
+}
+
+const Importer importer_phi3 = {
+    .name = "phi3",
+    .doc = "Phi-3, Phi-4 (text): joined projections, LongRoPE",
+    .accepts = "Phi3ForCausalLM",
+    .import = import,
+};
