@@ -70,6 +70,24 @@ static bool check_forms(Diag *d, const CompileOptions *o) {
                        o->chunk));
 }
 
+/* A model that reads whole sequences has a chunk for the longest one, and nothing else. */
+static bool take_whole(Diag *d, const Model *m, const CompileOptions *o, Compiled *c) {
+    const Op *whole = m ? whole_reader(m->module) : NULL;
+    if (!whole) return true;
+    int64_t longest = model_longest(m);
+    if (step_only(o))
+        return diag_usage(d, whole->loc,
+                          "--forms=step: the model has no step: %s needs whole sequences; leave it out",
+                          whole->def->name);
+    if (longest < 1 || longest > INT32_MAX)
+        return diag_error(d, whole->loc,
+                          "%s needs whole sequences, and so the longest one, of at most %d tokens",
+                          whole->def->name, INT32_MAX);
+    c->lower.tuning.chunk = c->lower.chunk = (int)longest;
+    c->lower.max_rows_step = 1;
+    return true;
+}
+
 /* Parameters of the caller, or of a file, or of the cost model; --chunk goes before all. */
 static bool choose_tuning(Diag *d, const Model *model, const CompileOptions *o, Compiled *c) {
     LowerTarget *l = &c->lower;
@@ -101,7 +119,8 @@ bool compile_machine(Diag *d, const Model *model, const CompileOptions *o, Compi
     if (!check_forms(d, o) || !compile_target(d, o, &c->target)) return false;
     c->target.small = optimizes_size(o, c->target.target);
     c->lower = lower_target(&c->target, o);
-    return state_type(d, o, &c->lower.state_dt) && choose_tuning(d, model, o, c);
+    return state_type(d, o, &c->lower.state_dt) && choose_tuning(d, model, o, c) &&
+           take_whole(d, model, o, c);
 }
 
 static void say_tuning(Arena *a, const Compiled *c) {
@@ -136,7 +155,7 @@ bool compile_on_purpose(Diag *d, Model *m, const CompileOptions *o) {
     TargetInfo t;
     if (!compile_target(d, o, &t) || !set_math(d, m, o, &t)) return false;
     PassOptions p = o->passes;
-    p.step_only = step_only(o);
+    p.step_only = step_only(o), p.chunk_only = whole_reader(m->module) != NULL;
     p.stop_after = pass_choose_math.name, p.print_after = NULL, p.time = false, p.distill_quietly = true;
     return compile_passes(d, m, &p);
 }
@@ -203,10 +222,16 @@ static bool compress(Diag *d, Model *m, const CompileOptions *o, const Compiled 
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
     if (!compile_machine(d, m, o, c)) return false;
     if (c->tuning_from && !o->quiet) say_tuning(d->arena, c);
+    if (o->chunk && o->chunk != c->lower.chunk && !o->quiet)
+        diag_note(
+            d, (Loc){.file = m->path},
+            "reads whole sequences: a chunk is the longest one, %d tokens (\"context\" of the description), "
+            "whatever --chunk says",
+            c->lower.chunk);
     if (!set_math(d, m, o, &c->target) || !check_compress(d, o, &c->target)) return false;
     PassOptions passes = o->passes;
     passes.machine = &c->lower;
-    passes.step_only = step_only(o);
+    passes.step_only = step_only(o), passes.chunk_only = whole_reader(m->module) != NULL;
     if (!compile_passes(d, m, &passes)) return false;
     if (o->passes.stop_after) return true;
     if (!sizes_check_values(d, m, o, c) || !compress(d, m, o, c) ||
@@ -359,6 +384,7 @@ static ArtifactSpec make_spec(const Model *m, const CompileOptions *o, const Com
         .bos = module_int(m, "bos", -1),
         .text = text && text->s && !strcmp(text->s, "bytes") ? BTC_TEXT_BYTES : BTC_TEXT_NONE,
         .weights_bytes = l->weight_bytes,
+        .whole = schedule_main(l, FORM_STEP) == NULL,
     };
     fill_ends(m, &s.info);
     fill_needs(m->arena, &c->target, &s);

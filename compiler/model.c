@@ -75,7 +75,7 @@ void model_close(Model *m) {
 }
 
 /* The shortest limit of any op: a cache without a window, a long filter, what the position chooses from, for
- * which the description may say less. */
+ * which the description may say less; where whole sequences are read, what it says. */
 int64_t model_longest(const Model *m) {
     int64_t limit = index_longest(m->module);
     const Attr *context = attr_find(m->module->attrs, "context");
@@ -85,6 +85,7 @@ int64_t model_longest(const Model *m) {
             int64_t n = 0;
             if (op->def == OP_TABLE[OP_conv_long]) n = op->in[1]->type.dim[1];
             if (op->def == OP_TABLE[OP_attend] && !attr_int(op, "window", 0)) n = attr_int(op, "context", 0);
+            if (op->def->flags & OPF_WHOLE && context) n = context->i;
             if (n && (!limit || n < limit)) limit = n;
         }
     return limit;

@@ -92,6 +92,7 @@ struct Frame {
 struct InterpState {
     Arena *arena;
     Frame *main;
+    const Op *whole; /* that makes the module take whole sequences only, or NULL */
     int64_t pos;
     bool narrow;     /* slots are rounded between runs, */
     DType precision; /* to this, or what their op has instead */
@@ -139,13 +140,14 @@ InterpState *interp_state_new(Arena *a, const Module *m) {
     const Func *f = ir_func_find(m, "main");
     if (!f) BTC_BUG("a module without main cannot run");
     InterpState *s = ARENA_NEW(a, InterpState);
-    *s = (InterpState){.arena = a, .main = frame_new(a, f, "", "", 0, NULL)};
+    *s = (InterpState){.arena = a, .main = frame_new(a, f, "", "", 0, NULL), .whole = whole_reader(m)};
     return s;
 }
 
 InterpState *interp_state_beside(Arena *a, const InterpState *of) {
     InterpState *s = ARENA_NEW(a, InterpState);
-    *s = (InterpState){.arena = a, .main = frame_new(a, of->main->func, "", "", 0, of->main)};
+    *s = (InterpState){
+        .arena = a, .main = frame_new(a, of->main->func, "", "", 0, of->main), .whole = of->whole};
     return s;
 }
 
@@ -387,6 +389,10 @@ bool interp_run(Diag *d, Arena *a, const Module *m, const Env *env, InterpState 
                 int64_t rows, Tensor *results, InterpWatch *watch, void *watch_user) {
     const Func *f = s->main->func;
     if (f->module != m || f != ir_func_find(m, "main")) BTC_BUG("this state belongs to another module");
+    if (s->whole && s->pos > 0)
+        return diag_error(d, s->whole->loc,
+                          "%s needs the whole sequence in one run, and this one goes on after %lld tokens",
+                          s->whole->def->name, (long long)s->pos);
     for (int i = 0; i < f->nparams; i++)
         if (!type_equal(inputs[i].type, f->params[i]->type) ||
             inputs[i].rows != (inputs[i].type.seq ? rows : 1))

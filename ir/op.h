@@ -29,6 +29,7 @@ typedef enum OpFlag {
     OPF_INTERNAL = 16,   /* put in by passes; descriptions cannot say it */
     OPF_CHOOSES = 32,    /* what it gives jumps with its operands: a comparison, a choice */
     OPF_KEEPS_SUMS = 64, /* its state holds sums for the future, rounded whenever they are stored */
+    OPF_WHOLE = 128,     /* a row needs the tokens behind it, too: only whole sequences can be computed */
 } OpFlag;
 
 typedef struct AttrDef {
@@ -118,6 +119,11 @@ OpId op_id(const OpDef *def);
 const OpDef *op_find(const char *name);
 /* The nearest op name for a typo, as " (did you mean ...?)" or "". */
 const char *op_did_you_mean(Arena *a, const char *name, Level level);
+
+/* ---- whole.c ---- */
+/* The first op of the module that needs whole sequences (OPF_WHOLE), or NULL. A module with one has no steps: a
+ * call takes a sequence from its beginning to its end. */
+const Op *whole_reader(const Module *m);
 
 /* ---- signature.c: the executable comment ---- */
 enum { SIG_MAX = 12 };

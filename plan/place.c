@@ -61,8 +61,20 @@ static bool anchor_reads(const Stage *s, const Value *v) {
     return false;
 }
 
+/* Whether stage s stores its value v at a place before its epilogue reads param there. */
+static bool reads_behind(const Stage *s, const Value *v, const Value *param) {
+    bool stored = s->anchor && v->def == s->anchor;
+    for (int k = 0; k < s->nepilogue; k++) {
+        const Op *op = s->epilogue[k];
+        for (int i = 0; i < op->nin && stored; i++)
+            if (op->in[i] && lw_base(op->in[i], NULL) == param) return true;
+        stored |= v->def == op;
+    }
+    return false;
+}
+
 /* May result r lie in the memory of parameter j? Not if j is read after r's writing began, except by the same
- * thread at the same place. (Same epoch: plan_barriers has put a barrier where needed.) */
+ * thread at the same place, before it is written. (Same epoch: plan_barriers has put a barrier where needed.) */
 bool plan_may_alias(FuncPlan *p, int r, int j) {
     Value *v = lw_base(p->f->results[r], NULL), *param = p->f->params[j];
     ValueInfo *i = value_info(v);
@@ -71,7 +83,7 @@ bool plan_may_alias(FuncPlan *p, int r, int j) {
         return false;
     for (int q = 0; q < p->f->nresults; q++) /* the parameter itself is returned, too */
         if (q != r && lw_base(p->f->results[q], NULL) == param) return false;
-    if (anchor_reads(p->stages[i->stage], param)) return false;
+    if (anchor_reads(p->stages[i->stage], param) || reads_behind(p->stages[i->stage], v, param)) return false;
     for (int k = i->stage; k < p->n; k++) {
         Read *reads;
         int n = stage_reads(p, p->stages[k], &reads);

@@ -174,8 +174,8 @@ static void mark_out_rows(FuncPlan *p) {
     if (last_call < 0) return;
     for (int i = last_call + 1; i < p->n; i++) {
         Stage *s = p->stages[i];
-        /* a stateful op must see every row */
-        bool stateful = s->anchor && s->anchor->def->state;
+        /* these must see every row */
+        bool stateful = s->anchor && (s->anchor->def->state || s->anchor->def->flags & OPF_WHOLE);
         if (stateful || s->deferred_store) {
             for (int j = last_call + 1; j <= i; j++) p->stages[j]->out_rows = false;
             last_call = i;

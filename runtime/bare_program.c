@@ -161,6 +161,7 @@ static bool generate(Run *r) {
     int32_t tokens = 16, id;
     if (r->tokens && read_numbers(r->tokens, MOST, &tokens) != 1)
         return fail("--tokens must be a whole number, not ", r->tokens);
+    if (r->info->whole) return check(r, BTC_E_WHOLE);
     float *logits = bare_memory((size_t)r->info->output_width * sizeof *logits);
     if (!logits) return fail("out of memory", "");
     btc_status s = r->api->prefill(&r->model, r->state, r->work, 1, r->rows, r->n, logits);

@@ -58,12 +58,13 @@ enum {
     BTC_E_VERSION = 5,  /* written by an incompatible version */
     BTC_E_WEIGHTS = 6,  /* the weights file is not one of this model */
     BTC_E_CPU = 7, /* this processor lacks instructions that the model was compiled to; the text names them */
-    BTC_E_THREADS = 8, /* the system gives no more threads, or no memory for them; fewer may do */
-    BTC_E_MISSING = 9, /* there is no weights file: not at the path given, or not beside the artefact */
-    BTC_E_READ = 10,   /* the weights file cannot be opened, or is no file of bytes */
-    BTC_E_SIZE = 11,   /* the weights file is cut off, or longer than it says */
-    BTC_E_MEMORY = 12, /* the weights file is larger than the memory that the process may map */
-    BTC_E_DAMAGED = 13 /* the contents of the weights file do not match its checksum (BTC_OPEN_POPULATE) */
+    BTC_E_THREADS = 8,  /* the system gives no more threads, or no memory for them; fewer may do */
+    BTC_E_MISSING = 9,  /* there is no weights file: not at the path given, or not beside the artefact */
+    BTC_E_READ = 10,    /* the weights file cannot be opened, or is no file of bytes */
+    BTC_E_SIZE = 11,    /* the weights file is cut off, or longer than it says */
+    BTC_E_MEMORY = 12,  /* the weights file is larger than the memory that the process may map */
+    BTC_E_DAMAGED = 13, /* the contents of the weights file do not match its checksum (BTC_OPEN_POPULATE) */
+    BTC_E_WHOLE = 14    /* info->whole: there is no step, no second call for a sequence, no state to keep */
 };
 
 enum { BTC_TOKENS = 1, BTC_FEATURES = 2 };      /* info->kind */
@@ -126,6 +127,10 @@ typedef struct btc_info {
     /* since version 2 */
     int64_t eos_count;      /* how many ids end a sequence */
     const int64_t *eos_ids; /* [eos_count] all of them; the first is eos */
+    /* 1: a row needs the rows behind it, so prefill and its kin take a whole sequence of at most `context` rows,
+     * behind init; all else that runs or keeps a sequence is refused (BTC_E_WHOLE). Not there where `size` ends
+     * before it. */
+    int64_t whole;
 } btc_info;
 
 /* An open model. The fields belong to the library. */

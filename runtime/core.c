@@ -81,6 +81,7 @@ static btc_status check_room(const btc_artifact *a, const void *state, int64_t n
     btc_status s = btc_state_check(a, state);
     if (s != BTC_OK) return s;
     const btc_state_header *h = state;
+    if (a->info.whole && h->position > 0) return BTC_E_WHOLE;
     return n > btc_longest(a) - h->position ? BTC_E_LENGTH : BTC_OK;
 }
 
@@ -175,6 +176,7 @@ btc_status btc_step_probes(const btc_model *m, void *const *states, int64_t n, v
     if (!can_call(a, work, threads, input, n) || !states || n > a->info.max_batch || !out ||
         !probes_fit(a, probes))
         return BTC_E_ARGUMENT;
+    if (a->info.whole) return BTC_E_WHOLE;
     for (int64_t i = 0; i < n; i++)
         if (!btc_aligned(states[i])) return BTC_E_ARGUMENT;
     if (!all_apart(a, states, n, work, threads, input, out, n, n)) return BTC_E_ARGUMENT;

@@ -303,7 +303,8 @@ void options_print_info(const btc_info *info, int32_t threads) {
     printf("parameters     %lld\n", (long long)info->parameters);
     printf("weights        %lld bytes\n", (long long)info->weights_bytes);
     if (info->context)
-        printf("context        %lld\n", (long long)info->context);
+        printf("context        %lld%s\n", (long long)info->context,
+               info->whole ? ", whole sequences only" : "");
     else
         printf("context        unlimited\n");
     printf("chunk          %lld\n", (long long)info->chunk);

@@ -127,7 +127,9 @@ int main(int argc, char **argv) {
     p.work = get_memory(work_bytes);
     p.api->work_init(&p.model, p.work, work_bytes);
     p.api->init(&p.model, p.state);
-    bool ok = p.opt.dump                     ? program_dump(&p)
+    bool cut = p.info->whole && p.info->kind == BTC_TOKENS && !p.opt.dump;
+    bool ok = cut                            ? fail("%s", p.api->status_text(BTC_E_WHOLE))
+              : p.opt.dump                   ? program_dump(&p)
               : p.info->kind == BTC_FEATURES ? program_features(&p)
               : p.opt.bits_per_byte          ? program_bits_per_byte(&p)
                                              : program_generate(&p);

@@ -45,6 +45,9 @@ const char *btc_status_text(const btc_artifact *a, btc_status status) {
         return "the weights file is too large for the memory of this process";
     case BTC_E_DAMAGED:
         return "the weights file is damaged: its checksum is another";
+    case BTC_E_WHOLE:
+        return "the model reads whole sequences: one call of prefill takes all rows, behind init; no step, "
+               "no going on, no state to keep";
     }
     return "unknown status";
 }

@@ -139,6 +139,7 @@ size_t btc_state_used(const btc_model *m, const void *state) {
 btc_status btc_save(const btc_model *m, const void *state, void *block, size_t bytes) {
     const btc_artifact *a = btc_artifact_of(m);
     if (!a || !btc_aligned(state) || !block) return BTC_E_ARGUMENT;
+    if (a->info.whole) return BTC_E_WHOLE;
     btc_status s = btc_state_check(a, state);
     if (s != BTC_OK) return s;
     btc_state_header h = *(const btc_state_header *)state;
@@ -159,6 +160,7 @@ btc_status btc_restore(const btc_model *m, void *state, const void *block, size_
     const btc_artifact *a = btc_artifact_of(m);
     btc_state_header h;
     if (!a || !btc_aligned(state) || !block) return BTC_E_ARGUMENT;
+    if (a->info.whole) return BTC_E_WHOLE;
     if (bytes < sizeof h) return BTC_E_STATE;
     memcpy(&h, block, sizeof h);
     btc_status s = check_header(a, &h);
@@ -178,6 +180,7 @@ btc_status btc_restore(const btc_model *m, void *state, const void *block, size_
 btc_status btc_fork(const btc_model *m, void *to, const void *from) {
     const btc_artifact *a = btc_artifact_of(m);
     if (!a || !btc_aligned(to) || !btc_aligned(from)) return BTC_E_ARGUMENT;
+    if (a->info.whole) return BTC_E_WHOLE;
     btc_status s = btc_state_check(a, from);
     if (s != BTC_OK) return s;
     btc_state_header h = *(const btc_state_header *)from;

@@ -25,6 +25,9 @@ static bool open_library(Subject *s) {
     if (!api) return diag_error(s->d, here(s), "was made by an older btc; compile it again");
     btc_status status = api->open(&s->handle, NULL, BTC_OPEN_POPULATE);
     if (status != BTC_OK) return diag_error(s->d, here(s), "cannot be opened: %s", api->status_text(status));
+    bool knows = api->info->size > (int64_t)offsetof(btc_info, whole);
+    if (knows && api->info->whole)
+        return diag_error(s->d, here(s), "reads whole sequences: there are no steps to be measured");
     s->api = api, s->model = &s->handle;
     return true;
 }
@@ -43,6 +46,10 @@ static bool open_model(Subject *s, const CompileOptions *compile, const ModelOpt
     VerifyOptions o = {.form = "chunk", .threads = 1, .compile = *compile, .model = *model};
     s->compiled_here = true;
     if (!session_open(&s->session, s->d, s->a, s->path, &o, PROBES_NONE)) return false;
+    const Op *whole = whole_reader(s->session.model.module);
+    if (whole)
+        return diag_error(s->d, whole->loc, "%s needs whole sequences: there are no steps to be measured",
+                          whole->def->name);
     if (!subject_takes(s, model_longest(&s->session.model), tokens)) return false;
     if (!session_compile(&s->session)) return false;
     s->api = s->session.api, s->model = &s->session.handle, s->compiled = &s->session.compiled;

@@ -283,7 +283,10 @@ static void top_properties(Arena *a, cJSON *p) {
         one_or_many(typed("string", NULL), typed("string", NULL), "files or folders, relative to this file"));
     cJSON_AddItemToObject(p, "input", input_schema());
     cJSON_AddItemToObject(
-        p, "context", described(ref("size"), "the longest sequence; needed by attention without a window"));
+        p, "context",
+        described(
+            ref("size"),
+            "the longest sequence; needed by attention without a window and ops that need whole sequences"));
     cJSON *text = typed("string", "what token ids are");
     cJSON_AddItemToObject(text, "enum", word_list("bytes"));
     cJSON_AddItemToObject(p, "text", text);

@@ -198,6 +198,15 @@ static bool set_context(const Stmt *st, const OpDef *def, Attr **attrs) {
     return true;
 }
 
+/* An op that needs whole sequences needs to know the longest one, which is computed at once. */
+static bool check_whole(const Stmt *st, const OpDef *def) {
+    return !(def->flags & OPF_WHOLE) || st->s->r->context ||
+           fail(st, NULL, NULL,
+                arena_printf(st->s->r->arena,
+                             "%s needs whole sequences, and so the longest one: \"context\" at the top level",
+                             def->name));
+}
+
 /* ---- an op ---- */
 
 static bool check_op_keys(const Stmt *st, const OpDef *def, const Signature *sig) {
@@ -238,7 +247,7 @@ static bool build_op(const Stmt *st) {
     int nin = read_operands(st, def, sig, &in), nstates = 0;
     Attr *attrs = NULL;
     ok = read_attrs(st, def, &attrs) && ok && nin >= 0;
-    ok = ok && set_context(st, def, &attrs) && check_required(st, def, attrs);
+    ok = ok && set_context(st, def, &attrs) && check_whole(st, def) && check_required(st, def, attrs);
     if (def->sig && st->nout != sig->nout)
         return json_error(&r->json, json_get(st->node, "out"), sub_path(st, "out"),
                           "%s gives %d value%s, named: %d", def->name, sig->nout, sig->nout == 1 ? "" : "s",

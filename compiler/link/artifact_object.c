@@ -217,6 +217,7 @@ static void add_info(Writer *w, const btc_info *i, const char *slots, const char
     ADDRESS(w, probes, btc_info, probes);
     INT(w, i, btc_info, eos_count);
     ADDRESS(w, eos_ids, btc_info, eos_ids);
+    INT(w, i, btc_info, whole);
     at_field(w, sizeof *i, "btc_info");
     w->fields[offsetof(btc_info, size) / 8].value = bytes_so_far(w, w->pointer_bytes);
 }
@@ -237,7 +238,7 @@ static void add_artifact(Writer *w, const ArtifactSpec *s, const char *weights_f
     ADDRESS(w, weights, btc_artifact, weights);
     AT(w, btc_artifact, weights_file), add_text(w, weights_file);
     INT(w, s, btc_artifact, weights_identity);
-    ADDRESS(w, s->step ? s->step : "btc_entry_step", btc_artifact, step);
+    ADDRESS(w, s->info.whole ? NULL : s->step ? s->step : "btc_entry_step", btc_artifact, step);
     ADDRESS(w, s->step_only ? NULL : s->chunk ? s->chunk : "btc_entry_chunk", btc_artifact, chunk);
     AT(w, btc_artifact, need_count), add_int(w, s->need_count);
     ADDRESS(w, needs, btc_artifact, needs);

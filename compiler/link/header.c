@@ -25,6 +25,7 @@ static void add_constants(Text *t, const ArtifactSpec *s, const char *up) {
         {"CHUNK", i->chunk, "rows that prefill runs at once"},
         {"MAX_BATCH", i->max_batch, "sequences in one step"},
         {"CONTEXT", i->context, "longest sequence; 0: no limit"},
+        {"WHOLE", i->whole, "1: reads whole sequences only, no steps"},
         {"STATE_BYTES", i->state_bytes, "of one sequence"},
         {"WORK_BYTES", s->work_bytes, s->work_bytes ? "of a call" : "0: ask work_bytes(threads)"},
         {"LAYERS", i->layers, ""},
@@ -67,6 +68,7 @@ static void add_check(Text *t, const char *n, const char *up) {
         {"chunk", "CHUNK"},
         {"max_batch", "MAX_BATCH"},
         {"context", "CONTEXT"},
+        {"whole", "WHOLE"},
     };
     text_add(
         t,
@@ -82,6 +84,9 @@ static void add_check(Text *t, const char *n, const char *up) {
 /* Where the sizes of all memory are known. */
 static void add_static_example(Text *t, const btc_info *i, const char *up) {
     const char *type = i->kind == BTC_TOKENS ? "int32_t" : "float", *n = i->name;
+    const char *call =
+        i->whole ? "api->prefill_all(&model, state, work, 1, next, 1, out);   rows of a whole sequence"
+                 : "api->step(&model, states, 1, work, 1, next, out);   one row after the other";
     text_add(t,
              "\n/* Example (C11; link with the .o or .a; memcpy and memset are all that it needs):\n"
              " *\n"
@@ -89,14 +94,14 @@ static void add_static_example(Text *t, const btc_info *i, const char *up) {
              " *     const btc_api *api = %s_btc_query(BTC_ABI_VERSION);\n"
              " *     btc_model model;\n"
              " *     float out[%s_OUTPUT_WIDTH];\n"
-             " *     void *states[] = {state};\n"
+             "%s"
              " *     %s next[%s_INPUT_WIDTH] = {0};\n"
              " *     if (!%s_fits(api) || api->open(&model, NULL, 0)) return 1;\n"
              " *     api->init(&model, state);\n"
              " *     api->work_init(&model, work, sizeof work);\n"
-             " *     api->step(&model, states, 1, work, 1, next, out);   one row after the other\n"
+             " *     %s\n"
              " */\n",
-             up, up, n, up, type, up, n);
+             up, up, n, up, i->whole ? "" : " *     void *states[] = {state};\n", type, up, n, call);
 }
 
 static void add_example(Text *t, const btc_info *i, const char *up) {
@@ -119,12 +124,15 @@ static void add_example(Text *t, const btc_info *i, const char *up) {
              " *     %s prompt[3 * %s_INPUT_WIDTH] = {0};\n"
              " *     api->init(&model, state);\n"
              " *     api->work_init(&model, work, work_bytes);\n"
-             " *     s = api->prefill(&model, state, work, 1, prompt, 3, out);   the first three rows\n"
-             " *     %s next[%s_INPUT_WIDTH] = {0};\n"
-             " *     s = api->step(&model, &state, 1, work, 1, next, out);       one more\n"
-             " *     api->close(&model);\n"
-             " */\n",
-             n, n, up, up, type, up, type, up);
+             " *     s = api->prefill(&model, state, work, 1, prompt, 3, out);   %s\n",
+             n, n, up, up, type, up, i->whole ? "the last of three rows" : "the first three rows");
+    if (!i->whole)
+        text_add(t,
+                 " *     %s next[%s_INPUT_WIDTH] = {0};\n"
+                 " *     s = api->step(&model, &state, 1, work, 1, next, out);       one more\n",
+                 type, up);
+    text_add(t, " *     api->close(&model);\n"
+                " */\n");
 }
 
 bool artifact_header(Diag *d, Arena *a, const ArtifactSpec *s, const char *file) {

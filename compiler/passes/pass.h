@@ -36,6 +36,7 @@ typedef struct PassWeights {
 
 struct PassOptions {
     bool step_only;             /* no form for chunks of tokens */
+    bool chunk_only;            /* no step: whole sequences are read */
     int distill_filters;        /* order; 0: leave filters as they are */
     bool distill_quietly;       /* without saying how well it went */
     const PassWeights *weights; /* may be NULL when nothing is distilled */

@@ -1,6 +1,6 @@
 /* Makes two forms of every function: a step (one token of several sequences) and a chunk (many tokens of one
  * sequence). The text is the same; a row is a sequence in a step and a token in a chunk, and recurrences take other
- * forms. Descriptions never contain a step.
+ * forms. Descriptions never contain a step. A model that reads whole sequences has chunks only.
  *
  *     @main, @mamba   ->   @main, @mamba (kept as written), @main.step, @mamba.step, @main.chunk, @mamba.chunk */
 #include <string.h>
@@ -22,7 +22,7 @@ static void split(PassCtx *cx, Func *f, Form form) {
 static bool run(PassCtx *cx, Module *m) {
     for (Func *f = m->first, *last = m->last; f; f = f == last ? NULL : f->next) {
         if (f->nparams == 0) continue; /* constants of a function */
-        split(cx, f, FORM_STEP);
+        if (!cx->options->chunk_only) split(cx, f, FORM_STEP);
         if (!cx->options->step_only) split(cx, f, FORM_CHUNK);
     }
     return true;

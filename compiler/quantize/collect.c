@@ -92,6 +92,7 @@ static bool read_all(Diag *d, Collect *c, const Tokens *t) {
     Env env = model_env(&to->model);
     env.multiplied = multiplied, env.multiplied_user = c;
     int64_t context = model_longest(&to->model), most = context ? context : t->n, end = 0;
+    bool whole = whole_reader(to->model.module) != NULL;
     InterpState *s = NULL;
     Arena *sequence = NULL;
     progress_phase(d->progress, "reading", (t->n + PIECE - 1) / PIECE);
@@ -103,7 +104,7 @@ static bool read_all(Diag *d, Collect *c, const Tokens *t) {
             c->n = c->last = 0; /* prefixes are the state's */
             end = at + most;
         }
-        n = t->n - at < PIECE ? t->n - at : PIECE;
+        n = t->n - at < PIECE || whole ? t->n - at : PIECE;
         if (n > end - at) n = end - at;
         ok = read_piece(d, to, &env, s, t, at, n);
         progress_step(d->progress);

@@ -148,7 +148,7 @@ static const char *form_of(const Op *op, Form form) {
 /* The stage of the step that computes the same value: the text of both forms is the same. */
 static const Stage *twin(const FuncPlan *step, const Stage *s) {
     const Op *mine = s->anchor ? s->anchor : s->epilogue[0];
-    for (int i = 0; i < step->n; i++) {
+    for (int i = 0; step && i < step->n; i++) {
         const Stage *t = step->stages[i];
         const Op *other = t->anchor ? t->anchor : t->epilogue[0];
         if (!t->deferred_store && other->nout && !strcmp(mine->out[0]->name, other->out[0]->name)) return t;
@@ -160,7 +160,7 @@ static void add_stages(Arena *a, ReportBlock *b, FuncPlan *step, FuncPlan *chunk
                        int64_t rows, double past) {
     const CallShape one = {1, 1, past};
     for (int i = 0; i < chunk->n; i++) {
-        const Stage *s = chunk->stages[i], *t = twin(step, s);
+        const Stage *s = chunk->stages[i], *t = step ? twin(step, s) : NULL;
         if (s->deferred_store || s->is_call) continue;
         ReportOp op = {.value = s->name, .ops = stage_ops(a, s)};
         op.form_step = form_of(s->anchor, FORM_STEP), op.form = form_of(s->anchor, FORM_CHUNK);
@@ -190,13 +190,19 @@ static double count_parameters(const Func *f) {
     return n;
 }
 
-/* A chunk of one token is a step where there is no code for chunks. */
-FuncPlan *report_plan(const Schedule *l, Arena *a, const BlockCall *call, Form form) {
+static FuncPlan *find_plan(const Schedule *l, Arena *a, const BlockCall *call, Form form) {
     const char *name = arena_printf(a, "%s.%s", call->block, form_name(form));
     for (int i = 0; i < l->plans.n; i++)
         if (!strcmp(l->plans.plans[i]->f->name, name)) return l->plans.plans[i];
-    if (form == FORM_CHUNK) return report_plan(l, a, call, FORM_STEP);
-    BTC_BUG("@%s was not planned", name);
+    return NULL;
+}
+
+/* A chunk of one token is a step where there is no code for chunks. */
+FuncPlan *report_plan(const Schedule *l, Arena *a, const BlockCall *call, Form form) {
+    FuncPlan *p = find_plan(l, a, call, form);
+    if (!p && form == FORM_CHUNK) p = find_plan(l, a, call, FORM_STEP);
+    if (!p) BTC_BUG("@%s was not planned", call->block);
+    return p;
 }
 
 Work report_call_work(Arena *a, const Schedule *l, Form form, const CallShape *call) {
@@ -214,11 +220,11 @@ Work report_call_work(Arena *a, const Schedule *l, Form form, const CallShape *c
 static int block_of(Report *r, Arena *a, const Schedule *l, const BlockCall *call) {
     for (int i = 0; i < r->nblocks; i++)
         if (!strcmp(r->blocks[i].name, call->block)) return i;
-    FuncPlan *step = report_plan(l, a, call, FORM_STEP), *chunk = report_plan(l, a, call, FORM_CHUNK);
+    FuncPlan *step = find_plan(l, a, call, FORM_STEP), *chunk = report_plan(l, a, call, FORM_CHUNK);
     ReportBlock b = {.name = call->block,
                      .weight_bytes = call->packs->bytes,
-                     .state_bytes = step->state_bytes,
-                     .barriers_step = step->barriers,
+                     .state_bytes = chunk->state_bytes,
+                     .barriers_step = step ? step->barriers : 0,
                      .barriers_chunk = chunk->barriers};
     add_stages(a, &b, step, chunk, call->packs, r->chunk_tokens, r->past);
     for (int i = 0; i < chunk->n; i++) r->last_row_only |= chunk->stages[i]->out_rows;
@@ -280,6 +286,7 @@ bool report_make(Diag *d, Model *m, const CompileOptions *o, const ReportMachine
     r->weight_bytes = c.lowered.schedule.weight_bytes;
     r->state_bytes = (BTC_STATE_HEADER + c.lowered.schedule.state_bytes + 63) / 64 * 64;
     r->work_shared = c.lowered.schedule.shared_bytes, r->work_thread = c.lowered.schedule.worker_bytes;
+    r->whole = !schedule_main(&c.lowered.schedule, FORM_STEP);
     r->roof_step = roofline(machine, r->step.flops, work_bytes(&r->step));
     r->roof_prefill =
         roofline(machine, r->chunk.flops / r->chunk_tokens, work_bytes(&r->chunk) / r->chunk_tokens);

@@ -77,6 +77,7 @@ typedef struct Report {
     double parameters;
     int64_t weight_bytes, state_bytes, work_shared, work_thread;
     int64_t barriers_step, barriers_chunk; /* per step, per chunk */
+    bool whole;                            /* reads whole sequences: there is no step */
     bool last_row_only; /* what follows the layers runs for the last token of a chunk only */
     Work step, chunk;
     ReportMachine machine;

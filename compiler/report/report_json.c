@@ -72,7 +72,7 @@ static cJSON *estimate_json(const Report *r) {
     add_number(o, "peak", r->machine.peak);
     cJSON_AddBoolToObject(o, "bandwidth_assumed", r->machine.assumed_bandwidth);
     cJSON_AddBoolToObject(o, "peak_assumed", r->machine.assumed_peak);
-    add_estimate(o, "step", &r->roof_step);
+    if (!r->whole) add_estimate(o, "step", &r->roof_step);
     add_estimate(o, "prefill", &r->roof_prefill);
     return o;
 }
@@ -113,6 +113,7 @@ char *report_json(Arena *a, const Report *r) {
     cJSON_AddStringToObject(root, "state_type", r->state_type);
     add_number(root, "lanes", r->lanes);
     add_number(root, "chunk", r->chunk_tokens);
+    if (r->whole) cJSON_AddTrueToObject(root, "whole");
     cJSON_AddItemToObject(root, "tuning", tuning_json(r));
     cJSON *blocks = cJSON_AddArrayToObject(root, "blocks");
     for (int i = 1; i < r->nblocks; i++) cJSON_AddItemToArray(blocks, block_json(r, i));

@@ -118,7 +118,7 @@ static void add_roofline(Text *t, Arena *a, const Report *r) {
     text_add(t, "\nat most, with %d thread%s: memory %.4g GB/s%s, arithmetic %.4g GFLOP/s%s\n", m->threads,
              m->threads > 1 ? "s" : "", m->bandwidth / 1e9, m->assumed_bandwidth ? " (assumed)" : "",
              m->peak / 1e9, m->assumed_peak ? " (assumed)" : "");
-    for (int i = 0; i < 2; i++)
+    for (int i = r->whole; i < 2; i++)
         text_add(t, "  %-18s%10s tokens/s, limited by %s\n", i ? "prefill" : "step",
                  units_count(a, both[i]->tokens_per_second),
                  both[i]->by_memory < both[i]->by_arithmetic ? "memory" : "arithmetic");
@@ -142,7 +142,11 @@ char *report_text(Arena *a, const Report *r) {
              r->layers == 1 ? "" : "s", units_count(a, r->parameters));
     text_add(&t, "for %s, %s: vectors of %d, chunks of %d tokens\n", r->target, r->cpu, r->lanes,
              r->chunk_tokens);
-    text_add(&t, "In a step: for its token. In prefill: for each token of a full chunk.\n");
+    if (r->whole)
+        text_add(
+            &t, "It reads whole sequences and has no step. In prefill: for each token of the longest one.\n");
+    else
+        text_add(&t, "In a step: for its token. In prefill: for each token of a full chunk.\n");
     if (r->last_row_only) text_add(&t, "What follows the layers runs for the last token of a chunk only.\n");
     for (int i = 1; i < r->nblocks; i++) add_block(&t, a, r, i);
     add_block(&t, a, r, 0);

@@ -68,6 +68,12 @@ static bool open_runner(Run *r, Arena *a, const char *path, const Variant *o) {
     v.compile = o->compile, v.model = o->model, v.compile.max_batch = 1;
     x->opened = true;
     if (!session_open(&x->session, r->d, a, path, &v, PROBES_NONE)) return false;
+    const Op *whole = whole_reader(x->session.model.module);
+    if (whole)
+        return diag_error(
+            r->d, whole->loc,
+            "%s needs whole sequences: what piles up over a sequence that goes on cannot be measured",
+            whole->def->name);
     if (r->n == 1 && !(choose_lengths(r) && read_input(r, a))) return false; /* before the work */
     if (!session_compile(&x->session)) return false;
     const btc_api *api = x->session.api;

@@ -149,7 +149,11 @@ static bool interpreter_greedy(Session *s, const int32_t *prompt, int64_t np, in
 static bool run_once(Session *s, const char *form, int threads, const RawTensor *input, TensorList *out) {
     Batch b;
     bool step = !strcmp(form, "step");
+    const Op *whole = whole_reader(s->model.module);
     if (!session_batch(s, input, &b)) return false;
+    if (step && whole)
+        return diag_usage(s->d, whole->loc, "--form=step: the model has no step: %s needs whole sequences",
+                          whole->def->name);
     for (int i = 0; i < s->exposed.n; i++)
         ARENA_PUSH(s->a, out->items, out->n, out->cap, s->exposed.items[i]);
     if (interprets(s)) return interpreter_run(s, &b, out);

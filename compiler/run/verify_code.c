@@ -465,6 +465,7 @@ bool verify_code(Diag *d, Arena *a, const char *path, const VerifyOptions *o, co
     if (twice) two = doubled(a, input), c.input = &two;
     if (!step && here && T > 1) c.cut = (2 * T + 2) / 3 < T ? (2 * T + 2) / 3 : T - 1;
     bool ok = session_open(&c.oracle, d, a, path, &interpreted, PROBES_NONE);
+    if (ok && whole_reader(c.oracle.model.module)) c.cut = 0;
     ok = ok && choose_factor(&c) && check_borders(&c) && check_inside(&c) && (c.whole < 0 || name_fused(&c));
     int exposed = c.oracle.exposed.n;
     session_close(&c.oracle);

@@ -106,6 +106,8 @@ static const struct {
     {WITH("{'out':'q','op':'reshape','x':'x','shape':[2,2]},{'out':'y','op':'attend','q':'q','k':'q','v':'q'"
           "}"),
      "attend without a window needs the longest sequence"},
+    {WITH("{'out':'y','op':'reverse','x':'x'}"),
+     "reverse needs whole sequences, and so the longest one: \"context\" at the top level"},
     /* maps and weights */
     {WITH("{'out':'y','map':'x + silo(x)'}"),
      "model[1].map, column 5: unknown function \"silo\" (did you mean \"silu\"?)"},

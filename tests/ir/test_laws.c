@@ -2,6 +2,8 @@
  *   - it says what it is (doc, formula, source), and its text reads back as itself;
  *   - a sequence cut anywhere, the state carried over, gives what the whole gives; so do single tokens;
  *   - a later token never moves an earlier output;
+ *   - but an op that says it needs whole sequences (OPF_WHOLE) does need them: a later token moves earlier outputs,
+ *     and to go on with a sequence is refused;
  *   - an attribute that f32 cannot hold, or outside of its range, is refused, at the ends of the range, too. */
 #include "gen.h"
 #include "tools/check.h"
@@ -66,7 +68,19 @@ static bool text_is_stable(Arena *a, Module *m) {
     return ok;
 }
 
-static bool obeys(Arena *a, Rng *r, const Instance *x) {
+/* The laws of ops that need whole sequences. *moved: a later token has changed something earlier. */
+static bool obeys_whole(Arena *a, const Module *m, const Tensor *in, const Tensor *later, const int *pieces,
+                        int64_t cut, bool *moved) {
+    static const int whole[] = {TOKENS}, with_empty[] = {0, TOKENS};
+    Diag d = diag_new(a, NULL);
+    Tensor y[3][SIG_MAX];
+    if (!run_pieces(a, m, in, whole, y[0], &d) || !run_pieces(a, m, later, whole, y[1], &d)) return false;
+    *moved |= !same_results(m->first, y[0], y[1], cut);
+    return run_pieces(a, m, in, with_empty, y[2], &d) && same_results(m->first, y[0], y[2], TOKENS) &&
+           !run_pieces(a, m, in, pieces, y[2], &d);
+}
+
+static bool obeys(Arena *a, Rng *r, const Instance *x, bool *moved) {
     static const int whole[] = {TOKENS}, steps[] = {1, 1, 1, 1, 1, 1, 1, 1, 1}, with_empty[] = {4, 0, 5};
     const Func *f = x->m->first;
     Diag d = diag_new(a, NULL);
@@ -82,6 +96,7 @@ static bool obeys(Arena *a, Rng *r, const Instance *x) {
              k++)
             if (in[i].type.dt == DT_F32) later[i].data[k] += 3;
     }
+    if (x->op->def->flags & OPF_WHOLE) return obeys_whole(a, x->m, in, later, pieces, cut, moved);
     /* An op may refuse a sequence that is too long for it; then it refuses the pieces as well. */
     bool ran = run_pieces(a, x->m, in, whole, y[0], &d);
     if (run_pieces(a, x->m, in, pieces, y[1], &d) != ran) return false;
@@ -95,17 +110,20 @@ static bool obeys(Arena *a, Rng *r, const Instance *x) {
 static void test_op(const OpDef *def, uint64_t seed) {
     Rng r = {seed};
     int done = 0;
+    bool moved = false;
     for (int draw = 0; draw < DRAWS * 8 && done < WANTED; draw++) {
         Arena *a = arena_new();
         Instance x;
         if (gen_instance(a, &r, def, &x)) {
             done++;
-            bool ok = text_is_stable(a, x.m) && (!def->eval || obeys(a, &r, &x));
+            bool ok = text_is_stable(a, x.m) && (!def->eval || obeys(a, &r, &x, &moved));
             if (!CHECK(ok)) fprintf(stderr, "    %s", ir_print_module(a, x.m));
             if (def->cost) CHECK(def->cost(x.op, 3).flops >= 0);
         }
         arena_free(a);
     }
+    if (def->flags & OPF_WHOLE && !CHECK(moved))
+        fprintf(stderr, "    %s: no earlier output depends on a later token\n", def->name);
     if (!CHECK(done == WANTED)) fprintf(stderr, "    %s: too few instances (%d)\n", def->name, done);
 }
 

@@ -225,6 +225,15 @@ static inline void run_chunks(Case *c) {
             fprintf(stderr, "    %s: other bits with three threads\n", c->k.main->result_names[i]);
             show(c, i);
         }
+    if (c->l.api->info->whole) {
+        const btc_api *api = c->l.api;
+        char *to = arena_alloc(c->k.a, (size_t)api->info->state_bytes);
+        CHECK(api->prefill_probes(&c->l.handle, state, c->work, 1, input_at(c, 0, 0), 1, c->out[0],
+                                  c->out + 1) == BTC_E_WHOLE);
+        CHECK(api->save(&c->l.handle, state, to, (size_t)api->info->state_bytes) == BTC_E_WHOLE);
+        CHECK(api->fork(&c->l.handle, new_state(c->k.a, &c->l), state) == BTC_E_WHOLE);
+        return;
+    }
     c->what = "prompt in pieces";
     state = new_state(c->k.a, &c->l);
     for (int64_t at = 0, k = 0; at < TOKENS; at += pieces[k++]) {
@@ -239,6 +248,11 @@ static inline void run_steps(Case *c) {
     size_t row = (size_t)(input_at(c, 0, 1) - input_at(c, 0, 0));
     char *x = arena_alloc(c->k.a, row * SEQUENCES);
     for (int s = 0; s < SEQUENCES; s++) state[s] = new_state(c->k.a, &c->l);
+    if (c->l.api->info->whole) {
+        CHECK(c->l.api->step_probes(&c->l.handle, state, 1, c->work, 1, input_at(c, 0, 0), c->out[0],
+                                    c->out + 1) == BTC_E_WHOLE);
+        return;
+    }
     c->what = "steps";
     for (int64_t t = 0; t < TOKENS; t++) {
         for (int s = 0; s < SEQUENCES; s++) memcpy(x + (size_t)s * row, input_at(c, s, t), row);

@@ -45,7 +45,7 @@ typedef struct Kit {
     int nparams, params_cap;
     double min_decay;
     /* graphs only: activations of the function at hand, which further ops may use */
-    bool graph;
+    bool graph, whole; /* whole: with ops that need whole sequences */
     Value **values;
     int nvalues, values_cap;
 } Kit;
@@ -233,6 +233,8 @@ static inline int by_tensor_name(const void *x, const void *y) {
 
 /* Closes the module; a model with a copy of it (compiling changes a module) and the weights. */
 static inline bool kit_model(Kit *k, Model *out) {
+    if (whole_reader(k->m))
+        attr_set(k->a, &k->m->attrs, (Attr){.name = "context", .kind = AT_INT, .i = POSITIONS});
     if (k->input->type.dt == DT_F32) k->input->type.dim[0] = k->width;
     *out = (Model){.arena = k->a,
                    .path = "ops",

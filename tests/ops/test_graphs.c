@@ -19,11 +19,11 @@ static int64_t draw_meeting_size(Rng *r, const char *name) {
 }
 
 /* Steep functions, and choices that flip when two numbers are close, would hide errors or make them. */
-static bool is_smooth(const OpDef *def) {
+static bool is_smooth(const Kit *k, const OpDef *def) {
     return def->level == LEVEL_MODEL && def->sig && def->pattern != PAT_LEAF && def->pattern != PAT_GATHER &&
            def != &op_topk && def != &op_less && def != &op_less_equal && def != &op_equal &&
            def != &op_floor && def != &op_round && def != &op_linear_experts &&
-           !(def->flags & (OPF_CONST_ONLY | OPF_INTERNAL));
+           !(def->flags & (OPF_CONST_ONLY | OPF_INTERNAL | (k->whole ? 0 : OPF_WHOLE)));
 }
 
 /* The latest value as a result, unless it is one already. */
@@ -40,7 +40,7 @@ static void draw_graph(Kit *k) {
     for (int draw = 0; draw < 40 * OPS && ops < OPS && k->nparams < 40; draw++) {
         const OpDef *def = OP_TABLE[rng_int(&k->r, 0, OP_COUNT - 1)];
         bool boring = def->pattern == PAT_ELEMENTWISE && rng_int(&k->r, 0, 3);
-        Op *op = is_smooth(def) && !boring ? draw_op(k, def, draw_meeting_size) : NULL;
+        Op *op = is_smooth(k, def) && !boring ? draw_op(k, def, draw_meeting_size) : NULL;
         if (!op || !op->out[0]->type.seq) continue;
         ops++;
         Value *v = op->out[0];
@@ -54,7 +54,7 @@ static void draw_graph(Kit *k) {
 static bool graph_agrees(const Variant *v) {
     Case c = {.k = kit_new(arena_new(), seed_of(v), v->storage, false), .slack = 100};
     Kit *k = &c.k;
-    k->graph = true, k->odd = v->seed % 3 != 0;
+    k->graph = true, k->odd = v->seed % 3 != 0, k->whole = v->seed % 4 == 1;
     for (; k->blocks < BLOCKS; k->blocks++) {
         Func *f = k->block = ir_func_new(k->m, arena_printf(k->a, "b%d", k->blocks), LEVEL_MODEL);
         k->nparams = k->nvalues = 0;

@@ -319,6 +319,32 @@ static void check_features_and_fills(void) {
     seq_free(&s);
 }
 
+/* A model that reads whole sequences takes one from its beginning to its end, and nothing else. */
+static void check_whole(void) {
+    btc_artifact a = btc_artifact_data;
+    a.info.whole = 1, a.info.chunk = a.info.context = 20, a.step = NULL;
+    btc_model m;
+    CHECK(btc_open_artifact(&a, &m, NULL, 0) == BTC_OK);
+    Seq s = seq_new();
+    int32_t ids[21] = {1, 2, 3};
+    float all[20 * W], out[W];
+    char block[FAKE_STATE_BYTES], *other = aligned_alloc(64, FAKE_STATE_BYTES);
+    CHECK(btc_init(&m, s.state) == BTC_OK);
+    CHECK(btc_step(&m, &s.state, 1, s.work, 1, ids, out) == BTC_E_WHOLE);
+    CHECK(btc_prefill_all(&m, s.state, s.work, 1, ids, 21, all) == BTC_E_LENGTH);
+    CHECK(btc_prefill_all(&m, s.state, s.work, 2, ids, 20, all) == BTC_OK);
+    CHECK(btc_prefill(&m, s.state, s.work, 1, ids, 1, out) == BTC_E_WHOLE);
+    CHECK(btc_save(&m, s.state, block, sizeof block) == BTC_E_WHOLE);
+    CHECK(btc_restore(&m, s.state, block, sizeof block) == BTC_E_WHOLE);
+    CHECK(btc_init(&m, other) == BTC_OK && btc_fork(&m, other, s.state) == BTC_E_WHOLE);
+    CHECK(strstr(btc_status_text(&a, BTC_E_WHOLE), "whole sequences") != NULL);
+    CHECK(btc_init(&m, s.state) == BTC_OK);
+    CHECK(btc_prefill(&m, s.state, s.work, 1, ids, 20, out) == BTC_OK);
+    CHECK(memcmp(out, all + 19 * W, sizeof out) == 0);
+    free(other);
+    seq_free(&s);
+}
+
 /* ---- threads ---- */
 
 typedef struct Stream {
@@ -464,6 +490,7 @@ int main(void) {
     check_probes();
     check_batch();
     check_features_and_fills();
+    check_whole();
     check_denormals();
     check_two_streams_at_once();
     check_rivals();
