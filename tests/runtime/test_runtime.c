@@ -15,7 +15,7 @@ static void check_query(void) {
     CHECK(api->info->eos_count == 1 && api->info->eos_ids[0] == api->info->eos);
     CHECK(api->work_bytes(0) == 0 && api->work_bytes(BTC_MAX_THREADS + 1) == 0);
     CHECK(api->work_bytes(2) == api->work_bytes(1) + FAKE_WORK_THREAD);
-    for (btc_status s = BTC_OK; s <= BTC_E_DAMAGED; s++)
+    for (btc_status s = BTC_OK; s <= BTC_E_WHOLE; s++)
         CHECK(strcmp(api->status_text(s), "unknown status") != 0);
     CHECK_STR_CONTAINS(api->status_text(99), "unknown");
     btc_model m;
