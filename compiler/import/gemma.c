@@ -104,5 +104,7 @@ const Importer importer_gemma = {
     .name = "gemma",
     .doc = "Gemma 1, 2 and 3 (text): norms around attention and MLP, capped scores, layers that slide",
     .accepts = "GemmaForCausalLM Gemma2ForCausalLM gemma2 Gemma3ForCausalLM gemma3_text",
+    .recurrence = "attention",
+    .cases = "hf-gemma2 hf-gemma3-text",
     .import = import,
 };

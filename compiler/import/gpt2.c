@@ -71,5 +71,7 @@ const Importer importer_gpt2 = {
     .name = "gpt2",
     .doc = "GPT-2: learned positions, layer norms",
     .accepts = "GPT2LMHeadModel",
+    .recurrence = "attention",
+    .cases = "hf-gpt2",
     .import = import,
 };

@@ -52,5 +52,7 @@ const Importer importer_gpt_neox = {
     .name = "gpt_neox",
     .doc = "GPT-NeoX, Pythia: parallel attention and MLP, partial rotation",
     .accepts = "GPTNeoXForCausalLM",
+    .recurrence = "attention",
+    .cases = "hf-gptneox hf-gptneox-sequential",
     .import = import,
 };

@@ -35,5 +35,7 @@ const Importer importer_olmo2 = {
     .name = "olmo2",
     .doc = "OLMo 2: norms behind attention and MLP",
     .accepts = "Olmo2ForCausalLM",
+    .recurrence = "attention",
+    .cases = "hf-olmo2",
     .import = import,
 };

@@ -63,5 +63,7 @@ const Importer importer_opt = {
     .name = "opt",
     .doc = "OPT: learned positions, layer norms",
     .accepts = "OPTForCausalLM",
+    .recurrence = "attention",
+    .cases = "hf-opt",
     .import = import,
 };

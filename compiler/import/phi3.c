@@ -37,5 +37,7 @@ const Importer importer_phi3 = {
     .name = "phi3",
     .doc = "Phi-3, Phi-4 (text): joined projections, LongRoPE",
     .accepts = "Phi3ForCausalLM",
+    .recurrence = "attention",
+    .cases = "hf-phi3 hf-phi3-longrope",
     .import = import,
 };

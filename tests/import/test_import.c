@@ -54,6 +54,12 @@ static void check_description(Diag *d, const char *text, WeightSet *w) {
     CHECK(again && strcmp(ir_print_module(a, again), ir) == 0);
 }
 
+static int count_of(const char *text, const char *part) {
+    int n = 0;
+    for (; (text = strstr(text, part)); text += strlen(part)) n++;
+    return n;
+}
+
 /* holds: part of the description, or NULL. */
 static void test_checkpoint(const char *folder, const char *arch, const char *holds) {
     const char *path = arena_printf(a, "%s/%s", cases, folder);
@@ -66,7 +72,9 @@ static void test_checkpoint(const char *folder, const char *arch, const char *ho
             check_description(&d, text, &w);
         }
     }
-    if (!CHECK(d.errors == 0 && d.warnings == 0)) fprintf(stderr, "%s:\n%s", folder, d.log.s);
+    /* configurations of small models keep the ids of the great ones */
+    if (!CHECK(d.errors == 0 && d.warnings == count_of(d.log.s, "is no id of the vocabulary")))
+        fprintf(stderr, "%s:\n%s", folder, d.log.s);
     weights_close(&w);
 }
 
@@ -316,12 +324,11 @@ static void test_variants(void) {
     CHECK(d.warnings == 1); /* the id 99 */
     CHECK_STR_CONTAINS(text, "\"bos\": 1");
 
-    /* Mistral: an absent window is the original's default, null is none; nor is one that holds all positions. */
-    text = IMPORT(&d, "{" SIZES ",'architectures':['MistralForCausalLM'],'max_position_embeddings':9999}",
-                  LLAMA, NULL, &w);
-    CHECK_STR_CONTAINS(text, "\"window\": 4096");
-    text = IMPORT(&d, "{" SIZES ",'architectures':['MistralForCausalLM'],'max_position_embeddings':4096}",
-                  LLAMA, NULL, &w);
+    /* Mistral: an absent window is the original's default, 4096; null is none, nor is one that holds all positions. */
+    text = IMPORT(&d, "{" SIZES ",'architectures':['MistralForCausalLM'],'sliding_window':4095}", LLAMA, NULL,
+                  &w);
+    CHECK_STR_CONTAINS(text, "\"window\": 4095");
+    text = IMPORT(&d, "{" SIZES ",'architectures':['MistralForCausalLM']}", LLAMA, NULL, &w);
     CHECK_STR_CONTAINS(text, "\"context\": 4096");
     CHECK(text && !strstr(text, "\"window\""));
     text = IMPORT(&d, "{" SIZES ",'architectures':['MistralForCausalLM'],'sliding_window':null}", LLAMA, NULL,
