@@ -102,6 +102,12 @@ static void place_of(const Product *p, Value *r, Ix *ix) {
     ix->o = lb_rem(b, entry, lb_i64(b, m->O)), ix->O = m->O;
 }
 
+static Value *read_bias(const Product *p, const Ix *ix) {
+    const Matmul *m = p->m;
+    if (!m->bias_at) return lw_read(p->l, m->bias, ix);
+    return lw_read_flat(p->l, m->bias, ix->row, lb_add(&p->l->b, m->bias_at, ix->i), ix->n);
+}
+
 /* Sums of a row at `from`, panel number `panel`; active: outputs in it. */
 static void write_panel(const Product *p, const Ix *row, Value *from, Value *panel, int64_t active) {
     Lower *l = p->l;
@@ -111,7 +117,7 @@ static void write_panel(const Product *p, const Ix *row, Value *from, Value *pan
         ix.i = lb_addi(b, lb_muli(b, panel, l->t->panel), first);
         ix.n = active - first < b->lanes ? (int)(active - first) : 0;
         Value *y = lb_load(b, DT_F32, b->lanes, from, lb_i64(b, first), 0);
-        if (p->m->bias) y = lb_add(b, y, lw_read(l, p->m->bias, &ix));
+        if (p->m->bias) y = lb_add(b, y, read_bias(p, &ix));
         lw_write(l, p->m->out, &ix, y);
     }
 }

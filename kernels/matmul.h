@@ -15,9 +15,10 @@ typedef struct Matmul {
     const NumberFormat *format; /* of w */
     const Arithmetic *math;
     int64_t K, N;
-    Value *bias; /* operand or NULL */
-    Value *out;  /* result, handed to lw_write */
-    Value *o;    /* leading index (and its count O), or NULL */
+    Value *bias;    /* operand or NULL */
+    Value *bias_at; /* the element of bias where the N of this matrix begin; NULL: at o*N */
+    Value *out;     /* result, handed to lw_write */
+    Value *o;       /* leading index (and its count O), or NULL */
     int64_t O;
     bool one_x; /* the same K elements of x for every o */
     /* With a list, the rows are its entries `first` .. `first + count`: i32, row*O + o; else this thread's.

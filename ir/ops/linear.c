@@ -131,8 +131,9 @@ static void eval_experts(EvalCtx *c) {
             const double *x =
                 as_multiplied(c, 2, (int64_t)expert, c->in[0].data + (one_x ? t : t * k + j) * ni, ni);
             const double *w = c->in[2].data + (int64_t)expert * no * ni;
+            const double *bias = c->in[3].data ? c->in[3].data + (int64_t)expert * no : NULL;
             for (int64_t o = 0; o < no; o++) {
-                double sum = 0;
+                double sum = bias ? bias[o] : 0;
                 for (int64_t i = 0; i < ni; i++) sum += w[o * ni + i] * x[i];
                 c->out[0].data[(t * k + j) * no + o] = sum;
             }
@@ -155,10 +156,10 @@ static Cost cost_experts(const Op *op, int64_t rows) {
 const OpDef op_linear_experts = {
     .name = "linear.experts",
     .pattern = PAT_CONTRACT,
-    .doc = "Products with the weights of the chosen experts.",
-    .formula = "y_ko = sum_i w[index_k]_oi x_ki (or x_i)",
+    .doc = "Products with the weights of the chosen experts, plus their biases.",
+    .formula = "y_ko = sum_i w[index_k]_oi x_ki (or x_i) + b[index_k]_o",
     .source = "Shazeer et al. 2017, arXiv:1701.06538, sec. 2",
-    .sig = "x[t,*,i] index:i32[t,k] w[e,o,i] -> y[t,k,o]",
+    .sig = "x[t,*,i] index:i32[t,k] w[e,o,i] b?[e,o] -> y[t,k,o]",
     .infer = infer_experts,
     .attrs = product_attrs,
     .eval = eval_experts,

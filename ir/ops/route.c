@@ -1,14 +1,14 @@
 /* Routing: choosing experts, and adding up their results with weights. */
 #include "common.h"
 
-/* ---- topk ---- */
+/* ---- topk, largest ---- */
 
-static bool infer_topk(Diag *d, Func *f, Op *op) {
+static bool infer_choice(Diag *d, Func *f, Op *op) {
     (void)f;
     int64_t e = last_dim(op->in[0]->type), k = attr_int(op, "k", 0);
     if (k < 1 || k > e)
-        return diag_error(d, op->loc, "topk: k must be between 1 and e = %lld, is %lld", (long long)e,
-                          (long long)k);
+        return diag_error(d, op->loc, "%s: k must be between 1 and e = %lld, is %lld", op->def->name,
+                          (long long)e, (long long)k);
     return true;
 }
 
@@ -31,10 +31,10 @@ static int64_t next_best(const double *x, int64_t e, const double *chosen, int64
 static void eval_topk(EvalCtx *c) {
     int64_t e = last_dim(c->in[0].type), k = attr_int(c->op, "k", 1);
     for (int64_t t = 0; t < c->in[0].rows; t++) {
-        const double *x = c->in[0].data + t * e;
+        const double *x = c->in[0].data + t * e, *by = tensor_row(&c->in[1], t);
         double *value = c->out[0].data + t * k, *index = c->out[1].data + t * k, sum = 0;
         for (int64_t j = 0; j < k; j++) {
-            int64_t best = next_best(x, e, index, j);
+            int64_t best = next_best(by ? by : x, e, index, j);
             index[j] = (double)best, value[j] = x[best], sum += x[best];
         }
         for (int64_t j = 0; j < k && attr_bool(c->op, "normalize", false); j++) value[j] /= sum;
@@ -43,6 +43,23 @@ static void eval_topk(EvalCtx *c) {
 
 static Cost cost_topk(const Op *op, int64_t rows) {
     return op_cost(op, rows, in_count(op, 0) * out_count(op));
+}
+
+static void eval_largest(EvalCtx *c) {
+    int64_t e = last_dim(c->in[0].type), k = attr_int(c->op, "k", 1);
+    double *index = ARENA_ARRAY(c->scratch, double, k);
+    for (int64_t v = 0; v < vector_count(&c->in[0]); v++) {
+        double *y = c->out[0].data + v * e;
+        for (int64_t i = 0; i < e; i++) y[i] = 0;
+        for (int64_t j = 0; j < k; j++) {
+            int64_t best = next_best(c->in[0].data + v * e, e, index, j);
+            index[j] = (double)best, y[best] = 1;
+        }
+    }
+}
+
+static Cost cost_largest(const Op *op, int64_t rows) {
+    return op_cost(op, rows, out_count(op) * (double)attr_int(op, "k", 1));
 }
 
 static const AttrDef topk_attrs[] = {
@@ -55,15 +72,37 @@ const OpDef op_topk = {
     .name = "topk",
     .pattern = PAT_ROW,
     .flags = OPF_CHOOSES,
-    .doc = "The k largest values and their indices, largest first; the lowest index wins ties. NaN counts as "
-           "the largest.",
-    .formula = "value_j = x[index_j], x[index_0] >= x[index_1] >= ...",
-    .source = "Shazeer et al. 2017, arXiv:1701.06538, eq. 5",
-    .sig = "x[t,e] -> value[t,k] index:i32[t,k]",
+    .doc =
+        "The values of x where `by` (x itself, if absent) is largest, and their indices, largest first; the "
+        "lowest index wins ties. NaN counts as the largest.",
+    .formula = "value_j = x[index_j], by[index_0] >= by[index_1] >= ...",
+    .source = "Shazeer et al. 2017, arXiv:1701.06538, eq. 5; `by`: Wang et al. 2024, arXiv:2408.15664, eq. 3",
+    .sig = "x[t,e] by?[t,e] -> value[t,k] index:i32[t,k]",
     .attrs = topk_attrs,
-    .infer = infer_topk,
+    .infer = infer_choice,
     .eval = eval_topk,
     .cost = cost_topk,
+};
+
+static const AttrDef largest_attrs[] = {
+    {"k", AT_INT, true, 0, NULL, "how many are marked"},
+    {0},
+};
+
+const OpDef op_largest = {
+    .name = "largest",
+    .pattern = PAT_ROW,
+    .flags = OPF_CHOOSES,
+    .doc = "1 at the k largest numbers along the last dimension, 0 at the others; the lowest index wins "
+           "ties. NaN "
+           "counts as the largest.",
+    .formula = "y_i = 1 where fewer than k of x go before x_i, else 0",
+    .source = "DeepSeek-AI 2024, arXiv:2405.04434, sec. 2.2.2 (the groups of experts that a token may use)",
+    .sig = "x[t,*,e] -> y[t,*,e]",
+    .attrs = largest_attrs,
+    .infer = infer_choice,
+    .eval = eval_largest,
+    .cost = cost_largest,
 };
 
 /* ---- combine ---- */

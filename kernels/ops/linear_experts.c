@@ -24,7 +24,8 @@ static Experts experts_new(Lower *l, Op *op) {
     const int64_t *dim = op->in[2]->type.dim;
     int64_t width = l->t->panel;
     Experts x = {.l = l, .op = op, .experts = dim[0], .choices = op->in[1]->type.dim[0]};
-    x.m = (Matmul){.x = op->in[0], .K = dim[2], .N = dim[1], .out = op->out[0], .O = x.choices};
+    x.m = (Matmul){
+        .x = op->in[0], .K = dim[2], .N = dim[1], .bias = op->in[3], .out = op->out[0], .O = x.choices};
     x.m.one_x = op->in[0]->type.rank == 1;
     matmul_weights(l, op, op->in[2], PACK_PANELS, &x.m);
     x.size = (x.m.N + width - 1) / width * panel_bytes(x.m.format, x.m.K, width);
@@ -74,6 +75,7 @@ static void lower(Lower *l, Op *op) {
         m.list = x.order, m.first = get(b, x.begin, e);
         m.count = lb_sub(b, get(b, x.begin, lb_addi(b, e, 1)), m.first);
         m.w = lb_offset(b, m.w, lb_muli(b, e, x.size));
+        if (m.bias) m.bias_at = lb_muli(b, e, m.N);
         lb_if_begin(b, lb_cmp(b, "gt", m.count, lb_i64(b, 0)));
         matmul_rows(l, &m, lo, hi);
         lb_if_end(b);

@@ -1,35 +1,57 @@
-/* Loops of topk and combine: ir/ops/route.c says what they compute. */
+/* Loops of topk, largest and combine: ir/ops/route.c says what they compute. */
 #include "kernels/lower.h"
 #include "ops/common.h"
 
-/* k passes over the scores, beside which stands what has been chosen. */
+/* The numbers of one choice, and beside them which of them have been chosen. */
+typedef struct Choice {
+    int64_t e;
+    Value *scores, *chosen; /* scratch: f32, i32 */
+} Choice;
+
+static Choice choice_new(Lower *l, int64_t e) {
+    return (Choice){e, lw_scratch(l, 4 * e), lw_scratch(l, 4 * (e + l->b.lanes))};
+}
+
+/* Begins with numbers [from, from + e) of a row of x, of which none is chosen. */
+static void choice_begin(Lower *l, const Choice *c, Value *x, Value *row, Value *from) {
+    LB *b = &l->b;
+    KFOR (b, i, lb_i64(b, 0), lb_i64(b, c->e), 1) {
+        lb_store(b, DT_F32, c->scores, i, lw_read1(l, x, row, lb_add(b, from, i)), 0);
+        lb_store(b, DT_I32, c->chosen, i, lb_i32(b, 0), 0);
+    }
+}
+
+/* Chooses the first of the largest that are left: its index. */
+static Value *choose_next(Lower *l, const Choice *c) {
+    LB *b = &l->b;
+    Value *zero = lb_i64(b, 0), *best = lb_var(b, lb_f32(b, 0)), *at = lb_var(b, lb_i64(b, -1));
+    KFOR (b, i, zero, lb_i64(b, c->e), 1) {
+        Value *x = lb_load(b, DT_F32, 0, c->scores, i, 0), *y = lb_get(b, best);
+        Value *left = lb_cmp(b, "eq", lb_load(b, DT_I32, 0, c->chosen, i, 0), lb_i32(b, 0));
+        Value *after = lb_or(b, lb_cmp(b, "le", x, y), lb_cmp(b, "ne", y, y));
+        Value *first = lb_cmp(b, "lt", lb_get(b, at), zero);
+        Value *better = lb_and(b, left, lb_or(b, first, lb_xor(b, after, lb_cmp(b, "eq", zero, zero))));
+        lb_set(b, at, lb_select(b, better, i, lb_get(b, at)));
+        lb_set(b, best, lb_select(b, better, x, lb_get(b, best)));
+    }
+    lb_store(b, DT_I32, c->chosen, lb_get(b, at), lb_i32(b, 1), 0);
+    return lb_get(b, at);
+}
+
 static void lower_topk(Lower *l, Op *op) {
     LB *b = &l->b;
-    int64_t e = last_dim(op->in[0]->type), k = attr_int(op, "k", 1);
-    Value *scores = lw_scratch(l, 4 * e), *chosen = lw_scratch(l, 4 * e), *values = lw_scratch(l, 4 * k);
-    Value *zero = lb_i64(b, 0), *none = lb_i64(b, -1);
+    Value *x = op->in[0], *by = op->in[1] ? op->in[1] : x, *zero = lb_i64(b, 0);
+    int64_t k = attr_int(op, "k", 1);
+    Choice c = choice_new(l, last_dim(x->type));
+    Value *values = lw_scratch(l, 4 * k);
     LW_ROWS (l, row) {
-        KFOR (b, i, zero, lb_i64(b, e), 1) {
-            lb_store(b, DT_F32, scores, i, lw_read1(l, op->in[0], row, i), 0);
-            lb_store(b, DT_I32, chosen, i, lb_i32(b, 0), 0);
-        }
+        choice_begin(l, &c, by, row, zero);
         Value *sum = lb_var(b, lb_f32(b, 0));
         KFOR (b, j, zero, lb_i64(b, k), 1) {
-            Value *best = lb_var(b, lb_f32(b, 0)), *at = lb_var(b, none);
-            KFOR (b, i, zero, lb_i64(b, e), 1) {
-                Value *x = lb_load(b, DT_F32, 0, scores, i, 0), *y = lb_get(b, best);
-                Value *left = lb_cmp(b, "eq", lb_load(b, DT_I32, 0, chosen, i, 0), lb_i32(b, 0));
-                Value *after = lb_or(b, lb_cmp(b, "le", x, y), lb_cmp(b, "ne", y, y));
-                Value *first = lb_cmp(b, "lt", lb_get(b, at), zero);
-                Value *better =
-                    lb_and(b, left, lb_or(b, first, lb_xor(b, after, lb_cmp(b, "eq", zero, zero))));
-                lb_set(b, at, lb_select(b, better, i, lb_get(b, at)));
-                lb_set(b, best, lb_select(b, better, x, lb_get(b, best)));
-            }
-            lb_store(b, DT_I32, chosen, lb_get(b, at), lb_i32(b, 1), 0);
-            lb_store(b, DT_F32, values, j, lb_get(b, best), 0);
-            lb_set(b, sum, lb_add(b, lb_get(b, sum), lb_get(b, best)));
-            lw_write1(l, op->out[1], row, j, lb_cast(b, lb_get(b, at), DT_I32));
+            Value *at = choose_next(l, &c), *v = lw_read1(l, x, row, at);
+            lb_store(b, DT_F32, values, j, v, 0);
+            lb_set(b, sum, lb_add(b, lb_get(b, sum), v));
+            lw_write1(l, op->out[1], row, j, lb_cast(b, at, DT_I32));
         }
         KFOR (b, j, zero, lb_i64(b, k), 1) {
             Value *v = lb_load(b, DT_F32, 0, values, j, 0);
@@ -38,6 +60,22 @@ static void lower_topk(Lower *l, Op *op) {
             lw_write(l, op->out[0], &ix, v);
         }
     }
+}
+
+static void lower_largest(Lower *l, Op *op) {
+    LB *b = &l->b;
+    Value *x = op->in[0];
+    int64_t e = last_dim(x->type), O = type_count(x->type) / e;
+    Choice c = choice_new(l, e);
+    LW_ROWS (l, row)
+        LW_OUTER (l, g) {
+            choice_begin(l, &c, x, row, g.o ? lb_muli(b, g.o, e) : lb_i64(b, 0));
+            KFOR (b, j, lb_i64(b, 0), lb_i64(b, attr_int(op, "k", 1)), 1) choose_next(l, &c);
+            LW_SPAN (l, row, g.o, O, e, ix) {
+                Value *y = lb_load(b, DT_I32, b->lanes, c.chosen, ix.i, ix.n);
+                lw_write(l, op->out[0], &ix, lb_cast(b, y, DT_F32));
+            }
+        }
 }
 
 /* Split like the experts' outputs that it sums: the same channels of every choice. */
@@ -62,6 +100,10 @@ static void lower_combine(Lower *l, Op *op) {
 
 const OpLowering lowering_topk = {
     .lower = lower_topk,
+};
+
+const OpLowering lowering_largest = {
+    .lower = lower_largest,
 };
 
 const OpLowering lowering_combine = {

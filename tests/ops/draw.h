@@ -22,7 +22,7 @@ static inline Domain domain_of(const Kit *k, const OpDef *def, const char *opera
     if (def == &op_scan_matrix && one_of(operand, " decay ")) return DECAY;
     if (def == &op_scan_matrix && one_of(operand, " a b ")) return SMALL;
     if (def == &op_where && one_of(operand, " c ")) return GATE;
-    if (one_of(def->name, " sqrt rsqrt log topk ")) return POSITIVE;
+    if (one_of(def->name, " sqrt rsqrt log topk largest ")) return POSITIVE;
     if (def == &op_power && one_of(operand, " a ")) return k->wide ? LIVELY : POSITIVE;
     if (def == &op_power && k->wide) return WHOLE;
     if (def == &op_div && one_of(operand, " b ")) return POSITIVE;
@@ -132,7 +132,8 @@ static inline Op *draw_op(Kit *k, const OpDef *def, int64_t (*size)(Rng *, const
         if (ids[i] && types[i].rank && types[i].dim[0] > 6) return NULL;
         if (type_count(types[i]) > 20000) return NULL;
     }
-    if (def == &op_linear_experts) types[2].dim[0] = k->odd && types[1].dim[0] == 1 ? POSITIONS : 6;
+    if (def == &op_linear_experts)
+        types[2].dim[0] = types[3].dim[0] = k->odd && types[1].dim[0] == 1 ? POSITIONS : 6;
     if (def == &op_embed && k->odd) types[1].dim[0] = POSITIONS;
     Attr *attrs = gen_attrs(&k->r, k->a, def, types[0], &dims);
     mend_attrs(k, def, attrs);

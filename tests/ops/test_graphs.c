@@ -21,9 +21,8 @@ static int64_t draw_meeting_size(Rng *r, const char *name) {
 /* Steep functions, and choices that flip when two numbers are close, would hide errors or make them. */
 static bool is_smooth(const Kit *k, const OpDef *def) {
     return def->level == LEVEL_MODEL && def->sig && def->pattern != PAT_LEAF && def->pattern != PAT_GATHER &&
-           def != &op_topk && def != &op_less && def != &op_less_equal && def != &op_equal &&
-           def != &op_floor && def != &op_round && def != &op_linear_experts &&
-           !(def->flags & (OPF_CONST_ONLY | OPF_INTERNAL | (k->whole ? 0 : OPF_WHOLE)));
+           def != &op_linear_experts &&
+           !(def->flags & (OPF_CHOOSES | OPF_CONST_ONLY | OPF_INTERNAL | (k->whole ? 0 : OPF_WHOLE)));
 }
 
 /* The latest value as a result, unless it is one already. */
