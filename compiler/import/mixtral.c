@@ -1,21 +1,8 @@
-/* Mixtral: Jiang et al. 2024, arXiv:2401.04088. Llama's attention; in place of the MLP a softmax over the
+/* Mixtral: Jiang et al. 2024, arXiv:2401.04088. Mistral's attention; in place of the MLP a softmax over the
  * experts, of which the best few are computed, their weights made to sum to 1. */
 #include "import/parts/attention.h"
+#include "import/parts/experts.h"
 #include "import/parts/frame.h"
-
-static void write_experts(cJSON *b, const char *act) {
-    st_linear(b, "p", "u", "block_sparse_moe.gate", "E", "D", false);
-    st(b, "{'out':'p','op':'softmax','x':'p'}");
-    st(b, "{'out':['p','expert'],'op':'topk','x':'p','k':'C','normalize':true}");
-    st(b, "{'out':'gate','op':'linear.experts','x':'u','index':'expert',"
-          "'w':'@block_sparse_moe.experts.{0..E}.w1.weight[E, F, D]'}");
-    st(b, "{'out':'up','op':'linear.experts','x':'u','index':'expert',"
-          "'w':'@block_sparse_moe.experts.{0..E}.w3.weight[E, F, D]'}");
-    st(b, "{'out':'f','map':'%s(gate) * up'}", act);
-    st(b, "{'out':'f','op':'linear.experts','x':'f','index':'expert',"
-          "'w':'@block_sparse_moe.experts.{0..E}.w2.weight[E, D, F]'}");
-    st(b, "{'out':'f','op':'combine','x':'f','w':'p'}");
-}
 
 static cJSON *import(ImportCtx *x) {
     Cfg *c = &x->cfg;
@@ -28,21 +15,25 @@ static cJSON *import(ImportCtx *x) {
     cfg_heads(c, f.width, &t);
     t.rope = cfg_rope(c, t.width, 1e6, 1, positions);
     t.window = cfg_window(c, 0);
-    int64_t F = cfg_size(c, "intermediate_size", REQUIRED), E = cfg_size(c, "num_local_experts", 8),
-            C = cfg_size(c, "num_experts_per_tok", 2);
-    const char *act = cfg_act(c, "hidden_act", "silu");
-    if (C > E) cfg_error(c, "num_experts_per_tok", "there are only %lld experts", (long long)E);
+    Experts e = {.count = 8,
+                 .chosen = 2,
+                 .width = cfg_size(c, "intermediate_size", REQUIRED),
+                 .act = cfg_act(c, "hidden_act", "silu"),
+                 .module = "block_sparse_moe.experts",
+                 .gate = "w1",
+                 .up = "w3",
+                 .down = "w2",
+                 .router = {.module = "block_sparse_moe.gate", .normalize = true}};
+    cfg_experts(c, &e);
     if (import_failed(x)) return NULL;
 
-    cJSON *m = frame_begin(x, &f);
-    model_dim(m, "F", F), model_dim(m, "E", E), model_dim(m, "C", C);
-    model_comment(m, "E experts, C of them chosen for each token");
-    cJSON *b = block_new(m, "layer", NULL, NULL);
+    frame_begin(x, &f);
+    cJSON *b = block_new(x->model, "layer", NULL, NULL);
     st_norm(b, "u", "x", "input_layernorm", "D", &f.norm);
     st_attention(x, b, "o", "u", &t);
     st_residual(x, b, "o", 0);
     st_norm(b, "u", "x", "post_attention_layernorm", "D", &f.norm);
-    write_experts(b, act);
+    st_experts(x, b, "f", "u", &e);
     st_residual(x, b, "f", 0);
     return frame_end(x, &f, &(Layers){.block = (const char *[]){"layer"}, .n = 1});
 }

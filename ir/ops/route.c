@@ -32,7 +32,8 @@ static void eval_topk(EvalCtx *c) {
     int64_t e = last_dim(c->in[0].type), k = attr_int(c->op, "k", 1);
     for (int64_t t = 0; t < c->in[0].rows; t++) {
         const double *x = c->in[0].data + t * e, *by = tensor_row(&c->in[1], t);
-        double *value = c->out[0].data + t * k, *index = c->out[1].data + t * k, sum = 0;
+        double *value = c->out[0].data + t * k, *index = c->out[1].data + t * k;
+        double sum = attr_float(c->op, "floor", 0);
         for (int64_t j = 0; j < k; j++) {
             int64_t best = next_best(by ? by : x, e, index, j);
             index[j] = (double)best, value[j] = x[best], sum += x[best];
@@ -65,6 +66,7 @@ static Cost cost_largest(const Op *op, int64_t rows) {
 static const AttrDef topk_attrs[] = {
     {"k", AT_INT, true, 0, NULL, "how many are chosen"},
     {"normalize", AT_BOOL, false, 0, NULL, "divide the values by their sum"},
+    {"floor", AT_FLOAT, false, 0, ">=0", "added to that sum"},
     {0},
 };
 

@@ -53,9 +53,12 @@ static void lower_topk(Lower *l, Op *op) {
             lb_set(b, sum, lb_add(b, lb_get(b, sum), v));
             lw_write1(l, op->out[1], row, j, lb_cast(b, at, DT_I32));
         }
+        double floor = attr_float(op, "floor", 0);
+        Value *total = lb_get(b, sum);
+        if (floor > 0) total = lb_add(b, total, lb_f32(b, floor));
         KFOR (b, j, zero, lb_i64(b, k), 1) {
             Value *v = lb_load(b, DT_F32, 0, values, j, 0);
-            if (attr_bool(op, "normalize", false)) v = lb_div(b, v, lb_get(b, sum));
+            if (attr_bool(op, "normalize", false)) v = lb_div(b, v, total);
             Ix ix = {.row = row, .i = j, .n = 1, .O = 1, .I = k};
             lw_write(l, op->out[0], &ix, v);
         }

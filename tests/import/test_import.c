@@ -40,7 +40,7 @@ static const struct {
     {"hf-qwen3", "qwen3", "@self_attn.q_norm.weight[K]"},
     {"hf-mistral-swa", NULL, "\"window\": 12"},
     {"hf-falcon-mamba", NULL, "\"x\": \"r\", \"eps\": 0.0001"},
-    {"hf-mixtral", NULL, "experts.{0..E}.w1.weight[E, F, D]"},
+    {"hf-mixtral", NULL, "experts.{0..E}.w1.weight[E, EF, D]"},
 };
 
 /* The description loads, all tensors are used, the module verifies, and its text reads back. */

@@ -1,0 +1,66 @@
+/* Mixtures of experts: a router gives each token scores of the experts, and what the best few make of the token is added
+ * up with weights. Dims: E experts, C chosen ones, EF within an expert, SF within the shared one. */
+#ifndef BTC_IMPORT_EXPERTS_H
+#define BTC_IMPORT_EXPERTS_H
+
+#include "import/parts/mlp.h"
+
+typedef enum RouterScores {
+    SCORES_SOFTMAX, /* over all experts */
+    SCORES_SIGMOID, /* of each expert on its own */
+    SCORES_CHOSEN,  /* the products as they are; the weights are the softmax over the chosen ones */
+} RouterScores;
+
+/* Where experts lie in groups of one size, tokens use the best groups only. What makes a group good: */
+typedef enum GroupScore {
+    GROUP_BEST,     /* its largest score */
+    GROUP_BEST_TWO, /* the sum of its two largest */
+} GroupScore;
+
+typedef struct Router {
+    RouterScores scores;
+    const char *module; /* of the product; NULL: the value `logits` is ready */
+    const char *logits;
+    bool bias;
+    double softcap;         /* logits become cap * tanh(logits / cap); 0: they do not */
+    const char *correction; /* a tensor [E] that is added to the scores for the choice alone, or NULL */
+    int64_t groups, kept;   /* kept: groups that a token uses; groups of 0 or 1 limit nothing */
+    GroupScore group;
+    bool normalize; /* the weights are divided by their sum, */
+    double floor;   /* to which this is added */
+    double scale;   /* a factor on the weights; 0: none */
+} Router;
+
+typedef struct Experts {
+    int64_t count, chosen, width;
+    Router router;
+    const char *module; /* "mlp.experts" */
+    const char *gate, *up,
+        *down;    /* matrices of an expert: MODULE.3.NAME.weight; NULL: gate_proj, up_proj, down_proj */
+    bool stacked; /* instead, one tensor each holds those of all experts: NAME (and NAME_bias) */
+    const char *gate_up; /* of these, one for both, gate's rows first, or NULL */
+    bool by_turns;       /* but rows of gate and up by turns */
+    bool transposed;     /* matrices are stored [in, out] */
+    bool bias;
+    const char *act;
+    bool plain;              /* no gate: act(up) */
+    double limit;            /* > 0: gate and up are cut to it, and one is added to up */
+    double slope;            /* > 0: act is gate * sigmoid(slope * gate) */
+    Mlp shared;              /* an expert for all tokens; width 0: there is none */
+    const char *shared_gate; /* module of a product that says how much of it, or NULL */
+} Experts;
+
+/* num_experts (num_local_experts, n_routed_experts), num_experts_per_tok (num_experts_per_token). What t holds before is
+ * the default; 0: the key must be there. */
+void cfg_experts(Cfg *c, Experts *t);
+/* The keys with how many groups there are and how many of them a token uses; both are checked. Behind cfg_experts. */
+void cfg_expert_groups(Cfg *c, const char *groups, const char *kept, Experts *t);
+/* Whether the file has the matrices of all experts in one tensor, MODULE.gate_up_proj, as transformers has them in
+ * memory; then t says so. prefix: of a layer that has experts. */
+void experts_look(ImportCtx *x, const char *prefix, Experts *t);
+/* "p" [C] and "expert" [C] from `in`: weights and indices. */
+void st_router(ImportCtx *x, cJSON *ops, const char *in, const Experts *t);
+/* out = sum of the chosen experts' results (and the shared one's), from D to D. */
+void st_experts(ImportCtx *x, cJSON *ops, const char *out, const char *in, const Experts *t);
+
+#endif
