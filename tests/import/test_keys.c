@@ -21,7 +21,7 @@ static const struct {
     {"{'architectures':['GLAForCausalLM']}", NULL, "\"GLAForCausalLM\"; there",
      "examples/descriptions/retnet-fla.json"},
     {"{'architectures':['Gemma4ForCausalLM']}", NULL, "\"Gemma4ForCausalLM\"; there", "writes for Llama"},
-    {"{'architectures':['Qwen3MoeForCausalLM']}", NULL, "\"Qwen3MoeForCausalLM\"; there",
+    {"{'architectures':['PhimoeForCausalLM']}", NULL, "\"PhimoeForCausalLM\"; there",
      "writes for Mixtral"},
     {"{'architectures':['Mamba3ForCausalLM']}", NULL, "\"Mamba3ForCausalLM\"; there", "writes for Mamba-2"},
     {"{'architectures':['Llama4ForCausalLM']}", NULL, "\"Llama4ForCausalLM\"; there", "writes for Llama"},

@@ -1,0 +1,58 @@
+/* Granite-MoE: IBM Granite Team 2024, Granite 3.0 Language Models. Llama's attention with factors on embeddings, scores,
+ * residuals and logits; all experts in one tensor; a softmax over the chosen ones only. */
+#include <string.h>
+
+#include "import/parts/attention.h"
+#include "import/parts/experts.h"
+#include "import/parts/frame.h"
+
+static cJSON *import(ImportCtx *x) {
+    Cfg *c = &x->cfg;
+    if (!c->node) return import_error(x, "there is no config.json, which a Granite-MoE model needs"), NULL;
+    Frame f = frame_named();
+    cfg_frame(x, &f);
+    f.norm = (Norm){.eps = cfg_float(c, "rms_norm_eps", 1e-6, ">=0")};
+    f.embedding_scale = cfg_float(c, "embedding_multiplier", 1, NULL);
+    f.logit_scale = 1 / cfg_float(c, "logits_scaling", 1, ">0");
+    double residual = cfg_float(c, "residual_multiplier", 1, NULL);
+    Attention t = {.module = "self_attn", .scale = cfg_float(c, "attention_multiplier", 1, ">0")};
+    cfg_heads(c, f.width, &t);
+    t.positions = cfg_size(c, "max_position_embeddings", 2048);
+    t.rope = cfg_rope(c, t.width, 10000, 1, t.positions);
+    t.bias_qkv = t.bias_o = cfg_bool(c, "attention_bias", false);
+    const char *act = cfg_act(c, "hidden_act", "silu");
+    Experts e = {.count = 8,
+                 .chosen = 2,
+                 .width = cfg_size(c, "intermediate_size", REQUIRED),
+                 .act = act,
+                 .stacked = true,
+                 .gate_up = "block_sparse_moe.input_linear.weight",
+                 .down = "block_sparse_moe.output_linear.weight",
+                 .router = {.module = "block_sparse_moe.router.layer", .scores = SCORES_CHOSEN}};
+    cfg_experts(c, &e);
+    if (strcasestr(x->arch, "shared")) {
+        e.shared =
+            (Mlp){.module = "shared_mlp", .gate_up = "input_linear", .down = "output_linear", .act = act};
+        e.shared.width = cfg_int(c, "shared_intermediate_size", 0);
+    }
+    if (import_failed(x)) return NULL;
+
+    frame_begin(x, &f);
+    cJSON *b = block_new(x->model, "layer", NULL, NULL);
+    st_norm(b, "u", "x", "input_layernorm", "D", &f.norm);
+    st_attention(x, b, "o", "u", &t);
+    st_residual(x, b, "o", residual);
+    st_norm(b, "u", "x", "post_attention_layernorm", "D", &f.norm);
+    st_experts(x, b, "f", "u", &e);
+    st_residual(x, b, "f", residual);
+    return frame_end(x, &f, layers_same(x->a, f.layers, "layer"));
+}
+
+const Importer importer_granite_moe = {
+    .name = "granite-moe",
+    .doc = "Granite-MoE: attention and a mixture of experts, with factors",
+    .accepts = "GraniteMoeForCausalLM GraniteMoeSharedForCausalLM",
+    .recurrence = "attention",
+    .cases = "hf-granite-moe",
+    .import = import,
+};

@@ -1,0 +1,47 @@
+/* OLMoE: Muennighoff et al. 2024, arXiv:2409.02060. Queries and keys are normalised over all heads together; queries, keys
+ * and values may be clipped; every layer has experts. */
+#include "import/parts/attention.h"
+#include "import/parts/experts.h"
+#include "import/parts/frame.h"
+
+static cJSON *import(ImportCtx *x) {
+    Cfg *c = &x->cfg;
+    if (!c->node) return import_error(x, "there is no config.json, which an OLMoE model needs"), NULL;
+    Frame f = frame_named();
+    cfg_frame(x, &f);
+    f.norm = (Norm){.eps = cfg_float(c, "rms_norm_eps", 1e-5, ">=0")};
+    Attention t = {.module = "self_attn", .norm = f.norm, .qk_norm = true, .qk_whole = true};
+    cfg_heads(c, f.width, &t);
+    t.positions = cfg_size(c, "max_position_embeddings", 4096);
+    t.rope = cfg_rope(c, t.width, 10000, 1, t.positions);
+    t.bias_qkv = t.bias_o = cfg_bool(c, "attention_bias", false);
+    t.clip = cfg_float(c, "clip_qkv", 0, cfg_has(c, "clip_qkv") ? ">0" : NULL);
+    Experts e = {.module = "mlp.experts",
+                 .count = 64,
+                 .chosen = 8,
+                 .width = cfg_size(c, "intermediate_size", REQUIRED),
+                 .act = cfg_act(c, "hidden_act", "silu"),
+                 .router = {.module = "mlp.gate", .normalize = cfg_bool(c, "norm_topk_prob", false)}};
+    cfg_experts(c, &e);
+    experts_look(x, "model.layers.0.", &e);
+    if (import_failed(x)) return NULL;
+
+    frame_begin(x, &f);
+    cJSON *b = block_new(x->model, "layer", NULL, NULL);
+    st_norm(b, "u", "x", "input_layernorm", "D", &f.norm);
+    st_attention(x, b, "o", "u", &t);
+    st_residual(x, b, "o", 0);
+    st_norm(b, "u", "x", "post_attention_layernorm", "D", &f.norm);
+    st_experts(x, b, "f", "u", &e);
+    st_residual(x, b, "f", 0);
+    return frame_end(x, &f, layers_same(x->a, f.layers, "layer"));
+}
+
+const Importer importer_olmoe = {
+    .name = "olmoe",
+    .doc = "OLMoE: attention and a mixture of experts",
+    .accepts = "OlmoeForCausalLM",
+    .recurrence = "attention",
+    .cases = "hf-olmoe",
+    .import = import,
+};
