@@ -43,7 +43,7 @@ typedef struct ImportCtx {
 typedef struct Importer {
     const char *name;
     const char *doc;
-    const char *accepts; /* architectures and model types, separated by blanks */
+    const char *accepts;    /* architectures and model types, separated by blanks */
     const char *recurrence; /* what its layers carry from token to token, or "none" */
     const char *cases;      /* the conformance cases that hold it, separated by blanks */
     /* For checkpoints whose configuration does not say what they are. */

@@ -21,11 +21,12 @@ static cJSON *import(ImportCtx *x) {
     Cfg *c = &x->cfg;
     Frame f = frame_backbone(x);
     Mamba t = {.act = "silu", .module = "mixer"};
+    int64_t F = 0;
     if (!c->node) return import_error(x, "there is no config.json, which a Mamba model needs"), NULL;
     if (cfg_has(c, "d_model") && !cfg_has(c, "hidden_size")) {
         Cfg s = cfg_authors_frame(x, &f, "Mamba1");
         cfg_mamba(&s, &MAMBA_KEYS_AUTHORS, f.width, &t);
-        cfg_only_int(c, "d_intermediate", 0, 0);
+        F = cfg_authors_mlp(c);
         cfg_done(&s);
     } else {
         read_hf(x, &f, &t);
@@ -40,6 +41,7 @@ static cJSON *import(ImportCtx *x) {
     st_norm(b, "u", "x", "norm", "D", &f.norm);
     st_mamba(x, b, "o", "u", &t);
     st_residual(x, b, "o", 0);
+    st_authors_mlp(x, b, F, &f.norm);
     return frame_end(x, &f, &(Layers){.block = (const char *[]){"mamba"}, .n = 1});
 }
 

@@ -22,7 +22,6 @@ static void read_hf(ImportCtx *x, Frame *f, Mamba2 *t) {
 static void read_original(ImportCtx *x, Frame *f, Mamba2 *t) {
     Cfg s = cfg_authors_frame(x, f, "Mamba2");
     cfg_mamba2(&s, &MAMBA2_KEYS_AUTHORS, f->width, &(Mamba2){.P = 64, .N = 128, .G = 1}, t);
-    cfg_only_int(&x->cfg, "d_intermediate", 0, 0);
     bool norm = cfg_bool(&s, "rmsnorm", true), before = cfg_bool(&s, "norm_before_gate", false);
     t->gate = !norm ? MAMBA2_GATE_ONLY : before ? MAMBA2_NORM_GATE : MAMBA2_GATE_NORM;
     t->act = "silu";
@@ -34,9 +33,10 @@ static cJSON *import(ImportCtx *x) {
     Cfg *c = &x->cfg;
     Frame f = frame_backbone(x);
     Mamba2 t = {.module = "mixer"};
+    int64_t F = 0;
     if (!c->node) return import_error(x, "there is no config.json, which a Mamba-2 model needs"), NULL;
     if (cfg_has(c, "d_model") && !cfg_has(c, "hidden_size"))
-        read_original(x, &f, &t);
+        read_original(x, &f, &t), F = cfg_authors_mlp(c);
     else
         read_hf(x, &f, &t);
     t.eps = f.norm.eps;
@@ -47,6 +47,7 @@ static cJSON *import(ImportCtx *x) {
     st_norm(b, "u", "x", "norm", "D", &f.norm);
     st_mamba2(x, b, "o", "u", &t);
     st_residual(x, b, "o", 0);
+    st_authors_mlp(x, b, F, &f.norm);
     return frame_end(x, &f, &(Layers){.block = (const char *[]){"mamba2"}, .n = 1});
 }
 

@@ -22,7 +22,7 @@ static const struct {
     {"mingru minlstm gemmarecurrent",
      "what `btc import` writes for RecurrentGemma (its block \"recurrent\")"},
     {"jamba samba zamba1", "what `btc import` writes for Mamba and for Mixtral"},
-    {"bamba zamba nemotronh falconh1 granitemoehybrid granitehybrid mamba3 codestral",
+    {"bamba zamba nemotronh falconh1 granitemoehybrid granitehybrid codestral",
      "what `btc import` writes for Mamba-2 and for Llama"},
     {"mamba", "what `btc import` writes for Mamba"},
     {"stripedhyena hyena h3 s4 s4d s5",

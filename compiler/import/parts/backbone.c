@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "import/parts/mlp.h"
+
 Frame frame_backbone(const ImportCtx *x) {
     Frame f = frame_named();
     f.prefix = "backbone.layers.{i}.", f.final_norm = "backbone.norm_f";
@@ -29,6 +31,19 @@ Cfg cfg_authors_frame(ImportCtx *x, Frame *f, const char *layer) {
     Cfg s = cfg_sub(c, "ssm_cfg");
     check_layer(&s, layer, "Mamba1");
     return s;
+}
+
+int64_t cfg_authors_mlp(Cfg *c) {
+    return (cfg_int(c, "d_intermediate", 0) + 127) / 128 * 128;
+}
+
+void st_authors_mlp(ImportCtx *x, cJSON *b, int64_t width, const Norm *norm) {
+    if (!width) return;
+    Mlp t = {
+        .width = width, .module = "mlp", .gate_up = "fc1", .up_first = true, .down = "fc2", .act = "silu"};
+    st_norm(b, "u", "x", "norm2", "D", norm);
+    st_mlp(x, b, "f", "u", &t);
+    st_residual(x, b, "f", 0);
 }
 
 void cfg_check_authors_keys(Cfg *c, int64_t D, int64_t layers, int64_t E, const char *layer) {

@@ -20,7 +20,8 @@ void st_mlp(ImportCtx *x, cJSON *ops, const char *out, const char *in, const Mlp
     model_dim(x->model, F, t->width);
     if (t->gate_up) {
         st_product(x, ops, t, "gate_up", in, t->gate_up, NULL, arena_printf(x->a, "2*%s", F), "D");
-        st(ops, "{'out':['gate','up'],'split':'gate_up','sizes':['%s','%s']}", F, F);
+        st(ops, "{'out':[%s],'split':'gate_up','sizes':['%s','%s']}",
+           t->up_first ? "'up','gate'" : "'gate','up'", F, F);
     } else {
         if (!t->plain) st_product(x, ops, t, "gate", in, t->gate, "gate_proj", F, "D");
         st_product(x, ops, t, "up", in, t->up, "up_proj", F, "D");

@@ -10,6 +10,7 @@ typedef struct Mlp {
     const char *module;           /* NULL: the projections stand in the block itself */
     const char *gate, *up, *down; /* NULL: gate_proj, up_proj, down_proj */
     const char *gate_up;          /* one projection for both, gate's rows first, or NULL */
+    bool up_first;                /* there: gate's rows last */
     const char *act;
     bool plain;                   /* no gate */
     bool bias;                    /* of all projections */
