@@ -2,8 +2,7 @@
  * residuals and logits; all experts in one tensor; a softmax over the chosen ones only. */
 #include <string.h>
 
-#include "import/parts/attention.h"
-#include "import/parts/experts.h"
+#include "import/parts/decoder.h"
 #include "import/parts/frame.h"
 
 static cJSON *import(ImportCtx *x) {
@@ -38,13 +37,8 @@ static cJSON *import(ImportCtx *x) {
     if (import_failed(x)) return NULL;
 
     frame_begin(x, &f);
-    cJSON *b = block_new(x->model, "layer", NULL, NULL);
-    st_norm(b, "u", "x", "input_layernorm", "D", &f.norm);
-    st_attention(x, b, "o", "u", &t);
-    st_residual(x, b, "o", residual);
-    st_norm(b, "u", "x", "post_attention_layernorm", "D", &f.norm);
-    st_experts(x, b, "f", "u", &e);
-    st_residual(x, b, "f", residual);
+    decoder_block(x, "layer",
+                  &(Decoder){.norm = f.norm, .attention = t, .experts = &e, .residual = residual});
     return frame_end(x, &f, layers_same(x->a, f.layers, "layer"));
 }
 

@@ -2,9 +2,8 @@
  * on queries and keys, and windows. */
 #include <string.h>
 
-#include "import/parts/attention.h"
+#include "import/parts/decoder.h"
 #include "import/parts/frame.h"
-#include "import/parts/mlp.h"
 
 typedef struct Family {
     const char *word; /* in the architecture's name */
@@ -45,23 +44,6 @@ static Layers read_layers(Cfg *c, int64_t n, int64_t first, bool listed) {
     return has ? said : expected;
 }
 
-typedef struct Block {
-    Norm norm;
-    Attention attention;
-    Mlp mlp;
-} Block;
-
-static void write_block(ImportCtx *x, const char *name, Block t, int64_t window) {
-    cJSON *b = block_new(x->model, name, NULL, NULL);
-    t.attention.window = window;
-    st_norm(b, "u", "x", "input_layernorm", "D", &t.norm);
-    st_attention(x, b, "o", "u", &t.attention);
-    st_residual(x, b, "o", 0);
-    st_norm(b, "u", "x", "post_attention_layernorm", "D", &t.norm);
-    st_mlp(x, b, "f", "u", &t.mlp);
-    st_residual(x, b, "f", 0);
-}
-
 static cJSON *import(ImportCtx *x) {
     Cfg *c = &x->cfg;
     const Family *fam = find_family(x->arch);
@@ -69,20 +51,19 @@ static cJSON *import(ImportCtx *x) {
     Frame f = frame_named();
     cfg_frame(x, &f);
     f.norm = (Norm){.eps = cfg_float(c, "rms_norm_eps", 1e-6, ">=0")};
-    Block t = {.norm = f.norm};
-    cfg_heads(c, f.width, &t.attention);
+    Attention at = {.module = "self_attn", .norm = f.norm, .qk_norm = fam->qk_norm};
+    cfg_heads(c, f.width, &at);
     int64_t positions = cfg_size(c, "max_position_embeddings", 2048);
-    t.mlp = (Mlp){.module = "mlp",
-                  .width = cfg_size(c, "intermediate_size", REQUIRED),
-                  .act = cfg_act(c, "hidden_act", "silu"),
-                  .bias = fam->mlp_bias && cfg_bool(c, "mlp_bias", false)};
+    Mlp mlp = {.module = "mlp",
+               .width = cfg_size(c, "intermediate_size", REQUIRED),
+               .act = cfg_act(c, "hidden_act", "silu"),
+               .bias = fam->mlp_bias && cfg_bool(c, "mlp_bias", false)};
     cfg_only_bool(c, "rope_interleaved", false, false);
     cfg_only_bool(c, "use_mrope", false, false);
-    Attention *at = &t.attention;
-    at->module = "self_attn", at->norm = f.norm, at->qk_norm = fam->qk_norm, at->positions = positions;
-    at->bias_o = fam->attention_bias && cfg_bool(c, "attention_bias", false);
-    at->bias_qkv = at->bias_o || fam->bias_qkv;
-    at->rope = cfg_rope(c, at->width, 10000, 1, positions);
+    at.positions = positions;
+    at.bias_o = fam->attention_bias && cfg_bool(c, "attention_bias", false);
+    at.bias_qkv = at.bias_o || fam->bias_qkv;
+    at.rope = cfg_rope(c, at.width, 10000, 1, positions);
 
     /* Here null and an absent key differ: null is no window. */
     bool said = json_get(c->node, "sliding_window") != NULL;
@@ -97,8 +78,10 @@ static cJSON *import(ImportCtx *x) {
     if (import_failed(x)) return NULL;
 
     frame_begin(x, &f);
-    if (layers_have(&layers, "full")) write_block(x, "full", t, 0);
-    if (sliding) write_block(x, "sliding", t, window);
+    Decoder block = {.norm = f.norm, .attention = at, .mlp = &mlp};
+    if (layers_have(&layers, "full")) decoder_block(x, "full", &block);
+    block.attention.window = window;
+    if (sliding) decoder_block(x, "sliding", &block);
     return frame_end(x, &f, &layers);
 }
 

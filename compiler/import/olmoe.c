@@ -1,7 +1,6 @@
 /* OLMoE: Muennighoff et al. 2024, arXiv:2409.02060. Queries and keys are normalised over all heads together; queries, keys
  * and values may be clipped; every layer has experts. */
-#include "import/parts/attention.h"
-#include "import/parts/experts.h"
+#include "import/parts/decoder.h"
 #include "import/parts/frame.h"
 
 static cJSON *import(ImportCtx *x) {
@@ -27,13 +26,7 @@ static cJSON *import(ImportCtx *x) {
     if (import_failed(x)) return NULL;
 
     frame_begin(x, &f);
-    cJSON *b = block_new(x->model, "layer", NULL, NULL);
-    st_norm(b, "u", "x", "input_layernorm", "D", &f.norm);
-    st_attention(x, b, "o", "u", &t);
-    st_residual(x, b, "o", 0);
-    st_norm(b, "u", "x", "post_attention_layernorm", "D", &f.norm);
-    st_experts(x, b, "f", "u", &e);
-    st_residual(x, b, "f", 0);
+    decoder_block(x, "layer", &(Decoder){.norm = f.norm, .attention = t, .experts = &e});
     return frame_end(x, &f, layers_same(x->a, f.layers, "layer"));
 }
 

@@ -1,7 +1,6 @@
 /* Phi-3: Abdin et al. 2024, arXiv:2404.14219. Llama's block with joined projections. */
-#include "import/parts/attention.h"
+#include "import/parts/decoder.h"
 #include "import/parts/frame.h"
-#include "import/parts/mlp.h"
 
 static cJSON *import(ImportCtx *x) {
     Cfg *c = &x->cfg;
@@ -23,13 +22,7 @@ static cJSON *import(ImportCtx *x) {
     if (import_failed(x)) return NULL;
 
     frame_begin(x, &f);
-    cJSON *b = block_new(x->model, "layer", NULL, NULL);
-    st_norm(b, "u", "x", "input_layernorm", "D", &f.norm);
-    st_attention(x, b, "o", "u", &t);
-    st_residual(x, b, "o", 0);
-    st_norm(b, "u", "x", "post_attention_layernorm", "D", &f.norm);
-    st_mlp(x, b, "f", "u", &mlp);
-    st_residual(x, b, "f", 0);
+    decoder_block(x, "layer", &(Decoder){.norm = f.norm, .attention = t, .mlp = &mlp});
     return frame_end(x, &f, layers_same(x->a, f.layers, "layer"));
 }
 

@@ -2,8 +2,7 @@
  * with an MLP; Qwen2's experts have one beside them that all tokens share, behind a gate of its own. */
 #include <string.h>
 
-#include "import/parts/attention.h"
-#include "import/parts/experts.h"
+#include "import/parts/decoder.h"
 #include "import/parts/frame.h"
 
 /* Layer i has experts, counting from 1, where decoder_sparse_step divides it, but for the listed ones. */
@@ -27,17 +26,6 @@ static Layers read_windows(Cfg *c, int64_t n, bool qwen3, int64_t *window) {
     if (!*window && layers_have(&l, "sliding"))
         cfg_error(c, "layer_types", "has sliding layers, but use_sliding_window is not true");
     return l;
-}
-
-static void write_block(ImportCtx *x, const char *name, Norm norm, const Attention *t, const Mlp *mlp,
-                        const Experts *e) {
-    cJSON *b = block_new(x->model, name, NULL, NULL);
-    st_norm(b, "u", "x", "input_layernorm", "D", &norm);
-    st_attention(x, b, "o", "u", t);
-    st_residual(x, b, "o", 0);
-    st_norm(b, "u", "x", "post_attention_layernorm", "D", &norm);
-    e ? st_experts(x, b, "f", "u", e) : st_mlp(x, b, "f", "u", mlp);
-    st_residual(x, b, "f", 0);
 }
 
 static cJSON *import(ImportCtx *x) {
@@ -79,7 +67,8 @@ static cJSON *import(ImportCtx *x) {
     for (int i = 0; i < 4; i++) {
         static const char *const names[] = {"full", "full_experts", "sliding", "sliding_experts"};
         t.window = i < 2 ? 0 : window;
-        if (layers_have(&layers, names[i])) write_block(x, names[i], f.norm, &t, &mlp, i % 2 ? &e : NULL);
+        Decoder block = {.norm = f.norm, .attention = t, .mlp = &mlp, .experts = i % 2 ? &e : NULL};
+        if (layers_have(&layers, names[i])) decoder_block(x, names[i], &block);
     }
     return frame_end(x, &f, &layers);
 }
