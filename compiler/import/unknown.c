@@ -10,10 +10,9 @@
 static const struct {
     const char *words, *start;
 } OTHERS[] = {
-    {"gateddeltanet deltanet gateddelta comba kimilinear qwen3next qwen35 olmohybrid",
-     "examples/descriptions/gated-deltanet.json"},
-    {"retnet yoco lightning minimax linearattention bailing gla gsa hgrn simplegla",
-     "examples/descriptions/retnet-fla.json"},
+    {"gateddelta kimilinear qwen3next qwen35 olmohybrid", "examples/descriptions/delta-rule.json"},
+    {"retnet yoco lightning minimax linearattention bailing gsa hgrn simplegla",
+     "what `btc import` writes for RetNet or GLA (scan.matrix)"},
     {"rwkv6 rwkv06 finch", "examples/descriptions/rwkv6.json"},
     {"rwkv5 rwkv05 eagle", "examples/descriptions/rwkv5.json"},
     {"rwkv7 rwkv07", "what `btc import` writes for RWKV-7 in its author's files"},

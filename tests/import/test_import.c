@@ -45,6 +45,13 @@ static const struct {
     {"hf-qwen3", "qwen3", "@self_attn.q_norm.weight[K]"},
     {"hf-mistral-swa", NULL, "\"window\": 12"},
     {"hf-falcon-mamba", NULL, "\"x\": \"r\", \"eps\": 0.0001"},
+    {"linear-attention-fla", NULL, "one * two"},
+    {"gla", NULL, "-softplus(-d) / 16"},
+    {"retnet-fla", NULL, "\"shape\": [\"LH\", 1]"},
+    {"deltanet", NULL, "-reader * beta0\""},
+    {"gated-deltanet", "gated_deltanet", "-reader * beta0 * exp(d)"},
+    {"gated-deltaproduct", NULL, "\"writes\": 2"},
+    {"comba", NULL, "sigmoid(@attn.decay[LG, 1]) * k0"},
     {"hf-mixtral", NULL, "experts.{0..E}.w1.weight[E, EF, D]"},
 };
 
