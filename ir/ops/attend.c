@@ -41,10 +41,11 @@ static bool infer_attend(Diag *d, Func *f, Op *op) {
 typedef struct Attend {
     int64_t h, g, d, p, window, context;
     double scale, softcap;
-    bool pairs;            /* what is multiplied is rounded to bf16 */
-    double *keys, *values; /* [context,g,d] [context,g,p] */
-    double *score;         /* [context] */
-    Perturb *perturb;      /* or NULL */
+    bool pairs;                   /* what is multiplied is rounded to bf16 */
+    const double *sinks, *slopes; /* [h], or NULL */
+    double *keys, *values;        /* [context,g,d] [context,g,p] */
+    double *score;                /* [context] */
+    Perturb *perturb;             /* or NULL */
 } Attend;
 
 static double as_multiplied(const Attend *a, double x) {
@@ -60,15 +61,18 @@ static double score_of(const Attend *a, const double *q, const double *k) {
 
 /* One head of the query at position `now`, whose key and value are in the state already. Weights are relative
  * to a power of two, so that how they are rounded does not depend on the largest score. */
-static void attend_one(const Attend *a, const double *q, double *y, int64_t now, int64_t head) {
+static void attend_one(const Attend *a, const double *q, double *y, int64_t now, int64_t h) {
+    int64_t head = h / (a->h / a->g);
     int64_t first = a->window > 0 && now >= a->window ? now - a->window + 1 : 0;
-    double max = -INFINITY, sum = 0;
+    double max = a->sinks ? a->sinks[h] : -INFINITY, sum = 0;
     for (int64_t j = first; j <= now; j++) {
         double s = score_of(a, q, a->keys + (j % a->context * a->g + head) * a->d);
+        if (a->slopes) s -= a->slopes[h] * (double)(now - j);
         a->score[j - first] = s;
         if (s > max) max = s;
     }
     for (int64_t i = 0; i < a->p; i++) y[i] = 0;
+    if (a->sinks) sum = exp2(a->sinks[h] * M_LOG2E - nearbyint(max * M_LOG2E));
     for (int64_t j = first; j <= now; j++) {
         const double *v = a->values + (j % a->context * a->g + head) * a->p;
         double w = exp2(a->score[j - first] * M_LOG2E - nearbyint(max * M_LOG2E));
@@ -91,9 +95,11 @@ static void eval_attend(EvalCtx *c) {
                 .scale = attend_scale(c->op),
                 .softcap = attr_float(c->op, "softcap", 0),
                 .pairs = attend_has_pairs(c->op),
+                .sinks = c->in[3].data,
+                .slopes = c->in[4].data,
                 .perturb = c->env ? c->env->perturb : NULL,
-                .keys = state_begin(&c->in[3], &c->out[1]),
-                .values = state_begin(&c->in[4], &c->out[2])};
+                .keys = state_begin(&c->in[5], &c->out[1]),
+                .values = state_begin(&c->in[6], &c->out[2])};
     if (a.window == 0 && c->pos + c->rows > a.context) {
         c->error = arena_printf(c->scratch, "the sequence outgrows the context: %lld tokens, at most %lld",
                                 (long long)(c->pos + c->rows), (long long)a.context);
@@ -105,8 +111,7 @@ static void eval_attend(EvalCtx *c) {
         for (int64_t i = 0; i < a.g * a.d; i++) a.keys[slot * a.g * a.d + i] = tensor_row(k, t)[i];
         for (int64_t i = 0; i < a.g * a.p; i++) a.values[slot * a.g * a.p + i] = tensor_row(v, t)[i];
         for (int64_t h = 0; h < a.h; h++)
-            attend_one(&a, tensor_row(q, t) + h * a.d, c->out[0].data + (t * a.h + h) * a.p, now,
-                       h / (a.h / a.g));
+            attend_one(&a, tensor_row(q, t) + h * a.d, c->out[0].data + (t * a.h + h) * a.p, now, h);
     }
 }
 
@@ -140,10 +145,12 @@ const OpDef op_attend = {
     .name = "attend",
     .pattern = PAT_ATTEND,
     .doc = "Causal softmax attention; groups of heads share keys and values.",
-    .formula = "y_t = sum_(j<=t) softmax_j(scale q_t k_j) v_j",
+    .formula =
+        "y_t = sum_(j<=t) softmax_j(scale q_t k_j - slope (t-j)) v_j; a sink is one more score, without a "
+        "value",
     .source = "Vaswani et al. 2017, arXiv:1706.03762, eq. 1; Ainslie et al. 2023, arXiv:2305.13245 (groups); "
-              "Beltagy et al. 2020, arXiv:2004.05150 (window)",
-    .sig = "q[t,h,d] k[t,g,d] v[t,g,p] -> y[t,h,p]",
+              "Beltagy et al. 2020, arXiv:2004.05150 (window); Press et al. 2021, arXiv:2108.12409 (slopes)",
+    .sig = "q[t,h,d] k[t,g,d] v[t,g,p] sinks?[h] slopes?[h] -> y[t,h,p]",
     .state = "k[context,g,d] = 0; v[context,g,p] = 0",
     .attrs = attrs,
     .infer = infer_attend,

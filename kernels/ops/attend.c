@@ -87,13 +87,13 @@ static void begin_all(const Run *r) {
     LB *b = r->a->b;
     KFOR (b, head, r->head_lo, r->head_hi, 1)
         KFOR (b, row, r->row_lo, r->row_hi, 1)
-            attend_begin(r->a, slot_of(r, head, row), query_ptr(r, head, row));
+            attend_begin(r->a, slot_of(r, head, row), head, query_ptr(r, head, row));
 }
 
 static void meet(const Run *r, const Keys *block, int n, Value *head, Value *row) {
     const Attend *a = r->a;
     bool tokens = is_chunk(a);
-    Queries q = {.n = n, .slot = slot_of(r, head, row), .tokens = tokens};
+    Queries q = {.n = n, .slot = slot_of(r, head, row), .head = head, .tokens = tokens};
     q.own = tokens ? row : lb_i64(a->b, 0);
     q.q = mat_fixed(a->l, query_ptr(r, head, row), tokens ? lw_row_stride(a->l, a->op->in[0]) : a->d);
     attend_meet(a, &q, block);

@@ -10,6 +10,8 @@
 #include <float.h>
 #include <math.h>
 
+enum { IN_SINKS = 3, IN_SLOPES = 4 };
+
 static const double MASKED = -INFINITY;
 static const double START = -FLT_MAX; /* finite: MASKED minus START is no NaN, and its weight is 0 */
 
@@ -34,12 +36,24 @@ KeyValues attend_from(const Attend *a, const KeyValues *kv, Value *from) {
 
 /* ---- slots ---- */
 
-void attend_begin(const Attend *a, Value *slot, Value *q) {
+/* A sink is a score that is there from the beginning, and has no value. */
+static void begin_sums(const Attend *a, Value *slot, Value *head) {
+    LB *b = a->b;
+    Value *base = lb_f32(b, START), *sum = lb_f32(b, 0);
+    if (a->op->in[IN_SINKS]) {
+        Value *s = lb_mul(b, lw_read1(a->l, a->op->in[IN_SINKS], NULL, head), lb_f32(b, M_LOG2E));
+        s = lb_max(b, s, lb_f32(b, START));
+        base = lb_round(b, s), sum = lb_exp2(b, lb_sub(b, s, base));
+    }
+    lb_store(b, DT_F32, a->base, slot, base, 0);
+    lb_store(b, DT_F32, a->sum, slot, sum, 0);
+}
+
+void attend_begin(const Attend *a, Value *slot, Value *head, Value *q) {
     LB *b = a->b;
     Value *acc = lb_offset(b, a->acc, lb_muli(b, slot, a->width * 4));
     KFOR (b, i, lb_i64(b, 0), lb_i64(b, a->width), b->lanes) lb_store(b, DT_F32, acc, i, lw_zero(a->l), 0);
-    lb_store(b, DT_F32, a->base, slot, lb_f32(b, START), 0);
-    lb_store(b, DT_F32, a->sum, slot, lb_f32(b, 0), 0);
+    begin_sums(a, slot, head);
     if (a->pairs) attend_as_pairs(a, lb_offset(b, a->q, lb_muli(b, slot, a->depth * 4)), q);
 }
 
@@ -54,8 +68,17 @@ static Value *own_number(const Attend *a, const Queries *q, Value *i) {
     return q->tokens ? lb_add(a->b, q->own, i) : q->own;
 }
 
-/* Which of the keys from number `key` of the block on, a vector, are visible to query i. In the cache a slot's
- * age is 0 for the last token before the call; without a window the slots are the positions. */
+/* Of slots of the ring: 0 for the last token before the call. */
+static Value *age_of(const Attend *a, const Keys *k, Value *slot) {
+    LB *b = a->b;
+    Value *newest = lb_rem(b, lb_addi(b, k->before, -1), lb_i64(b, a->context));
+    Value *age = lb_sub(b, lb_splat(b, i32_of(a, newest)), slot);
+    Value *wrapped = lb_add(b, age, lb_i32(b, (int32_t)a->context));
+    return lb_select(b, lb_cmp(b, "lt", age, lb_i32(b, 0)), wrapped, age);
+}
+
+/* Which of the keys from number `key` of the block on, a vector, are visible to query i. Without a window the
+ * slots of the cache are the positions. */
 static Value *visible(const Attend *a, const Queries *q, const Keys *k, Value *key, Value *i) {
     LB *b = a->b;
     Value *own = own_number(a, q, i);
@@ -66,14 +89,21 @@ static Value *visible(const Attend *a, const Queries *q, const Keys *k, Value *k
         return lb_and(b, yes, lb_cmp(b, "gt", at, i32_of(a, lb_addi(b, own, -a->window))));
     }
     if (a->window <= 0) return lb_cmp(b, "lt", at, i32_of(a, k->hi));
-    Value *newest = lb_rem(b, lb_addi(b, k->before, -1), lb_i64(b, a->context));
-    Value *age = lb_sub(b, lb_splat(b, i32_of(a, newest)), at);
-    Value *wrapped = lb_add(b, age, lb_i32(b, (int32_t)a->context));
-    age = lb_select(b, lb_cmp(b, "lt", age, lb_i32(b, 0)), wrapped, age);
+    Value *age = age_of(a, k, at);
     Value *limit = lw_min_i64(a->l, k->before, lb_sub(b, lb_i64(b, a->window - 1), own));
     Value *yes = lb_cmp(b, "lt", age, i32_of(a, limit));
     if (a->context % ATTEND_PANEL == 0) return yes;
     return lb_and(b, yes, lb_cmp(b, "lt", at, lb_i32(b, (int32_t)a->context)));
+}
+
+/* How many tokens the keys from number `key` of the block on, a vector, lie before query i. */
+static Value *distance(const Attend *a, const Queries *q, const Keys *k, Value *key, Value *i) {
+    LB *b = a->b;
+    Value *own = own_number(a, q, i);
+    Value *at = lb_add(b, lb_splat(b, i32_of(a, lb_add(b, key, k->from))), lb_iota(b));
+    if (!k->cached) return lb_sub(b, lb_splat(b, i32_of(a, own)), at);
+    if (a->window <= 0) return lb_sub(b, lb_splat(b, i32_of(a, lb_add(b, k->before, own))), at);
+    return lb_add(b, age_of(a, k, at), lb_splat(b, i32_of(a, lb_addi(b, own, 1))));
 }
 
 /* Whether every query of the tile sees all keys of the block's panels; else some may be masked. */
@@ -85,6 +115,14 @@ static Value *all_visible(const Attend *a, const Queries *q, const Keys *k, Valu
     if (a->window <= 0) return yes;
     Value *last = q->tokens ? lb_addi(b, q->own, q->n - 1) : q->own;
     return lb_and(b, yes, lb_cmp(b, "gt", k->from, lb_addi(b, last, -a->window)));
+}
+
+/* What query i loses with each token of distance, in units of log2; NULL: nothing. */
+static Value *slope_of(const Attend *a, const Queries *q, int i) {
+    LB *b = a->b;
+    if (!a->op->in[IN_SLOPES]) return NULL;
+    Value *slope = lw_read1(a->l, a->op->in[IN_SLOPES], NULL, q->tokens ? q->head : lb_addi(b, q->head, i));
+    return lb_mul(b, slope, lb_f32(b, M_LOG2E));
 }
 
 /* In units of log2. */
@@ -113,6 +151,8 @@ static void scores(const Attend *a, const Queries *q, const Keys *k, Value *coun
     Value *zero = lb_i64(b, 0), *depth = lb_i64(b, a->depth);
     Mat x = q->q;
     if (a->pairs) x = mat_from(l, mat_of(l, (LwAccessor){a->q, DT_I32}, a->depth), q->slot);
+    Value *slope[TILE_MAX];
+    for (int i = 0; i < q->n; i++) slope[i] = slope_of(a, q, i);
     KFOR (b, s, zero, count, ATTEND_PANEL) {
         Mat panel = mat_of(l, lw_accessor_from(l, k->kv.k, lb_muli(b, s, a->depth)), ATTEND_PANEL);
         TILES_OF (l, c, ATTEND_PANEL, b->lanes, across(a, q->n, 4)) {
@@ -123,6 +163,10 @@ static void scores(const Attend *a, const Queries *q, const Keys *k, Value *coun
                 Value *key = lb_addi(b, lb_add(b, s, c.at), (int64_t)j * b->lanes);
                 for (int i = 0; i < q->n; i++) {
                     Value *y = score_of(a, lb_get(b, t.acc[i][j]));
+                    if (slope[i]) {
+                        Value *far = lb_cast(b, distance(a, q, k, key, lb_i64(b, i)), DT_F32);
+                        y = lb_sub(b, y, lb_mul(b, far, lb_splat(b, slope[i])));
+                    }
                     if (masks)
                         y = lb_select(b, visible(a, q, k, key, lb_i64(b, i)), y,
                                       lb_splat(b, lb_f32(b, MASKED)));

@@ -38,6 +38,7 @@ typedef struct Queries {
     Value *slot; /* of the first */
     Value *own;  /* number of the first one's token among those of the call */
     bool tokens; /* each is the next token */
+    Value *head; /* of the first */
     Mat q;       /* [n, d], f32 */
 } Queries;
 
@@ -64,8 +65,8 @@ Value *attend_panels(const Attend *a, Value *keys);       /* at least so many */
 KeyValues attend_from(const Attend *a, const KeyValues *kv, Value *from);
 /* Takes scratch for `slots` queries. */
 void attend_scratch(Attend *a, int64_t slots);
-/* Query `q` (a pointer to d numbers) begins in a slot. */
-void attend_begin(const Attend *a, Value *slot, Value *q);
+/* Query `q` (a pointer to d numbers) of a head begins in a slot. */
+void attend_begin(const Attend *a, Value *slot, Value *head, Value *q);
 /* Adds NaN to the variable `sum`, a vector, if weighted values of some slot are not finite: of what is
  * masked, too, as 0 times it is NaN. Else adds 0. */
 void attend_look(const Attend *a, Value *slot, Value *count, Value *sum);

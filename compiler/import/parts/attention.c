@@ -106,7 +106,8 @@ void st_attention(ImportCtx *x, cJSON *ops, const char *out, const char *in, con
         st_rope(ops, "q", &t->rope);
         st_rope(ops, "k", &t->rope);
     }
-    st(ops, "{'out':'y','op':'attend','q':'q','k':'k','v':'v'%s%s%s,'state':['keys','values']}",
+    st(ops, "{'out':'y','op':'attend','q':'q','k':'k','v':'v'%s%s%s%s,'state':['keys','values']}",
+       t->sinks ? arena_printf(x->a, ",'sinks':'@%s[H]'", tensor(x, t, t->sinks, NULL)) : "",
        t->scale ? arena_printf(x->a, ",'scale':%s", json_number(x->a, t->scale)) : "",
        t->softcap ? arena_printf(x->a, ",'softcap':%s", json_number(x->a, t->softcap)) : "",
        all ? "" : arena_printf(x->a, ",'window':%lld", (long long)t->window));

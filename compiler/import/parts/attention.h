@@ -31,6 +31,7 @@ typedef struct Attention {
     double scale;                /* factor on the scores; 0: width^-1/2 */
     double softcap;              /* 0: none */
     int64_t window;              /* 0: all */
+    const char *sinks; /* a tensor [H] beside the projections: a score without a value; NULL: none */
     Rope rope;
     int64_t positions; /* how many tokens the original allows; 0: as many as one likes, in its window */
 } Attention;
