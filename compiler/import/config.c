@@ -241,9 +241,13 @@ int64_t cfg_size(Cfg *c, const char *key, int64_t otherwise) {
 }
 
 int64_t cfg_layers(Cfg *c, const char *key, int64_t otherwise, const char *prefix) {
+    return cfg_first_layers(c, key, otherwise, prefix, 0);
+}
+
+int64_t cfg_first_layers(Cfg *c, const char *key, int64_t otherwise, const char *prefix, int64_t more) {
     int64_t v = cfg_size(c, key, otherwise), held = count_layers(c->ctx, prefix);
     if (v > MAX_LAYERS) return cfg_error(c, key, "must be at most %d", MAX_LAYERS), 1;
-    if (held && v != held && !import_failed(c->ctx))
+    if (held && v != held && v + more != held && !import_failed(c->ctx))
         cfg_error(c, key, "is %lld, but the checkpoint holds %lld layers, up to %s%lld", (long long)v,
                   (long long)held, prefix, (long long)held - 1);
     return v;

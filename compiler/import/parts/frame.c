@@ -15,11 +15,17 @@ static int64_t otherwise(int64_t size) {
     return size ? size : REQUIRED;
 }
 
+/* Of the tensors of a layer; NULL: what comes before its number. */
+static const char *layer_prefix(ImportCtx *x, const Frame *f, const char *number) {
+    const char *mark = strstr(f->prefix, "{i}");
+    const char *first = arena_strndup(x->a, f->prefix, (size_t)(mark - f->prefix));
+    return number ? arena_printf(x->a, "%s%s%s", first, number, mark + 3) : first;
+}
+
 void cfg_frame(ImportCtx *x, Frame *f) {
     Cfg *c = &x->cfg;
-    const char *mark = strstr(f->prefix, "{i}");
-    f->layers = cfg_layers(c, "num_hidden_layers", otherwise(f->layers),
-                           arena_strndup(x->a, f->prefix, (size_t)(mark - f->prefix)));
+    f->layers = cfg_first_layers(c, "num_hidden_layers", otherwise(f->layers), layer_prefix(x, f, NULL),
+                                 f->more_layers);
     f->width = cfg_size(c, "hidden_size", otherwise(f->width));
     f->vocab = cfg_size(c, "vocab_size", otherwise(f->vocab));
     if (f->tied_key) f->tied = cfg_bool(c, f->tied_key, f->tied);
@@ -64,6 +70,10 @@ void frame_positions(ImportCtx *x, const Frame *f) {
 }
 
 void frame_layers(ImportCtx *x, const Frame *f, const Layers *l) {
+    for (int64_t i = f->layers; i < f->layers + f->more_layers; i++)
+        model_unused(x, x->model,
+                     arena_printf(x->a, "%s*", layer_prefix(x, f, arena_printf(x->a, "%lld", (long long)i))),
+                     "the layer predicts tokens behind the next one");
     st_layers(x->model, f->layers, layers_pattern(x->a, l), f->prefix);
 }
 

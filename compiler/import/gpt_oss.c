@@ -1,0 +1,67 @@
+/* gpt-oss: OpenAI 2025, arXiv:2508.10925. Attention with sinks, every other layer over a window; experts behind a
+ * clipped gate. */
+#include "import/parts/attention.h"
+#include "import/parts/experts.h"
+#include "import/parts/frame.h"
+
+static void write_block(ImportCtx *x, const char *name, const Norm *norm, Attention t, int64_t window,
+                        const Experts *e) {
+    cJSON *b = block_new(x->model, name, NULL, NULL);
+    t.window = window;
+    st_norm(b, "u", "x", "input_layernorm", "D", norm);
+    st_attention(x, b, "o", "u", &t);
+    st_residual(x, b, "o", 0);
+    st_norm(b, "u", "x", "post_attention_layernorm", "D", norm);
+    st_experts(x, b, "f", "u", e);
+    st_residual(x, b, "f", 0);
+}
+
+static cJSON *import(ImportCtx *x) {
+    static const LayerWord words[] = {{"sliding_attention", "sliding"}, {"full_attention", "full"}, {0}};
+    Cfg *c = &x->cfg;
+    if (!c->node) return import_error(x, "there is no config.json, which a gpt-oss model needs"), NULL;
+    Frame f = frame_named();
+    cfg_frame(x, &f);
+    f.norm = (Norm){.eps = cfg_float(c, "rms_norm_eps", 1e-5, ">=0")};
+    Attention t = {.module = "self_attn", .sinks = "sinks", .heads = cfg_size(c, "num_attention_heads", 64)};
+    t.kv_heads = cfg_kv_heads(c, t.heads);
+    t.width = cfg_size(c, "head_dim", 64);
+    t.bias_qkv = t.bias_o = cfg_bool(c, "attention_bias", true);
+    t.positions = cfg_size(c, "max_position_embeddings", 131072);
+    t.rope = cfg_rope(c, t.width, 150000, 1, t.positions);
+    if (!cfg_has(c, "rope_parameters") && !cfg_has(c, "rope_scaling"))
+        cfg_error(c, "rope_scaling", "the key is missing, as is rope_parameters");
+    Experts e = {.module = "mlp.experts",
+                 .stacked = true,
+                 .gate_up = "mlp.experts.gate_up_proj",
+                 .down = "mlp.experts.down_proj",
+                 .by_turns = true,
+                 .transposed = true,
+                 .bias = true,
+                 .router = {.module = "mlp.router", .bias = true, .scores = SCORES_CHOSEN}};
+    cfg_experts(c, &e);
+    e.width = cfg_size(c, "intermediate_size", REQUIRED);
+    e.limit = cfg_float(c, "swiglu_limit", 7, ">0"), e.slope = cfg_float(c, "swiglu_alpha", 1.702, ">0");
+    cfg_skip(c, "hidden_act");             /* the gate is that of swiglu_alpha, whatever it says */
+    cfg_skip(c, "experts_per_token");      /* a copy of num_experts_per_tok */
+    cfg_skip(c, "initial_context_length"); /* a copy of original_max_position_embeddings */
+    int64_t window = cfg_size(c, "sliding_window", 128);
+    Layers layers = {0};
+    if (!cfg_layer_words(c, "layer_types", f.layers, words, &layers))
+        for (int64_t i = 0; i < f.layers; i++) layers_add(x->a, &layers, i % 2 ? "full" : "sliding");
+    if (import_failed(x)) return NULL;
+
+    frame_begin(x, &f);
+    if (layers_have(&layers, "sliding")) write_block(x, "sliding", &f.norm, t, window, &e);
+    if (layers_have(&layers, "full")) write_block(x, "full", &f.norm, t, 0, &e);
+    return frame_end(x, &f, &layers);
+}
+
+const Importer importer_gpt_oss = {
+    .name = "gpt_oss",
+    .doc = "gpt-oss: attention with sinks, experts with a clipped gate",
+    .accepts = "GptOssForCausalLM",
+    .recurrence = "attention",
+    .cases = "hf-gpt-oss",
+    .import = import,
+};
