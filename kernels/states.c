@@ -27,15 +27,19 @@ void lw_accessor_store(Lower *l, LwAccessor c, Value *at, Value *v, int n) {
 
 /* ---- staged slots ---- */
 
+static bool is_narrow(const Lower *l, const Op *op) {
+    return op_state_dtype(op, l->t->state_dt) != DT_F32;
+}
+
 LwStaged lw_staged_new(Lower *l, const Op *op, int slot, int64_t most) {
     LwStaged h = {.l = l, .op = op, .slot = slot};
-    if (l->form == FORM_CHUNK && l->t->state_dt != DT_F32) h.scratch = lw_scratch(l, most * 4);
+    if (l->form == FORM_CHUNK && is_narrow(l, op)) h.scratch = lw_scratch(l, most * 4);
     return h;
 }
 
 LwStaged lw_staged_rows_new(Lower *l, const Op *op, int slot, int64_t most) {
     LwStaged h = lw_staged_new(l, op, slot, most);
-    h.each = l->form == FORM_STEP && l->t->state_dt != DT_F32;
+    h.each = l->form == FORM_STEP && is_narrow(l, op);
     if (h.each) h.scratch = lw_scratch(l, most * 4);
     return h;
 }

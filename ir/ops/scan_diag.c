@@ -19,8 +19,14 @@ static Cost cost_scan_diag(const Op *op, int64_t rows) {
     return op_cost(op, rows, 2 * out_count(op));
 }
 
+static DType state_dt(const Op *op, DType asked) {
+    return attr_bool(op, "exact", false) ? DT_F32 : asked;
+}
+
 static const AttrDef attrs[] = {
     {"read", AT_STR, false, 0, "after|before", "before: y is the h that the token finds"},
+    {"exact", AT_BOOL, false, 0, NULL,
+     "h is stored as f32 always: for sums that forget nothing, such as counts"},
     {0},
 };
 
@@ -35,4 +41,5 @@ const OpDef op_scan_diag = {
     .attrs = attrs,
     .eval = eval_scan_diag,
     .cost = cost_scan_diag,
+    .state_dt = state_dt,
 };

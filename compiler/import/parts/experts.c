@@ -1,5 +1,6 @@
 /* Shazeer et al. 2017, arXiv:1701.06538 (experts for a token); DeepSeek-AI 2024, arXiv:2405.04434, section 2.2 (shared
- * experts, groups); Wang et al. 2024, arXiv:2408.15664 (a correction for the choice alone). */
+ * experts, groups); Wang et al. 2024, arXiv:2408.15664 (a correction for the choice alone); Fedus et al. 2021,
+ * arXiv:2101.03961 (capacity). */
 #include "import/parts/experts.h"
 
 /* ---- reading ---- */
@@ -72,6 +73,17 @@ static const char *st_groups(cJSON *ops, const char *scores, const Router *r) {
     return "by";
 }
 
+/* The weight becomes 0 where the one expert that a token chose has been chosen `capacity` times before. */
+static void st_capacity(cJSON *ops, int64_t capacity) {
+    st(ops, "{'out':'chosen','op':'largest','x':'scores','k':1}");
+    st(ops, "{'out':'one','op':'linspace','n':'E','from':1,'to':1}");
+    st(ops, "{'out':'one','map':'per_token(one)'}");
+    st(ops, "{'out':'count','op':'scan.diag','a':'one','b':'chosen','exact':true,'state':'taken'}");
+    st(ops, "{'out':'kept','map':'chosen * (count <= %lld)'}", (long long)capacity);
+    st(ops, "{'out':'kept','op':'reduce','x':'kept','kind':'sum'}");
+    st(ops, "{'out':'p','map':'p * kept'}");
+}
+
 void st_router(ImportCtx *x, cJSON *ops, const char *in, const Experts *t) {
     const Router *r = &t->router;
     const char *p = r->logits ? r->logits : "p", *by = NULL;
@@ -85,10 +97,12 @@ void st_router(ImportCtx *x, cJSON *ops, const char *in, const Experts *t) {
     if (r->scores == SCORES_SIGMOID) st(ops, "{'out':'p','map':'sigmoid(%s)'}", p), p = "p";
     if (r->correction) st(ops, "{'out':'by','map':'%s + @%s[E]'}", p, r->correction), by = "by";
     if (r->groups > 1 && r->kept < r->groups) by = st_groups(ops, by ? by : p, r);
+    if (r->capacity) st(ops, "{'out':'scores','map':'%s'}", by ? by : p);
     st(ops, "{'out':['p','expert'],'op':'topk','x':'%s'%s,'k':'C'%s%s}", p,
        by ? arena_printf(x->a, ",'by':'%s'", by) : "", r->normalize ? ",'normalize':true" : "",
        r->normalize && r->floor ? arena_printf(x->a, ",'floor':%s", json_number(x->a, r->floor)) : "");
     if (r->scores == SCORES_CHOSEN) st(ops, "{'out':'p','op':'softmax','x':'p'}");
+    if (r->capacity) st_capacity(ops, r->capacity);
     if (r->scale && r->scale != 1) st(ops, "{'out':'p','map':'%s * p'}", json_number(x->a, r->scale));
 }
 
@@ -135,7 +149,7 @@ static void st_matrix(ImportCtx *x, cJSON *ops, const Experts *t, const char *ou
         st_product(x, ops, out, in, stacked(x, ops, t, "w", name, o, i), stacked_bias(x, t, name, o));
         return;
     }
-    const char *all = arena_printf(x->a, "@%s.{0..E}.%s", t->module, name);
+    const char *all = arena_printf(x->a, "@%s.%s{0..E}.%s", t->module, t->list ? t->list : "", name);
     st_product(x, ops, out, in, arena_printf(x->a, "%s.weight[E, %s, %s]", all, o, i),
                t->bias ? arena_printf(x->a, "%s.bias[E, %s]", all, o) : NULL);
 }

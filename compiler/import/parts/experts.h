@@ -29,15 +29,18 @@ typedef struct Router {
     bool normalize; /* the weights are divided by their sum, */
     double floor;   /* to which this is added */
     double scale;   /* a factor on the weights; 0: none */
+    int64_t
+        capacity; /* of each expert: only as many tokens of a sequence get what they choose, the first ones; 0: all */
 } Router;
 
 typedef struct Experts {
     int64_t count, chosen, width;
     Router router;
     const char *module; /* "mlp.experts" */
-    const char *gate, *up,
-        *down;    /* matrices of an expert: MODULE.3.NAME.weight; NULL: gate_proj, up_proj, down_proj */
-    bool stacked; /* instead, one tensor each holds those of all experts: NAME (and NAME_bias) */
+    const char *list;   /* stands before an expert's number; NULL: nothing */
+    /* matrices of an expert: MODULE.3.NAME.weight; NULL: gate_proj, up_proj, down_proj */
+    const char *gate, *up, *down;
+    bool stacked;        /* instead, one tensor each holds those of all experts: NAME (and NAME_bias) */
     const char *gate_up; /* of these, one for both, gate's rows first, or NULL */
     bool by_turns;       /* but rows of gate and up by turns */
     bool transposed;     /* matrices are stored [in, out] */
