@@ -23,7 +23,6 @@ static const struct {
     {"{'architectures':['Gemma4ForCausalLM']}", NULL, "\"Gemma4ForCausalLM\"; there", "writes for Llama"},
     {"{'architectures':['PhimoeForCausalLM']}", NULL, "\"PhimoeForCausalLM\"; there",
      "writes for Mixtral"},
-    {"{'architectures':['Mamba3ForCausalLM']}", NULL, "\"Mamba3ForCausalLM\"; there", "writes for Mamba-2"},
     {"{'architectures':['Llama4ForCausalLM']}", NULL, "\"Llama4ForCausalLM\"; there", "writes for Llama"},
     {"{'architectures':['SambaForCausalLM']}", NULL, "\"SambaForCausalLM\"; there", "docs/description.md"},
     {"{'architectures':['xLSTMForCausalLM']}", NULL, "\"xLSTMForCausalLM\"; there", "hf-xlstm.json"},
