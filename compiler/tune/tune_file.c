@@ -15,7 +15,7 @@ static bool is_file_type(const char *name, const char *ending) {
 }
 
 const char *tune_file_beside(Arena *a, const char *model) {
-    static const char *const endings[] = {".json", ".safetensors", ".pth", ".pt", ".bin"};
+    static const char *const endings[] = {".json", ".safetensors", ".pth", ".pt", ".ckpt", ".bin"};
     size_t n = strlen(model);
     if (file_is_folder(model)) {
         while (n > 1 && model[n - 1] == '/') n--;

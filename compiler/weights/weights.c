@@ -20,7 +20,7 @@ static bool is_index(const char *s) {
     return ends_with(s, ".index.json");
 }
 static bool is_pth(const char *s) {
-    return ends_with(s, ".pth") || ends_with(s, ".pt") || ends_with(s, ".bin");
+    return ends_with(s, ".pth") || ends_with(s, ".pt") || ends_with(s, ".bin") || ends_with(s, ".ckpt");
 }
 static bool is_safetensors(const char *s) {
     return ends_with(s, ".safetensors");
@@ -46,17 +46,53 @@ static int by_text(const void *x, const void *y) {
     return strcmp(*(const char *const *)x, *(const char *const *)y);
 }
 
+/* What a training run leaves beside the model, and the numbers that a model is tested with. */
+static bool is_no_model(const char *name) {
+    static const char *const begins[] = {"optimizer", "optim_",        "scheduler",     "scaler",
+                                         "rng_state", "training_args", "trainer_state", "expected"};
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
+        if (!strncmp(name, begins[i], strlen(begins[i]))) return true;
+    return false;
+}
+
+/* Which of the files of one name goes first: the order in which libraries ask for them. */
+static int rank_of(const char *name) {
+    return is_safetensors(name) ? 0 : is_index(name) ? 1 : is_pth(name) ? 2 : 3;
+}
+
+static size_t stem_length(const char *name) {
+    return (size_t)(strrchr(name, '.') - name);
+}
+
+/* Whether another one is the same model in a format that goes first. */
+static bool is_copy(const char *const *names, int n, const char *name) {
+    for (int i = 0; i < n; i++)
+        if (stem_length(names[i]) == stem_length(name) && !strncmp(names[i], name, stem_length(name)) &&
+            rank_of(names[i]) < rank_of(name))
+            return true;
+    return false;
+}
+
+/* Keeps those for which `drop` does not hold, unless it holds for all. */
+static int without(const char **names, int n, bool (*drop)(const char *name)) {
+    int kept = 0;
+    for (int i = 0; i < n; i++) kept += !drop(names[i]);
+    if (!kept) return n;
+    kept = 0;
+    for (int i = 0; i < n; i++)
+        if (!drop(names[i])) names[kept++] = names[i];
+    return kept;
+}
+
 /* The checkpoint files in a folder ("" is the current one), sorted; GGUF files where there are no others. */
 static const char **list_folder(Arena *a, const char *folder, int *count) {
     const char **names = NULL;
-    int n = 0, cap = 0, others = 0;
+    int n = 0, cap = 0;
     DIR *dir = opendir(*folder ? folder : ".");
     for (struct dirent *e; dir && (e = readdir(dir));)
         if (is_container(e->d_name)) ARENA_PUSH(a, names, n, cap, arena_strdup(a, e->d_name));
     if (dir) closedir(dir);
-    for (int i = 0; i < n; i++)
-        if (!is_gguf(names[i])) names[others++] = names[i];
-    if (others) n = others;
+    n = without(names, n, is_gguf);
     if (n) qsort(names, (size_t)n, sizeof *names, by_text);
     *count = n;
     return names;
@@ -229,12 +265,12 @@ static bool no_checkpoint(Diag *d, Arena *a, const char *folder) {
         const char *file = join(a, folder, foreign);
         return diag_error(d, (Loc){.file = file}, "%s", weights_foreign(file));
     }
-    return diag_error(
-        d, (Loc){.file = folder},
-        "the folder holds no checkpoint%s: expected model.safetensors, "
-        "model.safetensors.index.json, or one .safetensors, .pth, .pt or .bin file (or, as weights of a "
-        "description, .gguf)",
-        other ? "" : ", it is empty");
+    return diag_error(d, (Loc){.file = folder},
+                      "the folder holds no checkpoint%s: expected model.safetensors, "
+                      "model.safetensors.index.json, or one .safetensors, .pth, .pt, .ckpt or .bin file (or, "
+                      "as weights of a "
+                      "description, .gguf)",
+                      other ? "" : ", it is empty");
 }
 
 static bool is_read(const WeightSet *w, const char *path) {
@@ -253,6 +289,7 @@ static bool name_unread(Diag *d, const WeightSet *w, const char *folder, const c
         const char *path = join(w->arena, folder, files[i]);
         bool model = false;
         for (int k = 0; k < 4; k++) model |= !strncmp(files[i], names[k], strlen(names[k]));
+        model |= is_copy(&chosen, 1, files[i]);
         if (!model || is_index(files[i]) || is_read(w, path)) continue;
         if (!strncmp(files[i], "adapter", 7))
             diag_warning(d, (Loc){.file = path}, "is not applied: merge the adapter into the weights first");
@@ -264,33 +301,57 @@ static bool name_unread(Diag *d, const WeightSet *w, const char *folder, const c
     return true;
 }
 
-static bool add_folder(Diag *d, WeightSet *w, const char *folder) {
-    static const char *const usual[] = {"model.safetensors", "model.safetensors.index.json",
-                                        "pytorch_model.bin", "pytorch_model.bin.index.json"};
-    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
-        const char *path = join(w->arena, folder, usual[i]);
-        if (!file_exists(path)) continue;
-        return (is_index(path) ? add_index(d, w, path) : add_container(d, w, path)) &&
-               name_unread(d, w, folder, usual[i]);
+static bool add_file(Diag *d, WeightSet *w, const char *path) {
+    return is_index(path) ? add_index(d, w, path) : add_container(d, w, path);
+}
+
+/* Parts of one model that nothing puts together: what is missing. NULL: they are none. */
+static const char *parts_without(const char *const *names, int n) {
+    bool shards = true, cut = true;
+    for (int i = 0; i < n; i++) {
+        shards &= strstr(names[i], "-of-") != NULL;
+        cut &= !strncmp(names[i], "consolidated.0", 14);
     }
-    int n = 0;
+    if (shards)
+        return "which are shards: the index that names them (model.safetensors.index.json) is missing";
+    if (cut) return "which hold parts of each tensor: convert them with the script of transformers";
+    return NULL;
+}
+
+/* A folder without the names that transformers gives: the one file that can be meant, or a list of them. */
+static bool add_only_file(Diag *d, WeightSet *w, const char *folder) {
+    int n = 0, kept = 0;
     const char **names = list_folder(w->arena, folder, &n);
     if (n == 0) return no_checkpoint(d, w->arena, folder);
-    if (n == 1) {
-        const char *path = join(w->arena, folder, names[0]);
-        return is_index(path) ? add_index(d, w, path) : add_container(d, w, path);
-    }
+    n = without(names, n, is_no_model);
+    const char **first = ARENA_ARRAY(w->arena, const char *, n);
+    for (int i = 0; i < n; i++)
+        if (!is_copy(names, n, names[i])) first[kept++] = names[i];
+    if (kept == 1)
+        return add_file(d, w, join(w->arena, folder, first[0])) && name_unread(d, w, folder, first[0]);
     Text list = text_new(w->arena);
-    for (int i = 0; i < n && i < 6; i++) text_add(&list, "%s%s", i ? ", " : "", names[i]);
-    return diag_error(d, (Loc){.file = folder},
-                      "the folder holds %d checkpoint files (%s%s): name the one to read", n, list.s,
-                      n > 6 ? ", ..." : "");
+    for (int i = 0; i < kept && i < 6; i++) text_add(&list, "%s%s", i ? ", " : "", first[i]);
+    const char *parts = parts_without(first, kept);
+    return diag_error(d, (Loc){.file = folder}, "the folder holds %d checkpoint files (%s%s)%s%s", kept,
+                      list.s, kept > 6 ? ", ..." : "", parts ? ", " : ": name the one to read, as in ",
+                      parts ? parts : join(w->arena, folder, first[0]));
+}
+
+static bool add_folder(Diag *d, WeightSet *w, const char *folder) {
+    static const char *const usual[] = {"model.safetensors", "model.safetensors.index.json",
+                                        "pytorch_model.bin", "pytorch_model.bin.index.json",
+                                        "model.pth",         "model.pt"};
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
+        const char *path = join(w->arena, folder, usual[i]);
+        if (file_exists(path)) return add_file(d, w, path) && name_unread(d, w, folder, usual[i]);
+    }
+    return add_only_file(d, w, folder);
 }
 
 bool weights_add(Diag *d, WeightSet *w, const char *path) {
     if (file_is_folder(path)) return add_folder(d, w, path);
     if (!file_exists(path)) return no_such_file(d, w->arena, path);
-    return is_index(path) ? add_index(d, w, path) : add_container(d, w, path);
+    return add_file(d, w, path);
 }
 
 bool weights_open(Diag *d, Arena *a, const char *path, WeightSet *out) {

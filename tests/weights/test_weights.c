@@ -284,7 +284,10 @@ static void folders(void) {
     write_tensor("other.safetensors", "other");
     CHECK(open_path("") && weights_find(&set, "other"));
     write_tensor("another.safetensors", "another");
-    REFUSED(open_path(""), "the folder holds 2 checkpoint files (another.safetensors, other.safetensors)");
+    REFUSED(open_path(""),
+            "the folder holds 2 checkpoint files (another.safetensors, other.safetensors): name the one "
+            "to read, as in ");
+    CHECK_STR_CONTAINS(diag.log.s, "/another.safetensors");
     write_text("model.safetensors.index.json", "{\"weight_map\":{\"other\":\"other.safetensors\"}}");
     CHECK(open_path("") && set.n == 1 && weights_find(&set, "other"));
     write_tensor("model.safetensors", "model");
@@ -307,6 +310,52 @@ static void folders(void) {
     CHECK(weights_add(&diag, &set, in_folder("other.safetensors")) && set.n == 3);
     CHECK(!strcmp(set.tensors[0].name, "another") && !strcmp(set.tensors[1].name, "model"));
     REFUSED(weights_add(&diag, &set, in_folder("model.safetensors")), "model: this tensor is also in");
+}
+
+/* Whether the folder is opened by that file alone, whose tensor is called `holds`. */
+static bool opens(const char *holds) {
+    return open_path("") && set.n == 1 && weights_find(&set, holds);
+}
+
+/* What lies beside the weights: what a training run leaves, expected numbers, the same model once more, parts. */
+static void folders_of_others(void) {
+    empty_folder();
+    write_text("model.pth", "x"), write_tensor("expected.safetensors", "logits");
+    REFUSED(open_path(""), "model.pth: ");
+    write_tensor("model.safetensors", "model");
+    CHECK(opens("model") && diag.warnings == 0);
+    CHECK_STR_CONTAINS(diag.log.s, "model.pth: note: is not read: model.safetensors goes before it");
+
+    empty_folder();
+    write_tensor("RWKV-x.safetensors", "a"), write_text("RWKV-x.pth", "x"), write_text("optimizer.pt", "x");
+    write_text("scheduler.pt", "x"), write_text("rng_state_0.pth", "x"), write_text("training_args.bin", "x");
+    CHECK(opens("a"));
+    CHECK_STR_CONTAINS(diag.log.s, "RWKV-x.pth: note: is not read: RWKV-x.safetensors goes before it");
+    CHECK(!strstr(diag.log.s, "optimizer"));
+    write_tensor("RWKV-y.safetensors", "b");
+    REFUSED(open_path(""), "holds 2 checkpoint files (RWKV-x.safetensors, RWKV-y.safetensors): name the one");
+    CHECK(open_path("RWKV-y.safetensors") && weights_find(&set, "b"));
+
+    empty_folder();
+    write_tensor("optimizer.safetensors", "a"); /* alone it is what is meant */
+    CHECK(opens("a"));
+    write_text("weights.ckpt", "PK\3\4");
+    REFUSED(open_path(""), "weights.ckpt: error: ");
+
+    empty_folder();
+    write_tensor("model-00001-of-00002.safetensors", "a"),
+        write_tensor("model-00002-of-00002.safetensors", "b");
+    REFUSED(open_path(""),
+            "which are shards: the index that names them (model.safetensors.index.json) is missing");
+    write_tensor("consolidated.safetensors", "c");
+    write_text("model.safetensors.index.json", "{\"weight_map\":{\"a\":\"model-00001-of-00002.safetensors\","
+                                               "\"b\":\"model-00002-of-00002.safetensors\"}}");
+    CHECK(open_path("") && set.n == 2 && diag.warnings == 0);
+    CHECK_STR_CONTAINS(diag.log.s, "consolidated.safetensors: note: is not read");
+
+    empty_folder();
+    write_text("consolidated.00.pth", "x"), write_text("consolidated.01.pth", "x");
+    REFUSED(open_path(""), "which hold parts of each tensor: convert them");
 }
 
 static bool open_index(const char *json) {
@@ -400,6 +449,7 @@ int main(int argc, char **argv) {
     writer_round_trips();
     paths();
     folders();
+    folders_of_others();
     indexes();
     conformance(argc > 1 ? argv[1] : "tests/conformance");
     empty_folder();
