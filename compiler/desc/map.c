@@ -144,11 +144,16 @@ static Term ceiling(Lex *l, size_t at, const Term *t) {
     return apply(l, at, "neg", &y, 1);
 }
 
+static Term relu_squared(Lex *l, size_t at, const Term *t) {
+    Term y = apply(l, at, "relu", t, 1);
+    return apply(l, at, "square", &y, 1);
+}
+
 static const struct {
     const char *name;
     int arguments;
     Term (*make)(Lex *l, size_t at, const Term *t);
-} COMPOSED[] = {{"clamp", 3, clamp}, {"ceil", 1, ceiling}};
+} COMPOSED[] = {{"clamp", 3, clamp}, {"ceil", 1, ceiling}, {"relu2", 1, relu_squared}};
 
 static bool right_number(const Lex *l, size_t at, const char *name, int want, int n) {
     return n == want ||

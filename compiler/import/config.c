@@ -101,6 +101,11 @@ static const char *const HARMLESS[] = {
     "use_falcon_mambapy",
     "chunk_size_feed_forward",
     "use_fast_path",
+    "use_mamba_kernels",
+    "use_mem_eff_path",
+    "num_logits_to_keep",
+    "mamba_chunk_size",
+    "mamba_ssm_cache_dtype",
     "use_triton",
     /* tokenizer and sampling */
     "pad_token_id",
@@ -298,6 +303,19 @@ const cJSON *cfg_list(Cfg *c, const char *key) {
     return n;
 }
 
+const double *cfg_floats(Cfg *c, const char *key, int n, double otherwise) {
+    const cJSON *list = cfg_list(c, key);
+    double *v = ARENA_ARRAY(c->ctx->a, double, n);
+    if (list && cJSON_GetArraySize(list) != n)
+        cfg_error(c, key, "must be a list of %d numbers, has %d", n, cJSON_GetArraySize(list));
+    for (int i = 0; i < n; i++) {
+        v[i] = list && i < cJSON_GetArraySize(list) ? cfg_item(c, key, list, i) : otherwise;
+        const char *wrong = number_wrong(c->ctx->a, v[i], NULL);
+        if (wrong) cfg_error(c, key, "number %d: %s", i, wrong), v[i] = 1;
+    }
+    return v;
+}
+
 bool cfg_has(const Cfg *c, const char *key) {
     const cJSON *n = c->node ? json_get(c->node, key) : NULL;
     return n && !cJSON_IsNull(n);
@@ -305,6 +323,15 @@ bool cfg_has(const Cfg *c, const char *key) {
 
 void cfg_skip(Cfg *c, const char *key) {
     look(c, key);
+}
+
+static bool skip_word(void *cfg, const char *key) {
+    cfg_skip(cfg, key);
+    return false;
+}
+
+void cfg_skip_all(Cfg *c, const char *keys) {
+    import_find_word(c->ctx->a, keys, skip_word, c);
 }
 
 Cfg cfg_sub(Cfg *c, const char *key) {
@@ -328,6 +355,7 @@ const char *cfg_act(Cfg *c, const char *key, const char *otherwise) {
     static const char *const names[][2] = {
         {"silu", "silu"},          {"swish", "silu"}, {"gelu", "gelu"}, {"gelu_pytorch_tanh", "gelu_tanh"},
         {"gelu_new", "gelu_tanh"}, {"relu", "relu"},  {"tanh", "tanh"}, {"sigmoid", "sigmoid"},
+        {"relu2", "relu2"},
     };
     enum { N = sizeof names / sizeof *names };
     const char *name = cfg_str(c, key, otherwise), *all[N];

@@ -67,7 +67,7 @@ static cJSON *import(ImportCtx *x) {
     *at = (Attention){
         .module = "self_attn", .positions = positions, .norm = f.norm, .qk_norm = generation == 3};
     at->heads = cfg_size(c, "num_attention_heads", REQUIRED);
-    at->kv_heads = cfg_kv_heads(c, at->heads);
+    at->kv_heads = cfg_kv_heads(c, at->heads, at->heads);
     at->width = cfg_size(c, "head_dim", 256);
     at->bias_qkv = at->bias_o = cfg_bool(c, "attention_bias", false);
     if (generation > 1) {

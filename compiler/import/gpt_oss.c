@@ -24,7 +24,7 @@ static cJSON *import(ImportCtx *x) {
     cfg_frame(x, &f);
     f.norm = (Norm){.eps = cfg_float(c, "rms_norm_eps", 1e-5, ">=0")};
     Attention t = {.module = "self_attn", .sinks = "sinks", .heads = cfg_size(c, "num_attention_heads", 64)};
-    t.kv_heads = cfg_kv_heads(c, t.heads);
+    t.kv_heads = cfg_kv_heads(c, t.heads, t.heads);
     t.width = cfg_size(c, "head_dim", 64);
     t.bias_qkv = t.bias_o = cfg_bool(c, "attention_bias", true);
     t.positions = cfg_size(c, "max_position_embeddings", 131072);

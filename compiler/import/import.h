@@ -87,8 +87,11 @@ const cJSON *cfg_list(Cfg *c, const char *key); /* NULL: absent */
 /* The number at `index` of a list that cfg_list gave; may be infinite, in all spellings of that,
  * or NaN. */
 double cfg_item(Cfg *c, const char *key, const cJSON *list, int index);
+/* The n numbers of a list; absent: all `otherwise`. */
+const double *cfg_floats(Cfg *c, const char *key, int n, double otherwise);
 bool cfg_has(const Cfg *c, const char *key); /* present and not null; does not count as read */
 void cfg_skip(Cfg *c, const char *key);      /* counts as read */
+void cfg_skip_all(Cfg *c, const char *keys); /* several, separated by blanks */
 Cfg cfg_sub(Cfg *c, const char *key);        /* an object inside; node NULL when absent */
 /* Only this value is supported. why: for the message. */
 void cfg_only_int(Cfg *c, const char *key, int64_t value, int64_t otherwise);

@@ -18,9 +18,7 @@ static void read_fla(ImportCtx *x, Frame *f, Mamba3 *t) {
     t->bias = cfg_bool(c, "use_bias", false);
     t->softplus = true;
     cfg_only_int(c, "num_heads", t->H, t->H);
-    static const char *const idle[] = {"hidden_act", "fuse_norm", "fuse_cross_entropy",
-                                       "fuse_linear_cross_entropy", "use_l2warp"};
-    for (size_t i = 0; i < sizeof idle / sizeof *idle; i++) cfg_skip(c, idle[i]);
+    cfg_skip_all(c, "hidden_act fuse_norm fuse_cross_entropy fuse_linear_cross_entropy use_l2warp");
 }
 
 static void choose_decay(ImportCtx *x, Mamba3 *t) {

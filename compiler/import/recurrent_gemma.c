@@ -54,15 +54,9 @@ static Layers read_pattern(Cfg *c, int64_t layers) {
 }
 
 /* What only one kind of layer reads; without such a layer it may say anything. */
-static const char *const RECURRENCE_KEYS[] = {"lru_width", "conv1d_width", NULL};
-static const char *const ATTENTION_KEYS[] = {
-    "num_key_value_heads",   "head_dim",        "attention_bias",
-    "attention_window_size", "rope_theta",      "partial_rotary_factor",
-    "rope_scaling",          "rope_parameters", NULL};
-
-static void skip_keys(Cfg *c, const char *const *keys) {
-    for (; *keys; keys++) cfg_skip(c, *keys);
-}
+static const char *const RECURRENCE_KEYS = "lru_width conv1d_width";
+static const char *const ATTENTION_KEYS = "num_key_value_heads head_dim attention_bias attention_window_size "
+                                          "rope_theta partial_rotary_factor rope_scaling rope_parameters";
 
 static void read_recurrence(Cfg *c, int64_t D, int64_t H, const char *act, RgLru *t) {
     *t = (RgLru){.R = cfg_size(c, "lru_width", D),
@@ -109,11 +103,11 @@ static cJSON *import(ImportCtx *x) {
     if (recurrent)
         read_recurrence(c, D, H, t.mlp.act, &t.recurrence);
     else
-        skip_keys(c, RECURRENCE_KEYS);
+        cfg_skip_all(c, RECURRENCE_KEYS);
     if (attention)
         read_attention(c, D, &t.attention);
     else
-        skip_keys(c, ATTENTION_KEYS);
+        cfg_skip_all(c, ATTENTION_KEYS);
     if (import_failed(x)) return NULL;
 
     frame_begin(x, &f);

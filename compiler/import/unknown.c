@@ -20,15 +20,14 @@ static const struct {
     {"xlstm mlstm slstm", "examples/descriptions/hf-xlstm.json"},
     {"mingru minlstm gemmarecurrent",
      "what `btc import` writes for RecurrentGemma (its block \"recurrent\")"},
-    {"jamba samba zamba1", "what `btc import` writes for Mamba and for Mixtral"},
-    {"bamba zamba nemotronh falconh1 granitemoehybrid granitehybrid codestral",
-     "what `btc import` writes for Mamba-2 and for Llama"},
+    {"samba", "what `btc import` writes for Mamba and for Mixtral"},
+    {"zamba", "what `btc import` writes for Mamba-2 and for Bamba"},
     {"mamba", "what `btc import` writes for Mamba"},
     {"stripedhyena hyena h3 s4 s4d s5",
      "what `btc import` writes for Hyena (conv.long), or `btc explain scan.modal`"},
     {"moe mixtral deepseek gptoss switch phimoe dbrx grok jetmoe",
      "what `btc import` writes for Mixtral (linear.experts)"},
-    {"lfm", "what `btc import` writes for Llama, and `btc explain conv.short`"},
+    {"lfm", "what `btc import` writes for LFM2"},
     {"gemma phi olmo granite gpt opt bloom falcon pythia starcoder stablelm cohere internlm baichuan qwen "
      "mistral "
      "llama llava mpt smollm minicpm exaone glm zaya nemotron persimmon",

@@ -7,9 +7,11 @@ enum { MAX_CONTEXT = 8192 };
 /* ---- reading ---- */
 
 void cfg_heads(Cfg *c, int64_t hidden, Attention *t) {
-    if (!t->heads) t->heads = cfg_size(c, "num_attention_heads", REQUIRED);
-    t->kv_heads = cfg_kv_heads(c, t->heads);
-    t->width = cfg_size(c, "head_dim", hidden / t->heads ? hidden / t->heads : 1);
+    bool said = c->node && json_get(c->node, "num_key_value_heads");
+    t->heads = cfg_size(c, "num_attention_heads", t->heads ? t->heads : REQUIRED);
+    t->kv_heads = cfg_kv_heads(c, t->heads, t->kv_heads && !said ? t->kv_heads : t->heads);
+    if (!t->width) t->width = hidden / t->heads ? hidden / t->heads : 1;
+    t->width = cfg_size(c, "head_dim", t->width);
 }
 
 void cfg_equal_heads(Cfg *c, const char *key, int64_t otherwise, int64_t hidden, Attention *t) {
@@ -27,8 +29,8 @@ int64_t cfg_window(Cfg *c, int64_t otherwise) {
     return window;
 }
 
-int64_t cfg_kv_heads(Cfg *c, int64_t heads) {
-    int64_t n = cfg_size(c, "num_key_value_heads", heads);
+int64_t cfg_kv_heads(Cfg *c, int64_t heads, int64_t otherwise) {
+    int64_t n = cfg_size(c, "num_key_value_heads", otherwise);
     if (heads % n == 0 || import_failed(c->ctx)) return n;
     cfg_error(c, "num_key_value_heads",
               "%lld heads of keys are not shared evenly by num_attention_heads, %lld", (long long)n,

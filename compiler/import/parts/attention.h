@@ -36,12 +36,13 @@ typedef struct Attention {
     int64_t positions; /* how many tokens the original allows; 0: as many as one likes, in its window */
 } Attention;
 
-/* num_attention_heads, num_key_value_heads, head_dim. hidden: the width of the model. */
+/* num_attention_heads, num_key_value_heads, head_dim. What t holds before is the default, else the first must be there,
+ * and the others follow (also from null). hidden: the width of the model. */
 void cfg_heads(Cfg *c, int64_t hidden, Attention *t);
 /* As many heads of keys as of queries, which divide the model's width: `key` says how many. */
 void cfg_equal_heads(Cfg *c, const char *key, int64_t otherwise, int64_t hidden, Attention *t);
-/* num_key_value_heads, by default `heads`, which must be a multiple of it. */
-int64_t cfg_kv_heads(Cfg *c, int64_t heads);
+/* num_key_value_heads, of which `heads` must be a multiple. */
+int64_t cfg_kv_heads(Cfg *c, int64_t heads, int64_t otherwise);
 /* sliding_window: how many tokens a query sees; 0 in `otherwise`: all. Null says all, too, but no number does. */
 int64_t cfg_window(Cfg *c, int64_t otherwise);
 /* out = attention(in). Writes the dims and, where there is no window, the context. */

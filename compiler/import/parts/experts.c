@@ -87,7 +87,7 @@ static void st_capacity(cJSON *ops, int64_t capacity) {
 void st_router(ImportCtx *x, cJSON *ops, const char *in, const Experts *t) {
     const Router *r = &t->router;
     const char *p = r->logits ? r->logits : "p", *by = NULL;
-    model_dim(x->model, "E", t->count), model_dim(x->model, "C", t->chosen);
+    model_dim(x->model, "E", t->count), model_dim(x->model, "EC", t->chosen);
     if (r->module) st_linear(ops, p, in, r->module, "E", "D", r->bias);
     if (r->softcap) {
         const char *cap = json_number(x->a, r->softcap);
@@ -98,7 +98,7 @@ void st_router(ImportCtx *x, cJSON *ops, const char *in, const Experts *t) {
     if (r->correction) st(ops, "{'out':'by','map':'%s + @%s[E]'}", p, r->correction), by = "by";
     if (r->groups > 1 && r->kept < r->groups) by = st_groups(ops, by ? by : p, r);
     if (r->capacity) st(ops, "{'out':'scores','map':'%s'}", by ? by : p);
-    st(ops, "{'out':['p','expert'],'op':'topk','x':'%s'%s,'k':'C'%s%s}", p,
+    st(ops, "{'out':['p','expert'],'op':'topk','x':'%s'%s,'k':'EC'%s%s}", p,
        by ? arena_printf(x->a, ",'by':'%s'", by) : "", r->normalize ? ",'normalize':true" : "",
        r->normalize && r->floor ? arena_printf(x->a, ",'floor':%s", json_number(x->a, r->floor)) : "");
     if (r->scores == SCORES_CHOSEN) st(ops, "{'out':'p','op':'softmax','x':'p'}");
@@ -154,16 +154,22 @@ static void st_matrix(ImportCtx *x, cJSON *ops, const Experts *t, const char *ou
                t->bias ? arena_printf(x->a, "%s.bias[E, %s]", all, o) : NULL);
 }
 
+/* The dimension outside an expert. */
+static const char *outside(const Experts *t) {
+    return t->latent ? "EL" : "D";
+}
+
 static void st_gate_and_up(ImportCtx *x, cJSON *ops, const char *in, const Experts *t) {
     if (!t->gate_up) {
-        if (!t->plain) st_matrix(x, ops, t, "gate", in, t->gate ? t->gate : "gate_proj", "EF", "D");
-        st_matrix(x, ops, t, "up", in, t->up ? t->up : "up_proj", "EF", "D");
+        if (!t->plain) st_matrix(x, ops, t, "gate", in, t->gate ? t->gate : "gate_proj", "EF", outside(t));
+        st_matrix(x, ops, t, "up", in, t->up ? t->up : "up_proj", "EF", outside(t));
         return;
     }
-    const char *w = stacked(x, ops, t, "w", t->gate_up, "2*EF", "D"),
+    const char *w = stacked(x, ops, t, "w", t->gate_up, "2*EF", outside(t)),
                *b = stacked_bias(x, t, t->gate_up, "2*EF");
     for (int i = 0; i < 2; i++) {
-        const char *half = st_half(ops, i ? "wu" : "wg", w, ",'D'", t->by_turns, i);
+        const char *inner = arena_printf(x->a, ",'%s'", outside(t));
+        const char *half = st_half(ops, i ? "wu" : "wg", w, inner, t->by_turns, i);
         const char *bias = b ? st_half(ops, i ? "bu" : "bg", b, "", t->by_turns, i) : NULL;
         st_product(x, ops, i ? "up" : "gate", in, half, bias);
     }
@@ -196,9 +202,13 @@ void st_experts(ImportCtx *x, cJSON *ops, const char *out, const char *in, const
     bool shared = t->shared.width > 0;
     st_router(x, ops, in, t);
     model_dim(x->model, "EF", t->width);
-    st_gate_and_up(x, ops, in, t);
+    if (t->latent)
+        model_dim(x->model, "EL", t->latent), st_linear(ops, "l", in, t->into, "EL", "D", t->latent_bias);
+    st_gate_and_up(x, ops, t->latent ? "l" : in, t);
     st_within(x, ops, t);
-    st_matrix(x, ops, t, "f", "f", t->down ? t->down : "down_proj", "D", "EF");
-    st(ops, "{'out':'%s','op':'combine','x':'f','w':'p'}", shared ? "routed" : out);
+    st_matrix(x, ops, t, "f", "f", t->down ? t->down : "down_proj", outside(t), "EF");
+    const char *sum = shared ? "routed" : out;
+    st(ops, "{'out':'%s','op':'combine','x':'f','w':'p'}", sum);
+    if (t->latent) st_linear(ops, sum, sum, t->back, "D", "EL", t->latent_bias);
     if (shared) st_shared(x, ops, out, in, t);
 }

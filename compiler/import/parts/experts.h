@@ -1,5 +1,5 @@
 /* Mixtures of experts: a router gives each token scores of the experts, and what the best few make of the token is added
- * up with weights. Dims: E experts, C chosen ones, EF within an expert, SF within the shared one. */
+ * up with weights. Dims: E experts, EC chosen ones, EF within an expert, SF within the shared one, EL outside, if not D. */
 #ifndef BTC_IMPORT_EXPERTS_H
 #define BTC_IMPORT_EXPERTS_H
 
@@ -49,6 +49,9 @@ typedef struct Experts {
     bool plain;              /* no gate: act(up) */
     double limit;            /* > 0: gate and up are cut to it, and one is added to up */
     double slope;            /* > 0: act is gate * sigmoid(slope * gate) */
+    int64_t latent;          /* > 0: experts go from this width to this width, */
+    const char *into, *back; /* between two products, modules, */
+    bool latent_bias;        /* that may have biases */
     Mlp shared;              /* an expert for all tokens; width 0: there is none */
     const char *shared_gate; /* module of a product that says how much of it, or NULL */
 } Experts;
@@ -61,7 +64,7 @@ void cfg_expert_groups(Cfg *c, const char *groups, const char *kept, Experts *t)
 /* Whether the file has the matrices of all experts in one tensor, MODULE.gate_up_proj, as transformers has them in
  * memory; then t says so. prefix: of a layer that has experts. */
 void experts_look(ImportCtx *x, const char *prefix, Experts *t);
-/* "p" [C] and "expert" [C] from `in`: weights and indices. */
+/* "p" [EC] and "expert" [EC] from `in`: weights and indices. */
 void st_router(ImportCtx *x, cJSON *ops, const char *in, const Experts *t);
 /* out = sum of the chosen experts' results (and the shared one's), from D to D. */
 void st_experts(ImportCtx *x, cJSON *ops, const char *out, const char *in, const Experts *t);

@@ -51,3 +51,13 @@ bool cfg_layer_words(Cfg *c, const char *key, int64_t n, const LayerWord *words,
     }
     return true;
 }
+
+bool cfg_layer_letters(Cfg *c, const char *key, const LayerWord *letters, Layers *l) {
+    const char *pattern = cfg_str(c, key, "");
+    for (const char *p = pattern; *p; p++) {
+        const char *block = find_block(letters, arena_strndup(c->ctx->a, p, 1));
+        if (!block) return cfg_error(c, key, "unknown kind of layer \"%c\"", *p);
+        layers_add(c->ctx->a, l, block);
+    }
+    return *pattern != 0;
+}

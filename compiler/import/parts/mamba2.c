@@ -14,6 +14,13 @@ const Mamba2Keys MAMBA2_KEYS_HYBRID = {"mamba_n_heads",   "mamba_d_head",    "ma
                                        "mamba_d_state",   "mamba_d_conv",    "mamba_expand",
                                        "mamba_proj_bias", "mamba_conv_bias", "time_step_limit"};
 
+const Mamba2Keys MAMBA2_KEYS_NEMOTRON = {"mamba_num_heads", "mamba_head_dim", "n_groups",
+                                         "ssm_state_size",  "conv_kernel",    NULL,
+                                         "use_bias",        "use_conv_bias",  "time_step_limit"};
+const Mamba2Keys MAMBA2_KEYS_ZAMBA = {"n_mamba_heads",   "mamba_headdim", "mamba_ngroups",
+                                      "mamba_d_state",   "mamba_d_conv",  "mamba_expand",
+                                      "add_bias_linear", "use_conv_bias", "time_step_limit"};
+
 static void read_limits(Cfg *c, const char *key, Mamba2 *t) {
     const cJSON *limit = cfg_list(c, key);
     if (!limit) return;
@@ -31,13 +38,25 @@ static void read_limits(Cfg *c, const char *key, Mamba2 *t) {
         cfg_error(c, key, "the lower limit, %g, is above the upper one, %g", t->dt_min, t->dt_max);
 }
 
+/* The width of a head, which may be left to the number of heads ("auto"); 0: it is. */
+static int64_t read_head(Cfg *c, const char *key, int64_t otherwise) {
+    const cJSON *n = c->node ? json_get(c->node, key) : NULL;
+    if ((n && !cJSON_IsNull(n)) ? !cJSON_IsString(n) || strcmp(n->valuestring, "auto") != 0 : otherwise > 0)
+        return cfg_size(c, key, otherwise);
+    cfg_skip(c, key);
+    return 0;
+}
+
 void cfg_mamba2(Cfg *c, const Mamba2Keys *k, int64_t D, const Mamba2 *otherwise, Mamba2 *t) {
-    t->P = cfg_size(c, k->head, otherwise->P);
+    t->P = read_head(c, k->head, otherwise->P);
     t->G = cfg_size(c, k->groups, otherwise->G);
     t->N = cfg_size(c, k->state, otherwise->N);
     t->W = cfg_size(c, k->taps, 4);
-    t->E = cfg_expand(c, k->expand, 2, D);
-    t->H = k->heads ? cfg_size(c, k->heads, otherwise->H) : t->E / t->P;
+    t->H = k->heads ? cfg_size(c, k->heads, otherwise->H) : 0;
+    t->E = otherwise->E ? otherwise->E : k->expand ? cfg_expand(c, k->expand, 2, D) : t->H * t->P;
+    if (k->expand) cfg_skip(c, k->expand);
+    if (!t->P) t->P = t->E / t->H;
+    if (!t->H) t->H = t->E / t->P;
     t->out_bias = t->bias = cfg_bool(c, k->bias, false);
     t->conv_bias = cfg_bool(c, k->conv_bias, true);
     t->dt_min = 0, t->dt_max = INFINITY;

@@ -24,14 +24,16 @@ typedef struct Mamba2 {
     const char *module;   /* "mixer" */
 } Mamba2;
 
-/* The configuration's names for the sizes; NULL: it has none, and the default holds. */
+/* The configuration's names for the sizes. Without heads there are as many as the inner width holds; without expand it is
+ * as wide as the heads make it. */
 typedef struct Mamba2Keys {
     const char *heads, *head, *groups, *state, *taps, *expand, *bias, *conv_bias, *limit;
 } Mamba2Keys;
-extern const Mamba2Keys MAMBA2_KEYS_HF, MAMBA2_KEYS_AUTHORS, MAMBA2_KEYS_HYBRID;
+extern const Mamba2Keys MAMBA2_KEYS_HF, MAMBA2_KEYS_AUTHORS, MAMBA2_KEYS_HYBRID, MAMBA2_KEYS_NEMOTRON,
+    MAMBA2_KEYS_ZAMBA;
 
-/* Fills in all but act, gate, eps, scales and module. D: the width of the residual stream. otherwise: the defaults.
- * Without a key for heads there are as many as E holds. */
+/* Fills in all but act, gate, eps, scales and module. D: the width of the residual stream. otherwise: the defaults; E there
+ * holds whatever expand says; without P a head is as wide as the number of heads makes it. */
 void cfg_mamba2(Cfg *c, const Mamba2Keys *k, int64_t D, const Mamba2 *otherwise, Mamba2 *t);
 /* An error where the heads do not make the inner width, or do not share the groups evenly. */
 void mamba2_check(ImportCtx *x, const Mamba2 *t);

@@ -1,0 +1,36 @@
+#include "import/parts/hybrid.h"
+
+#include <string.h>
+
+static void st_mixer(ImportCtx *x, cJSON *b, const Hybrid *h, const char *name) {
+    if (!strncmp(name, "mamba2", 6))
+        st_mamba2(x, b, "o", "u", h->mamba2);
+    else if (!strncmp(name, "mamba", 5))
+        st_mamba(x, b, "o", "u", h->mamba);
+    else if (!strncmp(name, "conv", 4))
+        st_short_conv(x, b, "o", "u", h->conv);
+    else
+        st_attention(x, b, "o", "u", h->attention);
+}
+
+static void write_block(ImportCtx *x, const Hybrid *h, const char *name) {
+    cJSON *b = block_new(x->model, name, NULL, NULL);
+    st_norm(b, "u", "x", h->mixer_norm, "D", &h->norm);
+    st_mixer(x, b, h, name);
+    if (h->mixer_post) st_norm(b, "o", "o", h->mixer_post, "D", &h->norm);
+    st_residual(x, b, "o", h->residual);
+    st_norm(b, "u", "x", h->ff_norm, "D", &h->norm);
+    if (strstr(name, "_experts"))
+        st_experts(x, b, "f", "u", h->experts);
+    else
+        st_mlp(x, b, "f", "u", h->mlp);
+    if (h->ff_post) st_norm(b, "f", "f", h->ff_post, "D", &h->norm);
+    st_residual(x, b, "f", h->residual);
+}
+
+void hybrid_blocks(ImportCtx *x, const Hybrid *h, const Layers *l) {
+    for (int i = 0; i < l->n; i++) {
+        Layers before = {.block = l->block, .n = i};
+        if (!layers_have(&before, l->block[i])) write_block(x, h, l->block[i]);
+    }
+}

@@ -1,0 +1,30 @@
+/* Part: layers of stacks that mix kinds: a mixer, then an MLP or experts, each behind a norm and added to the stream. */
+#ifndef BTC_IMPORT_HYBRID_H
+#define BTC_IMPORT_HYBRID_H
+
+#include "import/parts/attention.h"
+#include "import/parts/experts.h"
+#include "import/parts/frame.h"
+#include "import/parts/mamba.h"
+#include "import/parts/mamba2.h"
+#include "import/parts/short_conv.h"
+
+/* The kinds that a stack has; NULL: none of it has that kind. */
+typedef struct Hybrid {
+    Norm norm;
+    const char *mixer_norm, *ff_norm; /* modules */
+    const char *mixer_post, *ff_post; /* of further norms, of what is added; or NULL */
+    double residual;                  /* a factor on what is added; 0: none */
+    const Mamba *mamba;
+    const Mamba2 *mamba2;
+    const ShortConv *conv;
+    const Attention *attention;
+    const Mlp *mlp;
+    const Experts *experts;
+} Hybrid;
+
+/* A block for each kind of layer that l has. Its name says of what it is made: "mamba", "mamba2", "conv" or "attention",
+ * then nothing (an MLP) or "_experts". */
+void hybrid_blocks(ImportCtx *x, const Hybrid *h, const Layers *l);
+
+#endif
