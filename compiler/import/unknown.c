@@ -13,11 +13,9 @@ static const struct {
     {"gateddelta kimilinear qwen3next qwen35 olmohybrid", "examples/descriptions/delta-rule.json"},
     {"retnet yoco lightning minimax linearattention bailing gsa hgrn simplegla",
      "what `btc import` writes for RetNet or GLA (scan.matrix)"},
-    {"rwkv6 rwkv06 finch", "examples/descriptions/rwkv6.json"},
-    {"rwkv5 rwkv05 eagle", "examples/descriptions/rwkv5.json"},
-    {"rwkv7 rwkv07", "what `btc import` writes for RWKV-7 in its author's files"},
-    {"rwkv", "examples/descriptions/rwkv4.json"},
-    {"xlstm mlstm slstm", "examples/descriptions/hf-xlstm.json"},
+    {"rwkv6 rwkv06 finch", "examples/descriptions/matrix-decay.json"},
+    {"rwkv", "what `btc import` writes for RWKV in its author's files"},
+    {"mlstm slstm", "examples/descriptions/mlstm.json"},
     {"mingru minlstm gemmarecurrent",
      "what `btc import` writes for RecurrentGemma (its block \"recurrent\")"},
     {"samba", "what `btc import` writes for Mamba and for Mixtral"},
@@ -66,11 +64,6 @@ int import_find_other(Arena *a, const char *arch, const char **word) {
 
 /* Where no configuration names the architecture: by its tensors, else by what the folder is called. */
 static const char *likely_name(const ImportCtx *x) {
-    static const char *const signs[][2] = {{"blocks.0.att.time_maa_w1", "rwkv6"},
-                                           {"blocks.0.att.time_faaaa", "rwkv5"},
-                                           {"blocks.0.att.time_first", "rwkv4"}};
-    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
-        if (has_tensor(x, signs[i][0])) return signs[i][1];
     char *path = arena_strdup(x->a, x->path);
     for (size_t n = strlen(path); n > 1 && path[n - 1] == '/';) path[--n] = 0;
     const char *slash = strrchr(path, '/');

@@ -1,0 +1,12 @@
+/* Part: the cell of mLSTM, Beck et al. 2024, arXiv:2405.04517: a matrix of values under keys for each head, and the sum of
+ * its keys, here as one more row of that matrix. The input gate is an exponential; a running maximum keeps it in range. */
+#ifndef BTC_IMPORT_MLSTM_H
+#define BTC_IMPORT_MLSTM_H
+
+#include "import/import.h"
+
+/* y [heads, width] from q, k [heads, ..], v [heads, width], and the gates "i" and "f" [heads] before their exponential and
+ * sigmoid. heads, width: dims. eps: added to the divisor. */
+void st_mlstm(cJSON *ops, const char *heads, const char *width, double eps);
+
+#endif

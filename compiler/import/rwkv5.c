@@ -1,0 +1,77 @@
+/* RWKV-5 "Eagle": Peng et al. 2024, arXiv:2404.05892, in the author's files. Each head keeps a matrix whose rows of keys
+ * decay at learnt paces, the same for all tokens; the token itself is read with a weight of its own. In the versions 5.0
+ * and 5.1 a head has one pace and one weight. */
+#include "import/parts/rwkv.h"
+
+static const RwkvNames *const names = &RWKV_AUTHOR;
+
+/* "w" [H, N or 1], the logarithm of the decay, and "bonus" [H, N] */
+static void st_paces(ImportCtx *x, cJSON *b, bool by_channel) {
+    st(b, "{'out':'w','map':'per_token(-exp(@att.time_decay[H, %s]))'}", by_channel ? "N" : "1");
+    const char *width = by_channel ? "N" : "1";
+    if (rwkv_has(x, names, "att.time_faaaa"))
+        st(b, "{'out':'bonus','map':'@att.time_faaaa[H, %s]'}", width);
+    else
+        st(b, "{'out':'bonus','map':'exp(@att.time_first[H, %s])'}", width);
+    if (by_channel) return;
+    st(b, "{'out':'zeros','op':'linspace','n':'N','from':0,'to':0}");
+    st(b, "{'out':'bonus','map':'bonus + zeros'}");
+}
+
+static void write_block(ImportCtx *x, bool by_channel, bool gate) {
+    cJSON *b = block_new(x->model, "rwkv", NULL, NULL);
+    st_rwkv_input(b, names->norm1, 1e-5, "att_x");
+    st_rwkv_mixes(x, b, names, "att", RWKV_TIME_MIX, gate ? "kvrg" : "kvr");
+    st_linear(b, "r", "xr", "att.receptance", "H*N", "D", false);
+    st_linear(b, "k", "xk", "att.key", "H*N", "D", false);
+    st_linear(b, "v", "xv", "att.value", "H*N", "D", false);
+    for (const char *p = "rkv"; *p; p++)
+        st(b, "{'out':'%c','op':'reshape','x':'%c','shape':['H','N']}", *p, *p);
+    st_paces(x, b, by_channel);
+    st(b, "{'out':'y','op':'scan.matrix','q':'r','k':'k','v':'v','decay':'w','bonus':'bonus','read':'before',"
+          "'state':'S'}");
+    st_rwkv_head_norm(b, "y", "att.ln_x", "H", 64e-5);
+    if (gate) {
+        st_linear(b, "g", "xg", "att.gate", "D", "D", false);
+        st(b, "{'out':'y','map':'y * silu(g)'}");
+    }
+    st_linear(b, "o", "y", "att.output", "D", "D", false);
+    st_residual(x, b, "o", 0);
+    st_rwkv_channel_mix(x, b, names, RWKV_TIME_MIX, 1e-5);
+    st_residual(x, b, "f", 0);
+}
+
+static cJSON *import(ImportCtx *x) {
+    Frame f;
+    if (!rwkv_frame(x, names, &f)) return NULL;
+    const RawTensor *decay = weights_find(x->w, "blocks.0.att.time_decay");
+    int64_t heads = rwkv_size(x, names, "att.time_decay", 0),
+            width = rwkv_size(x, names, "att.key.weight", 0);
+    if (import_failed(x)) return NULL;
+    if (width % heads || width != f.width)
+        return import_error(x, "%lld heads do not share the width %lld evenly", (long long)heads,
+                            (long long)width),
+               NULL;
+    bool by_channel = decay->rank > 1 && decay->dim[1] > 1;
+    cJSON *m = frame_begin(x, &f);
+    model_dim(m, "H", heads), model_dim(m, "N", width / heads);
+    model_set(m, "transposed", "['S']");
+    write_block(x, by_channel, rwkv_has(x, names, "att.gate.weight"));
+    Layers l = {0};
+    for (int64_t i = 0; i < f.layers; i++) layers_add(x->a, &l, "rwkv");
+    return rwkv_end(x, names, &f, &l, 1e-5);
+}
+
+static bool recognise(const ImportCtx *x) {
+    return has_tensor(x, "blocks.0.att.ln_x.weight") && has_tensor(x, "blocks.0.att.time_mix_k");
+}
+
+const Importer importer_rwkv5 = {
+    .name = "rwkv5",
+    .doc = "RWKV-5 in the author's files (.pth or converted); no configuration needed",
+    .accepts = "rwkv-5",
+    .recurrence = "matrix with fixed decays per channel",
+    .cases = "rwkv5",
+    .recognise = recognise,
+    .import = import,
+};
