@@ -12,6 +12,7 @@ static const char *const KIND_TEXT[] = {
     [AT_BOOL] = "true or false",      [AT_STR] = "a string",
     [AT_INTS] = "a list of integers", [AT_FLOATS] = "a list of numbers",
     [AT_FORMAT] = "a number format",  [AT_ARITHMETIC] = "an arithmetic of products",
+    [AT_FORMULA] = "a string",
 };
 
 /* Front ends know numbers and strings only; the table knows which are integers, and which are names of records. */
@@ -86,7 +87,7 @@ const char *attr_wrong(Arena *a, const AttrDef *ad, const Attr *t) {
     const char *word = t->kind == AT_STR ? t->s : t->kind == AT_ARITHMETIC ? t->arithmetic->name : NULL;
     if (words && word && !one_of(ad->str, word))
         return arena_printf(a, "must be one of %s, got \"%s\"", ad->str, word);
-    if (t->kind != ad->kind || (t->kind == AT_STR && !t->s))
+    if (t->kind != (ad->kind == AT_FORMULA ? AT_STR : ad->kind) || (t->kind == AT_STR && !t->s))
         return arena_printf(a, "must be %s", KIND_TEXT[ad->kind]);
     if (t->kind == AT_FLOATS) return list_wrong(a, ad, t);
     if (t->kind == AT_FLOAT) return number_wrong(a, t->f, ad->str);

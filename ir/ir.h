@@ -63,6 +63,7 @@ typedef enum AttrKind {
     AT_FLOATS,
     AT_FORMAT,
     AT_ARITHMETIC,
+    AT_FORMULA, /* in AttrDef alone: a STR that is a formula (formula.h), which descriptions write as maps */
 } AttrKind;
 typedef struct Attr {
     const char *name;

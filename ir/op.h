@@ -95,7 +95,7 @@ struct OpDef {
     bool (*infer)(Diag *d, Func *f, Op *op); /* after (or instead of) sig; false: message filed */
     void (*eval)(EvalCtx *c);                /* reference semantics: plain loops in double */
     Cost (*cost)(const Op *op, int64_t rows);
-    /* CONTRACT: how many numbers of operand 0 an output sums over. */
+    /* Of products with a matrix, CONTRACT and others: how many numbers an output sums over. */
     int64_t (*contracted)(const Op *op);
     bool inputs_first; /* CONTRACT: its matrix is [.., inputs, outputs]; else [.., outputs, inputs] */
     /* The type of its states in memory where the user asks for `asked`; NULL: that. */

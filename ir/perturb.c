@@ -44,7 +44,7 @@ double perturb_size(const Op *op, int64_t rows) {
         const Type t = op->in[i] ? op->in[i]->type : (Type){0};
         if (t.rank > 0) n = fmax(n, (double)t.dim[t.rank - 1]);
     }
-    if (def->pattern == PAT_CONTRACT) return ELEMENTARY * UNIT * fmax(1, sqrt((double)def->contracted(op)));
+    if (def->contracted) return ELEMENTARY * UNIT * fmax(1, sqrt((double)def->contracted(op)));
     if (def->pattern == PAT_ELEMENTWISE) return ELEMENTARY * UNIT;
     if (def->pattern != PAT_ROW) n = fmax(n, (double)rows);
     return ELEMENTARY * UNIT * (1 + sqrt(n) / (def->pattern == PAT_SCAN ? 1 : 4));

@@ -75,6 +75,7 @@ static void put_value(Text *t, const Attr *a) {
         text_add(t, a->i ? "true" : "false");
         break;
     case AT_STR:
+    case AT_FORMULA:
         put_string(t, a->s);
         break;
     case AT_FORMAT:

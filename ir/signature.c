@@ -124,6 +124,13 @@ static const Binding *find_bound(const Match *m, const char *name, size_t n) {
     return NULL;
 }
 
+/* A string stands for as many as it has words. */
+static int64_t word_count(const char *s) {
+    int64_t n = 0;
+    for (; *(s += strspn(s, " ")); s += strcspn(s, " ")) n++;
+    return n;
+}
+
 static int64_t dim_atom(const Match *m, const char **p) {
     if (isdigit((unsigned char)**p)) {
         char *end;
@@ -137,7 +144,9 @@ static int64_t dim_atom(const Match *m, const char **p) {
     const Binding *b = find_bound(m, name, n);
     if (b) return b->size;
     for (const AttrDef *ad = m->op->def->attrs; ad && ad->name; ad++)
-        if (!strcmp(ad->name, name)) return attr_int(m->op, name, (int64_t)ad->otherwise);
+        if (!strcmp(ad->name, name))
+            return ad->kind == AT_STR ? word_count(attr_str(m->op, name, ad->str))
+                                      : attr_int(m->op, name, (int64_t)ad->otherwise);
     BTC_BUG("%s: \"%s\" in the signature is neither bound nor an attribute", m->op->def->name, name);
 }
 

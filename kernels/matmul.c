@@ -353,3 +353,19 @@ void matmul_share(Lower *l, const Matmul *m) {
     lw_range(l, m->N, &lo, &hi);
     matmul_rows(l, m, lo, hi);
 }
+
+/* ---- a vector in memory ---- */
+
+int64_t matmul_vector_length(const Matmul *m) {
+    int64_t part = panel_part(m->format);
+    return (m->K + part - 1) / part * part;
+}
+
+void matmul_vector(Lower *l, const Matmul *m, Value *x, Value *panel, Value *apart, int count, Value *sums) {
+    LB *b = &l->b;
+    KernelSpec spec = {.w = m->format, .math = &arithmetic_f32, .rows = 1, .panels = count};
+    spec.streams = l->form == FORM_STEP;
+    int64_t parts = matmul_vector_length(m) / panel_part(m->format);
+    Value *zero = lb_i64(b, 0), *args[] = {x, x, zero, panel, apart, zero, lb_i64(b, parts), sums, zero};
+    lb_invoke(b, kernel_of(l, spec), args, 9);
+}

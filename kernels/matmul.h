@@ -34,4 +34,10 @@ void matmul_rows(Lower *l, const Matmul *m, Value *lo, Value *hi);
 /* This thread's share of them. */
 void matmul_share(Lower *l, const Matmul *m);
 
+/* One vector x, f32[matmul_vector_length] in memory with zeros behind the K numbers, times `count` panels, of which
+ * the first lies at `panel` and the others `apart` bytes from each other: sums, f32[count][panel]. count: at most
+ * tuning.streams. The arithmetic is f32. */
+int64_t matmul_vector_length(const Matmul *m);
+void matmul_vector(Lower *l, const Matmul *m, Value *x, Value *panel, Value *apart, int count, Value *sums);
+
 #endif

@@ -144,6 +144,7 @@ static bool makes_result(const FuncPlan *p, const Stage *s) {
 
 static bool is_light(const FuncPlan *p, const Stage *s) {
     if (!s->anchor) return true;
+    if (s->anchor->def->contracted) return false;
     /* a shift: no work, and its state is updated later */
     if (plan_lowering(p, s->anchor)->store_state && s->anchor->def->pattern != PAT_ATTEND) return true;
     switch (s->anchor->def->pattern) {

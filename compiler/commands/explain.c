@@ -98,10 +98,15 @@ static void tensors(Arena *a, const OpDef *def, const Signature *sig) {
 
 static const char *attr_value(Arena *a, const AttrDef *ad) {
     static const char *const kinds[] = {
-        [AT_INT] = "integer",          [AT_FLOAT] = "number",
-        [AT_BOOL] = "true or false",   [AT_STR] = "text",
-        [AT_INTS] = "integers",        [AT_FLOATS] = "numbers",
-        [AT_FORMAT] = "number format", [AT_ARITHMETIC] = "arithmetic",
+        [AT_INT] = "integer",
+        [AT_FLOAT] = "number",
+        [AT_BOOL] = "true or false",
+        [AT_STR] = "text",
+        [AT_INTS] = "integers",
+        [AT_FLOATS] = "numbers",
+        [AT_FORMAT] = "number format",
+        [AT_ARITHMETIC] = "arithmetic",
+        [AT_FORMULA] = "maps (the default in words)",
     };
     bool words = (ad->kind == AT_STR || ad->kind == AT_ARITHMETIC) && ad->str && strchr(ad->str, '|');
     Text t = text_new(a);
@@ -131,6 +136,7 @@ static void flags(const OpDef *def) {
     if (def->flags & OPF_COMMUTES) row("", "the first two operands may swap");
     if (def->flags & OPF_CONST_ONLY)
         row("", "only for what is known before anything runs (weights, constants)");
+    if (def->flags & OPF_WHOLE) row("", "needs whole sequences: a model with it has no step");
     if (def->flags & OPF_EFFECT) row("", "has an effect beyond its results");
 }
 
@@ -166,6 +172,8 @@ static const char *example_attr(Arena *a, const AttrDef *ad) {
         return "[0, 1]";
     case AT_FLOATS:
         return "[0.5, 1.0]";
+    case AT_FORMULA:
+        return "\"y = tanh(a)\"";
     case AT_STR:
     case AT_FORMAT:
     case AT_ARITHMETIC:

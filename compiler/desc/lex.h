@@ -28,4 +28,8 @@ bool find_dim(const Reader *r, const char *name, int64_t *out);
 /* The weight at the cursor, which stands behind the "@": one op per tensor. NULL: filed. */
 Value *lex_weight(Lex *l, bool in_map);
 
+/* map.c: an expression at the cursor, as far as it goes; NULL: filed. What follows where nothing may: a message. */
+Value *read_map_here(Lex *l);
+void read_map_end(const Lex *l);
+
 #endif

@@ -292,7 +292,7 @@ static Term map_compare(Lex *l) {
 }
 
 /* Signs of other languages. */
-static void unexpected(const Lex *l) {
+void read_map_end(const Lex *l) {
     static const char *const serve[][2] = {
         {"&&", "a * b, of comparisons"},
         {"||", "max(a, b), of comparisons"},
@@ -312,6 +312,11 @@ static void unexpected(const Lex *l) {
         lex_error(l, l->at, "unexpected \"%c\"", *at);
 }
 
+Value *read_map_here(Lex *l) {
+    Term t = map_compare(l);
+    return t.bad ? NULL : t.v ? t.v : scope_constant(l->s, t.number, lex_loc(l, l->at));
+}
+
 Value *read_map(Scope *s, const cJSON *node, const char *path, const char *out_name) {
     if (!cJSON_IsString(node))
         return json_error(&s->r->json, node, path, "must be an expression in a string, got %s",
@@ -321,7 +326,7 @@ Value *read_map(Scope *s, const cJSON *node, const char *path, const char *out_n
     const Op *before = s->func->body->last;
     Term t = map_compare(&l);
     if (t.bad) return NULL;
-    if (lex_peek(&l)) return unexpected(&l), NULL;
+    if (lex_peek(&l)) return read_map_end(&l), NULL;
     if (!t.v) return scope_constant(s, t.number, lex_loc(&l, 0));
     /* The last op is the whole expression: its result gets the statement's name. */
     const Op *last = s->func->body->last;

@@ -104,6 +104,7 @@ static cJSON *attr_schema(const AttrDef *ad) {
     case AT_STR:
     case AT_FORMAT:
     case AT_ARITHMETIC:
+    case AT_FORMULA:
         n = typed("string", ad->doc);
         if (words) cJSON_AddItemToObject(n, "enum", word_list(ad->str));
         break;

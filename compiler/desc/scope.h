@@ -94,6 +94,10 @@ bool read_size(Reader *r, const cJSON *node, const char *path, int64_t lo, int64
 /* "@name[shape]", the whole string of node. NULL: filed. */
 Value *read_weight(Scope *s, const cJSON *node, const char *path);
 
+/* ---- formula.c ---- */
+/* A formula in a string, as words (ir/formula.h). NULL: filed. */
+const char *read_formula(Reader *r, const cJSON *node, const char *path);
+
 /* ---- map.c ---- */
 /* NULL: filed. out_name: for the last op. */
 Value *read_map(Scope *s, const cJSON *node, const char *path, const char *out_name);

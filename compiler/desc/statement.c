@@ -140,6 +140,10 @@ static bool read_attr_value(const Stmt *st, const AttrDef *def, const cJSON *n, 
     case AT_BOOL:
         if (!cJSON_IsBool(n)) return fail(st, n, def->name, "must be true or false");
         return t->i = cJSON_IsTrue(n), true;
+    case AT_FORMULA:
+        t->kind = AT_STR;
+        if (!cJSON_IsString(n)) return fail(st, n, def->name, "must be maps with names in a string");
+        return (t->s = read_formula(r, n, path)) != NULL;
     case AT_STR:
     case AT_FORMAT:
     case AT_ARITHMETIC:

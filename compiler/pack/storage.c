@@ -55,7 +55,7 @@ static void read_rules(Assign *a) {
 
 /* Which operand of a product or look-up is its matrix, or -1. */
 static int matrix_operand(const Op *op) {
-    if (op->def->pattern != PAT_CONTRACT && op->def->pattern != PAT_GATHER) return -1;
+    if (!op->def->contracted && op->def->pattern != PAT_GATHER) return -1;
     if (!op->out[0]->type.seq) return -1; /* of constants: computed before packing */
     for (int i = 0; i < op->nin; i++) {
         const Value *v = op->in[i];

@@ -2,6 +2,7 @@
  * axis: an operand without it is the same for every token. A NaN in any operand comes out as NaN. i32
  * operands (the position) are read as numbers; the result is f32, but for that of copy, which keeps its
  * operand's type. One row of a table per op: to add one, add a row here and one in ops.def. */
+#include "../formula.h"
 #include "common.h"
 
 /* ---- shape and walking ---- */
@@ -240,3 +241,15 @@ const OpDef op_where = {
     .eval = eval_where,
     .cost = cost_one,
 };
+
+const OpDef *elementwise_find(const char *name) {
+    static const OpDef *const all[] = {
+#define ROW(id, ...) &op_##id,
+        UNARY_OPS(ROW) STEP_OPS(ROW) BINARY_OPS(ROW)
+#undef ROW
+            & op_where,
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (!strcmp(all[i]->name, name)) return all[i];
+    return NULL;
+}

@@ -106,7 +106,10 @@ static inline Attr *gen_attrs(Rng *r, Arena *a, const OpDef *def, Type first, co
         if (!strcmp(d->name, "context")) t.i = 16;
         bool named = d->kind == AT_FORMAT || d->kind == AT_ARITHMETIC; /* names of records */
         if (named) t.kind = AT_STR;
-        if (d->kind == AT_STR || named) t.s = d->str && strchr(d->str, '|') ? gen_word(r, a, d->str) : "name";
+        if (d->kind == AT_STR || named)
+            t.s = d->str && strchr(d->str, '|') ? gen_word(r, a, d->str)
+                  : d->str && *d->str           ? d->str
+                                                : "name";
         if (d->kind == AT_FORMAT) t.s = "bf16";
         if (d->kind == AT_FLOATS) t.n = 1, t.floats = floats;
         if (d->kind == AT_INTS) { /* a shape of all elements, or a permutation that turns around */
@@ -120,11 +123,44 @@ static inline Attr *gen_attrs(Rng *r, Arena *a, const OpDef *def, Type first, co
     return list;
 }
 
+/* Recurrent cells, whose formula and sizes must fit: one of these, with as many gates. */
+static inline void gen_cell(Rng *r, Arena *a, const OpDef *def, Dims *d, Attr **attrs) {
+    static const struct {
+        int gates;
+        const char *names, *keeps, *cell;
+    } cells[] = {
+        {4, "i f g o", "c", "f sigmoid c mul i sigmoid g tanh mul add =c o sigmoid c tanh mul =y"},
+        {3, "r z n", "", "z sigmoid =z 1 z sub n_x r sigmoid n_w mul add tanh mul z y mul add =y"},
+        {1, "h", "", "h tanh =y"},
+        {4, "i f z o", "c n m",
+         "m f neg softplus sub =l n 0 equal i i l maximum where =q i q sub exp 1 minimum =a l q sub exp 1 "
+         "minimum =b "
+         "b c mul a z tanh mul add =c b n mul a add =n q =m o sigmoid c mul n div =y"},
+    };
+    if (def != &op_scan_cell) return;
+    int64_t k = d->n ? d->size[0] == 4 ? 0 : d->size[0] == 3 ? 1 : 2 : rng_int(r, 0, 3);
+    if (attrs) {
+        if (k == 0 && rng_int(r, 0, 1)) k = 3;
+        attr_set(a, attrs, (Attr){.name = "gates", .kind = AT_STR, .s = cells[k].names});
+        attr_set(a, attrs, (Attr){.name = "keeps", .kind = AT_STR, .s = cells[k].keeps});
+        attr_set(a, attrs, (Attr){.name = "cell", .kind = AT_STR, .s = cells[k].cell});
+        return;
+    }
+    int64_t size = d->draw ? d->draw(r, "d") : rng_int(r, 1, 5);
+    const char *const names[] = {"g", "d", "i", "n"};
+    const int64_t sizes[] = {cells[k].gates, size, size, rng_int(r, 1, 3)};
+    for (int i = 0; i < 4; i++) {
+        snprintf(d->name[d->n], sizeof d->name[0], "%s", names[i]);
+        d->size[d->n++] = sizes[i];
+    }
+}
+
 /* false: refused, draw again. */
 static inline bool gen_instance(Arena *a, Rng *r, const OpDef *def, Instance *out) {
     Diag d = diag_new(a, NULL);
     const Signature *s = signature_of(a, def);
     Dims dims = {0};
+    gen_cell(r, a, def, &dims, NULL);
     out->m = ir_module_new(a, "instance");
     Func *f = ir_func_new(out->m, "main", LEVEL_MODEL);
     Value *in[SIG_MAX] = {0};
@@ -138,6 +174,7 @@ static inline bool gen_instance(Arena *a, Rng *r, const OpDef *def, Instance *ou
         in[i] = ir_param_add(f, t->name, ty);
     }
     Attr *attrs = gen_attrs(r, a, def, in[0] ? in[0]->type : (Type){0}, &dims);
+    gen_cell(r, a, def, &dims, &attrs);
     out->op = ir_build(&d, f, f->body, def->name, in, nin, attrs, NULL, 0, NULL, (Loc){.path = "$.ops[0]"});
     if (!out->op) return false;
     for (int i = 0; i < out->op->nout - op_state_count(def); i++) ir_result_add(f, NULL, out->op->out[i]);

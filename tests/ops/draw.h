@@ -22,6 +22,7 @@ static inline Domain domain_of(const Kit *k, const OpDef *def, const char *opera
     if (def == &op_scan_matrix && one_of(operand, " decay ")) return DECAY;
     if (def == &op_scan_matrix && one_of(operand, " a b ")) return SMALL;
     if (def == &op_where && one_of(operand, " c ")) return GATE;
+    if (def == &op_scan_cell && one_of(operand, " w proj ")) return SMALL;
     if (one_of(def->name, " sqrt rsqrt log topk largest ")) return POSITIVE;
     if (def == &op_power && one_of(operand, " a ")) return k->wide ? LIVELY : POSITIVE;
     if (def == &op_power && k->wide) return WHOLE;
@@ -120,6 +121,7 @@ static inline Op *draw_op(Kit *k, const OpDef *def, int64_t (*size)(Rng *, const
     Func *f = kit_func(k);
     const Signature *s = signature_of(k->a, def);
     Dims dims = {.draw = size};
+    gen_cell(&k->r, k->a, def, &dims, NULL);
     Value *in[SIG_MAX] = {0};
     Type types[SIG_MAX] = {0};
     bool absent[SIG_MAX] = {0}, ids[SIG_MAX] = {0};
@@ -137,6 +139,7 @@ static inline Op *draw_op(Kit *k, const OpDef *def, int64_t (*size)(Rng *, const
     if (def == &op_embed && k->odd) types[1].dim[0] = POSITIONS;
     Attr *attrs = gen_attrs(&k->r, k->a, def, types[0], &dims);
     mend_attrs(k, def, attrs);
+    gen_cell(&k->r, k->a, def, &dims, &attrs);
     for (int i = 0; i < nin; i++) {
         const SigTensor *t = &s->in[i < s->nin ? i : s->nin - 1];
         int64_t rows = ids[i] ? types[i + 1].dim[0] : 0;
