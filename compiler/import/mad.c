@@ -1,7 +1,9 @@
 /* The models of MAD: Poli et al. 2024, arXiv:2403.17844 (athms/mad-lab). Layers of many kinds, each behind a norm and
  * beside the residual stream; every layer has a configuration of its own. */
+#include <math.h>
 #include <string.h>
 
+#include "import/parts/attention.h"
 #include "import/parts/frame.h"
 #include "import/parts/mamba.h"
 #include "import/parts/mlp.h"
@@ -31,6 +33,31 @@ static void mamba(Layer *l, int64_t D) {
     cfg_mamba(&l->c, &MAMBA_KEYS_AUTHORS, D, &t);
     for (int i = 0; start[i]; i++) cfg_skip(&l->c, start[i]);
     if (l->b) st_mamba(l->x, l->b, "o", "u", &t);
+}
+
+/* window_size says how many tokens before it a query sees, or -1: all. The number behind it is for what is not causal. */
+static int64_t read_window(Cfg *c) {
+    const cJSON *list = cfg_list(c, "window_size");
+    double before = list ? cfg_item(c, "window_size", list, 0) : -1;
+    if (before != -1 && !(before >= 0 && before < INT32_MAX && before == floor(before)))
+        return cfg_error(c, "window_size", "must begin with a whole number, or -1");
+    return before < 0 ? 0 : (int64_t)before + 1;
+}
+
+static void attention(Layer *l, int64_t D) {
+    enum { ANY = 8192 }; /* nothing limits the sequence */
+    Attention t = {.module = "1", .tag = l->tag, .rows = QKV_IN_ORDER, .qkv = "Wqkv", .o = "out_proj"};
+    t.bias_qkv = t.bias_o = true, t.positions = ANY;
+    cfg_equal_heads(&l->c, "n_heads", 16, D, &t);
+    t.window = read_window(&l->c);
+    int64_t turning = cfg_int(&l->c, "rotary_emb_dim", 0);
+    t.rope = (Rope){.none = !turning, .theta = 10000, .scale = 1, .dims = turning == t.width ? 0 : turning};
+    if (turning % 2 || turning > t.width)
+        cfg_error(&l->c, "rotary_emb_dim", "must be even and at most the width of a head, %lld",
+                  (long long)t.width);
+    cfg_only_bool(&l->c, "causal", true, true);
+    cfg_skip(&l->c, "use_flash_attn");
+    if (l->b) st_attention(l->x, l->b, "o", "u", &t);
 }
 
 static void mlp(Layer *l, bool gated) {
@@ -84,7 +111,14 @@ static void moe_mlp(Layer *l, int64_t D) {
 static const struct {
     const char *word;
     void (*write)(Layer *l, int64_t D);
-} KINDS[] = {{"mamba", mamba}, {"mlp", plain_mlp}, {"swiglu", gated_mlp}, {"moe-mlp", moe_mlp}};
+} KINDS[] = {{"attention", attention},
+             {"mh-attention", attention},
+             {"sliding-attention", attention},
+             {"mh-sliding-attention", attention},
+             {"mamba", mamba},
+             {"mlp", plain_mlp},
+             {"swiglu", gated_mlp},
+             {"moe-mlp", moe_mlp}};
 
 /* ---- the model ---- */
 

@@ -45,8 +45,20 @@ static const char *tensor(ImportCtx *x, const Attention *t, const char *name, co
     return t->module ? arena_printf(x->a, "%s.%s", t->module, name) : name;
 }
 
-static void st_product(cJSON *ops, const Attention *t, const char *out, const char *in, const char *name,
-                       const char *o, const char *i, bool bias) {
+/* A size in terms of the dims, whose names end with the tag: "H$*K$". */
+static const char *sized(ImportCtx *x, const Attention *t, const char *size) {
+    Text s = text_new(x->a);
+    for (const char *p = size; *p; p++)
+        if (*p == '$')
+            text_add(&s, "%s", t->tag ? t->tag : "");
+        else
+            text_add_n(&s, p, 1);
+    return s.s;
+}
+
+static void st_product(ImportCtx *x, cJSON *ops, const Attention *t, const char *out, const char *in,
+                       const char *name, const char *o, const char *i, bool bias) {
+    o = sized(x, t, o), i = sized(x, t, i);
     if (t->transposed)
         st_linear_transposed(ops, out, in, name, o, i, bias);
     else
@@ -58,19 +70,21 @@ static bool st_projections(ImportCtx *x, cJSON *ops, const char *in, const Atten
     const char *from = t->from ? t->from : "D";
     switch (t->rows) {
     case QKV_APART:
-        st_product(ops, t, "q", in, tensor(x, t, t->q, "q_proj"), t->gate ? "H*2*K" : "H*K", from,
+        st_product(x, ops, t, "q", in, tensor(x, t, t->q, "q_proj"), t->gate ? "H$*2*K$" : "H$*K$", from,
                    t->bias_qkv);
-        st_product(ops, t, "k", in, tensor(x, t, t->k, "k_proj"), "G*K", from, t->bias_qkv);
-        st_product(ops, t, "v", in, tensor(x, t, t->v, "v_proj"), "G*K", from, t->bias_qkv);
+        st_product(x, ops, t, "k", in, tensor(x, t, t->k, "k_proj"), "G$*K$", from, t->bias_qkv);
+        st_product(x, ops, t, "v", in, tensor(x, t, t->v, "v_proj"), "G$*K$", from, t->bias_qkv);
         return false;
     case QKV_IN_ORDER:
-        st_product(ops, t, "qkv", in, tensor(x, t, t->qkv, "qkv_proj"), "H*K + 2*G*K", from, t->bias_qkv);
-        st(ops, "{'out':['q','k','v'],'split':'qkv','sizes':['H*K','G*K','G*K']}");
+        st_product(x, ops, t, "qkv", in, tensor(x, t, t->qkv, "qkv_proj"), "H$*K$ + 2*G$*K$", from,
+                   t->bias_qkv);
+        st_part(ops, NULL, t->tag, "{'out':['q','k','v'],'split':'qkv','sizes':['H$*K$','G$*K$','G$*K$']}");
         return false;
     case QKV_BY_HEAD:
-        st_product(ops, t, "qkv", in, tensor(x, t, t->qkv, "query_key_value"), "H*3*K", from, t->bias_qkv);
-        st(ops, "{'out':'qkv','op':'reshape','x':'qkv','shape':['H','3*K']}");
-        st(ops, "{'out':['q','k','v'],'split':'qkv','sizes':['K','K','K']}");
+        st_product(x, ops, t, "qkv", in, tensor(x, t, t->qkv, "query_key_value"), "H$*3*K$", from,
+                   t->bias_qkv);
+        st_part(ops, NULL, t->tag, "{'out':'qkv','op':'reshape','x':'qkv','shape':['H$','3*K$']}");
+        st_part(ops, NULL, t->tag, "{'out':['q','k','v'],'split':'qkv','sizes':['K$','K$','K$']}");
         return true;
     }
     return false;
@@ -82,9 +96,9 @@ static void st_clip(ImportCtx *x, cJSON *ops, const char *value, double limit) {
 }
 
 void st_attention(ImportCtx *x, cJSON *ops, const char *out, const char *in, const Attention *t) {
-    static const char *const heads[][3] = {{"q", "H", "H*K"}, {"k", "G", "G*K"}, {"v", "G", "G*K"}};
-    model_dim(x->model, "H", t->heads), model_dim(x->model, "G", t->kv_heads),
-        model_dim(x->model, "K", t->width);
+    static const char *const heads[][3] = {{"q", "H$", "H$*K$"}, {"k", "G$", "G$*K$"}, {"v", "G$", "G$*K$"}};
+    model_dim(x->model, sized(x, t, "H$"), t->heads), model_dim(x->model, sized(x, t, "G$"), t->kv_heads);
+    model_dim(x->model, sized(x, t, "K$"), t->width);
     bool all = !t->window || (t->positions && t->window >= t->positions); /* a wider window is none */
     int64_t limit = t->rope.none ? 0 : t->rope.limit;
     if (all || limit) model_context(x, t->positions, limit);
@@ -92,14 +106,16 @@ void st_attention(ImportCtx *x, cJSON *ops, const char *out, const char *in, con
     for (int i = 0; i < 3; i++) {
         const char *name = heads[i][0],
                    *norm = i ? tensor(x, t, t->k_norm, "k_norm") : tensor(x, t, t->q_norm, "q_norm");
-        if (t->qk_norm && t->qk_whole && i < 2) st_norm(ops, name, name, norm, heads[i][2], &t->norm);
+        if (t->qk_norm && t->qk_whole && i < 2)
+            st_norm(ops, name, name, norm, sized(x, t, heads[i][2]), &t->norm);
         if (t->gate && i == 0) {
-            st(ops, "{'out':'q','op':'reshape','x':'q','shape':['H','2*K']}");
-            st(ops, "{'out':['q','g'],'split':'q','sizes':['K','K']}");
+            st_part(ops, NULL, t->tag, "{'out':'q','op':'reshape','x':'q','shape':['H$','2*K$']}");
+            st_part(ops, NULL, t->tag, "{'out':['q','g'],'split':'q','sizes':['K$','K$']}");
         } else if (!shaped) {
-            st(ops, "{'out':'%s','op':'reshape','x':'%s','shape':['%s','K']}", name, name, heads[i][1]);
+            st_part(ops, NULL, t->tag, "{'out':'%s','op':'reshape','x':'%s','shape':['%s','K$']}", name, name,
+                    heads[i][1]);
         }
-        if (t->qk_norm && !t->qk_whole && i < 2) st_norm(ops, name, name, norm, "K", &t->norm);
+        if (t->qk_norm && !t->qk_whole && i < 2) st_norm(ops, name, name, norm, sized(x, t, "K$"), &t->norm);
         if (t->clip > 0) st_clip(x, ops, name, t->clip);
         if (i == 1 && t->key_scale) st(ops, "{'out':'k','map':'%s * k'}", json_number(x->a, t->key_scale));
     }
@@ -109,13 +125,14 @@ void st_attention(ImportCtx *x, cJSON *ops, const char *out, const char *in, con
         st_rope(ops, "k", &t->rope);
     }
     st(ops, "{'out':'y','op':'attend','q':'q','k':'k','v':'v'%s%s%s%s,'state':['keys','values']}",
-       t->sinks ? arena_printf(x->a, ",'sinks':'@%s[H]'", tensor(x, t, t->sinks, NULL)) : "",
+       t->sinks ? arena_printf(x->a, ",'sinks':'@%s[%s]'", tensor(x, t, t->sinks, NULL), sized(x, t, "H$"))
+                : "",
        t->scale ? arena_printf(x->a, ",'scale':%s", json_number(x->a, t->scale)) : "",
        t->softcap ? arena_printf(x->a, ",'softcap':%s", json_number(x->a, t->softcap)) : "",
        all ? "" : arena_printf(x->a, ",'window':%lld", (long long)t->window));
     if (t->gate) st(ops, "{'out':'y','map':'y * sigmoid(g)'}");
-    st(ops, "{'out':'y','op':'reshape','x':'y','shape':['H*K']}");
-    st_product(ops, t, out, "y", tensor(x, t, t->o, "o_proj"), "D", "H*K", t->bias_o);
+    st_part(ops, NULL, t->tag, "{'out':'y','op':'reshape','x':'y','shape':['H$*K$']}");
+    st_product(x, ops, t, out, "y", tensor(x, t, t->o, "o_proj"), "D", "H$*K$", t->bias_o);
 }
 
 void model_context(ImportCtx *x, int64_t max_positions, int64_t limit) {

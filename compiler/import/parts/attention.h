@@ -14,9 +14,10 @@ typedef enum QkvRows {
 
 typedef struct Attention {
     int64_t heads, kv_heads, width; /* dims H, G, K; width: of a head */
-    const char *from;               /* the dimension of what comes in; NULL: D */
-    const char *module;             /* NULL: the projections stand in the block itself */
-    const char *q, *k, *v, *o;      /* names of projections; NULL: q_proj, k_proj, v_proj, o_proj */
+    const char *tag;    /* ends the names of the dims, where blocks of one model differ; NULL: nothing */
+    const char *from;   /* the dimension of what comes in; NULL: D */
+    const char *module; /* NULL: the projections stand in the block itself */
+    const char *q, *k, *v, *o; /* names of projections; NULL: q_proj, k_proj, v_proj, o_proj */
     QkvRows rows;
     const char *qkv; /* the name of the one projection */
     bool bias_qkv, bias_o;
