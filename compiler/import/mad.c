@@ -5,6 +5,7 @@
 
 #include "import/parts/attention.h"
 #include "import/parts/frame.h"
+#include "import/parts/heads.h"
 #include "import/parts/mamba.h"
 #include "import/parts/mlp.h"
 
@@ -58,6 +59,38 @@ static void attention(Layer *l, int64_t D) {
     cfg_only_bool(&l->c, "causal", true, true);
     cfg_skip(&l->c, "use_flash_attn");
     if (l->b) st_attention(l->x, l->b, "o", "u", &t);
+}
+
+/* Keys and values as wide as the model, times a factor; decays for each channel of a key, of low rank. */
+static void gated_linear_attention(Layer *l, int64_t D) {
+    Cfg *c = &l->c;
+    Arena *a = l->x->a;
+    int64_t H = cfg_size(c, "num_heads", 4), rank = cfg_size(c, "gate_low_rank_dim", 16);
+    int64_t K = cfg_times(c, "expand_k", 1, D) / H, P = cfg_times(c, "expand_v", 1, D) / H;
+    double pace = cfg_float(c, "gate_logit_normalizer", 16, ">0");
+    HeadsOut o = {.module = "1", .norm = "g_norm", .tensor = "o_proj", .gate = "g"};
+    o.act = cfg_act(c, "gate_fn", "swish"), o.kind.eps = cfg_float(c, "layernorm_eps", 1e-5, ">=0");
+    cfg_skip(c, "fuse_norm"), cfg_skip(c, "mode"); /* how it is computed */
+    if (!l->b) return;
+    dim(l, "LH", H), dim(l, "LK", K), dim(l, "LP", P), dim(l, "LR", rank);
+    const char *const rows[][2] = {{"q", "LK"}, {"k", "LK"}, {"v", "LP"}};
+    o.heads = arena_printf(a, "LH%s", l->tag), o.width = arena_printf(a, "LP%s", l->tag);
+    for (int i = 0; i < 3; i++) {
+        HeadRows r = {.module = "1", .heads = o.heads, .tensor = arena_printf(a, "%s_proj", rows[i][0])};
+        r.width = arena_printf(a, "%s%s", rows[i][1], l->tag);
+        st_head_rows(l->x, l->b, rows[i][0], "u", &r);
+    }
+#define ST(...) st_part(l->b, "1", l->tag, __VA_ARGS__)
+    ST("{'out':'q','map':'q / sqrt(LK$)'}");
+    ST("{'out':'d','op':'linear','x':'u','w':'@~gk_proj.0.weight[LR$, D]'}");
+    ST("{'out':'d','op':'linear','x':'d','w':'@~gk_proj.1.weight[LH$*LK$, "
+       "LR$]','b':'@~gk_proj.1.bias[LH$*LK$]'}");
+    ST("{'out':'d','map':'-softplus(-d) / %s','comment':'the logarithm of the decay'}", json_number(a, pace));
+    ST("{'out':'d','op':'reshape','x':'d','shape':['LH$','LK$']}");
+    ST("{'out':'y','op':'scan.matrix','q':'q','k':'k','v':'v','decay':'d','state':'S'}");
+    ST("{'out':'g','op':'linear','x':'u','w':'@~g_proj.weight[LH$*LP$, D]'}");
+#undef ST
+    st_heads_out(l->x, l->b, "o", "y", &o);
 }
 
 static void mlp(Layer *l, bool gated) {
@@ -115,6 +148,8 @@ static const struct {
              {"mh-attention", attention},
              {"sliding-attention", attention},
              {"mh-sliding-attention", attention},
+             {"gated-linear-attention", gated_linear_attention},
+             {"mh-gated-linear-attention", gated_linear_attention},
              {"mamba", mamba},
              {"mlp", plain_mlp},
              {"swiglu", gated_mlp},
@@ -202,7 +237,7 @@ const Importer importer_mad = {
     .doc = "models of MAD: layers of several kinds, each with a configuration of its own",
     .accepts = "mad",
     .recurrence = "what its layers carry",
-    .cases = "mad-mamba-moe",
+    .cases = "mad-attention-gla mad-mamba-moe",
     .recognise = recognise,
     .import = import,
 };
