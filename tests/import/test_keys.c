@@ -15,8 +15,8 @@ static RawTensor GRU[] = {T("weight_hh_l0", 2, 12, 4)};
 static const struct {
     const char *config, *arch, *error, *note;
 } UNREAD[] = {
-    {"{'architectures':['JambaForCausalLM'],'model_type':'jamba'}", NULL,
-     "\"JambaForCausalLM\"; there are: mamba", "writes for Mamba and for Mixtral"},
+    {"{'architectures':['Jamba9ForCausalLM'],'model_type':'jamba9'}", NULL,
+     "\"Jamba9ForCausalLM\"; there are: mamba", "docs/description.md"},
     {"{'architectures':['SimpleGLAForCausalLM']}", NULL, "\"SimpleGLAForCausalLM\"",
      "writes for RetNet or GLA"},
     {"{'architectures':['Gemma4ForCausalLM']}", NULL, "\"Gemma4ForCausalLM\"; there", "writes for Llama"},
@@ -34,7 +34,7 @@ static const struct {
     {NULL, "mamba-2", "(did you mean \"mamba2\"?)", "docs/description.md"},
     {NULL, "mambo", "(did you mean \"mamba\"?)", "docs/description.md"},
     {NULL, "MambaForCasualLM", "(did you mean \"MambaForCausalLM\"?)", "docs/description.md"},
-    {NULL, "jamba", "\"jamba\"; there", "docs/description.md"},
+    {NULL, "jamba9", "\"jamba9\"; there", "docs/description.md"},
     {NULL, "llava", "\"llava\"; there", "docs/description.md"},
     {NULL, NULL, "there is no config.json beside the weights", "btc list ops"},
     {"{'hidden_size':4}", NULL, "config.json has neither \"architectures\" nor \"model_type\"",
