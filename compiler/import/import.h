@@ -142,6 +142,8 @@ typedef struct Tied {
  * warning. */
 Tied tied_tables(ImportCtx *x, cJSON *m, bool tied, const char *flag, const char *embedding,
                  const char *head);
+/* Tensors that begin with `copy` and are those that begin with `kept` once more: ignored. They must not differ. */
+void tied_copies(ImportCtx *x, const char *kept, const char *copy);
 /* The rows of the tables of a model whose vocab_size was padded: at least vocab_size, which is read. */
 int64_t table_rows(ImportCtx *x, const char *embedding, const char *head);
 

@@ -49,6 +49,20 @@ Tied tied_tables(ImportCtx *x, cJSON *m, bool tied, const char *flag, const char
     return (Tied){embedding, head};
 }
 
+void tied_copies(ImportCtx *x, const char *kept, const char *copy) {
+    for (int i = 0; i < x->w->n; i++) {
+        const RawTensor *t = &x->w->tensors[i];
+        if (strncmp(t->name, copy, strlen(copy)) != 0) continue;
+        const char *name = arena_printf(x->a, "%s%s", kept, t->name + strlen(copy));
+        const RawTensor *first = weights_find(x->w, name);
+        if (!first || !same_tensor(x->w, first, t))
+            diag_error(x->d, (Loc){.file = t->file, .path = t->name},
+                       "%s %s, with which it is one in this model", first ? "differs from" : "there is no",
+                       name);
+        model_ignore(x->model, t->name);
+    }
+}
+
 int64_t table_rows(ImportCtx *x, const char *embedding, const char *head) {
     int64_t rows = tensor_dim(x, has_tensor(x, head) && !has_tensor(x, embedding) ? head : embedding, 0);
     int64_t vocab = cfg_size(&x->cfg, "vocab_size", rows);

@@ -19,7 +19,6 @@ static const struct {
     {"mingru minlstm gemmarecurrent",
      "what `btc import` writes for RecurrentGemma (its block \"recurrent\")"},
     {"samba", "what `btc import` writes for Mamba and for Mixtral"},
-    {"zamba", "what `btc import` writes for Mamba-2 and for Bamba"},
     {"mamba", "what `btc import` writes for Mamba"},
     {"stripedhyena hyena h3 s4 s4d s5",
      "what `btc import` writes for Hyena (conv.long), or `btc explain scan.modal`"},

@@ -65,6 +65,16 @@ static void st_product(ImportCtx *x, cJSON *ops, const Attention *t, const char 
         st_linear(ops, out, in, name, o, i, bias);
 }
 
+/* Adds what a product of low rank makes of `in`. */
+static void st_low_rank(ImportCtx *x, cJSON *ops, const char *value, const char *in, const Attention *t,
+                        const char *module, const char *width) {
+    if (!module) return;
+    model_dim(x->model, "AR", t->rank);
+    st_linear(ops, "a", in, arena_printf(x->a, "%s.0", module), "AR", t->from ? t->from : "D", false);
+    st_linear(ops, "a", "a", arena_printf(x->a, "%s.1", module), width, "AR", false);
+    st(ops, "{'out':'%s','map':'%s + a'}", value, value);
+}
+
 /* q [H*K] (or [H*2*K] with the gates), k and v [G*K], or all of them as heads: whether they are. */
 static bool st_projections(ImportCtx *x, cJSON *ops, const char *in, const Attention *t) {
     const char *from = t->from ? t->from : "D";
@@ -103,6 +113,7 @@ void st_attention(ImportCtx *x, cJSON *ops, const char *out, const char *in, con
     int64_t limit = t->rope.none ? 0 : t->rope.limit;
     if (all || limit) model_context(x, t->positions, limit);
     bool shaped = st_projections(x, ops, in, t);
+    for (int i = 0; i < 3; i++) st_low_rank(x, ops, heads[i][0], in, t, t->low_rank[i], heads[i][2]);
     for (int i = 0; i < 3; i++) {
         const char *name = heads[i][0],
                    *norm = i ? tensor(x, t, t->k_norm, "k_norm") : tensor(x, t, t->q_norm, "q_norm");

@@ -22,7 +22,10 @@ typedef struct Attention {
     const char *qkv; /* the name of the one projection */
     bool bias_qkv, bias_o;
     bool transposed; /* matrices are stored [in, out] */
-    bool gate;       /* q's projection gives a query and, behind it, a gate for each head's result */
+    const char
+        *low_rank[3]; /* modules of two products, .0 and .1, whose results q, k and v get added; or NULL */
+    int64_t rank;     /* between them; dim AR */
+    bool gate;        /* q's projection gives a query and, behind it, a gate for each head's result */
     bool qk_norm;
     bool qk_whole;               /* over all heads together */
     Norm norm;                   /* of q and k */

@@ -45,28 +45,51 @@ static void st_norm(cJSON *b, const Mamba *t, const char *x, const char *name, c
            width, t->eps);
 }
 
-/* Steps, B and C, one set for all channels. */
-static void st_select(cJSON *b, const Mamba *t) {
+/* Steps, B and C, one set for all channels, and the scan: y, with what passes by it. */
+static void st_scan(cJSON *b, const Mamba *t) {
     ST("{'out':'rBC','op':'linear','x':'c','w':'@~x_proj.weight[MR$ + 2*MN$, ME$]'}");
     ST("{'out':['r','B','C'],'split':'rBC','sizes':['MR$','MN$','MN$']}");
     st_norm(b, t, "r", "dt", "MR"), st_norm(b, t, "B", "b", "MN"), st_norm(b, t, "C", "c", "MN");
     ST("{'out':'dt','op':'linear','x':'r','w':'@~dt_proj.weight[ME$, MR$]','b':'@~dt_proj.bias[ME$]'}");
+    ST("{'out':'dt','map':'softplus(dt)'}");
     ST("{'out':'A','map':'-exp(@~A_log[ME$, MN$])'}");
-    ST("{'out':'skip','map':'@~D[ME$]'}");
+    ST("{'out':'v','map':'dt * c'}");
+    ST("{'out':'y','op':'scan.expand','u':'v','dt':'dt','A':'A','B':'B','C':'C','state':'h'}");
+    ST("{'out':'y','map':'y + @~D[ME$]*c'}");
 }
 
-/* The same in heads, each with a set of its own for its channels. */
-static void st_select_heads(cJSON *b, const Mamba *t) {
-    ST("{'out':'w','op':'transpose','x':'@~x_proj_weight[MH$, MR$ + 2*MN$, ME$/MH$]','perm':[0,2,1]}");
-    ST("{'out':'rBC','op':'linear.blocks','x':'c','w':'w'}");
-    ST("{'out':'rBC','op':'reshape','x':'rBC','shape':['MH$','MR$ + 2*MN$']}");
-    ST("{'out':['r','B','C'],'split':'rBC','sizes':['MR$','MN$','MN$']}");
-    ST("{'out':'r','op':'reshape','x':'r','shape':['MH$*MR$']}");
-    ST("{'out':'w','op':'transpose','x':'@~dt_proj_weight[MH$, ME$/MH$, MR$]','perm':[0,2,1]}");
-    ST("{'out':'dt','op':'linear.blocks','x':'r','w':'w','b':'@~dt_proj_bias[MH$, ME$/MH$]'}");
-    ST("{'out':'A','op':'reshape','x':'@~A_log[MH$, ME$/MH$, MN$]','shape':['ME$','MN$']}");
-    ST("{'out':'A','map':'-exp(A)'}");
-    ST("{'out':'skip','op':'reshape','x':'@~D[MH$, ME$/MH$]','shape':['ME$']}");
+/* One of the matrices, or rows, that a tensor holds for each head. */
+static void st_of_head(cJSON *b, const Mamba *t, const char *out, const char *tensor, int head,
+                       const char *shape) {
+    ST("{'out':'%s','op':'slice','x':'@~%s','axis':0,'start':%d,'size':1}", out, tensor, head);
+    ST("{'out':'%s','op':'reshape','x':'%s','shape':%s}", out, out, shape);
+}
+
+/* The same with a set for each head, and a scan. */
+static void st_scan_heads(ImportCtx *x, cJSON *b, const Mamba *t) {
+    Text parts = text_new(x->a), sizes = text_new(x->a), all = text_new(x->a);
+    for (int i = 0; i < t->heads; i++) {
+        text_add(&parts, "%s'c%d'", i ? "," : "", i);
+        text_add(&sizes, "%s'ME$/MH$'", i ? "," : "");
+        text_add(&all, "%s'y%d'", i ? "," : "", i);
+    }
+    ST("{'out':[%s],'split':'c','sizes':[%s]}", parts.s, sizes.s);
+    for (int i = 0; i < t->heads; i++) {
+        st_of_head(b, t, "w", "x_proj_weight[MH$, MR$ + 2*MN$, ME$/MH$]", i, "['MR$ + 2*MN$','ME$/MH$']");
+        ST("{'out':'rBC','op':'linear','x':'c%d','w':'w'}", i);
+        ST("{'out':['r','B','C'],'split':'rBC','sizes':['MR$','MN$','MN$']}");
+        st_of_head(b, t, "w", "dt_proj_weight[MH$, ME$/MH$, MR$]", i, "['ME$/MH$','MR$']");
+        st_of_head(b, t, "b", "dt_proj_bias[MH$, ME$/MH$]", i, "['ME$/MH$']");
+        ST("{'out':'dt','op':'linear','x':'r','w':'w','b':'b'}");
+        ST("{'out':'dt','map':'softplus(dt)'}");
+        st_of_head(b, t, "A", "A_log[MH$, ME$/MH$, MN$]", i, "['ME$/MH$','MN$']");
+        ST("{'out':'A','map':'-exp(A)'}");
+        ST("{'out':'v','map':'dt * c%d'}", i);
+        ST("{'out':'y%d','op':'scan.expand','u':'v','dt':'dt','A':'A','B':'B','C':'C','state':'h%d'}", i, i);
+        st_of_head(b, t, "skip", "D[MH$, ME$/MH$]", i, "['ME$/MH$']");
+        ST("{'out':'y%d','map':'y%d + skip*c%d'}", i, i, i);
+    }
+    ST("{'out':'y','op':'concat','in':[%s],'axis':0}", all.s);
 }
 
 /* Rows of channels and of gates take turns in the file: all channels first. */
@@ -91,13 +114,10 @@ void st_mamba(ImportCtx *x, cJSON *b, const char *out, const char *in, const Mam
        t->conv_bias ? ",'b':'@~conv1d.bias[ME$]'" : "");
     ST("{'out':'c','map':'%s(c)'}", t->act);
     if (t->heads)
-        st_select_heads(b, t);
+        st_scan_heads(x, b, t);
     else
-        st_select(b, t);
-    ST("{'out':'dt','map':'softplus(dt)'}");
-    ST("{'out':'v','map':'dt * c'}");
-    ST("{'out':'y','op':'scan.expand','u':'v','dt':'dt','A':'A','B':'B','C':'C','state':'h'}");
-    ST("{'out':'y','map':'(y + skip*c) * silu(z)'}"); /* whatever the activation is */
+        st_scan(b, t);
+    ST("{'out':'y','map':'y * silu(z)'}"); /* whatever the activation is */
     ST("{'out':'%s','op':'linear','x':'y','w':'@~out_proj.weight[D, ME$]'%s}", out,
        t->bias ? ",'b':'@~out_proj.bias[D]'" : "");
 }

@@ -15,11 +15,20 @@ static void st_product(ImportCtx *x, cJSON *ops, const Mlp *t, const char *out, 
         st_linear(ops, out, in, w, o, i, t->bias);
 }
 
+static void st_low_rank(ImportCtx *x, cJSON *ops, const char *in, const Mlp *t, const char *width) {
+    if (!t->low_rank) return;
+    model_dim(x->model, "AR", t->rank);
+    st_linear(ops, "a", in, arena_printf(x->a, "%s.0", t->low_rank), "AR", "D", false);
+    st_linear(ops, "a", "a", arena_printf(x->a, "%s.1", t->low_rank), width, "AR", false);
+    st(ops, "{'out':'gate_up','map':'gate_up + a'}");
+}
+
 void st_mlp(ImportCtx *x, cJSON *ops, const char *out, const char *in, const Mlp *t) {
     const char *F = t->dim ? t->dim : "F";
     model_dim(x->model, F, t->width);
     if (t->gate_up) {
         st_product(x, ops, t, "gate_up", in, t->gate_up, NULL, arena_printf(x->a, "2*%s", F), "D");
+        st_low_rank(x, ops, in, t, arena_printf(x->a, "2*%s", F));
         st(ops, "{'out':[%s],'split':'gate_up','sizes':['%s','%s']}",
            t->up_first ? "'up','gate'" : "'gate','up'", F, F);
     } else {

@@ -11,6 +11,8 @@ typedef struct Mlp {
     const char *gate, *up, *down; /* NULL: gate_proj, up_proj, down_proj */
     const char *gate_up;          /* one projection for both, gate's rows first, or NULL */
     bool up_first;                /* there: gate's rows last */
+    const char *low_rank; /* a module of two products, .0 and .1, whose result gate_up gets added; or NULL */
+    int64_t rank;         /* between them; dim AR */
     const char *act;
     bool plain;                   /* no gate */
     bool bias;                    /* of all projections */
