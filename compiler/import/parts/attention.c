@@ -71,7 +71,7 @@ static void st_low_rank(ImportCtx *x, cJSON *ops, const char *value, const char 
     if (!module) return;
     model_dim(x->model, "AR", t->rank);
     st_linear(ops, "a", in, arena_printf(x->a, "%s.0", module), "AR", t->from ? t->from : "D", false);
-    st_linear(ops, "a", "a", arena_printf(x->a, "%s.1", module), width, "AR", false);
+    st_linear(ops, "a", "a", arena_printf(x->a, "%s.1", module), sized(x, t, width), "AR", false);
     st(ops, "{'out':'%s','map':'%s + a'}", value, value);
 }
 
