@@ -20,7 +20,8 @@ static void bind_names(Scope *s, const char *text) {
         while (isalnum((unsigned char)p[n]) || p[n] == '_') n++;
         const char *name = arena_strndup(s->r->arena, p, n);
         p += n;
-        if (p[strspn(p, " \t")] == '(' || scope_find(s, name, NULL)) continue;
+        Value *known;
+        if (p[strspn(p, " \t")] == '(' || scope_find(s, name, &known)) continue;
         scope_bind(s, name, ir_param_add(s->func, name, type_tensor(DT_F32, true, 1, &one)));
     }
 }
@@ -47,7 +48,6 @@ static void add_words(Text *t, const Scope *s, const Value *v) {
 static void rebind(Scope *s, const char *name, Value *v) {
     for (int i = 0; i < s->nnames; i++)
         if (!strcmp(s->names[i].name, name)) s->names[i].value = v;
-    if (!scope_find(s, name, NULL)) scope_bind(s, name, v);
 }
 
 static bool read_one(Lex *l, Text *t) {

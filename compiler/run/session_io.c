@@ -115,6 +115,7 @@ void session_state_add(Session *s, TensorList *list, int64_t call, const State *
                        const double *data) {
     const char *name = call < 0 ? arena_printf(s->a, "state.%s", st->name)
                                 : arena_printf(s->a, "state.%lld.%s", (long long)call, st->name);
+    if (!type_count(st->type)) return; /* nothing is kept */
     int64_t n = type_count(st->type), dim[RAW_MAX_RANK] = {B}, *last = dim + st->type.rank;
     for (int r = 0; r < st->type.rank; r++) dim[1 + r] = st->type.dim[r];
     bool turn = st->type.rank >= 2 && is_transposed(s, st->name);

@@ -9,6 +9,36 @@ const RawTensor *tensor_find(const TensorList *l, const char *name) {
     return NULL;
 }
 
+/* The state of this name of layer i, or NULL. */
+static const RawTensor *of_layer(Arena *a, const TensorList *l, const char *name, int64_t i) {
+    return tensor_find(l, arena_printf(a, "state.%lld.%s", (long long)i, name));
+}
+
+static bool same_shape(const RawTensor *x, const RawTensor *y) {
+    bool same = x->rank == y->rank && x->dt == y->dt;
+    for (int i = 0; same && i < x->rank; i++) same = x->dim[i] == y->dim[i];
+    return same;
+}
+
+const RawTensor *tensor_find_all(Arena *a, const TensorList *l, const char *name) {
+    const RawTensor *one = tensor_find(l, name), *first, *t;
+    int64_t n = 0;
+    if (one || strncmp(name, "state.", 6) || !(first = of_layer(a, l, name + 6, 0))) return one;
+    while ((t = of_layer(a, l, name + 6, n)) && same_shape(t, first)) n++;
+    if (t) return NULL;
+    RawTensor *all = ARENA_NEW(a, RawTensor);
+    *all = *first;
+    all->name = name, all->bytes = first->bytes * (size_t)n, all->rank = 0;
+    all->dim[all->rank++] = n, all->dim[all->rank++] = first->dim[0];
+    for (int i = 1; i < first->rank; i++)
+        if (first->dim[i] != 1) all->dim[all->rank++] = first->dim[i];
+    uint8_t *data = arena_alloc(a, all->bytes);
+    for (int64_t i = 0; i < n; i++)
+        memcpy(data + first->bytes * (size_t)i, of_layer(a, l, name + 6, i)->data, first->bytes);
+    all->data = data;
+    return all;
+}
+
 /* ---- comparing ---- */
 
 Difference tensor_difference(const RawTensor *got, const RawTensor *want) {

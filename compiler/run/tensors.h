@@ -11,6 +11,9 @@ typedef struct TensorList {
     int n, cap;
 } TensorList;
 const RawTensor *tensor_find(const TensorList *l, const char *name);
+/* The same; and "state.h", where each layer has a state "state.0.h", "state.1.h" .. of one shape [B, ..]: all of them,
+ * as [layers, B, ..], without the axes of one number. */
+const RawTensor *tensor_find_all(Arena *a, const TensorList *l, const char *name);
 
 /* The largest absolute difference and where; INFINITY when the shapes differ, when nothing is in them, and
  * where one has a NaN and the other has none. */

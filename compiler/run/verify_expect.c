@@ -55,8 +55,11 @@ static bool is_greedy(const char *name) {
 }
 
 static bool check_name(Diag *d, Arena *a, const Names *l, const char *file, const char *name, const Func *f) {
+    bool layers = !strncmp(name, "state.", 6); /* of all together */
     for (int i = 0; i < l->n; i++)
-        if (!strcmp(l->items[i], name)) return true;
+        if (!strcmp(l->items[i], name) ||
+            (layers && !strcmp(l->items[i], arena_printf(a, "state.0.%s", name + 6))))
+            return true;
     Loc loc = {.file = file, .path = name};
     int calls = count_calls(f);
     if (!strncmp(name, "hidden.", 7) && calls)
@@ -261,10 +264,10 @@ static void compare_tensors(Arena *a, const Session *s, const Expectation *e, co
     *r = (ExpectReport){.first_block = -1, .rounded = r->rounded};
     r->lines = ARENA_ARRAY(a, ExpectLine, e->file.n);
     for (int i = 0; i < e->file.n; i++) {
-        const RawTensor *want = &e->file.tensors[i], *g = tensor_find(got, want->name);
+        const RawTensor *want = &e->file.tensors[i], *g = tensor_find_all(a, got, want->name);
         if (is_input(want->name) || is_greedy(want->name)) continue;
         double tolerance = e->tolerance ? e->tolerance[i] : 0;
-        if (tolerance > 0 || !g) g = tensor_find(compiled, want->name);
+        if (tolerance > 0 || !g) g = tensor_find_all(a, compiled, want->name);
         ExpectLine *line = &r->lines[r->n++];
         *line = (ExpectLine){want->name, "", {.error = INFINITY, .ratio = INFINITY}};
         if (!g) {
@@ -272,8 +275,8 @@ static void compare_tensors(Arena *a, const Session *s, const Expectation *e, co
             continue;
         }
         if (is_exposed(s, want->name)) g = tensor_cut(a, g, want);
-        line->g = compare_one(a, g, want, tensor_find(off, want->name), tolerance);
-        const RawTensor *c = tensor_find(compiled, want->name);
+        line->g = compare_one(a, g, want, tensor_find_all(a, off, want->name), tolerance);
+        const RawTensor *c = tensor_find_all(a, compiled, want->name);
         if (line->g.other_shape)
             line->note = shape_note(a, g, want);
         else if (r->rounded && c && g != c && tolerance <= 0)

@@ -98,7 +98,7 @@ static inline double case_compare(const Case *c, const char *how, const TensorLi
     double worst = 0;
     int compared = 0;
     for (int i = 0; i < c->expect.n; i++) {
-        const RawTensor *want = &c->expect.tensors[i], *g = tensor_find(got, want->name);
+        const RawTensor *want = &c->expect.tensors[i], *g = tensor_find_all(c->arena, got, want->name);
         const cJSON *tolerance = cJSON_GetObjectItemCaseSensitive(tolerances, want->name);
         if (case_is_input(want->name)) continue;
         if (probes == PROBES_NONE && !strncmp(want->name, "hidden.", 7)) continue;
