@@ -142,6 +142,12 @@ void st_attention(ImportCtx *x, cJSON *ops, const char *out, const char *in, con
        t->softcap ? arena_printf(x->a, ",'softcap':%s", json_number(x->a, t->softcap)) : "",
        all ? "" : arena_printf(x->a, ",'window':%lld", (long long)t->window));
     if (t->gate) st(ops, "{'out':'y','map':'y * sigmoid(g)'}");
+    if (t->head_gate) {
+        st_linear(ops, "g", in, tensor(x, t, t->head_gate, NULL), sized(x, t, "H$"), t->from ? t->from : "D",
+                  false);
+        st_part(ops, NULL, t->tag, "{'out':'g','op':'reshape','x':'g','shape':['H$',1]}");
+        st(ops, "{'out':'y','map':'y * sigmoid(g)'}");
+    }
     st_part(ops, NULL, t->tag, "{'out':'y','op':'reshape','x':'y','shape':['H$*K$']}");
     st_product(x, ops, t, out, "y", tensor(x, t, t->o, "o_proj"), "D", "H$*K$", t->bias_o);
 }

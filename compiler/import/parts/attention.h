@@ -26,6 +26,8 @@ typedef struct Attention {
         *low_rank[3]; /* modules of two products, .0 and .1, whose results q, k and v get added; or NULL */
     int64_t rank;     /* between them; dim AR */
     bool gate;        /* q's projection gives a query and, behind it, a gate for each head's result */
+    const char
+        *head_gate; /* a product [heads] whose sigmoid each head's result is multiplied by; NULL: none */
     bool qk_norm;
     bool qk_whole;               /* over all heads together */
     Norm norm;                   /* of q and k */

@@ -10,7 +10,7 @@ static void st_mixer(ImportCtx *x, cJSON *b, const Hybrid *h, const char *name) 
     else if (!strncmp(name, "conv", 4))
         st_short_conv(x, b, "o", "u", h->conv);
     else
-        st_attention(x, b, "o", "u", h->attention);
+        st_attention(x, b, "o", "u", strncmp(name, "sliding", 7) ? h->attention : h->sliding);
 }
 
 static void write_block(ImportCtx *x, const Hybrid *h, const char *name) {

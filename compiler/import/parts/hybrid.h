@@ -18,13 +18,13 @@ typedef struct Hybrid {
     const Mamba *mamba;
     const Mamba2 *mamba2;
     const ShortConv *conv;
-    const Attention *attention;
+    const Attention *attention, *sliding; /* sliding: in a window */
     const Mlp *mlp;
     const Experts *experts;
 } Hybrid;
 
-/* A block for each kind of layer that l has. Its name says of what it is made: "mamba", "mamba2", "conv" or "attention",
- * then nothing (an MLP) or "_experts". */
+/* A block for each kind of layer that l has. Its name says of what it is made: "mamba", "mamba2", "conv", "attention" or
+ * "sliding", then nothing (an MLP) or "_experts". */
 void hybrid_blocks(ImportCtx *x, const Hybrid *h, const Layers *l);
 
 #endif

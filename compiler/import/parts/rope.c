@@ -137,6 +137,15 @@ static void scale_linear(Cfg *p, double *freq, int n) {
     for (int i = 0; i < n; i++) freq[i] /= factor;
 }
 
+/* The frequencies are those of the whole head, but only the first components, `dims` of them, turn: how many
+ * planes. */
+static int scale_proportional(Cfg *p, double *freq, int n, double dims) {
+    double factor = cfg_float(p, "factor", 1, ">0");
+    int turning = (int)(dims / 2);
+    for (int i = 0; i < n; i++) freq[i] = i < turning ? freq[i] / factor : 0;
+    return turning;
+}
+
 /* The base grows with the sequence once that is longer than max_position_embeddings: up to there nothing changes.
  */
 static void scale_dynamic(Cfg *p, Rope *r, int64_t positions) {
@@ -159,10 +168,11 @@ Rope cfg_rope_keys(Cfg *c, const RopeKeys *k) {
     r.theta = in_any(k, &p, c, "rope_theta", k->other_theta, k->theta, ">1");
     double partial =
         in_any(k, &p, c, "partial_rotary_factor", k->other_partial, k->partial ? k->partial : 1, ">0 <=1");
-    const char *type = cfg_str(&p, "rope_type", cfg_str(&p, "type", "default"));
+    const char *type = cfg_str(&p, "rope_type", cfg_str(&p, "type", k->type ? k->type : "default"));
+    bool proportional = strcmp(type, "proportional") == 0;
     cfg_skip(&p, "type");
     if (import_failed(c->ctx)) return r; /* what follows from a wrong number needs no message of its own */
-    int64_t dims = (int64_t)((double)k->width * partial);
+    int64_t dims = proportional ? k->width : (int64_t)((double)k->width * partial);
     if (dims != k->width) r.dims = dims;
     if (dims < 2 || dims % 2 || dims / 2 > MAX_FREQS) {
         cfg_error(c, "head_dim",
@@ -170,14 +180,14 @@ Rope cfg_rope_keys(Cfg *c, const RopeKeys *k) {
                   (long long)dims, (long long)k->width, 2 * MAX_FREQS);
         return r;
     }
-    int n = (int)(dims / 2);
+    int n = (int)(dims / 2), turning = n;
     double freq[MAX_FREQS];
     plain_freqs(freq, n, r.theta);
     double positions = (double)k->positions, original = positions;
     bool as_it_is = strcmp(type, "default") == 0 || strcmp(type, "dynamic") == 0;
     if (as_it_is)
         cfg_skip(c, "original_max_position_embeddings");
-    else if (strcmp(type, "linear") != 0)
+    else if (strcmp(type, "linear") != 0 && !proportional)
         original = read_original(&p, c, k->original ? k->original : k->positions);
     if (strcmp(type, "linear") == 0) {
         scale_linear(&p, freq, n);
@@ -189,13 +199,16 @@ Rope cfg_rope_keys(Cfg *c, const RopeKeys *k) {
         scale_longrope(&p, &r, freq, n, original, positions);
     } else if (strcmp(type, "dynamic") == 0) {
         scale_dynamic(&p, &r, k->positions);
+    } else if (proportional) {
+        turning = scale_proportional(&p, freq, n, (double)k->width * partial);
     } else if (strcmp(type, "default") != 0) {
-        static const char *const types[] = {"default", "linear", "dynamic", "llama3", "yarn", "longrope"};
+        static const char *const types[] = {"default", "linear",   "dynamic",     "llama3",
+                                            "yarn",    "longrope", "proportional"};
         cfg_error(&p, "rope_type", "unknown kind \"%s\"%s", type,
-                  diag_did_you_mean(c->ctx->a, type, types, 6));
+                  diag_did_you_mean(c->ctx->a, type, types, 7));
     }
     const char *wrong = NULL;
-    for (int i = 0; i < n && !wrong; i++)
+    for (int i = 0; i < turning && !wrong; i++)
         if ((wrong = number_wrong(c->ctx->a, freq[i], ">0")))
             cfg_error(&p, "factor", "frequency %d that it makes: %s", i, wrong);
     if (!as_it_is) r.freqs = number_list(c->ctx->a, freq, n);

@@ -23,6 +23,7 @@ typedef struct RopeKeys {
     const char *other_theta;  /* further names of rope_theta and partial_rotary_factor, or NULL */
     const char *other_partial;
     const char *kind; /* rope_parameters may hold an object for each kind of layer: the one of this name */
+    const char *type; /* rope_type where nothing says it; NULL: default */
     bool only_other;  /* without such objects, other_theta holds for this kind, and no scaling */
 } RopeKeys;
 
