@@ -26,10 +26,12 @@ static bool open_description(Diag *d, Model *m) {
 static bool open_checkpoint(Diag *d, Model *m, const ModelOptions *o) {
     m->weights_open = true;
     if (!weights_open(d, m->arena, m->path, &m->weights)) return false;
-    m->description = import_model(d, m->arena, m->path, o->arch, &m->weights, o->weights_as);
+    m->description = import_model(d, m->arena, m->path, &m->weights,
+                                  &(ImportOptions){o->arch, o->describe, o->weights_as});
     if (!m->description) return false;
     m->description_size = strlen(m->description);
-    m->description_name = arena_printf(m->arena, "%s (imported)", m->path);
+    m->description_name = o->describe ? arena_printf(m->arena, "%s (filled in)", o->describe)
+                                      : arena_printf(m->arena, "%s (imported)", m->path);
     return true;
 }
 
@@ -48,6 +50,16 @@ static bool open_model(Diag *d, Arena *a, const char *path, const ModelOptions *
     if (!storage_check_options(d, o)) return false;
     if (!file_exists(path)) return diag_error(d, (Loc){.file = path}, "no such file or folder");
     bool is_description = has_suffix(path, ".json") && !has_suffix(path, ".index.json");
+    if (is_description && o->describe) {
+        d->usage = true;
+        return diag_error(d, (Loc){.file = path}, "is a description itself: --describe=%s needs a checkpoint",
+                          o->describe);
+    }
+    if (o->arch && o->describe) {
+        d->usage = true;
+        return diag_error(d, (Loc){0}, "--describe stands in place of an importer: leave out --arch=%s",
+                          o->arch);
+    }
     if (!(is_description ? open_description(d, m) : open_checkpoint(d, m, o))) return false;
     m->module = desc_load(d, a, m->description_name, m->description, m->description_size, &m->weights);
     if (!m->module || !desc_check_weights(d, a, m->module, &m->weights) || !index_check(d, m->module))

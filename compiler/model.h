@@ -8,6 +8,7 @@
 
 typedef struct ModelOptions {
     const char *arch;        /* --arch, or NULL */
+    const char *describe;    /* --describe: a description bound to the checkpoint's configuration, or NULL */
     const char *dtype;       /* --dtype: storage of matrices, or NULL: as in the checkpoint */
     const char *quant;       /* --quant: of matrices, or NULL: as the description says */
     const char *calibration; /* --calibration: a file of `btc quantize`, or NULL */

@@ -139,6 +139,9 @@ int shared_options(Args *a, Option *out) {
     a->compile.threads = true;
     const Option rows[] = {
         {"arch", "NAME", "the architecture, if the checkpoint does not name it", &a->model.arch, OPT_STR, 0},
+        {"describe", "FILE",
+         "a description that takes its sizes from config.json, for architectures without an importer",
+         &a->model.describe, OPT_STR, 0},
         {"dtype", "f32|bf16|f16", "storage of matrices (default: as in the checkpoint)", &a->model.dtype,
          OPT_STR, 0},
         {"state", "f32|bf16|f16", "numbers in states (default f32; docs/state-precision.md)",

@@ -86,6 +86,9 @@ int command_import(int argc, char **argv) {
         {"o", "FILE", "where to (default: stdout)", &output, OPT_STR, 0},
         {"arch", "NAME", "the architecture, where the checkpoint does not say it (btc list importers)",
          &o.arch, OPT_STR, 0},
+        {"describe", "FILE",
+         "a description that takes its sizes from config.json, for architectures without an importer",
+         &o.describe, OPT_STR, 0},
         {0},
     };
     int status = parse_options(argc, argv, USAGE, options, &input);

@@ -263,6 +263,11 @@ static void read_module(Reader *r) {
     Scope s = {.r = r, .func = f, .prefix = ""};
     /* After these mistakes all that follows would be wrong as well. */
     if (!check_version(&r->json)) return;
+    if (json_get(r->json.root, "config")) {
+        top_error(r, "config",
+                  "this description takes its values from a checkpoint: btc CHECKPOINT/ --describe=THIS");
+        return;
+    }
     if (!json_check_keys(&r->json, r->json.root, "", TOP_KEYS)) return;
     if (!read_dims(r) || !read_input(r, &s)) return;
     read_facts(r);

@@ -137,8 +137,12 @@ static bool is_plain(ImportCtx *x) {
     return true;
 }
 
-char *import_model(Diag *d, Arena *a, const char *path, const char *arch, const WeightSet *w,
-                   const char *weights_as) {
+static cJSON *import_chosen(ImportCtx *x, const char *arch) {
+    const Importer *imp = choose_importer(x, arch);
+    return imp ? imp->import(x) : NULL;
+}
+
+char *import_model(Diag *d, Arena *a, const char *path, const WeightSet *w, const ImportOptions *o) {
     ImportCtx x = {.d = d, .a = a, .w = w, .path = arena_strdup(a, path), .arch = "", .errors = d->errors};
     x.cfg = (Cfg){.ctx = &x, .path = ""};
     x.json = x.generation = (Json){.diag = d, .arena = a, .file = x.path};
@@ -148,12 +152,13 @@ char *import_model(Diag *d, Arena *a, const char *path, const char *arch, const 
                    "name it");
         return NULL;
     }
-    const Importer *imp = read_config(&x) && is_plain(&x) ? choose_importer(&x, arch) : NULL;
-    cJSON *m = imp ? imp->import(&x) : NULL;
+    cJSON *m = NULL;
+    if (read_config(&x) && is_plain(&x))
+        m = o->describe ? import_bound(&x, o->describe) : import_chosen(&x, o->arch);
     if (m && !import_failed(&x)) cfg_done(&x.cfg);
     char *text = NULL;
     if (m && !import_failed(&x)) {
-        model_finish(m, weights_as ? weights_as : x.path);
+        model_finish(m, o->weights_as ? o->weights_as : x.path);
         text = json_print(a, m);
     }
     cJSON_Delete(m);

@@ -321,6 +321,10 @@ bool cfg_has(const Cfg *c, const char *key) {
     return n && !cJSON_IsNull(n);
 }
 
+const cJSON *cfg_any(Cfg *c, const char *key) {
+    return look(c, key);
+}
+
 void cfg_skip(Cfg *c, const char *key) {
     look(c, key);
 }

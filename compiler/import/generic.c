@@ -192,10 +192,14 @@ int64_t count_layers(const ImportCtx *x, const char *prefix) {
 
 /* Empty parts of the frame are left out. */
 void model_finish(cJSON *m, const char *weights) {
+    static const char *const lists[] = {"blocks", "comment"};
     model_set(m, "weights", "null");
     cJSON_ReplaceItemInObjectCaseSensitive(m, "weights", cJSON_CreateString(weights));
-    if (!member(m, "blocks")->child) cJSON_DeleteItemFromObjectCaseSensitive(m, "blocks");
+    for (int i = 0; i < 2; i++) {
+        const cJSON *n = member(m, lists[i]);
+        bool is_empty = (cJSON_IsArray(n) || cJSON_IsObject(n)) && !n->child;
+        if (is_empty) cJSON_DeleteItemFromObjectCaseSensitive(m, lists[i]);
+    }
     for (int i = 0; i < 3; i++)
         if (cJSON_IsNull(member(m, LATER[i]))) cJSON_DeleteItemFromObjectCaseSensitive(m, LATER[i]);
-    if (!member(m, "comment")->child) cJSON_DeleteItemFromObjectCaseSensitive(m, "comment");
 }

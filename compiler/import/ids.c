@@ -55,7 +55,10 @@ void model_ids(ImportCtx *x, cJSON *m) {
     if (bos->child) model_set(m, "bos", "%lld", (long long)bos->child->valuedouble);
     int n = cJSON_GetArraySize(eos);
     if (n == 1) model_set(m, "eos", "%lld", (long long)eos->child->valuedouble);
-    if (n > 1) cJSON_ReplaceItemInObjectCaseSensitive(m, "eos", cJSON_Duplicate(eos, true));
+    if (n > 1) {
+        model_set(m, "eos", "null");
+        cJSON_ReplaceItemInObjectCaseSensitive(m, "eos", cJSON_Duplicate(eos, true));
+    }
     cJSON_Delete(bos);
     cJSON_Delete(eos);
 }

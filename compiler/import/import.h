@@ -11,10 +11,13 @@
 #include "weights/weights.h"
 
 /* The description (JSON text) of the checkpoint at `path`: a folder or a weights file; `w` holds its opened
- * weights; a config.json beside them is read. arch: an importer's name, an architecture, a model_type, or
- * NULL to find out. weights_as: what to write under "weights"; NULL: path. NULL: messages are filed. */
-char *import_model(Diag *d, Arena *a, const char *path, const char *arch, const WeightSet *w,
-                   const char *weights_as);
+ * weights; a config.json beside them is read. NULL: messages are filed. */
+typedef struct ImportOptions {
+    const char *arch;       /* an importer's name, an architecture, a model_type, or NULL to find out */
+    const char *describe;   /* a description bound to the configuration, in place of an importer, or NULL */
+    const char *weights_as; /* what to write under "weights"; NULL: path */
+} ImportOptions;
+char *import_model(Diag *d, Arena *a, const char *path, const WeightSet *w, const ImportOptions *o);
 
 /* ---- what an importer sees ---- */
 
@@ -69,6 +72,11 @@ int import_find_other(Arena *a, const char *arch, const char **word);
 /* What to do with a checkpoint that no importer reads: a note. arch: its name, or "". */
 void import_way_out(ImportCtx *x, const char *arch);
 
+/* ---- bind.c ---- */
+/* The description in `file` with the values of the checkpoint's configuration, without "weights". NULL (or
+ * errors filed): it cannot be. */
+cJSON *import_bound(ImportCtx *x, const char *file);
+
 /* ---- config.c: reading the configuration ---- */
 /* Absent and null count as the same. Without a default (REQUIRED) an absent key is an error. */
 #define REQUIRED INT64_MIN
@@ -89,10 +97,11 @@ const cJSON *cfg_list(Cfg *c, const char *key); /* NULL: absent */
 double cfg_item(Cfg *c, const char *key, const cJSON *list, int index);
 /* The n numbers of a list; absent: all `otherwise`. */
 const double *cfg_floats(Cfg *c, const char *key, int n, double otherwise);
-bool cfg_has(const Cfg *c, const char *key); /* present and not null; does not count as read */
-void cfg_skip(Cfg *c, const char *key);      /* counts as read */
-void cfg_skip_all(Cfg *c, const char *keys); /* several, separated by blanks */
-Cfg cfg_sub(Cfg *c, const char *key);        /* an object inside; node NULL when absent */
+const cJSON *cfg_any(Cfg *c, const char *key); /* any value; NULL: absent or null */
+bool cfg_has(const Cfg *c, const char *key);   /* present and not null; does not count as read */
+void cfg_skip(Cfg *c, const char *key);        /* counts as read */
+void cfg_skip_all(Cfg *c, const char *keys);   /* several, separated by blanks */
+Cfg cfg_sub(Cfg *c, const char *key);          /* an object inside; node NULL when absent */
 /* Only this value is supported. why: for the message. */
 void cfg_only_int(Cfg *c, const char *key, int64_t value, int64_t otherwise);
 void cfg_only_bool(Cfg *c, const char *key, bool value, bool otherwise);

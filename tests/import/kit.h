@@ -67,7 +67,7 @@ static inline char *import_made_up(Diag *d, const char *config, RawTensor *t, si
     *d = diag_new(a, NULL);
     *w = (WeightSet){.arena = a, .tensors = t, .n = (int)n, .cap = (int)n, .name = "w"};
     for (size_t i = 0; i < n; i++) t[i].used = false;
-    return import_model(d, a, temp, arch, w, "model.safetensors");
+    return import_model(d, a, temp, w, &(ImportOptions){.arch = arch, .weights_as = "model.safetensors"});
 }
 
 #define IMPORT(d, config, tensors, arch, w)                                                                  \

@@ -91,7 +91,7 @@ static void test_checkpoint(const char *folder, const char *arch, const char *ho
     Diag d = diag_new(a, NULL);
     WeightSet w;
     if (CHECK(weights_open(&d, a, path, &w))) {
-        char *text = import_model(&d, a, path, arch, &w, NULL);
+        char *text = import_model(&d, a, path, &w, &(ImportOptions){.arch = arch});
         if (CHECK(text != NULL)) {
             if (holds) CHECK_STR_CONTAINS(text, holds);
             check_description(&d, text, &w);
