@@ -15,12 +15,12 @@ static cJSON *import(ImportCtx *x) {
 
     cJSON *b = fla_begin(x, &f);
     st_linear_heads(x, b, &t);
-    st(b, "{'out':'q','map':'q / sqrt(LK)'}");
+    st(b, "{'out':'q','map':'q / sqrt(DK)'}");
     st(b, "{'out':'d','op':'linear','x':'u','w':'@attn.gk_proj.0.weight'}");
-    st(b, "{'out':'d','op':'linear','x':'d','w':'@attn.gk_proj.1.weight','b':'@attn.gk_proj.1.bias[LG*LK]'}");
+    st(b, "{'out':'d','op':'linear','x':'d','w':'@attn.gk_proj.1.weight','b':'@attn.gk_proj.1.bias[DG*DK]'}");
     st(b, "{'out':'d','map':'-softplus(-d) / 16','comment':'the logarithm of the decay'}");
     if (cfg_has(c, "clamp_min")) st(b, "{'out':'d','map':'maximum(d, %s)'}", json_number(x->a, lowest));
-    st(b, "{'out':'d','op':'reshape','x':'d','shape':['LG','LK']}");
+    st(b, "{'out':'d','op':'reshape','x':'d','shape':['DG','DK']}");
     st(b, "{'out':'y','op':'scan.matrix','q':'q','k':'k','v':'v','decay':'d','reads':%lld,'state':'S'}",
        (long long)(t.heads / t.kv_heads));
     st_linear_out(x, b, &f, &t);

@@ -21,7 +21,7 @@ static const char *map_module(const ImportCtx *x, const Fla *f, const Maps *t, c
 static void st_map(ImportCtx *x, cJSON *b, const Fla *f, const LinearHeads *h, const Maps *t,
                    const char *value) {
     bool q = *value == 'q';
-    st_feature_map(x, b, t->map, value, q ? "LH" : "LG", h->K, map_module(x, f, t, *value));
+    st_feature_map(x, b, t->map, value, q ? "DH" : "DG", h->K, map_module(x, f, t, *value));
     if (!(q ? t->norm_q : t->norm_k)) return;
     st(b, "{'out':'sum','op':'reduce','x':'%s','kind':'sum'}", value);
     st(b, "{'out':'%s','map':'%s / (sum + 1e-4)'}", value, value);
@@ -46,11 +46,11 @@ static cJSON *import(ImportCtx *x) {
     st_map(x, b, &f, &h, &t, "q");
     st_map(x, b, &f, &h, &t, "k");
     st(b, "{'out':'q','map':'q / sqrt(%lld)'}", (long long)feature_width(t.map, h.K));
-    if (t.norm) st_with_ones(b, "v", "LG");
+    if (t.norm) st_with_ones(b, "v", "DG");
     st(b, "{'out':'y','op':'scan.matrix','q':'q','k':'k','v':'v','reads':%lld,'state':'S'}",
        (long long)(h.heads / h.kv_heads));
     if (t.norm) {
-        st(b, "{'out':['y','n'],'split':'y','sizes':['LP',1]}");
+        st(b, "{'out':['y','n'],'split':'y','sizes':['DP',1]}");
         st(b, "{'out':'y','map':'y / (n + 1e-10)'}");
     }
     st_linear_out(x, b, &f, &h);

@@ -18,13 +18,13 @@ static cJSON *import(ImportCtx *x) {
     double *decay = ARENA_ARRAY(x->a, double, t.heads);
     for (int64_t i = 0; i < t.heads; i++) decay[i] = log1p(-exp2(-5 - (double)i));
     st_linear_heads(x, b, &t);
-    st(b, "{'out':'q','map':'q / sqrt(LK)'}");
+    st(b, "{'out':'q','map':'q / sqrt(DK)'}");
     st_positions(b, t.K, &turn);
     st_rope(b, "q", &turn);
     st_rope(b, "k", &turn);
-    st_repeat_rows(x, b, "k", "k", "LG", t.heads / t.kv_heads, "LK");
-    st_repeat_rows(x, b, "v", "v", "LG", t.heads / t.kv_heads, "LP");
-    st_fixed_decays(x, b, "d", "LH", decay, t.heads);
+    st_repeat_rows(x, b, "k", "k", "DG", t.heads / t.kv_heads, "DK");
+    st_repeat_rows(x, b, "v", "v", "DG", t.heads / t.kv_heads, "DP");
+    st_fixed_decays(x, b, "d", "DH", decay, t.heads);
     st(b, "{'out':'y','op':'scan.matrix','q':'q','k':'k','v':'v','decay':'d','state':'S'}");
     st_linear_out(x, b, &f, &t);
     return fla_end(x, &f, b);

@@ -10,8 +10,8 @@
 static const struct {
     const char *words, *start;
 } OTHERS[] = {
-    {"gateddelta kimilinear qwen3next qwen35 olmohybrid", "examples/descriptions/delta-rule.json"},
-    {"retnet yoco lightning minimax linearattention bailing gsa hgrn simplegla",
+    {"gateddelta kimi", "examples/descriptions/delta-rule.json"},
+    {"retnet yoco lightning linearattention bailing hgrn simplegla",
      "what `btc import` writes for RetNet or GLA (scan.matrix)"},
     {"rwkv6 rwkv06 finch", "examples/descriptions/matrix-decay.json"},
     {"rwkv", "what `btc import` writes for RWKV in its author's files"},

@@ -18,21 +18,21 @@ typedef struct Xlstm {
 /* q, k, v, o, i, f from u */
 static void st_projections(cJSON *b, const Xlstm *t) {
     static const char *const apart[][3] = {
-        {"q", "q", "LH*LK"}, {"k", "k", "LH*LK"}, {"v", "v", "LH*LP"}, {"o", "ogate_preact", "LH*LP"}};
+        {"q", "q", "DH*DK"}, {"k", "k", "DH*DK"}, {"v", "v", "DH*DP"}, {"o", "ogate_preact", "DH*DP"}};
     char name[64];
     if (t->fused) {
-        st_linear(b, "qkvo", "u", "mlstm_layer.qkv_opreact", "2*LH*LK + 2*LH*LP", "D", t->bias);
-        st(b, "{'out':['q','k','v','o'],'split':'qkvo','sizes':['LH*LK','LH*LK','LH*LP','LH*LP']}");
-        st_linear(b, "gates", "u", "mlstm_layer.ifgate_preact", "2*LH", "D", true);
-        st(b, "{'out':['i','f'],'split':'gates','sizes':['LH','LH']}");
+        st_linear(b, "qkvo", "u", "mlstm_layer.qkv_opreact", "2*DH*DK + 2*DH*DP", "D", t->bias);
+        st(b, "{'out':['q','k','v','o'],'split':'qkvo','sizes':['DH*DK','DH*DK','DH*DP','DH*DP']}");
+        st_linear(b, "gates", "u", "mlstm_layer.ifgate_preact", "2*DH", "D", true);
+        st(b, "{'out':['i','f'],'split':'gates','sizes':['DH','DH']}");
         return;
     }
     for (int i = 0; i < 4; i++) {
         snprintf(name, sizeof name, "mlstm_layer.%s", apart[i][1]);
         st_linear(b, apart[i][0], "u", name, apart[i][2], "D", t->bias);
     }
-    st_linear(b, "i", "u", "mlstm_layer.igate_preact", "LH", "D", true);
-    st_linear(b, "f", "u", "mlstm_layer.fgate_preact", "LH", "D", true);
+    st_linear(b, "i", "u", "mlstm_layer.igate_preact", "DH", "D", true);
+    st_linear(b, "f", "u", "mlstm_layer.fgate_preact", "DH", "D", true);
 }
 
 static void write_block(ImportCtx *x, const Xlstm *t) {
@@ -43,18 +43,18 @@ static void write_block(ImportCtx *x, const Xlstm *t) {
     st_projections(b, t);
     for (const char *p = "if"; t->cap && *p; p++)
         st(b, "{'out':'%c','map':'%s * tanh(%c / %s)'}", *p, cap, *p, cap);
-    st(b, "{'out':'q','map':'q / sqrt(LK)'}");
-    st(b, "{'out':'q','op':'reshape','x':'q','shape':['LH','LK']}");
-    st(b, "{'out':'k','op':'reshape','x':'k','shape':['LH','LK']}");
-    st(b, "{'out':'v','op':'reshape','x':'v','shape':['LH','LP']}");
-    st_mlstm(b, "LH", "LP", t->cell_eps);
-    st(b, "{'out':'y','op':'reshape','x':'y','shape':['LH*LP']}");
+    st(b, "{'out':'q','map':'q / sqrt(DK)'}");
+    st(b, "{'out':'q','op':'reshape','x':'q','shape':['DH','DK']}");
+    st(b, "{'out':'k','op':'reshape','x':'k','shape':['DH','DK']}");
+    st(b, "{'out':'v','op':'reshape','x':'v','shape':['DH','DP']}");
+    st_mlstm(b, "DH", "DP", t->cell_eps);
+    st(b, "{'out':'y','op':'reshape','x':'y','shape':['DH*DP']}");
     st(b,
-       "{'out':'y','op':'norm.layer','x':'y','w':'@mlstm_layer.multihead_norm.weight[LH*LP]','groups':'LH','"
+       "{'out':'y','op':'norm.layer','x':'y','w':'@mlstm_layer.multihead_norm.weight[DH*DP]','groups':'DH','"
        "eps':%.17g}",
        t->eps);
     st(b, "{'out':'y','map':'sigmoid(o) * y'}");
-    st_linear(b, "o", "y", "mlstm_layer.out_proj", "D", "LH*LP", t->bias);
+    st_linear(b, "o", "y", "mlstm_layer.out_proj", "D", "DH*DP", t->bias);
     st_residual(x, b, "o", 0);
     st_norm(b, "u", "x", "norm_ffn", "D", &norm);
     st_mlp(x, b, "f", "u", &t->mlp);
@@ -110,7 +110,7 @@ static cJSON *import(ImportCtx *x) {
     if (import_failed(x)) return NULL;
 
     cJSON *m = frame_begin(x, &f);
-    model_dim(m, "LH", t.heads), model_dim(m, "LK", t.K), model_dim(m, "LP", t.P);
+    model_dim(m, "DH", t.heads), model_dim(m, "DK", t.K), model_dim(m, "DP", t.P);
     write_block(x, &t);
     Layers l = {0};
     for (int64_t i = 0; i < f.layers; i++) layers_add(x->a, &l, "mlstm");

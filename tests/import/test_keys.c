@@ -25,7 +25,7 @@ static const struct {
     {"{'architectures':['Llama4ForCausalLM']}", NULL, "\"Llama4ForCausalLM\"; there", "writes for Llama"},
     {"{'architectures':['SambaForCausalLM']}", NULL, "\"SambaForCausalLM\"; there", "docs/description.md"},
     {"{'architectures':['mLSTMForCausalLM']}", NULL, "\"mLSTMForCausalLM\"; there", "mlstm.json"},
-    {"{'architectures':['KimiLinearForCausalLM']}", NULL, "; there", "delta-rule.json"},
+    {"{'architectures':['GatedDeltaForCausalLM']}", NULL, "; there", "delta-rule.json"},
     {"{'architectures':['Rwkv6ForCausalLM']}", NULL, "; there", "matrix-decay.json"},
     /* A class of its own is not what its model_type's usual class is. */
     {"{'architectures':['LlamaForSequenceClassification'],'model_type':'llama'}", NULL,

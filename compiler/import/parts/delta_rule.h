@@ -1,7 +1,7 @@
 /* Part: mixers whose matrix state corrects what it holds under a key: DeltaNet (Yang et al. 2024, arXiv:2406.06484), gated
  * (arXiv:2412.06464), with decays per channel (Kimi Delta Attention, arXiv:2510.26692), with a corrected reader (Comba,
- * arXiv:2506.02475), with several corrections a token (DeltaProduct, arXiv:2502.10297). Dims: LG heads of keys, LH of
- * values, LK and LP their widths, LW. */
+ * arXiv:2506.02475), with several corrections a token (DeltaProduct, arXiv:2502.10297). Dims: DG heads of keys, DH of
+ * values, DK and DP their widths, DW. */
 #ifndef BTC_IMPORT_DELTA_RULE_H
 #define BTC_IMPORT_DELTA_RULE_H
 

@@ -18,8 +18,8 @@ void st_head_rows(ImportCtx *x, cJSON *ops, const char *out, const char *in, con
     const char *rows = arena_printf(x->a, "%s*%s", t->heads, t->width);
     st_linear(ops, out, in, head_tensor(x, t->module, t->tensor), rows, "D", false);
     if (t->conv) {
-        model_dim(x->model, "LW", t->taps);
-        st(ops, "{'out':'%s','op':'conv.short','x':'%s','w':'@%s.weight[%s, LW]','state':'conv_%s'}", out,
+        model_dim(x->model, "DW", t->taps);
+        st(ops, "{'out':'%s','op':'conv.short','x':'%s','w':'@%s.weight[%s, DW]','state':'conv_%s'}", out,
            out, head_tensor(x, t->module, t->conv), rows, out);
     }
     if (t->act) st_act(ops, out, out, t->act);

@@ -1,5 +1,5 @@
 /* Part: projections into heads, and from heads back, around a recurrence with a matrix state: short convolutions behind
- * the one, a norm for each head and a gate before the other. Dim: LW, the taps. */
+ * the one, a norm for each head and a gate before the other. Dim: DW, the taps. */
 #ifndef BTC_IMPORT_HEADS_H
 #define BTC_IMPORT_HEADS_H
 

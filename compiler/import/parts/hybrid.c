@@ -9,6 +9,10 @@ static void st_mixer(ImportCtx *x, cJSON *b, const Hybrid *h, const char *name) 
         st_mamba(x, b, "o", "u", h->mamba);
     else if (!strncmp(name, "conv", 4))
         st_short_conv(x, b, "o", "u", h->conv);
+    else if (!strncmp(name, "delta", 5))
+        st_delta_rule(x, b, "o", "u", h->delta);
+    else if (!strncmp(name, "mla", 3))
+        st_mla(x, b, "o", "u", h->mla);
     else
         st_attention(x, b, "o", "u", strncmp(name, "sliding", 7) ? h->attention : h->sliding);
 }

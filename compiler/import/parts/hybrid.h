@@ -3,10 +3,12 @@
 #define BTC_IMPORT_HYBRID_H
 
 #include "import/parts/attention.h"
+#include "import/parts/delta_rule.h"
 #include "import/parts/experts.h"
 #include "import/parts/frame.h"
 #include "import/parts/mamba.h"
 #include "import/parts/mamba2.h"
+#include "import/parts/mla.h"
 #include "import/parts/short_conv.h"
 
 /* The kinds that a stack has; NULL: none of it has that kind. */
@@ -18,13 +20,15 @@ typedef struct Hybrid {
     const Mamba *mamba;
     const Mamba2 *mamba2;
     const ShortConv *conv;
+    const DeltaRule *delta;
+    const Mla *mla;
     const Attention *attention, *sliding; /* sliding: in a window */
     const Mlp *mlp;
     const Experts *experts;
 } Hybrid;
 
-/* A block for each kind of layer that l has. Its name says of what it is made: "mamba", "mamba2", "conv", "attention" or
- * "sliding", then nothing (an MLP) or "_experts". */
+/* A block for each kind of layer that l has. Its name says of what it is made: "mamba", "mamba2", "conv", "delta", "mla",
+ * "attention" or "sliding", then nothing (an MLP) or "_experts". */
 void hybrid_blocks(ImportCtx *x, const Hybrid *h, const Layers *l);
 
 #endif

@@ -18,10 +18,10 @@ void cfg_linear_heads(ImportCtx *x, const Fla *f, double expand_k, double expand
 
 void st_linear_heads(ImportCtx *x, cJSON *b, const LinearHeads *t) {
     cJSON *m = x->model;
-    model_dim(m, "LH", t->heads), model_dim(m, "LG", t->kv_heads), model_dim(m, "LK", t->K),
-        model_dim(m, "LP", t->P);
+    model_dim(m, "DH", t->heads), model_dim(m, "DG", t->kv_heads), model_dim(m, "DK", t->K),
+        model_dim(m, "DP", t->P);
     static const char *const rows[][4] = {
-        {"q", "q_proj", "LH", "LK"}, {"k", "k_proj", "LG", "LK"}, {"v", "v_proj", "LG", "LP"}};
+        {"q", "q_proj", "DH", "DK"}, {"k", "k_proj", "DG", "DK"}, {"v", "v_proj", "DG", "DP"}};
     for (int i = 0; i < 3; i++) {
         HeadRows r = {.module = "attn",
                       .tensor = rows[i][1],
@@ -36,9 +36,9 @@ void st_linear_heads(ImportCtx *x, cJSON *b, const LinearHeads *t) {
 
 void st_linear_out(ImportCtx *x, cJSON *b, const Fla *f, const LinearHeads *t) {
     HeadsOut o = {
-        .module = "attn", .heads = "LH", .width = "LP", .norm = t->norm, .kind = f->norm, .tensor = "o_proj"};
+        .module = "attn", .heads = "DH", .width = "DP", .norm = t->norm, .kind = f->norm, .tensor = "o_proj"};
     if (t->gate) {
-        st_linear(b, "g", "u", "attn.g_proj", "LH*LP", "D", false);
+        st_linear(b, "g", "u", "attn.g_proj", "DH*DP", "D", false);
         o.gate = "g", o.act = "silu";
     }
     st_heads_out(x, b, "o", "y", &o);

@@ -1,5 +1,5 @@
-/* Part: the sizes and projections that the linear attentions of flash-linear-attention share. Dims: LH heads of queries,
- * LG of keys and values, LK and LP their widths. */
+/* Part: the sizes and projections that the linear attentions of flash-linear-attention share. Dims: DH heads of queries,
+ * DG of keys and values, DK and DP their widths. */
 #ifndef BTC_IMPORT_LINEAR_HEADS_H
 #define BTC_IMPORT_LINEAR_HEADS_H
 
@@ -16,9 +16,9 @@ typedef struct LinearHeads {
 
 /* num_heads, num_kv_heads, expand_k, expand_v, use_short_conv, conv_size, use_output_gate. */
 void cfg_linear_heads(ImportCtx *x, const Fla *f, double expand_k, double expand_v, LinearHeads *t);
-/* The dims, and q [LH, LK], k [LG, LK], v [LG, LP] from "u". */
+/* The dims, and q [DH, DK], k [DG, DK], v [DG, DP] from "u". */
 void st_linear_heads(ImportCtx *x, cJSON *b, const LinearHeads *t);
-/* "o" from "y" [LH, LP]: norm, gate, projection. */
+/* "o" from "y" [DH, DP]: norm, gate, projection. */
 void st_linear_out(ImportCtx *x, cJSON *b, const Fla *f, const LinearHeads *t);
 
 #endif

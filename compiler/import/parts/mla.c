@@ -71,5 +71,13 @@ void st_mla(ImportCtx *x, cJSON *ops, const char *out, const char *in, const Mla
     st(ops, "{'out':'wv','op':'slice','x':'kvb','axis':1,'start':'LN','size':'LV'}");
     st(ops, "{'out':'wv','op':'transpose','x':'wv','perm':[0,2,1]}");
     st(ops, "{'out':'y','op':'linear.blocks','x':'y','w':'wv'}");
-    st_linear(ops, out, "y", arena_printf(x->a, "%s.o_proj", m), "D", "LH*LV", t->bias);
+    if (t->gate) {
+        st_linear(ops, "g", in, arena_printf(x->a, "%s.%s", m, t->gate), "LH", "D", false);
+        st(ops, "{'out':'g','op':'reshape','x':'g','shape':['LH',1]}");
+        st(ops, "{'out':'y','op':'reshape','x':'y','shape':['LH','LV']}");
+        st(ops, "{'out':'y','map':'y * sigmoid(g)'}");
+        st(ops, "{'out':'y','op':'reshape','x':'y','shape':['LH*LV']}");
+    }
+    st_linear(ops, out, "y", arena_printf(x->a, "%s.%s", m, t->out ? t->out : "o_proj"), "D", "LH*LV",
+              t->bias);
 }

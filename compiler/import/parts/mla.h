@@ -10,9 +10,11 @@
 typedef struct Mla {
     int64_t heads, q_latent, kv_latent, plain, turning, value; /* q_latent 0: queries have none */
     const char *module;
-    bool bias; /* of the products into the latent widths, and of the last one */
-    Norm norm; /* of the latent vectors */
-    Rope rope; /* of `turning` components */
+    const char *out;  /* the last product; NULL: o_proj */
+    const char *gate; /* a product that says how much of each head's result passes, or NULL */
+    bool bias;        /* of the products into the latent widths, and of the last one */
+    Norm norm;        /* of the latent vectors */
+    Rope rope;        /* of `turning` components */
     double scale;
     int64_t positions; /* as in Attention */
 } Mla;

@@ -1,0 +1,75 @@
+/* Bailing hybrids: Ling Team 2025. Kimi Delta Attention whose decays have a lowest value, among layers of latent attention
+ * with a gate for each head; experts as in DeepSeek-V3. */
+#include "import/parts/hybrid.h"
+
+static Layers read_layers(Cfg *c, int64_t n, int64_t dense) {
+    static const LayerWord words[] = {{"linear_attention", "delta"}, {"full_attention", "mla"}, {0}},
+                           parts[] = {{"dense", ""}, {"sparse", "_experts"}, {0}};
+    Layers kinds = {0}, ff = {0}, l = {0};
+    int64_t group = cfg_size(c, "layer_group_size", 1);
+    if (!cfg_layer_words(c, "layer_types", n, words, &kinds))
+        for (int64_t i = 0; i < n; i++) layers_add(c->ctx->a, &kinds, (i + 1) % group ? "delta" : "mla");
+    if (!cfg_layer_words(c, "mlp_layer_types", n, parts, &ff))
+        for (int64_t i = 0; i < n; i++) layers_add(c->ctx->a, &ff, i < dense ? "" : "_experts");
+    for (int64_t i = 0; i < n && !import_failed(c->ctx); i++)
+        layers_add(c->ctx->a, &l, arena_printf(c->ctx->a, "%s%s", kinds.block[i], ff.block[i]));
+    return l;
+}
+
+static DeltaRule read_delta(Cfg *c, double eps) {
+    DeltaRule t = {
+        .module = "attention", .act = "silu", .kind.eps = eps, .decay_in = "f_proj", .gate_in = "g_proj"};
+    t.heads = t.key_heads = cfg_size(c, "linear_num_heads", cfg_size(c, "num_attention_heads", REQUIRED));
+    t.K = t.P = cfg_size(c, "linear_head_dim", cfg_size(c, "head_dim", REQUIRED));
+    t.taps = cfg_size(c, "linear_conv_kernel_dim", cfg_size(c, "short_conv_kernel_size", 4));
+    t.lowest = cfg_float(c, "kda_lower_bound", -5, "<0");
+    t.decay = cfg_bool(c, "kda_safe_gate", true) ? DELTA_DECAY_BOUNDED : DELTA_DECAY_CHANNEL;
+    t.gate_act = "sigmoid", t.norm = "o_norm", t.out = "dense";
+    return t;
+}
+
+static cJSON *import(ImportCtx *x) {
+    Cfg *c = &x->cfg;
+    if (!c->node) return import_error(x, "there is no config.json, which a Bailing model needs"), NULL;
+    Frame f = frame_named();
+    f.embedding = "model.word_embeddings.weight", f.more_layers = cfg_int(c, "num_nextn_predict_layers", 0);
+    cfg_frame(x, &f);
+    f.norm = (Norm){.eps = cfg_float(c, "rms_norm_eps", 1e-6, ">=0")};
+    Mla t = {.module = "attention", .out = "dense", .gate = "g_proj", .norm.eps = 1e-6};
+    cfg_mla(c, &t);
+    t.positions = cfg_size(c, "model_max_length", cfg_size(c, "max_position_embeddings", 262144));
+    t.rope = cfg_rope(c, t.turning, 6000000, 1, t.positions), t.rope.pairs = true;
+    t.scale *= t.rope.mscale * t.rope.mscale;
+    const char *act = cfg_act(c, "hidden_act", "silu");
+    Mlp mlp = {.module = "mlp", .act = act, .width = cfg_size(c, "intermediate_size", REQUIRED)};
+    Experts e = {
+        .module = "mlp.experts", .act = act, .width = cfg_size(c, "moe_intermediate_size", REQUIRED)};
+    cfg_experts(c, &e);
+    e.router =
+        (Router){.module = "mlp.gate", .scores = SCORES_SIGMOID, .group = GROUP_BEST_TWO, .floor = 1e-20};
+    e.router.groups = e.router.kept = 1, e.router.correction = "mlp.gate.expert_bias";
+    cfg_expert_groups(c, "num_expert_group", "topk_group", &e);
+    e.router.normalize = cfg_bool(c, "moe_renormalize", true);
+    e.router.scale = cfg_float(c, "routed_scaling_factor", 1, ">0");
+    e.shared = (Mlp){.module = "mlp.shared_experts", .act = act};
+    e.shared.width = e.width * cfg_int(c, "num_shared_experts", 1);
+    DeltaRule delta = read_delta(c, f.norm.eps);
+    Layers layers = read_layers(c, f.layers, cfg_int(c, "first_k_dense_replace", 0));
+    cfg_skip(c, "mtp_loss_scaling_factor"); /* training */
+    if (import_failed(x)) return NULL;
+
+    frame_begin(x, &f);
+    Hybrid h = {.norm = f.norm, .mixer_norm = "input_layernorm", .ff_norm = "post_attention_layernorm"};
+    h.delta = &delta, h.mla = &t, h.mlp = &mlp, h.experts = &e;
+    hybrid_blocks(x, &h, &layers);
+    return frame_end(x, &f, &layers);
+}
+
+const Importer importer_bailing_hybrid = {
+    .name = "bailing-hybrid",
+    .doc = "Bailing hybrids: bounded Kimi Delta Attention, gated latent attention, experts",
+    .accepts = "BailingHybridForCausalLM bailing_hybrid",
+    .recurrence = "matrix with decays per channel and a delta rule; attention",
+    .cases = "hf-bailing-hybrid",
+    .import = import,
+};
