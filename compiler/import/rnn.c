@@ -112,8 +112,11 @@ static cJSON *import(ImportCtx *x) {
     cJSON *m = model_new(x, "features");
     model_dim(m, "D", width), model_dim(m, "H", t.hidden);
     model_dim(m, "P", t.projected ? t.projected : t.hidden);
-    model_comment(m, arena_printf(x->a, "%s of PyTorch. D: width of what comes in; H: width of a layer; P: of what comes out of it",
-                                  t.kind->name));
+    model_comment(
+        m,
+        arena_printf(
+            x->a, "%s of PyTorch. D: width of what comes in; H: width of a layer; P: of what comes out of it",
+            t.kind->name));
     if (t.both) {
         model_set(m, "context", "%d", WHOLE_CONTEXT);
         model_comment(

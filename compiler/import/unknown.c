@@ -26,7 +26,7 @@ static const struct {
     {"lfm", "what `btc import` writes for LFM2"},
     {"gemma phi olmo granite gpt opt bloom falcon pythia starcoder stablelm cohere internlm baichuan qwen "
      "mistral "
-     "llama llava mpt smollm minicpm exaone glm zaya nemotron persimmon",
+     "llama llava mpt smollm minicpm exaone glm nemotron persimmon",
      "what `btc import` writes for Llama"},
 };
 

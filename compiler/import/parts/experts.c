@@ -86,7 +86,7 @@ static void st_capacity(cJSON *ops, int64_t capacity) {
 
 void st_router(ImportCtx *x, cJSON *ops, const char *in, const Experts *t) {
     const Router *r = &t->router;
-    const char *p = r->logits ? r->logits : "p", *by = NULL;
+    const char *p = r->logits ? r->logits : "p", *by = r->by;
     model_dim(x->model, "E", t->count), model_dim(x->model, "EC", t->chosen);
     if (r->module) st_linear(ops, p, in, r->module, "E", "D", r->bias);
     if (r->softcap) {

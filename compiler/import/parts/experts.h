@@ -8,6 +8,7 @@
 typedef enum RouterScores {
     SCORES_SOFTMAX, /* over all experts */
     SCORES_SIGMOID, /* of each expert on its own */
+    SCORES_GIVEN,   /* the value `logits` holds them */
     SCORES_CHOSEN,  /* the products as they are; the weights are the softmax over the chosen ones */
 } RouterScores;
 
@@ -24,6 +25,7 @@ typedef struct Router {
     bool bias;
     double softcap;         /* logits become cap * tanh(logits / cap); 0: they do not */
     const char *correction; /* a tensor [E] that is added to the scores for the choice alone, or NULL */
+    const char *by;         /* a value [E] to choose by instead, or NULL */
     int64_t groups, kept;   /* kept: groups that a token uses; groups of 0 or 1 limit nothing */
     GroupScore group;
     bool normalize; /* the weights are divided by their sum, */

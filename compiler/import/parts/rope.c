@@ -114,13 +114,17 @@ static void check_copy(Cfg *c, const Cfg *p) {
     }
 }
 
-/* Whether rope_parameters holds nothing but an object for each kind of layer (null: that of the class). */
+/* Whether rope_parameters holds nothing but an object for each kind of layer (null: that of the class); published files
+ * may have a rope_type beside them, which nobody reads. */
 static bool is_by_kind(const Cfg *p) {
     const cJSON *e = p->node ? p->node->child : NULL;
-    if (!e) return false;
-    for (; e; e = e->next)
+    int kinds = 0;
+    for (; e; e = e->next) {
+        if (!strcmp(e->string, "rope_type")) continue;
         if (!cJSON_IsObject(e) && !cJSON_IsNull(e)) return false;
-    return true;
+        kinds++;
+    }
+    return kinds > 0;
 }
 
 static Cfg find_parameters(Cfg *c, const RopeKeys *k) {
