@@ -8,7 +8,9 @@ static const double INTERPRETER_SHARE = 0.1, INTERPRETER_SHARE_ROUNDED = 0.25;
 
 static void test_interpreter(Case *c, const char *model) {
     VerifyOptions o = {.form = "interpret"};
-    double share = case_is_rounded(c) ? INTERPRETER_SHARE_ROUNDED : INTERPRETER_SHARE;
+    double share = case_forms_differ(c) ? 1
+                   : case_is_rounded(c) ? INTERPRETER_SHARE_ROUNDED
+                                        : INTERPRETER_SHARE;
     Session s;
     TensorList got = {0};
     if (CHECK(session_open(&s, &c->diag, c->arena, model, &o, PROBES_HIDDEN)) &&
