@@ -2,7 +2,7 @@
  * have an MLP, experts with one beside them that all tokens share. */
 #include <string.h>
 
-#include "import/parts/experts.h"
+#include "import/parts/decoder.h"
 #include "import/parts/frame.h"
 #include "import/parts/mla.h"
 
@@ -43,12 +43,7 @@ static void write_block(ImportCtx *x, const char *name, const Norm *norm, const 
     st_norm(b, "u", "x", "input_layernorm", "D", norm);
     st_mla(x, b, "o", "u", attention);
     st_residual(x, b, "o", 0);
-    st_norm(b, "u", "x", "post_attention_layernorm", "D", norm);
-    if (mlp)
-        st_mlp(x, b, "f", "u", mlp);
-    else
-        st_experts(x, b, "f", "u", experts);
-    st_residual(x, b, "f", 0);
+    st_feed_forward(x, b, "post_attention_layernorm", norm, mlp, experts, 0);
 }
 
 static cJSON *import(ImportCtx *x) {

@@ -1,20 +1,7 @@
 /* gpt-oss: OpenAI 2025, arXiv:2508.10925. Attention with sinks, every other layer over a window; experts behind a
  * clipped gate. */
-#include "import/parts/attention.h"
-#include "import/parts/experts.h"
+#include "import/parts/decoder.h"
 #include "import/parts/frame.h"
-
-static void write_block(ImportCtx *x, const char *name, const Norm *norm, Attention t, int64_t window,
-                        const Experts *e) {
-    cJSON *b = block_new(x->model, name, NULL, NULL);
-    t.window = window;
-    st_norm(b, "u", "x", "input_layernorm", "D", norm);
-    st_attention(x, b, "o", "u", &t);
-    st_residual(x, b, "o", 0);
-    st_norm(b, "u", "x", "post_attention_layernorm", "D", norm);
-    st_experts(x, b, "f", "u", e);
-    st_residual(x, b, "f", 0);
-}
 
 static cJSON *import(ImportCtx *x) {
     static const LayerWord words[] = {{"sliding_attention", "sliding"}, {"full_attention", "full"}, {0}};
@@ -52,8 +39,10 @@ static cJSON *import(ImportCtx *x) {
     if (import_failed(x)) return NULL;
 
     frame_begin(x, &f);
-    if (layers_have(&layers, "sliding")) write_block(x, "sliding", &f.norm, t, window, &e);
-    if (layers_have(&layers, "full")) write_block(x, "full", &f.norm, t, 0, &e);
+    Decoder block = {.norm = f.norm, .attention = t, .experts = &e};
+    if (layers_have(&layers, "full")) decoder_block(x, "full", &block);
+    block.attention.window = window;
+    if (layers_have(&layers, "sliding")) decoder_block(x, "sliding", &block);
     return frame_end(x, &f, &layers);
 }
 
