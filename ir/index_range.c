@@ -6,14 +6,15 @@
 
 #include "op.h"
 
-/* Numbers are below `ids`; and at the end of the longest sequence, if one of them is the position. */
+/* Numbers are below `ids`; they are of tokens of the sequence, if `tokens`; and at the end of the longest sequence, if one
+ * of them is the position. */
 typedef struct Range {
     int64_t ids;
-    bool position;
+    bool position, tokens;
 } Range;
 
 static Range joined(Range a, Range b) {
-    return (Range){a.ids > b.ids ? a.ids : b.ids, a.position || b.position};
+    return (Range){a.ids > b.ids ? a.ids : b.ids, a.position || b.position, a.tokens || b.tokens};
 }
 
 /* A search from an operand back to what its numbers come from; each value is looked at once. */
@@ -29,8 +30,8 @@ static Range range_of(Search *s, const Func *f, const Value *v);
 /* Of everything that calls give for parameter k. */
 static Range param_range(Search *s, const Func *f, int k) {
     const Attr *vocab = attr_find(s->m->attrs, "vocab");
-    Range r = {0, false};
-    if (f == ir_func_find(s->m, "main")) return (Range){vocab ? vocab->i : INT64_MAX, false};
+    Range r = {0};
+    if (f == ir_func_find(s->m, "main")) return (Range){.ids = vocab ? vocab->i : INT64_MAX};
     for (const Func *g = s->m->first; g; g = g->next)
         OPS_OF (g->body, op)
             if (op->def->pattern == PAT_CALL && ir_func_find(s->m, attr_str(op, "func", "")) == f)
@@ -47,15 +48,17 @@ static Range call_range(Search *s, const Op *op, const Value *v) {
 
 static Range range_of(Search *s, const Func *f, const Value *v) {
     const Op *op = v->def;
-    Range r = {0, false};
+    Range r = {0};
     for (int i = 0; i < s->n; i++)
         if (s->seen[i] == v) return r;
     ARENA_PUSH(s->tmp, s->seen, s->n, s->cap, v);
     for (int k = 0; !op && k < f->nparams; k++)
         if (f->params[k] == v) return param_range(s, f, k);
-    if (!op) return (Range){INT64_MAX, false};
-    if (op->def == OP_TABLE[OP_position]) return (Range){0, true};
-    if (op->def == OP_TABLE[OP_topk]) return (Range){op->in[0]->type.dim[op->in[0]->type.rank - 1], false};
+    if (!op) return (Range){.ids = INT64_MAX};
+    if (op->def == OP_TABLE[OP_position]) return (Range){.position = true};
+    if (op->def == OP_TABLE[OP_topk_tokens] && v == op->out[1]) return (Range){.tokens = true};
+    if (op->def == OP_TABLE[OP_topk] || op->def == OP_TABLE[OP_topk_tokens])
+        return (Range){.ids = op->in[0]->type.dim[op->in[0]->type.rank - 1]};
     if (op->def->pattern == PAT_CALL) return call_range(s, op, v);
     /* all else that is i32 moves its operands around */
     for (int i = 0; i < op->nin; i++)
@@ -63,8 +66,9 @@ static Range range_of(Search *s, const Func *f, const Value *v) {
     return r;
 }
 
-/* Calls `each` with every index operand of the module: its range, and how many there are to choose from.
- * false: so did `each`. */
+/* Calls `each` with every index operand of the module: its range, and how many there are to choose from; TOKENS: the
+ * tokens of the sequence, where no operand is behind it. false: so did `each`. */
+enum { TOKENS = -1 };
 typedef bool EachIndex(void *user, const Op *op, const char *name, Range r, int64_t n);
 static bool each_index(const Module *m, EachIndex *each, void *user) {
     Arena *tmp = arena_new();
@@ -73,12 +77,13 @@ static bool each_index(const Module *m, EachIndex *each, void *user) {
         OPS_OF (f->body, op) {
             if (!op->def->sig) continue;
             const Signature *s = signature_of(tmp, op->def);
-            for (int k = 0; ok && k + 1 < s->nin; k++)
-                if (s->in[k].index && op->in[k] && op->in[k + 1]) {
-                    Search from = {.m = m, .tmp = tmp};
-                    Range r = range_of(&from, f, op->in[k]);
-                    ok = each(user, op, s->in[k].name, r, op->in[k + 1]->type.dim[0]);
-                }
+            for (int k = 0; ok && k < s->nin; k++) {
+                bool last = k + 1 == s->nin;
+                if (!s->in[k].index || !op->in[k] || (!last && !op->in[k + 1])) continue;
+                Search from = {.m = m, .tmp = tmp};
+                Range r = range_of(&from, f, op->in[k]);
+                ok = each(user, op, s->in[k].name, r, last ? TOKENS : op->in[k + 1]->type.dim[0]);
+            }
         }
     arena_free(tmp);
     return ok;
@@ -87,7 +92,7 @@ static bool each_index(const Module *m, EachIndex *each, void *user) {
 static bool shorter(void *user, const Op *op, const char *name, Range r, int64_t n) {
     int64_t *longest = user;
     (void)op, (void)name;
-    if (r.position && (!*longest || n < *longest)) *longest = n;
+    if (r.position && n != TOKENS && (!*longest || n < *longest)) *longest = n;
     return true;
 }
 
@@ -104,6 +109,14 @@ typedef struct Check {
 
 static bool fits(void *user, const Op *op, const char *name, Range r, int64_t n) {
     const Check *c = user;
+    if (n == TOKENS)
+        return !r.ids ||
+               diag_error(c->d, op->loc,
+                          "%s: %s must be numbers of tokens: what topk.tokens gives, or the position",
+                          op->def->name, name);
+    if (r.tokens)
+        return diag_error(c->d, op->loc, "%s: %s is the number of a token, for gather and scatter only",
+                          op->def->name, name);
     if (r.ids > n)
         return diag_error(c->d, op->loc, "%s: %s goes up to %lld, but there are only %lld to choose from",
                           op->def->name, name, (long long)r.ids - 1, (long long)n);

@@ -89,6 +89,9 @@ static bool obeys(Arena *a, Rng *r, const Instance *x, bool *moved) {
     const int pieces[] = {(int)cut, TOKENS - (int)cut};
     for (int i = 0; i < f->nparams; i++) {
         in[i] = gen_tensor(a, r, f->params[i]->type, TOKENS);
+        bool tokens = x->op->def->flags & OPF_WHOLE && in[i].type.dt == DT_I32;
+        for (int64_t k = 0; tokens && k < TOKENS * type_count(in[i].type); k++)
+            in[i].data[k] = (double)rng_int(r, -1, TOKENS - 1);
         later[i] = in[i];
         later[i].data =
             arena_copy(a, in[i].data, sizeof(double) * (size_t)(in[i].rows * type_count(in[i].type)));

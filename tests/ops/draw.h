@@ -55,6 +55,7 @@ static inline void mend_attrs(Kit *k, const OpDef *def, Attr *list) {
         if (!strcmp(t->name, "dims")) t->i = dims[rng_int(&k->r, 0, 3)];
         if (!strcmp(t->name, "theta")) t->f = 500;
         if (!strcmp(t->name, "eps")) t->f = 1e-5;
+        if (!strcmp(t->name, "factor")) t->f = rng_float(&k->r, 0, 4);
         if (!strcmp(t->name, "start")) t->f = rng_float(&k->r, -2, 2);
         if (!strcmp(t->name, "min_decay")) t->f = k->min_decay = rng_float(&k->r, -4, -0.05);
         if (def == &op_weight && !strcmp(t->name, "name")) t->s = arena_printf(k->a, "leaf%d", k->nweights);
@@ -85,12 +86,22 @@ static inline Value *ids_operand(Kit *k, int64_t rows) {
     return kit_reshape(k, kit_position(k), 0, (int64_t[MAX_RANK]){1});
 }
 
-/* rows: how many an index chooses from. */
+/* Numbers of tokens: n in each row. */
+static inline Value *token_operand(Kit *k, int64_t n) {
+    Value *s = kit_activation(k, type_tensor(DT_F32, true, 1, (int64_t[]){7}), LIVELY, 0);
+    Attr *at = kit_attr(k, NULL, "k", n);
+    attr_set(k->a, &at,
+             (Attr){.name = "factor", .kind = AT_FLOAT, .f = rng_float(&k->r, 0.1, 1) * (double)n});
+    return kit_op(k, kit_func(k), "topk.tokens", &s, 1, at)->out[1];
+}
+
+/* rows: how many an index chooses from; 0: it chooses tokens. */
 static inline Value *draw_operand(Kit *k, const OpDef *def, const SigTensor *t, Type ty, bool ids,
                                   int64_t rows) {
     Domain d = domain_of(k, def, t->name);
     double p = d == DECAY ? k->min_decay : d == SMALL ? 0.9 / sqrt((double)ty.dim[ty.rank - 1]) : 0;
     if (ids && def == &op_embed) return ids_operand(k, rows);
+    if (ids && !rows) return token_operand(k, ty.dim[0]);
     if (ids && ty.dim[0] == 1 && rows >= POSITIONS) return whole_number(k);
     if (ids) { /* the indices of the experts: what top-k chooses */
         Type scores = type_tensor(DT_F32, true, 1, (int64_t[]){6});
@@ -142,7 +153,7 @@ static inline Op *draw_op(Kit *k, const OpDef *def, int64_t (*size)(Rng *, const
     gen_cell(&k->r, k->a, def, &dims, &attrs);
     for (int i = 0; i < nin; i++) {
         const SigTensor *t = &s->in[i < s->nin ? i : s->nin - 1];
-        int64_t rows = ids[i] ? types[i + 1].dim[0] : 0;
+        int64_t rows = ids[i] && i + 1 < nin ? types[i + 1].dim[0] : 0;
         if (!absent[i]) in[i] = given_already(k, def, in, types, i);
         if (!absent[i] && !in[i]) in[i] = draw_operand(k, def, t, types[i], ids[i], rows);
     }
