@@ -92,7 +92,7 @@ static void correct_outliers(const Product *p, const Span *at) {
 static void place_of(const Product *p, Value *r, Ix *ix) {
     LB *b = &p->l->b;
     const Matmul *m = p->m;
-    *ix = (Ix){.o = m->o, .O = m->o ? m->O : 1, .I = m->N};
+    *ix = (Ix){.o = m->o, .O = m->o ? m->O : 1, .I = m->begin ? m->axis : m->N};
     if (!m->list) {
         ix->row = lb_add(b, p->l->row_lo, r);
         return;
@@ -115,6 +115,7 @@ static void write_panel(const Product *p, const Ix *row, Value *from, Value *pan
     for (int64_t first = 0; first < active; first += b->lanes) {
         Ix ix = *row;
         ix.i = lb_addi(b, lb_muli(b, panel, l->t->panel), first);
+        if (p->m->begin) ix.i = lb_add(b, p->m->begin, ix.i);
         ix.n = active - first < b->lanes ? (int)(active - first) : 0;
         Value *y = lb_load(b, DT_F32, b->lanes, from, lb_i64(b, first), 0);
         if (p->m->bias) y = lb_add(b, y, read_bias(p, &ix));

@@ -20,7 +20,10 @@ typedef struct Matmul {
     Value *out;     /* result, handed to lw_write */
     Value *o;       /* leading index (and its count O), or NULL */
     int64_t O;
-    bool one_x; /* the same K elements of x for every o */
+    bool one_x;   /* the same K elements of x for every o */
+    Value *x_o;   /* the number of its K elements of x, where that is not o; or NULL */
+    Value *begin; /* where its N outputs begin in the last axis of y, `axis` long; NULL: they are all of it */
+    int64_t axis;
     /* With a list, the rows are its entries `first` .. `first + count`: i32, row*O + o; else this thread's.
      */
     Value *list, *first, *count;

@@ -21,7 +21,7 @@ RowLayout row_layout(const Arithmetic *math, int64_t block, int64_t K) {
 /* What is multiplied together of row r, `bytes` long, as it lies in memory. */
 static Value *source(Lower *l, const Matmul *m, Value *r, int64_t bytes) {
     LB *b = &l->b;
-    Value *row, *o = m->o;
+    Value *row, *o = m->x_o ? m->x_o : m->o;
     if (m->list) {
         Value *entry = rows_entry(l, m, r);
         row = lb_div(b, entry, lb_i64(b, m->O)), o = lb_rem(b, entry, lb_i64(b, m->O));

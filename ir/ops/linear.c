@@ -75,7 +75,7 @@ static void eval_blocks(EvalCtx *c) {
     const int64_t *dim = c->in[1].type.dim;
     int64_t n = dim[0], ni = dim[1], no = dim[2];
     const double *w = c->in[1].data, *bias = c->in[2].data;
-    for (int64_t t = 0; t < c->in[0].rows; t++)
+    for (int64_t t = 0; t < vector_count(&c->in[0]); t++)
         for (int64_t b = 0; b < n; b++) {
             const double *x = as_multiplied(c, 1, b, c->in[0].data + (t * n + b) * ni, ni);
             for (int64_t o = 0; o < no; o++) {
@@ -100,7 +100,7 @@ const OpDef op_linear_blocks = {
     .doc = "Product with a block-diagonal matrix, weights stored [block, in, out].",
     .formula = "y_bo = sum_i x_bi w_bio + b_bo",
     .source = "De et al. 2024, arXiv:2402.19427, sec. 2.4 and appendix A (gates of the RG-LRU)",
-    .sig = "x[t,n*i] w[n,i,o] b?[n,o] -> y[t,n*o]",
+    .sig = "x[t,*,n*i] w[n,i,o] b?[n,o] -> y[t,*,n*o]",
     .attrs = product_attrs,
     .eval = eval_blocks,
     .cost = cost_blocks,

@@ -27,7 +27,19 @@ static void lower_linear(Lower *l, Op *op) {
 /* A unit is a block: it reads its own part of x only. */
 static void access_blocks(const Op *op, Form form, Access *a) {
     (void)form;
-    *a = (Access){.split = SPLIT_FLAT, .units = op->in[1]->type.dim[0], .rows = true};
+    Split split = op->in[0]->type.rank > 1 ? SPLIT_INNER : SPLIT_FLAT;
+    *a = (Access){.split = split, .units = op->in[1]->type.dim[0], .rows = true};
+}
+
+/* Block u of each leading index. */
+static void all_leads(Lower *l, Matmul *m, Value *u, int64_t lead) {
+    LB *b = &l->b;
+    int64_t blocks = m->O;
+    m->O = lead, m->begin = lb_muli(b, u, m->N), m->axis = blocks * m->N;
+    KFOR (b, i, lb_i64(b, 0), lb_i64(b, lead), 1) {
+        m->o = i, m->x_o = lb_add(b, lb_muli(b, i, blocks), u);
+        matmul_rows(l, m, lb_i64(b, 0), lb_i64(b, m->N));
+    }
 }
 
 static void lower_blocks(Lower *l, Op *op) {
@@ -37,9 +49,14 @@ static void lower_blocks(Lower *l, Op *op) {
     matmul_weights(l, op, op->in[1], PACK_PANELS_IO, &m);
     Value *w = m.w;
     int64_t width = l->t->panel, panels = (m.N + width - 1) / width;
+    int64_t lead = type_count(op->in[0]->type) / (dim[0] * dim[1]);
     LW_UNITS (l, u) {
-        m.o = u, m.w = lb_offset(b, w, lb_muli(b, u, panels * panel_bytes(m.format, m.K, width)));
-        matmul_rows(l, &m, lb_i64(b, 0), lb_i64(b, m.N));
+        Matmul one = m;
+        one.o = u, one.w = lb_offset(b, w, lb_muli(b, u, panels * panel_bytes(m.format, m.K, width)));
+        if (op->in[0]->type.rank > 1)
+            all_leads(l, &one, u, lead);
+        else
+            matmul_rows(l, &one, lb_i64(b, 0), lb_i64(b, m.N));
     }
 }
 

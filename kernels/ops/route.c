@@ -87,17 +87,25 @@ static void access_combine(const Op *op, Form form, Access *a) {
     *a = (Access){.split = SPLIT_INNER, .rows = true, .all = {false, true}};
 }
 
-static void lower_combine(Lower *l, Op *op) {
+/* sum += what choice j of the row gives */
+static void add_choice(Lower *l, const Op *op, Value *row, Value *j, const Ix *ix, Value *sum) {
     LB *b = &l->b;
-    int64_t k = op->in[0]->type.dim[0], d = op->in[0]->type.dim[1];
+    Value *at = lb_add(b, ix->i, lb_muli(b, j, op->in[0]->type.dim[1]));
+    Value *x = lw_read_flat(l, op->in[0], row, at, ix->n);
+    lb_set(b, sum, lb_fma(b, lw_read1(l, op->in[1], row, j), x, lb_get(b, sum)));
+}
+
+static void lower_combine(Lower *l, Op *op) {
+    enum { UNROLLED = 16 };
+    LB *b = &l->b;
+    int64_t k = op->in[0]->type.dim[0];
     LW_ROWS (l, row)
         LW_EACH (l, row, ix) {
-            Value *sum = lw_zero(l);
-            for (int64_t j = 0; j < k; j++) {
-                Value *x = lw_read_flat(l, op->in[0], row, lb_addi(b, ix.i, j * d), ix.n);
-                sum = lb_fma(b, lw_read1(l, op->in[1], row, lb_i64(b, j)), x, sum);
-            }
-            lw_write(l, op->out[0], &ix, sum);
+            Value *sum = lb_var(b, lw_zero(l));
+            for (int64_t j = 0; j < k && k <= UNROLLED; j++) add_choice(l, op, row, lb_i64(b, j), &ix, sum);
+            if (k > UNROLLED)
+                KFOR (b, j, lb_i64(b, 0), lb_i64(b, k), 1) add_choice(l, op, row, j, &ix, sum);
+            lw_write(l, op->out[0], &ix, lb_get(b, sum));
         }
 }
 

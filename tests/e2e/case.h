@@ -74,6 +74,11 @@ static inline void case_close(Case *c) {
     arena_free(c->arena);
 }
 
+/* Whether the model can be run token by token. */
+static inline bool case_has_steps(const Session *s) {
+    return !whole_reader(s->model.module);
+}
+
 /* Whether the expectation itself was computed in f32, and has its rounding. */
 static inline bool case_is_rounded(const Case *c) {
     const cJSON *source = cJSON_GetObjectItemCaseSensitive(c->json, "source");

@@ -25,7 +25,7 @@ static inline void emulated_case(const char *root, const char *name, const Targe
     if (case_open(&c, root, name)) {
         if (CHECK(session_open(&s, &c.diag, c.arena, c.model, &o, PROBES_HIDDEN))) {
             emulated_form(&c, &s, "chunk");
-            emulated_form(&c, &s, "step");
+            if (case_has_steps(&s)) emulated_form(&c, &s, "step");
         }
         session_close(&s);
         if (greedy && CHECK(session_open(&s, &c.diag, c.arena, c.model, &o, PROBES_NONE)))

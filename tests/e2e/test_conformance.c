@@ -38,7 +38,7 @@ static void test_compiled(Case *c, const char *model, int chunk, SessionProbes p
     Session s;
     if (CHECK(session_open(&s, &c->diag, c->arena, model, &o, probes))) {
         run(c, &s, "chunk", chunk_threads);
-        run(c, &s, "step", step_threads);
+        if (case_has_steps(&s)) run(c, &s, "step", step_threads);
     }
     session_close(&s);
 }
