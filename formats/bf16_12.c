@@ -1,4 +1,4 @@
-#include "format.h"
+#include "compressed.h"
 
 /* See compressed.h. */
 const NumberFormat format_bf16_12 = {
@@ -6,7 +6,7 @@ const NumberFormat format_bf16_12 = {
     .doc = "bf16 in 12 bits, without loss, where the exponents of a matrix lie near one another",
     .dt = DT_BF16,
     .dot = DT_BF16,
-    .compressed = true,
+    .panels = &compressed_panels,
     .lowest = 0x1p-126,
     .highest = 0x1.fefffep127,
 };

@@ -10,6 +10,23 @@
 
 enum { CODES = 8, UPPERS = 128, NO_CODE = 255 };
 
+static int64_t table_bytes(int64_t width) {
+    return 4 * width;
+}
+
+static int64_t group_bytes(int64_t width) {
+    return 12 * width;
+}
+
+/* Entries of a list. */
+static int64_t list_room(int64_t k, int64_t width) {
+    return k * width / 1024 + 8;
+}
+
+static int64_t list_bytes(int64_t k, int64_t width) {
+    return (COMPRESSED_LIST_HEAD + list_room(k, width) * COMPRESSED_ENTRY + 63) / 64 * 64;
+}
+
 /* A panel's numbers as bits of bf16, [output][input], and the codes of the upper seven bits of exponents. */
 typedef struct Numbers {
     uint16_t *bits;
@@ -85,9 +102,10 @@ static int difference(const Numbers *n, uint16_t bits, float add[2]) {
     return 2;
 }
 
-bool compressed_fits(const PanelSource *src, int64_t outputs, int64_t k, int64_t width) {
+/* Whether the list has room for what it must hold. */
+static bool fits(const PanelSource *src, int64_t outputs, int64_t k, int64_t width) {
     Numbers n = numbers_of(src, outputs, k);
-    int64_t room = compressed_room(k, width), used = 0;
+    int64_t room = list_room(k, width), used = 0;
     float add[2];
     if (2 * n.without <= room || n.without > room)
         used = n.without;
@@ -112,7 +130,7 @@ static void write_list(const Numbers *n, int64_t width, char *out) {
                 memcpy(entry + 4, &add[j], 4);
             }
         }
-    if (count > compressed_room(n->k, width)) BTC_BUG("a panel that does not fit was compressed");
+    if (count > list_room(n->k, width)) BTC_BUG("a panel that does not fit was compressed");
     memcpy(out, &count, 4);
 }
 
@@ -121,7 +139,7 @@ static void write_output(const Numbers *n, int64_t c, int64_t width, uint8_t *ou
     const uint16_t *bits = n->bits + c * n->k;
     int64_t row = 4 * width, lane = c / 4 * 16 + c % 4 * 2;
     for (int64_t i = 0; i < n->k; i++) {
-        uint8_t *group = out + i / COMPRESSED_GROUP * compressed_group_bytes(width);
+        uint8_t *group = out + i / COMPRESSED_GROUP * group_bytes(width);
         int64_t j = i % COMPRESSED_GROUP, at = lane + j % 4 / 2 * 8 + j % 2;
         uint16_t x = n->code[upper_of(bits[i])] == NO_CODE ? stand_in(n, bits[i]) : bits[i];
         int code = n->code[upper_of(x)] | (x >> 15) << 3;
@@ -130,13 +148,16 @@ static void write_output(const Numbers *n, int64_t c, int64_t width, uint8_t *ou
     }
 }
 
-void compressed_write(const PanelSource *src, int64_t outputs, int64_t k, int64_t width, void *out) {
+static void write(const PanelSource *src, int64_t outputs, int64_t k, int64_t width, void *out) {
     Numbers n = numbers_of(src, outputs, k);
-    uint8_t *table = out, *groups = table + compressed_table_bytes(width);
-    for (int64_t i = 0; i < compressed_table_bytes(width); i++)
+    uint8_t *table = out, *groups = table + table_bytes(width);
+    for (int64_t i = 0; i < table_bytes(width); i++)
         table[i] = (uint8_t)(n.upper[i % CODES] | (i % 16 / CODES) << 7);
     for (int64_t c = 0; c < outputs; c++) write_output(&n, c, width, groups);
-    int64_t all = (k + COMPRESSED_GROUP - 1) / COMPRESSED_GROUP * compressed_group_bytes(width);
+    int64_t all = (k + COMPRESSED_GROUP - 1) / COMPRESSED_GROUP * group_bytes(width);
     write_list(&n, width, (char *)groups + all);
     free(n.bits);
 }
+
+const PanelLayout compressed_panels = {COMPRESSED_GROUP, 12,   table_bytes, group_bytes,
+                                       list_bytes,       fits, write};

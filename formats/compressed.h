@@ -11,7 +11,7 @@
  *             half. Codes become high bytes by one lookup; bytes by turns are then pairs of bf16, as panels
  *             of bf16 have them.
  *     list    { i32 count; padding to 8; count x { i32 input * width + output; f32 to add } }, room for
- *             compressed_room entries
+ *             one entry in 1024 numbers, and 8 more
  *
  * After Zhang et al. 2025, "70% Size, 100% Accuracy" (DFloat11), which codes exponents with Huffman's tree; a
  * fixed length needs no search for where the next number begins. */
@@ -22,23 +22,6 @@
 
 enum { COMPRESSED_GROUP = 8, COMPRESSED_ENTRY = 8, COMPRESSED_LIST_HEAD = 8 };
 
-static inline int64_t compressed_table_bytes(int64_t width) {
-    return 4 * width;
-}
-static inline int64_t compressed_group_bytes(int64_t width) {
-    return 12 * width;
-}
-/* Entries of a list: one number in 1024, and some. */
-static inline int64_t compressed_room(int64_t k, int64_t width) {
-    return k * width / 1024 + 8;
-}
-static inline int64_t compressed_list_bytes(int64_t k, int64_t width) {
-    return (COMPRESSED_LIST_HEAD + compressed_room(k, width) * COMPRESSED_ENTRY + 63) / 64 * 64;
-}
-
-/* Whether the list of the panel (see panel_write) has room for what it must hold. */
-bool compressed_fits(const PanelSource *src, int64_t outputs, int64_t k, int64_t width);
-/* Writes it; it must fit. */
-void compressed_write(const PanelSource *src, int64_t outputs, int64_t k, int64_t width, void *out);
+extern const PanelLayout compressed_panels;
 
 #endif

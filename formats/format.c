@@ -1,5 +1,5 @@
 /* See format.h. */
-#include "format.h"
+#include "panel.h"
 
 #include <string.h>
 
@@ -17,12 +17,12 @@ const NumberFormat *format_find(const char *name) {
 
 const NumberFormat *format_of_dtype(DType dt) {
     const NumberFormat *const *f = FORMATS;
-    while (*f && ((*f)->dt != dt || (*f)->compressed || format_has_blocks(*f))) f++;
+    while (*f && ((*f)->dt != dt || format_is_compressed(*f) || format_has_blocks(*f))) f++;
     return *f;
 }
 
 bool format_is(const NumberFormat *f, unsigned which) {
-    if (f->compressed) return false;
+    if (format_is_compressed(f)) return false;
     return f->block ? f->quantize && (which & FORMATS_QUANTIZED) : (which & FORMATS_PLAIN) != 0;
 }
 
@@ -55,7 +55,7 @@ void format_scale_store(ScaleKind k, void *out, float x) {
 }
 
 double format_bits(const NumberFormat *f) {
-    if (f->compressed) return 12;
+    if (f->panels) return f->panels->bits;
     if (!format_has_blocks(f)) return 8.0 * (double)dtype_size(f->dt);
     double scales = 8.0 * (double)format_scale_bytes(f->scale), factors = f->factor_bits;
     return f->bits + (f->minimum ? 2 : 1) * (scales / f->block + factors / f->sub);

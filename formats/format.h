@@ -4,7 +4,7 @@
  * A format is one of three kinds:
  *
  *     plain       numbers of an element type: f32, bf16, f16
- *     compressed  plain numbers that take fewer bits in packed matrices, without loss: compressed_bf16.h
+ *     compressed  plain numbers that take fewer bits in packed matrices, without loss: panels of their own (panel.h)
  *     blocks      `block` numbers along the inputs of a matrix share a scale:
  *
  *         x = scale * factor * (value(code) - zero) + minimum * minimum_factor
@@ -33,7 +33,7 @@ typedef enum ScaleKind {
     SCALE_EXPONENT, /* a power of two: the exponent's byte of an f32 */
 } ScaleKind;
 
-/* One block, taken apart. */
+/* One block: its scales, factors and codes. */
 typedef struct FormatBlock {
     float scale, minimum;
     int16_t factor[FORMAT_FACTORS_MOST], minimum_factor[FORMAT_FACTORS_MOST]; /* 1 where there are none */
@@ -44,8 +44,8 @@ typedef struct NumberFormat NumberFormat;
 struct NumberFormat {
     const char *name; /* "q4_k" */
     const char *doc;
-    DType dt; /* plain and compressed: of the numbers; blocks: DT_COUNT */
-    bool compressed;
+    DType dt;                         /* plain and compressed: of the numbers; blocks: DT_COUNT */
+    const struct PanelLayout *panels; /* compressed: how its numbers lie in panels (panel.h); else NULL */
     DType
         dot; /* what inputs of its products may be rounded to, besides not at all: DT_BF16, DT_I8, or DT_F32 */
 
@@ -92,6 +92,9 @@ const char *format_names(Arena *a, unsigned which, const char *between, const ch
 
 /* Bits of a number as it is packed, with scales. */
 double format_bits(const NumberFormat *f);
+static inline bool format_is_compressed(const NumberFormat *f) {
+    return f->panels != NULL;
+}
 /* Whether numbers lie in blocks that share a scale. */
 static inline bool format_has_blocks(const NumberFormat *f) {
     return f->block > 0;

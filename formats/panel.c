@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "compressed.h"
 #include "pack_move.h"
 
 int panel_group(const NumberFormat *f) {
@@ -11,7 +10,7 @@ int panel_group(const NumberFormat *f) {
 }
 
 int panel_part(const NumberFormat *f) {
-    return f->block ? PANEL_READ : f->compressed ? COMPRESSED_GROUP : f->dt == DT_BF16 ? 2 : 1;
+    return f->block ? PANEL_READ : f->panels ? f->panels->group : f->dt == DT_BF16 ? 2 : 1;
 }
 
 /* ---- sizes ---- */
@@ -31,7 +30,7 @@ int64_t panel_scales_bytes(const NumberFormat *f, int64_t width) {
 
 int64_t panel_part_bytes(const NumberFormat *f, int64_t width) {
     if (f->block) return width * f->bits * PANEL_READ / 8;
-    if (f->compressed) return compressed_group_bytes(width);
+    if (f->panels) return f->panels->group_bytes(width);
     return width * panel_part(f) * (int64_t)dtype_size(f->dt);
 }
 
@@ -40,14 +39,18 @@ int64_t panel_group_bytes(const NumberFormat *f, int64_t width) {
 }
 
 int64_t panel_head(const NumberFormat *f, int64_t width) {
-    return f->compressed ? compressed_table_bytes(width) : 0;
+    return f->panels ? f->panels->head(width) : 0;
+}
+
+int64_t panel_tail(const NumberFormat *f, int64_t k, int64_t width) {
+    return f->panels ? f->panels->tail(k, width) : 0;
 }
 
 int64_t panel_bytes(const NumberFormat *f, int64_t k, int64_t width) {
     int64_t part = panel_part(f), group = panel_group(f), parts = (k + part - 1) / part;
     int64_t groups =
         (k + group - 1) / group * panel_scales_bytes(f, width) + parts * panel_part_bytes(f, width);
-    return panel_head(f, width) + groups + (f->compressed ? compressed_list_bytes(k, width) : 0);
+    return panel_head(f, width) + groups + panel_tail(f, k, width);
 }
 
 /* ---- blocks ---- */
@@ -136,8 +139,8 @@ void panel_write(const PanelSource *src, const NumberFormat *f, int64_t outputs,
     PackMove m = {src->dt, f->dt, src->data, src->start, src->stride, width, panel_group(f)};
     if (f->block)
         write_blocks(src, f, outputs, k, width, out);
-    else if (f->compressed)
-        compressed_write(src, outputs, k, width, out);
+    else if (f->panels)
+        f->panels->write(src, outputs, k, width, out);
     else if (src->by_rows)
         pack_move_transposed(&m, outputs, k, out);
     else

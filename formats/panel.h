@@ -4,7 +4,7 @@
  *
  *     f32, f16     [k][width]
  *     bf16         [k/2][width][2]: a pair; an odd k is followed by a zero
- *     compressed   see compressed.h
+ *     compressed   as NumberFormat.panels says: a head, groups, a tail
  *     blocks       a group is a block: { [width] scales; [width] minimums, where there are any; factors; its parts },
  *                  the last group with only as many parts as there are.
  *                  Factors: row i holds [width] bytes with factor i (of 8 bits), or factors 2i and 2i + 1 (of 4
@@ -30,8 +30,9 @@ int panel_part(const NumberFormat *f);
 int64_t panel_group_bytes(const NumberFormat *f, int64_t width);
 int64_t panel_scales_bytes(const NumberFormat *f, int64_t width);
 int64_t panel_part_bytes(const NumberFormat *f, int64_t width);
-/* Bytes of a panel before its first group. */
+/* Bytes of a panel before its first group, and behind its last one. */
 int64_t panel_head(const NumberFormat *f, int64_t width);
+int64_t panel_tail(const NumberFormat *f, int64_t k, int64_t width);
 /* Bytes of a panel with k inputs. */
 int64_t panel_bytes(const NumberFormat *f, int64_t k, int64_t width);
 
@@ -60,8 +61,20 @@ typedef struct PanelSource {
     bool by_rows;
     const float *importance; /* of the inputs, or NULL: see NumberFormat.quantize */
 } PanelSource;
+/* The panels of a compressed format. Sizes are in bytes over `width` outputs; the others as in panel_write. */
+typedef struct PanelLayout {
+    int group;   /* inputs that are read together */
+    double bits; /* of a number, about */
+    int64_t (*head)(int64_t width);
+    int64_t (*group_bytes)(int64_t width);
+    int64_t (*tail)(int64_t k, int64_t width);
+    bool (*fits)(const PanelSource *src, int64_t outputs, int64_t k,
+                 int64_t width); /* the numbers: no loss */
+    void (*write)(const PanelSource *src, int64_t outputs, int64_t k, int64_t width, void *out);
+} PanelLayout;
+
 /* Writes one panel of `outputs` outputs (the rest up to width are zeros) with k inputs. out is zeroed. Data in
- * blocks must be of format f. */
+ * blocks must be of format f; a compressed format must fit. */
 void panel_write(const PanelSource *src, const NumberFormat *f, int64_t outputs, int64_t k, int64_t width,
                  void *out);
 

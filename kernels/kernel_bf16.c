@@ -31,7 +31,7 @@ static void compressed_half(Kernel *k, Value *at, int half, Vectors pairs[2]) {
 void bf16_group(Kernel *k, Value *group, Value *at, KernelUse *use) {
     LB *b = &k->b;
     Vectors pairs[2];
-    if (!k->s.w->compressed) {
+    if (!format_is_compressed(k->s.w)) {
         for (int c = 0; c < kernel_columns(k); c++) pairs[0].v[c] = kernel_load(k, DT_I32, c, at, 0);
         use(k, &pairs[0], group);
         return;

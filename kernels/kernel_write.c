@@ -55,7 +55,7 @@ void kernel_load_tables(Kernel *k) {
     LB *b = &k->b;
     Value *values = k->s.w->table && b->lanes % 4 == 0 ? table_vector(b, k->s.w->table) : NULL;
     for (int c = 0; c < kernel_columns(k); c++)
-        k->table[c] = k->s.w->compressed ? kernel_load(k, DT_I32, c, lb_i64(b, 0), 0) : values;
+        k->table[c] = format_is_compressed(k->s.w) ? kernel_load(k, DT_I32, c, lb_i64(b, 0), 0) : values;
 }
 
 Value *kernel_group_at(Kernel *k, Value *g) {
@@ -92,6 +92,6 @@ void kernel_multiply(Kernel *k, const Vectors *w, Value *i) {
 }
 
 const NumberFormat *kernel_dequantized(const NumberFormat *w, const Arithmetic *math) {
-    if (w->compressed) return &format_bf16;
+    if (format_is_compressed(w)) return &format_bf16;
     return arithmetic_in_bytes(math) && w->fold ? &format_q8 : &format_f32;
 }

@@ -103,7 +103,7 @@ const char *kernel_of(Lower *l, KernelSpec s) {
 static void step_tile(const Lower *l, int sums, KernelSpec *s) {
     int v = l->t->panel / l->t->lanes, rows = MAX_ROWS, panels = 1;
     /* registers by a vector of weights: a table, and pairs; a factor, and where it begins */
-    int taken = s->w->compressed ? 4 : s->w->factor_bits || s->w->minimum ? 3 : 1;
+    int taken = format_is_compressed(s->w) ? 4 : s->w->factor_bits || s->w->minimum ? 3 : 1;
     while (rows > 1 && sums * rows * v + v + 2 > l->t->vregs) rows /= 2;
     while (panels < 4 && (sums * rows + taken) * (panels + 1) * v + 2 <= l->t->vregs) panels++;
     s->rows = rows, s->panels = panels, s->streams = true;

@@ -75,8 +75,8 @@ static void multiply(const Product *p, KernelSpec spec, Value *r, Panels w, cons
 static void correct_outliers(const Product *p, const Span *at) {
     Lower *l = p->l;
     LB *b = &l->b;
-    int64_t width = l->t->panel, list = p->panel_size - compressed_list_bytes(p->m->K, width);
-    for (int i = 0; i < at->panels && p->m->format->compressed; i++) {
+    int64_t width = l->t->panel, list = p->panel_size - panel_tail(p->m->format, p->m->K, width);
+    for (int i = 0; i < at->panels && format_is_compressed(p->m->format); i++) {
         Value *panel = panel_at(p, lb_add(b, at->first, lb_muli(b, at->apart, i)));
         Value *x = rows_at(l, &p->x, lb_i64(b, 0), lb_i64(b, 0));
         Value *args[] = {
@@ -210,7 +210,7 @@ typedef struct TilePlan {
 /* A step reads each weight once: unless all of them are widened, there is no dequantizing. */
 static Dequantized dequantized_as(const Product *p) {
     const Matmul *m = p->m;
-    bool often = m->format->compressed || m->format->fold;
+    bool often = format_is_compressed(m->format) || m->format->fold;
     bool widened = m->format->block && !arithmetic_rounds(m->math);
     if (!widened && !(often && p->l->form == FORM_CHUNK)) return (Dequantized){0};
     const NumberFormat *as = kernel_dequantized(m->format, m->math);
@@ -242,8 +242,8 @@ static void dequantize(const Product *p, Value *panel, Value *out, const Slice *
     const NumberFormat *f = p->m->format;
     Value *w = panel_at(p, panel), *args[] = {w, k->from, lb_i64(b, k->parts), out};
     lb_invoke(b, kernel_dequantize(l, f, p->m->math), args, 4);
-    if (!f->compressed) return;
-    args[0] = lb_offseti(b, w, p->panel_size - compressed_list_bytes(p->m->K, l->t->panel));
+    if (!format_is_compressed(f)) return;
+    args[0] = lb_offseti(b, w, p->panel_size - panel_tail(f, p->m->K, l->t->panel));
     args[1] = lb_muli(b, k->from, COMPRESSED_GROUP), args[2] = lb_i64(b, k->parts * COMPRESSED_GROUP);
     lb_invoke(b, outliers_to_panel(l), args, 4);
 }

@@ -89,16 +89,15 @@ static Value *read_number(LB *b, const NumberFormat *f, int64_t width, Value *pa
     int group = panel_group(f);
     Value *at = lb_addi(b, lb_muli(b, div(b, i, group), panel_group_bytes(f, width)), panel_head(f, width));
     Value *j = rem(b, i, group), *p = lb_offset(b, panel, at);
-    if (f->compressed) return read_compressed(b, width, panel, p, lane, j);
+    if (format_is_compressed(f)) return read_compressed(b, width, panel, p, lane, j);
     if (f->block) return read_block(b, f, width, p, lane, j);
     return lb_load(b, f->dt, 0, p, lb_add(b, lb_muli(b, lane, group), j), 0);
 }
 
 /* What the list of a compressed panel adds to the numbers of this output. */
-static void add_listed(LB *b, int64_t k, int64_t width, Value *panel, Value *lane, Value *lo, Value *hi,
-                       Value *out) {
-    Value *list =
-        lb_offseti(b, panel, panel_bytes(&format_bf16_12, k, width) - compressed_list_bytes(k, width));
+static void add_listed(LB *b, const NumberFormat *f, int64_t k, int64_t width, Value *panel, Value *lane,
+                       Value *lo, Value *hi, Value *out) {
+    Value *list = lb_offseti(b, panel, panel_bytes(f, k, width) - panel_tail(f, k, width));
     Value *count = lb_cast(b, lb_load(b, DT_I32, 0, list, lb_i64(b, 0), 0), DT_I64);
     KFOR (b, e, lb_i64(b, 0), count, 1) {
         Value *entry =
@@ -116,5 +115,5 @@ static void add_listed(LB *b, int64_t k, int64_t width, Value *panel, Value *lan
 void panel_read(LB *b, const NumberFormat *f, int64_t k, int64_t width, Value *panel, Value *lane, Value *lo,
                 Value *hi, Value *out) {
     KFOR (b, i, lo, hi, 1) lb_store(b, DT_F32, out, i, read_number(b, f, width, panel, lane, i), 0);
-    if (f->compressed) add_listed(b, k, width, panel, lane, lo, hi, out);
+    if (format_is_compressed(f)) add_listed(b, f, k, width, panel, lane, lo, hi, out);
 }

@@ -55,7 +55,7 @@ static bool look_at_gathered(Compress *s, const Part *p) {
     PackSource values;
     bool ok = source_gather(&d, a, s->m, p->source, &values);
     PackKind kind = p->of->item.kind;
-    if (ok && !pack_compresses(kind, &values, s->t, 0, pack_pieces(kind, values.type, s->t)))
+    if (ok && !pack_fits(kind, &values, &format_bf16_12, s->t, 0, pack_pieces(kind, values.type, s->t)))
         p->of->no = true;
     arena_free(a);
     return ok;
@@ -71,7 +71,7 @@ static void look_at(void *user, int64_t i) {
     }
     const PackSource *tensor = &p->source->tensors[p->tensor];
     PackKind kind = p->of->item.kind;
-    if (!pack_compresses(kind, tensor, s->t, p->first, p->n)) p->of->no = true;
+    if (!pack_fits(kind, tensor, &format_bf16_12, s->t, p->first, p->n)) p->of->no = true;
     source_release(s->m, tensor, pack_pieces(kind, tensor->type, s->t), p->first, p->n);
 }
 

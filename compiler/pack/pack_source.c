@@ -36,11 +36,9 @@ static bool find_tensors(Diag *d, Model *m, Source *s) {
         const char *one = weight_part(m->arena, name, k);
         const RawTensor *t = weights_find(&m->weights, one);
         if (!t) return diag_error(d, s->leaf->loc, "the checkpoint has no tensor \"%s\"", one);
-        s->tensors[k] = (PackSource){.type = stacked ? without_first_axis(type) : type,
-                                     .dt = t->dt,
-                                     .blocks = t->blocks,
-                                     .data = t->data};
-        if (s->item->format->quantize) s->tensors[k].importance = calibration_importance(m, one);
+        PackSource *to = &s->tensors[k];
+        *to = (PackSource){stacked ? without_first_axis(type) : type, {t->dt, t->blocks, t->data, NULL}};
+        if (s->item->format->quantize) to->numbers.importance = calibration_importance(m, one);
     }
     return true;
 }
@@ -60,14 +58,14 @@ static int64_t first_matrix(const Source *s) {
 }
 
 /* Bytes of n numbers. */
-static int64_t bytes_of(const PackSource *t, int64_t n) {
+static int64_t bytes_of(const LayoutSource *t, int64_t n) {
     return t->blocks ? n / t->blocks->block * (int64_t)t->blocks->bytes : n * (int64_t)dtype_size(t->dt);
 }
 
 /* Whether the tensors can be packed as they lie: numbers, or blocks that stay as they are. */
 static bool is_packed_as_is(const Source *s) {
     for (int64_t k = 0; k < s->count; k++)
-        if (s->tensors[k].blocks && s->tensors[k].blocks != s->item->format) return false;
+        if (s->tensors[k].numbers.blocks && s->tensors[k].numbers.blocks != s->item->format) return false;
     return true;
 }
 
@@ -92,37 +90,39 @@ bool source_find(Diag *d, Model *m, const PackItem *item, const char *prefix, co
     if (!find_tensors(d, m, s)) return false;
     s->direct = (s->count == 1 || layout_splits(s, t)) && is_packed_as_is(s);
     if (s->count == 1) {
-        PackSource *one = &s->tensors[0];
-        if (s->direct) one->data = (const char *)one->data + bytes_of(one, s->start);
-        if (one->importance) one->importance += first_matrix(s) * inputs_of(s->item->kind, one->type);
-        if (s->direct) one->type = s->value->type;
+        LayoutSource *one = &s->tensors[0].numbers;
+        if (one->importance)
+            one->importance += first_matrix(s) * inputs_of(s->item->kind, s->tensors[0].type);
+        if (!s->direct) return true;
+        one->data = (const char *)one->data + bytes_of(one, s->start);
+        s->tensors[0].type = s->value->type;
     }
     return true;
 }
 
 /* Several tensors as one; one element type is kept, else f32. */
 static void join_tensors(Arena *a, const Source *s, PackSource *out) {
-    DType dt = s->tensors[0].dt;
+    DType dt = s->tensors[0].numbers.dt;
     for (int64_t k = 0; k < s->count; k++)
-        if (s->tensors[k].blocks || s->tensors[k].dt != dt) dt = DT_F32;
+        if (s->tensors[k].numbers.blocks || s->tensors[k].numbers.dt != dt) dt = DT_F32;
     int64_t each = type_count(s->tensors[0].type), size = (int64_t)dtype_size(dt);
     char *all = arena_alloc(a, (size_t)(s->count * each * size));
     for (int64_t k = 0; k < s->count; k++) {
-        const PackSource *t = &s->tensors[k];
+        const LayoutSource *t = &s->tensors[k].numbers;
         char *to = all + k * each * size;
         if (t->blocks)
             format_decode(t->blocks, t->data, 0, each, (float *)(void *)to);
         else
             dtype_convert(dt, to, t->dt, t->data, each);
     }
-    *out = (PackSource){.type = s->value->type, .dt = dt, .data = all + s->start * size};
-    if (!s->tensors[0].importance) return;
+    *out = (PackSource){s->value->type, {.dt = dt, .data = all + s->start * size}};
+    if (!s->tensors[0].numbers.importance) return;
     Type one = s->tensors[0].type;
     int64_t inputs = inputs_of(s->item->kind, one), row = inputs * matrices_of(one);
     float *importance = ARENA_ARRAY(a, float, s->count *row);
     for (int64_t k = 0; k < s->count; k++)
-        memcpy(importance + k * row, s->tensors[k].importance, sizeof *importance * (size_t)row);
-    out->importance = importance + first_matrix(s) * inputs;
+        memcpy(importance + k * row, s->tensors[k].numbers.importance, sizeof *importance * (size_t)row);
+    out->numbers.importance = importance + first_matrix(s) * inputs;
 }
 
 /* What is computed in double must be a number in the f32 that is packed, too. */
@@ -150,12 +150,12 @@ bool source_gather(Diag *d, Arena *a, const Model *m, const Source *s, PackSourc
     const Func *f = ir_func_find(m->module, attr_str(s->item->leaf, "func", ""));
     if (!interp_constant(d, a, &env, f, s->value, s->prefix, &t)) return false;
     if (!m->allow_nonfinite && !is_finite(d, s, &t)) return false;
-    *out = (PackSource){.type = s->value->type, .dt = DT_F64, .data = t.data};
+    *out = (PackSource){s->value->type, {.dt = DT_F64, .data = t.data}};
     return true;
 }
 
 void source_release(const Model *m, const PackSource *tensor, int64_t pieces, int64_t first, int64_t n) {
-    int64_t size = bytes_of(tensor, type_count(tensor->type)), each = size / pieces;
-    const char *from = (const char *)tensor->data + each * first;
+    int64_t size = bytes_of(&tensor->numbers, type_count(tensor->type)), each = size / pieces;
+    const char *from = (const char *)tensor->numbers.data + each * first;
     weights_release(&m->weights, from, (size_t)(first + n == pieces ? size - each * first : each * n));
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Writes models whose matrices are golden blocks, four formats of GGUF in each: a GGUF file, a description that looks
-ids up in a table, which is also the head, and multiplies by the others; and ids to run it on.
+"""Writes models whose matrices are golden blocks, four formats of GGUF in each, and one of the two formats with a table
+of values. A model is a GGUF file and a description, which looks ids up in a table that is also the head, and multiplies
+by the other matrices. Writes ids to run it on, too.
 
-    python3 tests/formats/models.py FOLDER     prints a line for each model: its name, its formats
+    python3 tests/formats/models.py FOLDER     prints a line for each model of four: its name, its formats
 """
 import json
 import os
@@ -56,11 +57,13 @@ def main():
     head = json.dumps({"input_ids": {"dtype": "I32", "shape": [1, 40], "data_offsets": [0, len(ids)]}}).encode()
     with open(os.path.join(folder, "ids.safetensors"), "wb") as f:
         f.write(struct.pack("<Q", len(head)) + head + ids)
-    for i in range(0, len(names), 4):
-        formats = names[i + 3:i:-1] + [names[i]]
-        write_gguf(os.path.join(folder, f"m{i}.gguf"), formats)
-        write_model(folder, f"m{i}", formats)
-        print(f"m{i}", *formats)
+    models = {f"m{i}": names[i + 3:i:-1] + [names[i]] for i in range(0, len(names), 4)}
+    models["tables"] = ["iq4_nl", "mxfp4"]
+    for model, formats in models.items():
+        write_gguf(os.path.join(folder, model + ".gguf"), formats)
+        write_model(folder, model, formats)
+        if model != "tables":
+            print(model, *formats)
 
 
 main()

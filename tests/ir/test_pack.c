@@ -76,7 +76,7 @@ static void pack_in_runs(PackKind kind, const PackSource *s, const NumberFormat 
 static void check_layout(PackKind kind, Type type, DType from, DType to) {
     static char in[MOST * 8], out[MOST * 8], again[MOST * 8];
     LowerTarget t = {.panel = PANEL, .lanes = LANES};
-    PackSource s = {.type = type, .dt = from, .data = in + 2}; /* tensors in files need not be aligned */
+    PackSource s = {type, {.dt = from, .data = in + 2}}; /* tensors in files need not be aligned */
     const NumberFormat *stored = format_of_dtype(to);
     int group = kind == PACK_PANELS || kind == PACK_PANELS_IO ? panel_group(stored) : 1;
     int64_t n = type_count(type), bytes = pack_bytes(kind, type, stored, &t),
@@ -151,7 +151,7 @@ static float read_compressed(const uint8_t *panel, int64_t k, int64_t c, int64_t
 static void check_compressed(PackKind kind, Type type, DType from, int rare) {
     static char in[MOST * 8], out[MOST * 8], again[MOST * 8];
     LowerTarget t = {.panel = PANEL, .lanes = LANES};
-    PackSource s = {.type = type, .dt = from, .data = in + 2};
+    PackSource s = {type, {.dt = from, .data = in + 2}};
     const NumberFormat *stored = &format_bf16_12;
     int64_t n = type_count(type), pieces = pack_pieces(kind, type, &t),
             bytes = pack_bytes(kind, type, stored, &t);
@@ -159,7 +159,7 @@ static void check_compressed(PackKind kind, Type type, DType from, int rare) {
     int64_t outputs = kind == PACK_PANELS ? rows : cols, k = kind == PACK_PANELS ? cols : rows;
     int64_t each = (outputs + PANEL - 1) / PANEL;
     for (int64_t i = 0; i < n; i++) dtype_store(from, in + 2, i, mostly_alike(rare));
-    if (!CHECK(pack_compresses(kind, &s, &t, 0, pieces))) return;
+    if (!CHECK(pack_fits(kind, &s, stored, &t, 0, pieces))) return;
     pack_write(kind, &s, stored, &t, 0, pieces, out);
     for (int64_t i = 0; i < n; i++) {
         int64_t matrix = i / (rows * cols), r = i / cols % rows, q = i % cols;
@@ -191,11 +191,11 @@ static void check_compression(void) {
     /* numbers of all sizes */
     static char in[4096 * 2];
     LowerTarget t = {.panel = PANEL, .lanes = LANES};
-    PackSource s = {.type = {.dt = DT_F32, .rank = 2, .dim = {64, 64}}, .dt = DT_BF16, .data = in};
+    PackSource s = {{.dt = DT_F32, .rank = 2, .dim = {64, 64}}, {.dt = DT_BF16, .data = in}};
     for (int64_t i = 0; i < 4096; i++) dtype_store(DT_BF16, in, i, ldexp(1, (int)(i % 200) - 100));
-    CHECK(!pack_compresses(PACK_PANELS, &s, &t, 0, 4));
+    CHECK(!pack_fits(PACK_PANELS, &s, &format_bf16_12, &t, 0, 4));
     memset(in, 0, sizeof in);
-    CHECK(pack_compresses(PACK_PANELS, &s, &t, 0, 4));
+    CHECK(pack_fits(PACK_PANELS, &s, &format_bf16_12, &t, 0, 4));
 }
 
 int main(void) {

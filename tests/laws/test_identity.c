@@ -312,7 +312,7 @@ static void check_contents(const char *model) {
 
 static uint64_t pack_one(uint64_t h, PackKind kind, const NumberFormat *f, Type type, const float *data,
                          const LowerTarget *t) {
-    PackSource src = {.type = type, .dt = DT_F32, .data = data};
+    PackSource src = {type, {.dt = DT_F32, .data = data}};
     int64_t n = pack_bytes(kind, type, f, t);
     char *out = arena_alloc(arena, (size_t)n);
     pack_write(kind, &src, f, t, 0, pack_pieces(kind, type, t), out);
@@ -333,7 +333,7 @@ static uint64_t pack_blocks(uint64_t h, const LowerTarget *t) {
     for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i * i % 251 % 60);
     for (const NumberFormat *const *f = FORMATS; *f; f++) {
         if (!(*f)->bytes) continue;
-        PackSource src = {.type = type, .blocks = *f, .data = bytes};
+        PackSource src = {type, {.blocks = *f, .data = bytes}};
         int64_t n = pack_bytes(PACK_PANELS, type, *f, t);
         char *out = arena_alloc(arena, (size_t)n);
         pack_write(PACK_PANELS, &src, *f, t, 0, pack_pieces(PACK_PANELS, type, t), out);
@@ -358,7 +358,7 @@ static uint64_t packed_layouts(void) {
             for (int s = 0; s < 7; s++) {
                 const NumberFormat *f = formats[s];
                 bool panels = kind == PACK_PANELS || kind == PACK_PANELS_IO;
-                if (kind == PACK_TABLE ? f->block || f->compressed : !panels && s > 0) continue;
+                if (kind == PACK_TABLE ? f->block || f->panels : !panels && s > 0) continue;
                 h = pack_one(h, kind, f, kind == PACK_FFT ? one : stack, data, &t);
             }
         h = pack_blocks(h, &t);
