@@ -7,7 +7,7 @@
 
 typedef struct Hgrn2 {
     int64_t heads, K, P, taps;
-    bool bounds;
+    bool bounds, bare; /* bare: norms without weights */
 } Hgrn2;
 
 /* "low" [D] of layer i: the sum over the layers 1 .. i of a softmax over all layers. */
@@ -44,7 +44,7 @@ static void write_mixer(ImportCtx *x, cJSON *b, const Hgrn2 *t, bool bound) {
     st(b, "{'out':'y','op':'scan.matrix','q':'q','k':'k','v':'i','decay':'d','state':'S'}");
     HeadsOut o = {
         .module = "attn", .heads = "DH", .width = "DP", .norm = "g_norm", .whole = true, .tensor = "o_proj"};
-    o.kind = (Norm){.eps = 1e-5}; /* the configuration's is not passed on */
+    o.kind = (Norm){.eps = 1e-5, .bare = t->bare}; /* the configuration's is not passed on */
     st_heads_out(x, b, "o", "y", &o);
 }
 
@@ -53,7 +53,9 @@ static cJSON *import(ImportCtx *x) {
     Fla f;
     if (!cfg_fla(x, &f, 4)) return NULL;
     int64_t D = f.frame.width;
-    Hgrn2 t = {.heads = cfg_size(c, "num_heads", 1), .bounds = cfg_bool(c, "use_lower_bound", true)};
+    Hgrn2 t = {.heads = cfg_size(c, "num_heads", 1),
+               .bounds = cfg_bool(c, "use_lower_bound", true),
+               .bare = f.norm.bare};
     if (cfg_has(c, "expand_ratio"))
         t.K = cfg_size(c, "expand_ratio", 128), t.heads = D / t.K;
     else

@@ -11,7 +11,7 @@ static const struct {
     const char *words, *start;
 } OTHERS[] = {
     {"gateddelta kimi", "examples/descriptions/delta-rule.json"},
-    {"retnet yoco lightning linearattention bailing hgrn simplegla",
+    {"retnet yoco lightning linearattention bailing simplegla",
      "what `btc import` writes for RetNet or GLA (scan.matrix)"},
     {"rwkv6 rwkv06 finch", "examples/descriptions/matrix-decay.json"},
     {"rwkv", "what `btc import` writes for RWKV in its author's files"},

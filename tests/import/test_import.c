@@ -30,6 +30,7 @@ static const struct {
     {"linear-attention", NULL, "\"input\": { \"features\": \"D\" }"},
     {"retnet", NULL, "@retention.g_proj.weight[DH*DP, D]"},
     {"retnet-scaled", "retnet", "@decoder.layernorm_embedding.weight[D]"},
+    {"gsa", NULL, "\"op\": \"scan.expand\""},
     {"hgrn2", NULL, "(1 - low) * sigmoid(-f)"},
     {"hf-qwen3-next", NULL, "@linear_attn.in_proj_qkvz.weight[2*DG*DK + 2*DH*DP, D]"},
     {"hf-qwen3.5", "qwen3_5_text", "@linear_attn.in_proj_z.weight[DH*DP, D]"},
