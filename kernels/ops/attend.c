@@ -33,6 +33,10 @@ static Attend attend_new(Lower *l, Op *op) {
     a.pairs = attend_has_pairs(op);
     a.depth = a.pairs ? (a.d + 1) / 2 : a.d;
     a.width = attend_round_up(a.p, l->b.lanes);
+    if (op->in[IN_RECENT]) {
+        a.e = op->in[IN_RECENT]->type.dim[1];
+        a.recent_row = a.e + 2 * l->b.lanes;
+    }
     if (a.pairs) a.key = lw_scratch(l, a.depth * 4);
     a.queries = most_queries(l, a.h / a.g);
     return a;
@@ -87,7 +91,7 @@ static void begin_all(const Run *r) {
     LB *b = r->a->b;
     KFOR (b, head, r->head_lo, r->head_hi, 1)
         KFOR (b, row, r->row_lo, r->row_hi, 1)
-            attend_begin(r->a, slot_of(r, head, row), head, query_ptr(r, head, row));
+            attend_begin(r->a, slot_of(r, head, row), head, row, query_ptr(r, head, row));
 }
 
 static void meet(const Run *r, const Keys *block, int n, Value *head, Value *row) {
@@ -200,7 +204,7 @@ static void run_size(const Attend *a, int64_t *heads, int64_t *rows) {
     *heads = a->h / a->g, *rows = 1;
     if (!is_chunk(a)) return;
     *rows = t->execution == EXECUTION_GRID ? a->queries : t->chunk;
-    int64_t bytes = 4 * (a->width + (a->pairs ? a->depth : 0)) * *rows,
+    int64_t bytes = 4 * (a->width + (a->pairs ? a->depth : 0) + a->recent_row) * *rows,
             room = t->execution == EXECUTION_GRID ? 1 : t->value_room / bytes;
     if (*heads > room) *heads = room < 1 ? 1 : room;
 }

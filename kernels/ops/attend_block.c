@@ -10,8 +10,6 @@
 #include <float.h>
 #include <math.h>
 
-enum { IN_SINKS = 3, IN_SLOPES = 4 };
-
 static const double MASKED = -INFINITY;
 static const double START = -FLT_MAX; /* finite: MASKED minus START is no NaN, and its weight is 0 */
 
@@ -22,6 +20,7 @@ void attend_scratch(Attend *a, int64_t slots) {
     a->acc = lw_scratch(l, slots * a->width * 4);
     a->base = lw_scratch(l, slots * 4), a->sum = lw_scratch(l, slots * 4);
     if (a->pairs) a->q = lw_scratch(l, slots * a->depth * 4);
+    if (a->e) a->recent = lw_scratch(l, slots * a->recent_row * 4);
 }
 
 Value *attend_panels(const Attend *a, Value *count) {
@@ -37,11 +36,11 @@ KeyValues attend_from(const Attend *a, const KeyValues *kv, Value *from) {
 /* ---- slots ---- */
 
 /* A sink is a score that is there from the beginning, and has no value. */
-static void begin_sums(const Attend *a, Value *slot, Value *head) {
+static void begin_sums(const Attend *a, Value *slot, Value *head, Value *row) {
     LB *b = a->b;
-    Value *base = lb_f32(b, START), *sum = lb_f32(b, 0);
-    if (a->op->in[IN_SINKS]) {
-        Value *s = lb_mul(b, lw_read1(a->l, a->op->in[IN_SINKS], NULL, head), lb_f32(b, M_LOG2E));
+    Value *base = lb_f32(b, START), *sum = lb_f32(b, 0), *sinks = a->op->in[IN_SINKS];
+    if (sinks) {
+        Value *s = lb_mul(b, lw_read1(a->l, sinks, sinks->type.seq ? row : NULL, head), lb_f32(b, M_LOG2E));
         s = lb_max(b, s, lb_f32(b, START));
         base = lb_round(b, s), sum = lb_exp2(b, lb_sub(b, s, base));
     }
@@ -49,11 +48,26 @@ static void begin_sums(const Attend *a, Value *slot, Value *head) {
     lb_store(b, DT_F32, a->sum, slot, sum, 0);
 }
 
-void attend_begin(const Attend *a, Value *slot, Value *head, Value *q) {
+/* A vector of zeros, what is added to scores, in units of log2, another vector of zeros. */
+static void begin_recent(const Attend *a, Value *slot, Value *head, Value *row) {
+    LB *b = a->b;
+    int w = b->lanes;
+    Value *to = lb_offset(b, a->recent, lb_muli(b, slot, a->recent_row * 4)), *zero = lb_i64(b, 0);
+    Value *from = lb_offset(b, lw_row_ptr(a->l, a->op->in[IN_RECENT], row), lb_muli(b, head, a->e * 4));
+    lb_store(b, DT_F32, to, zero, lw_zero(a->l), 0);
+    lb_store(b, DT_F32, to, lb_i64(b, w + a->e), lw_zero(a->l), 0);
+    TILES_OF (a->l, c, a->e, w, 1) {
+        Value *x = lb_mul(b, lb_load(b, DT_F32, w, from, c.at, c.tail), lb_f32(b, M_LOG2E));
+        lb_store(b, DT_F32, to, lb_addi(b, c.at, w), x, c.tail);
+    }
+}
+
+void attend_begin(const Attend *a, Value *slot, Value *head, Value *row, Value *q) {
     LB *b = a->b;
     Value *acc = lb_offset(b, a->acc, lb_muli(b, slot, a->width * 4));
     KFOR (b, i, lb_i64(b, 0), lb_i64(b, a->width), b->lanes) lb_store(b, DT_F32, acc, i, lw_zero(a->l), 0);
-    begin_sums(a, slot, head);
+    begin_sums(a, slot, head, row);
+    if (a->e) begin_recent(a, slot, head, row);
     if (a->pairs) attend_as_pairs(a, lb_offset(b, a->q, lb_muli(b, slot, a->depth * 4)), q);
 }
 
@@ -104,6 +118,29 @@ static Value *distance(const Attend *a, const Queries *q, const Keys *k, Value *
     if (!k->cached) return lb_sub(b, lb_splat(b, i32_of(a, own)), at);
     if (a->window <= 0) return lb_sub(b, lb_splat(b, i32_of(a, lb_add(b, k->before, own))), at);
     return lb_add(b, age_of(a, k, at), lb_splat(b, i32_of(a, lb_addi(b, own, 1))));
+}
+
+/* What is added to the scores of a vector of keys that begins so far before the query: one stretch of memory, as keys
+ * go on towards it. Beyond both ends there are zeros. */
+static Value *recent_at(const Attend *a, Value *slot, Value *far) {
+    LB *b = a->b;
+    Value *at = lb_sub(b, lb_i64(b, a->e - 1), far);
+    at = lw_min_i64(a->l, lb_max(b, at, lb_i64(b, -b->lanes)), lb_i64(b, a->e));
+    at = lb_add(b, lb_muli(b, slot, a->recent_row), lb_addi(b, at, b->lanes));
+    return lb_load(b, DT_F32, b->lanes, a->recent, at, 0);
+}
+
+/* The same for the keys from number `key` of the block on. In a ring those behind the newest are a turn older. */
+static Value *recent_of(const Attend *a, const Queries *q, const Keys *k, Value *key, Value *i) {
+    LB *b = a->b;
+    Value *own = own_number(a, q, i), *slot = lb_add(b, q->slot, i), *first = lb_add(b, key, k->from);
+    if (!k->cached) return recent_at(a, slot, lb_sub(b, own, first));
+    if (a->window <= 0) return recent_at(a, slot, lb_sub(b, lb_add(b, k->before, own), first));
+    Value *newest = lb_rem(b, lb_addi(b, k->before, -1), lb_i64(b, a->context));
+    Value *far = lb_add(b, lb_sub(b, newest, first), lb_addi(b, own, 1));
+    Value *at = lb_add(b, lb_splat(b, i32_of(a, first)), lb_iota(b));
+    return lb_select(b, lb_cmp(b, "le", at, i32_of(a, newest)), recent_at(a, slot, far),
+                     recent_at(a, slot, lb_addi(b, far, a->context)));
 }
 
 /* Whether every query of the tile sees all keys of the block's panels; else some may be masked. */
@@ -167,6 +204,7 @@ static void scores(const Attend *a, const Queries *q, const Keys *k, Value *coun
                         Value *far = lb_cast(b, distance(a, q, k, key, lb_i64(b, i)), DT_F32);
                         y = lb_sub(b, y, lb_mul(b, far, lb_splat(b, slope[i])));
                     }
+                    if (a->e) y = lb_add(b, y, recent_of(a, q, k, key, lb_i64(b, i)));
                     if (masks)
                         y = lb_select(b, visible(a, q, k, key, lb_i64(b, i)), y,
                                       lb_splat(b, lb_f32(b, MASKED)));

@@ -15,6 +15,8 @@ enum {
     ATTEND_KEYS = 256, /* keys of a block, in whole panels: its scores stay in the first level cache */
 };
 
+enum { IN_SINKS = 3, IN_SLOPES, IN_RECENT };
+
 typedef struct Attend {
     Lower *l;
     LB *b;
@@ -27,9 +29,11 @@ typedef struct Attend {
     int queries;             /* most of a tile */
     Value *score;            /* [queries][ATTEND_KEYS]; pairs of weights take its beginning */
     Value *acc, *base, *sum; /* [slot][width], [slot], [slot] */
-    Value *q, *key;          /* pairs: [slot][depth]; [depth], on its way into a panel */
-    Value *factor;           /* [queries]: what becomes of older sums */
-    Value *careful;          /* not 0: values of masked keys are left out */
+    Value *recent; /* [slot][recent_row]: what is added to scores, with zeros on both sides, or NULL */
+    int64_t e, recent_row; /* numbers of it, and with the zeros */
+    Value *q, *key;        /* pairs: [slot][depth]; [depth], on its way into a panel */
+    Value *factor;         /* [queries]: what becomes of older sums */
+    Value *careful;        /* not 0: values of masked keys are left out */
 } Attend;
 
 /* Queries that are computed together: tokens of one head, or heads of one token. */
@@ -66,7 +70,7 @@ KeyValues attend_from(const Attend *a, const KeyValues *kv, Value *from);
 /* Takes scratch for `slots` queries. */
 void attend_scratch(Attend *a, int64_t slots);
 /* Query `q` (a pointer to d numbers) of a head begins in a slot. */
-void attend_begin(const Attend *a, Value *slot, Value *head, Value *q);
+void attend_begin(const Attend *a, Value *slot, Value *head, Value *row, Value *q);
 /* Adds NaN to the variable `sum`, a vector, if weighted values of some slot are not finite: of what is
  * masked, too, as 0 times it is NaN. Else adds 0. */
 void attend_look(const Attend *a, Value *slot, Value *count, Value *sum);
