@@ -126,9 +126,9 @@ typedef struct State {
     double init;
     Value *in;  /* the value at the start */
     Value *out; /* the value at the end; == in when never updated */
-    /* A piece of a slot that a pass has cut along its last axis, from element `piece_at` there; or NULL. */
-    const struct State *piece_of;
-    int64_t piece_at;
+    /* A slice of a slot that a pass has cut along its last axis, from element `slice_at` there; or NULL. */
+    const struct State *slice_of;
+    int64_t slice_at;
 } State;
 
 typedef enum Level { LEVEL_MODEL, LEVEL_LOOP } Level;

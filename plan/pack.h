@@ -35,11 +35,11 @@ typedef struct PackSource {
     Type type;
     LayoutSource numbers;
 } PackSource;
-int64_t pack_pieces(PackKind kind, Type t, const LowerTarget *target);
-/* Writes n of the pieces, from piece `first`, to out: n/pack_pieces of the pack_bytes. */
+int64_t pack_slices(PackKind kind, Type t, const LowerTarget *target);
+/* Writes n of the slices, from piece `first`, to out: n/pack_slices of the pack_bytes. */
 void pack_write(PackKind kind, const PackSource *src, const NumberFormat *f, const LowerTarget *target,
                 int64_t first, int64_t n, void *out);
-/* Whether those pieces, panels, can be written in format f, which is compressed. */
+/* Whether those slices, panels, can be written in format f, which is compressed. */
 bool pack_fits(PackKind kind, const PackSource *src, const NumberFormat *f, const LowerTarget *target,
                int64_t first, int64_t n);
 

@@ -127,7 +127,7 @@ static bool inputs_private(FuncPlan *p, const Stage *st) {
 /* Whether v lies in memory that is not a thread's own: a result, or an argument of a call. */
 static bool is_result(const FuncPlan *p, const Value *v) {
     for (int i = 0; i < p->f->nresults; i++)
-        if (lw_base(p->f->results[i], NULL) == v) return true;
+        if (value_base(p->f->results[i], NULL) == v) return true;
     for (int k = 0; k < p->n; k++)
         for (int i = 0; p->stages[k]->is_call && i < p->stages[k]->anchor->nin; i++)
             if (p->stages[k]->anchor->in[i] == v) return true;
@@ -188,7 +188,7 @@ int64_t plan_product_bytes(const Op *op, const LowerTarget *t) {
         const Value *v = op->in[i];
         while (v && v->def && v->def->def->pattern == PAT_VIEW) v = v->def->in[0];
         if (!v) continue;
-        if (!lw_is_constant(v)) return INT64_MAX;
+        if (!value_is_constant(v)) return INT64_MAX;
         bytes += (double)type_count(v->type) * format_bits(pack_format(v->def, t)) / 8;
     }
     return (int64_t)bytes;

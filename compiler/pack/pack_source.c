@@ -73,7 +73,7 @@ static bool is_packed_as_is(const Source *s) {
 static bool layout_splits(const Source *s, const LowerTarget *t) {
     Type one = s->tensors[0].type, all = s->value->type;
     PackKind kind = s->item->kind;
-    return s->value == s->leaf->out[0] && pack_pieces(kind, all, t) == s->count * pack_pieces(kind, one, t) &&
+    return s->value == s->leaf->out[0] && pack_slices(kind, all, t) == s->count * pack_slices(kind, one, t) &&
            pack_bytes(kind, all, s->item->format, t) == s->count * pack_bytes(kind, one, s->item->format, t);
 }
 
@@ -154,8 +154,8 @@ bool source_gather(Diag *d, Arena *a, const Model *m, const Source *s, PackSourc
     return true;
 }
 
-void source_release(const Model *m, const PackSource *tensor, int64_t pieces, int64_t first, int64_t n) {
-    int64_t size = bytes_of(&tensor->numbers, type_count(tensor->type)), each = size / pieces;
+void source_release(const Model *m, const PackSource *tensor, int64_t slices, int64_t first, int64_t n) {
+    int64_t size = bytes_of(&tensor->numbers, type_count(tensor->type)), each = size / slices;
     const char *from = (const char *)tensor->numbers.data + each * first;
-    weights_release(&m->weights, from, (size_t)(first + n == pieces ? size - each * first : each * n));
+    weights_release(&m->weights, from, (size_t)(first + n == slices ? size - each * first : each * n));
 }

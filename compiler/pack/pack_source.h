@@ -21,8 +21,8 @@ typedef struct Source {
 /* Finds the tensors; nothing is read. Results live in the model's arena. */
 bool source_find(Diag *d, Model *m, const PackItem *item, const char *prefix, const LowerTarget *t,
                  Source *s);
-/* Pieces [first, first + n) of a tensor's `pieces` are not needed again soon. */
-void source_release(const Model *m, const PackSource *tensor, int64_t pieces, int64_t first, int64_t n);
+/* Pieces [first, first + n) of a tensor's `slices` are not needed again soon. */
+void source_release(const Model *m, const PackSource *tensor, int64_t slices, int64_t first, int64_t n);
 /* All values as one tensor, in memory of `a`. Any thread may, with a Diag and an arena of its own. */
 bool source_gather(Diag *d, Arena *a, const Model *m, const Source *s, PackSource *out);
 

@@ -6,7 +6,7 @@
 #include "../perturb.h"
 #include "common.h"
 
-bool attend_has_pairs(const Op *op) {
+bool attend_in_bf16(const Op *op) {
     return attr_arithmetic(op, "math")->input == DT_BF16;
 }
 
@@ -17,7 +17,7 @@ double attend_scale(const Op *op) {
 
 /* The cache is of what is multiplied. */
 static DType state_dt(const Op *op, DType asked) {
-    return attend_has_pairs(op) ? DT_BF16 : asked;
+    return attend_in_bf16(op) ? DT_BF16 : asked;
 }
 
 static bool infer_attend(Diag *d, Func *f, Op *op) {
@@ -41,7 +41,7 @@ static bool infer_attend(Diag *d, Func *f, Op *op) {
 typedef struct Attend {
     int64_t h, g, d, p, window, context;
     double scale, softcap;
-    bool pairs;                   /* what is multiplied is rounded to bf16 */
+    bool bf16;                    /* what is multiplied is rounded to bf16 */
     const double *sinks, *slopes; /* [h], or NULL */
     const double *recent;         /* [h,e], or NULL */
     int64_t e;
@@ -51,7 +51,7 @@ typedef struct Attend {
 } Attend;
 
 static double as_multiplied(const Attend *a, double x) {
-    return a->pairs ? dtype_round(DT_BF16, x) : x;
+    return a->bf16 ? dtype_round(DT_BF16, x) : x;
 }
 
 static double score_of(const Attend *a, const double *q, const double *k) {
@@ -79,7 +79,7 @@ static void attend_one(const Attend *a, const double *q, double *y, int64_t now,
     for (int64_t j = first; j <= now; j++) {
         const double *v = a->values + (j % a->context * a->g + head) * a->p;
         double w = exp2(a->score[j - first] * M_LOG2E - nearbyint(max * M_LOG2E));
-        if (a->pairs && a->perturb) w = perturb_absolute(a->perturb, w, w * PERTURB_INSIDE);
+        if (a->bf16 && a->perturb) w = perturb_absolute(a->perturb, w, w * PERTURB_INSIDE);
         w = as_multiplied(a, w);
         sum += w;
         for (int64_t i = 0; i < a->p; i++) y[i] += w * as_multiplied(a, v[i]);
@@ -97,7 +97,7 @@ static void eval_attend(EvalCtx *c) {
                 .context = attr_int(c->op, "context", 0),
                 .scale = attend_scale(c->op),
                 .softcap = attr_float(c->op, "softcap", 0),
-                .pairs = attend_has_pairs(c->op),
+                .bf16 = attend_in_bf16(c->op),
                 .e = c->in[5].data ? c->in[5].type.dim[1] : 0,
                 .slopes = c->in[4].data,
                 .perturb = c->env ? c->env->perturb : NULL,

@@ -30,14 +30,14 @@ static Attend attend_new(Lower *l, Op *op) {
     Attend a = {.l = l, .b = &l->b, .op = op, .h = q.dim[0], .g = v.dim[0], .d = q.dim[1], .p = v.dim[1]};
     a.context = attr_int(op, "context", 0), a.window = attr_int(op, "window", 0);
     a.scale = attend_scale(op), a.softcap = attr_float(op, "softcap", 0);
-    a.pairs = attend_has_pairs(op);
-    a.depth = a.pairs ? (a.d + 1) / 2 : a.d;
+    a.bf16 = attend_in_bf16(op);
+    a.depth = a.bf16 ? (a.d + 1) / 2 : a.d;
     a.width = attend_round_up(a.p, l->b.lanes);
     if (op->in[IN_RECENT]) {
         a.e = op->in[IN_RECENT]->type.dim[1];
         a.recent_row = a.e + 2 * l->b.lanes;
     }
-    if (a.pairs) a.key = lw_scratch(l, a.depth * 4);
+    if (a.bf16) a.key = lw_scratch(l, a.depth * 4);
     a.queries = most_queries(l, a.h / a.g);
     return a;
 }
@@ -204,7 +204,7 @@ static void run_size(const Attend *a, int64_t *heads, int64_t *rows) {
     *heads = a->h / a->g, *rows = 1;
     if (!is_chunk(a)) return;
     *rows = t->execution == EXECUTION_GRID ? a->queries : t->chunk;
-    int64_t bytes = 4 * (a->width + (a->pairs ? a->depth : 0) + a->recent_row) * *rows,
+    int64_t bytes = 4 * (a->width + (a->bf16 ? a->depth : 0) + a->recent_row) * *rows,
             room = t->execution == EXECUTION_GRID ? 1 : t->value_room / bytes;
     if (*heads > room) *heads = room < 1 ? 1 : room;
 }
@@ -230,7 +230,7 @@ static void step_head(const Attend *a, Run *r, Value *row, Value *lo, Value *hi)
 void attend_lower(Lower *l, Op *op) {
     LB *b = &l->b;
     Attend a = attend_new(l, op);
-    if (a.pairs && b->lanes > ATTEND_HALF) {
+    if (a.bf16 && b->lanes > ATTEND_HALF) {
         if (l->form == FORM_STEP) /* said once: the chunk is the same op */
             diag_error(l->diag, op->loc,
                        "attend: math bf16 is for vectors of up to %d numbers, not %d; take f32", ATTEND_HALF,

@@ -19,7 +19,7 @@ void attend_scratch(Attend *a, int64_t slots) {
     a->factor = lw_scratch(l, (int64_t)a->queries * 4);
     a->acc = lw_scratch(l, slots * a->width * 4);
     a->base = lw_scratch(l, slots * 4), a->sum = lw_scratch(l, slots * 4);
-    if (a->pairs) a->q = lw_scratch(l, slots * a->depth * 4);
+    if (a->bf16) a->q = lw_scratch(l, slots * a->depth * 4);
     if (a->e) a->recent = lw_scratch(l, slots * a->recent_row * 4);
 }
 
@@ -29,7 +29,7 @@ Value *attend_panels(const Attend *a, Value *count) {
 
 KeyValues attend_from(const Attend *a, const KeyValues *kv, Value *from) {
     LB *b = a->b;
-    Value *row = a->pairs ? attend_pair_row(a, from) : from;
+    Value *row = a->bf16 ? attend_bf16_row(a, from) : from;
     return (KeyValues){lw_accessor_from(a->l, kv->k, lb_muli(b, from, a->depth)), mat_from(a->l, kv->v, row)};
 }
 
@@ -68,7 +68,7 @@ void attend_begin(const Attend *a, Value *slot, Value *head, Value *row, Value *
     KFOR (b, i, lb_i64(b, 0), lb_i64(b, a->width), b->lanes) lb_store(b, DT_F32, acc, i, lw_zero(a->l), 0);
     begin_sums(a, slot, head, row);
     if (a->e) begin_recent(a, slot, head, row);
-    if (a->pairs) attend_as_pairs(a, lb_offset(b, a->q, lb_muli(b, slot, a->depth * 4)), q);
+    if (a->bf16) attend_pack_bf16(a, lb_offset(b, a->q, lb_muli(b, slot, a->depth * 4)), q);
 }
 
 /* ---- scores ---- */
@@ -187,7 +187,7 @@ static void scores(const Attend *a, const Queries *q, const Keys *k, Value *coun
     Lower *l = a->l;
     Value *zero = lb_i64(b, 0), *depth = lb_i64(b, a->depth);
     Mat x = q->q;
-    if (a->pairs) x = mat_from(l, mat_of(l, (LwAccessor){a->q, DT_I32}, a->depth), q->slot);
+    if (a->bf16) x = mat_from(l, mat_of(l, (LwAccessor){a->q, DT_I32}, a->depth), q->slot);
     Value *slope[TILE_MAX];
     for (int i = 0; i < q->n; i++) slope[i] = slope_of(a, q, i);
     KFOR (b, s, zero, count, ATTEND_PANEL) {
@@ -220,7 +220,7 @@ static void scores(const Attend *a, const Queries *q, const Keys *k, Value *coun
 
 /* Numbers of a row of weights: in pairs it lies over the scores that it was made of. */
 static int64_t weights_row(const Attend *a) {
-    return a->pairs ? ATTEND_KEYS / 2 : ATTEND_KEYS;
+    return a->bf16 ? ATTEND_KEYS / 2 : ATTEND_KEYS;
 }
 
 static Value *weight_at(const Attend *a, int i, Value *key, Value *base) {
@@ -232,7 +232,7 @@ static Value *weight_at(const Attend *a, int i, Value *key, Value *base) {
 /* Query i's scores of a panel at key s become weights; the sum of their vectors. */
 static Value *panel_weights(const Attend *a, int i, Value *s, Value *base, Value *sum) {
     LB *b = a->b;
-    if (!a->pairs) {
+    if (!a->bf16) {
         for (int64_t c = 0; c < ATTEND_PANEL; c += b->lanes) {
             Value *key = lb_addi(b, s, c), *w = weight_at(a, i, key, base);
             lb_store(b, DT_F32, a->score, lb_addi(b, key, (int64_t)i * ATTEND_KEYS), w, 0);
@@ -272,15 +272,15 @@ static void weights(const Attend *a, const Queries *q, int i, Value *padded, Val
 /* Query i's weights of masked keys become -0. */
 static void mark_masked(const Attend *a, const Queries *q, const Keys *k, Value *i, Value *padded) {
     LB *b = a->b;
-    LwAccessor w = {a->score, a->pairs ? DT_I32 : DT_F32};
+    LwAccessor w = {a->score, a->bf16 ? DT_I32 : DT_F32};
     Value *row = lb_muli(b, i, weights_row(a)), *bits = lb_i32(b, INT32_MIN);
-    int64_t numbers = a->pairs ? ATTEND_HALF : ATTEND_PANEL; /* of a panel */
+    int64_t numbers = a->bf16 ? ATTEND_HALF : ATTEND_PANEL; /* of a panel */
     KFOR (b, s, lb_i64(b, 0), padded, ATTEND_PANEL) {
-        Value *to = lb_add(b, row, a->pairs ? lb_div(b, s, lb_i64(b, 2)) : s);
+        Value *to = lb_add(b, row, a->bf16 ? lb_div(b, s, lb_i64(b, 2)) : s);
         for (int64_t c = 0; c < numbers; c += b->lanes) {
             Value *at = lb_addi(b, to, c), *x = lb_bits(b, lw_accessor_load(a->l, w, at, 0), DT_I32);
             Value *low = visible(a, q, k, lb_addi(b, s, c), i);
-            if (a->pairs) {
+            if (a->bf16) {
                 Value *high = visible(a, q, k, lb_addi(b, s, ATTEND_HALF + c), i);
                 Value *x_low = lb_select(b, low, lb_and(b, x, lb_i32(b, 0xffff)), lb_i32(b, 0x8000));
                 Value *x_high = lb_and(b, x, lb_i32(b, (int32_t)0xffff0000));
@@ -288,7 +288,7 @@ static void mark_masked(const Attend *a, const Queries *q, const Keys *k, Value 
             } else {
                 x = lb_select(b, low, x, bits);
             }
-            lb_store(b, w.dt, a->score, at, a->pairs ? x : lb_bits(b, x, DT_F32), 0);
+            lb_store(b, w.dt, a->score, at, a->bf16 ? x : lb_bits(b, x, DT_F32), 0);
         }
     }
 }
@@ -307,9 +307,9 @@ void attend_look(const Attend *a, Value *slot, Value *count, Value *sum) {
 static void add_values(const Attend *a, const Queries *q, const Keys *k, Tile *t, Value *first, Value *at,
                        Value *count) {
     Lower *l = a->l;
-    LwAccessor w = {a->score, a->pairs ? DT_I32 : DT_F32};
+    LwAccessor w = {a->score, a->bf16 ? DT_I32 : DT_F32};
     Mat acc = mat_fixed(l, a->acc, a->width);
-    Value *slot = lb_add(a->b, q->slot, first), *rows = a->pairs ? attend_pair_rows(a, count) : count;
+    Value *slot = lb_add(a->b, q->slot, first), *rows = a->bf16 ? attend_bf16_rows(a, count) : count;
     tile_load(l, t, acc, slot, at);
     tile_scale(l, t, a->factor, first);
     tile_madd(l, t, mat_of(l, w, weights_row(a)), first, k->kv.v, at, lb_i64(a->b, 0), rows);

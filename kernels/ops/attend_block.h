@@ -23,7 +23,7 @@ typedef struct Attend {
     Op *op;
     int64_t h, g, d, p, context, window;
     double scale, softcap;
-    bool pairs;              /* products of bf16 pairs */
+    bool bf16;               /* products are bf16 dot products */
     int64_t depth;           /* of scores: numbers or pairs of a head's query */
     int64_t width;           /* of weighted values: p, padded to whole vectors */
     int queries;             /* most of a tile */
@@ -77,13 +77,13 @@ void attend_look(const Attend *a, Value *slot, Value *count, Value *sum);
 /* The tile's queries see the block; at least one of its keys is visible to one of them. */
 void attend_meet(const Attend *a, const Queries *q, const Keys *block);
 
-/* ---- attend_pairs.c ---- */
+/* ---- attend_bf16.c ---- */
 
 /* d numbers as pairs, to [depth]. */
-void attend_as_pairs(const Attend *a, Value *to, Value *from);
+void attend_pack_bf16(const Attend *a, Value *to, Value *from);
 /* Where a key's value lies among rows of pairs; how many rows the first `count` keys take. */
-Value *attend_pair_row(const Attend *a, Value *key);
-Value *attend_pair_rows(const Attend *a, Value *count);
+Value *attend_bf16_row(const Attend *a, Value *key);
+Value *attend_bf16_rows(const Attend *a, Value *count);
 /* Value `slot` becomes v[row, kv]; the other one of its pair stays. */
 void attend_put_value(const Attend *a, Mat pairs, Value *slot, Value *row, Value *kv);
 /* Values 0 .. count become the rows of `values`, and what has no partner stands beside 0. */

@@ -100,7 +100,7 @@ static char *expected(const Packer *p) {
             else if (!CHECK(source_gather(&diag, arena, p->model, &s, &values)))
                 return all;
             pack_write(it->kind, &values, it->format, p->target, 0,
-                       pack_pieces(it->kind, values.type, p->target), all + call->weights + it->offset);
+                       pack_slices(it->kind, values.type, p->target), all + call->weights + it->offset);
         }
     }
     return all;
