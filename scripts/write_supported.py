@@ -17,7 +17,7 @@ def entries(text):
     """One dictionary per architecture."""
     for part in re.split(r"\n(?=  \S)", text)[1:]:
         lines = part.strip("\n").split("\n")
-        entry = {"doc": lines[0][20:], "accepts": "", "carries": "", "errors": []}
+        entry = {"doc": lines[0].split(None, 1)[1], "accepts": "", "carries": "", "errors": []}
         key = "doc"
         for line in lines[1:]:
             line = line.strip()

@@ -97,6 +97,8 @@ static void list_targets(Arena *a) {
     }
 }
 
+enum { NAMES = 24 }; /* column behind the names of importers */
+
 /* What the conformance tests measured (tests/e2e/test_conformance.c): largest errors as shares of tolerances;
  * step < 0: the model has no step form. */
 static const struct Reached {
@@ -113,7 +115,7 @@ static bool print_case(void *user, const char *word) {
     for (size_t i = 0; i < sizeof REACHED / sizeof *REACHED; i++) {
         const struct Reached *r = &REACHED[i];
         if (strcmp(r->name, word)) continue;
-        printf("%*s%-26s %9.2g %9.2g", 20, "", word, r->interpreter, r->chunk);
+        printf("%*s%-26s %9.2g %9.2g", NAMES, "", word, r->interpreter, r->chunk);
         printf(r->step < 0 ? "  whole sequences\n" : " %9.2g\n", r->step);
     }
     return false;
@@ -122,15 +124,15 @@ static bool print_case(void *user, const char *word) {
 static void list_architectures(Arena *a) {
     printf("Largest errors against the original implementations, as shares of the tolerance that their own "
            "rounding sets:\n%*s%-26s %9s %9s %9s\n\n",
-           20, "", "case", "double", "chunk", "step");
+           NAMES, "", "case", "double", "chunk", "step");
     for (int i = 0; i < IMPORTER_COUNT; i++) {
         const Importer *m = IMPORTERS[i];
-        printf("%s  %-18s", i ? "\n" : "", m->name);
-        print_wrapped(20, m->doc);
-        printf("%*s", 20, "");
-        print_wrapped(20, arena_printf(a, "accepts: %s", m->accepts));
-        printf("%*s", 20, "");
-        print_wrapped(20, arena_printf(a, "carries: %s", m->recurrence));
+        printf("%s  %-22s", i ? "\n" : "", m->name);
+        print_wrapped(NAMES, m->doc);
+        printf("%*s", NAMES, "");
+        print_wrapped(NAMES, arena_printf(a, "accepts: %s", m->accepts));
+        printf("%*s", NAMES, "");
+        print_wrapped(NAMES, arena_printf(a, "carries: %s", m->recurrence));
         import_find_word(a, m->cases, print_case, NULL);
     }
 }
