@@ -161,10 +161,7 @@ static cJSON *import(ImportCtx *x) {
     if (import_failed(x)) return NULL;
     frame_begin(x, &t.frame);
     if (layers_have(&layers, "convolution")) st_block(x, &t, "convolution", false);
-    if (layers_have(&layers, "attention")) {
-        st_block(x, &t, "attention", true);
-        model_ignore(x->model, "*.rotary_emb.inv_freq");
-    }
+    if (layers_have(&layers, "attention")) st_block(x, &t, "attention", true);
     return frame_end(x, &t.frame, &layers);
 }
 

@@ -120,8 +120,9 @@ static void test_checkpoint(const char *folder, const char *arch, const char *ho
         }
     }
     /* configurations of small models keep the ids of the great ones */
-    if (!CHECK(d.errors == 0 && d.warnings == count_of(d.log.s, "is no id of the vocabulary")))
-        fprintf(stderr, "%s:\n%s", folder, d.log.s);
+    int usual =
+        count_of(d.log.s, "is no id of the vocabulary") + count_of(d.log.s, "rotary frequencies follow");
+    if (!CHECK(d.errors == 0 && d.warnings == usual)) fprintf(stderr, "%s:\n%s", folder, d.log.s);
     weights_close(&w);
 }
 

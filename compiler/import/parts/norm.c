@@ -7,7 +7,7 @@ void st_norm(cJSON *ops, const char *out, const char *in, const char *module, co
     if (n->kind == NORM_RMS_APART) {
         st(ops, "{'out':'size','map':'%s * %s'}", in, in);
         st(ops, "{'out':'size','op':'reduce','x':'size','kind':'mean'}");
-        st(ops, "{'out':'%s','map':'%s / (sqrt(size) + %.17g) * @%s.%s[%s]'}", out, in, n->eps, module,
+        st(ops, "{'out':'%s','map':'%s / (sqrt(size) + %.12g) * @%s.%s[%s]'}", out, in, n->eps, module,
            weight, dim);
     } else if (n->bare) {
         st(ops, "{'out':'%s','op':'%s','x':'%s','eps':%.17g}", out, op, in, n->eps);
