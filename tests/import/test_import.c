@@ -65,6 +65,7 @@ static const struct {
     {"s4d", NULL, "\"rule\": \"hold\""},
     {"s4d-full-zoh", "S4Block", "\"SC\": 3"},
     {"s4d-full-bilinear", NULL, "\"rule\": \"bilinear\""},
+    {"xlstm-small", NULL, "\"gates\": \"i f z o\""},
     {"h3", NULL, "\"op\": \"correlate\""},
     {"stripedhyena", NULL, "\"shape\": [\"FH\", 3, \"D/FH\"]"},
     {"stripedhyena-evo", "evo", "x / (sqrt(size) + 1e-06)"},
