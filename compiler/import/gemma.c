@@ -58,7 +58,8 @@ static cJSON *import(ImportCtx *x) {
     Frame f = frame_named();
     f.tied = true;
     cfg_frame(x, &f);
-    f.embedding_scale = rounded_as(x, f.embedding, sqrt((double)f.width));
+    f.embedding_scale =
+        sqrt((double)f.width); /* rounded to what the original computes in; here that is f32 */
     t.norm = f.norm = (Norm){.kind = NORM_RMS_PLUS, .eps = cfg_float(c, "rms_norm_eps", 1e-6, ">=0")};
     t.mlp = (Mlp){
         .module = "mlp", .width = cfg_size(c, "intermediate_size", REQUIRED), .act = read_act(c, generation)};

@@ -15,7 +15,7 @@ typedef struct Reached {
 static const double INTERPRETER_SHARE = 0.1, INTERPRETER_SHARE_ROUNDED = 0.25;
 
 static void test_interpreter(Case *c, const char *model, Reached *worst) {
-    VerifyOptions o = {.form = "interpret"};
+    VerifyOptions o = {.form = "interpret", .compile = {.math = "f32"}};
     double share = case_forms_differ(c) ? 1
                    : case_is_rounded(c) ? INTERPRETER_SHARE_ROUNDED
                                         : INTERPRETER_SHARE;
@@ -47,7 +47,7 @@ static void run(Case *c, Session *s, const char *form, int threads, double *wors
 /* Compiled once, run in both forms. Without probes it is as shipped: what is not asked for is fused away. */
 static void test_compiled(Case *c, const char *model, int chunk, SessionProbes probes, int chunk_threads,
                           int step_threads, Reached *worst) {
-    VerifyOptions o = {.form = "chunk", .compile = {.chunk = chunk}};
+    VerifyOptions o = {.form = "chunk", .compile = {.chunk = chunk, .math = "f32"}};
     Session s;
     if (CHECK(session_open(&s, &c->diag, c->arena, model, &o, probes))) {
         run(c, &s, "chunk", chunk_threads, &worst->chunk);
