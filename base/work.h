@@ -1,4 +1,4 @@
-/* Independent pieces of work, shared by threads. The compiler uses threads only through this. */
+/* Independent items of work, shared by threads. The compiler uses threads only through this. */
 #ifndef BTC_BASE_WORK_H
 #define BTC_BASE_WORK_H
 

@@ -1,5 +1,5 @@
-/* The weights that a block's code reads, and how they lie: one list per block (step and chunk form share it),
- * the same for every call of the block; each call has its own copy of the bytes at its own base. */
+/* The weights that the code of a block reads, and their layouts: one list per block, shared by the step and the chunk
+ * form and by all calls of the block. Each call has its own bytes at its own base. */
 #ifndef BTC_PACK_H
 #define BTC_PACK_H
 
@@ -44,7 +44,7 @@ bool pack_fits(PackKind kind, const PackSource *src, const NumberFormat *f, cons
                int64_t first, int64_t n);
 
 /* Adds all that the packed bytes of a block depend on besides the checkpoint: the same text, the same bytes.
- * What pack_write comes to look at belongs in here, too. */
+ * If pack_write depends on more facts, they must be added here. */
 void pack_layout(Text *t, const PackList *l);
 
 #endif

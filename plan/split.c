@@ -1,14 +1,14 @@
 /* How each stage splits over threads.
  *
  * Products, scans, convolutions and attention split by channels (units: heads, or panels of channels). The
- * light stages between them go where they save a meeting of the threads:
- *   step:  replicated, when their consumers need them whole and their operands are at hand in every thread
- *          anyway or must be waited for anyway (a norm before a product: each thread computes it for itself);
- *          else by channels, beside the stage that makes their operands.
- *   chunk: by channels beside their maker when that needs no barrier, or beside their consumer when it needs
- *          no more than its own units; else by rows.
- * Stages whose units must fall together form a class (union-find). In a step, tiny ones whose units cannot
- * (heads do not end where panels do) become one unit: one thread does them. */
+ * light stages between them split in the way that saves a barrier:
+ *   step:  replicated, if their consumers need them whole, and if every thread has their operands or needs a
+ *          barrier for them in any case (a norm before a product: each thread computes it for itself);
+ *          else by channels, like the stage that makes their operands.
+ *   chunk: by channels like the stage that makes their operands, if that needs no barrier; or like their
+ *          consumer, if that needs only its own units; else by rows.
+ * Stages that must have the same units form a class (union-find). In a step, tiny stages whose units do not fit
+ * together (heads do not end where panels end) become one unit, which one thread computes. */
 #include "pack.h"
 #include "stage.h"
 

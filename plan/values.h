@@ -1,4 +1,4 @@
-/* What is known of a value before any plan is made. */
+/* Facts of values that do not depend on the plan. */
 #ifndef BTC_PLAN_VALUES_H
 #define BTC_PLAN_VALUES_H
 

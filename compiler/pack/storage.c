@@ -1,12 +1,11 @@
-/* See storage.h. Only matrices that products or look-ups read as they are can be quantised: what is computed
- * with before packing would have to be quantised along other numbers than its product's inputs.
+/* See storage.h. A matrix can be quantised only if products or look-ups read it unchanged. If the compiler computes
+ * with it before packing, the blocks would not lie along the inputs of the product.
  *
- * By itself --quant leaves alone what is small and sensitive: matrices of low rank (gates of decays and the
- * like), routers, block-diagonal gates; and all that is no matrix (norms, convolutions, recurrences). A rule
- * of the description can still ask for any matrix. --quant=none takes no matrix, whatever the rules say.
+ * --quant does not quantise small and sensitive tensors: low-rank matrices (of gates and decays), routers,
+ * block-diagonal gates; nor tensors that are not matrices (norms, convolutions, recurrences). A rule of the
+ * description can ask for any matrix. --quant=none quantises no matrix, whatever the rules say.
  *
- * Where the numbers of a tensor do not fit what was chosen it keeps the checkpoint's type instead, with a
- * warning: rules and options say what is wanted, not what must be at any price. */
+ * If a format cannot hold the numbers of a tensor, the tensor keeps the checkpoint's type, with a warning. */
 #include "storage.h"
 #include "weight_name.h"
 

@@ -10,7 +10,7 @@
 
 enum { RAW_MAX_RANK = 8 };
 
-/* What is known of a tensor's bytes once they have been read (compiler/pack/numbers.h). */
+/* Facts of a tensor's numbers, found when they are read (compiler/pack/numbers.h). */
 typedef struct RawNumbers {
     bool known;
     bool finite;           /* there is no NaN and no infinity */

@@ -1,4 +1,4 @@
-/* State space models become recurrences: what is computed of their parameters when a model is compiled.
+/* State space models as recurrences: the computations on their parameters, done when a model is compiled.
  *
  * A system x' = A x + B u, y = C x with A = diag(re + i im) - P P* is made discrete with a step dt. The bilinear rule
  * keeps its form: (I - dt/2 A)^-1 (I + dt/2 A) = diag(a) - p qT, by the formula of Woodbury: with D = 1/(2/dt - re - i

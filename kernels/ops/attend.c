@@ -1,7 +1,8 @@
-/* Loops of attend. The queries that share a kv head - of a step's token all heads of the group, of a chunk
- * all tokens and as many heads as the second cache has room for - meet block after block of its keys, tile by
- * tile: first the call's own keys, which are operands and not in the cache yet, then the cache as it was
- * before the call. The cache is written behind the next barrier (store_state), when everybody has read it. */
+/* Loops of attend. Queries that share a kv head are multiplied with its keys together: in a step all heads of the
+ * group, in a chunk all tokens and as many heads as fit into the second-level cache. They go through the keys
+ * block by block, in tiles: first the keys of the call itself, which are operands and not in the cache yet, then
+ * the cache as it was before the call. The cache is written behind the next barrier (store_state), when all
+ * threads have read it. */
 #include "attend.h"
 #include "ops/attend.h"
 

@@ -1,10 +1,10 @@
 /* See attend_block.h. Softmax in one walk over the keys with a running maximum (Milakov & Gimelshein 2018,
  * arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135), so scores never need more than one block of memory.
  *
- * A key that is not visible gets the score MASKED and the weight 0; 0 times a value that is not finite would be
- * NaN, so when sums turn out as NaN all is done once more, carefully: masked weights become -0, and their
- * values are left out. A visible key's value counts even where its weight is 0. Each query's arithmetic is the
- * same in every tile, so neither threads nor tiles change a result. */
+ * A key that is not visible gets the score MASKED and the weight 0. 0 times a value that is not finite would be
+ * NaN. So if a sum becomes NaN, the block is computed again: masked weights become -0, and values with this weight
+ * are skipped. The value of a visible key counts even if its weight is 0. The arithmetic of a query is the same in
+ * every tile, so results do not depend on threads or tiles. */
 #include "attend_block.h"
 
 #include <float.h>

@@ -1,8 +1,8 @@
-/* What all files of attend share: a tile of queries meets a block of keys.
+/* Shared by all files of attend: a tile of queries is multiplied with a block of keys.
  *
- * A query's sums live in memory from block to block, in its slot: weighted values, the sum of the weights,
- * and the whole number that exponents are relative to. That is no more than the largest score so far,
- * rounded, in units of log2: a factor between blocks is a power of two and rounds nothing. */
+ * Between blocks, the slot of a query in memory holds its sums: the weighted values, the sum of the weights, and the
+ * base that exponents are relative to. The base is the largest score so far in units of log2, rounded to an
+ * integer. So the factor between two bases is a power of two, and rescaling sums rounds nothing. */
 #ifndef BTC_OPS_ATTEND_BLOCK_H
 #define BTC_OPS_ATTEND_BLOCK_H
 
