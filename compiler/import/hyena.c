@@ -6,15 +6,17 @@
  * Filter channels for orders above 2 have two layouts. safari's src/models/sequence/hyena.py: channel c and
  * step o at c*(order-1) + o. Its standalone_hyena.py: at o*D + c. The tensors are the same shape; the
  * configuration decides, see `read_layout`. */
-#include <math.h>
 #include <string.h>
 
-#include "import/import.h"
+#include "import/parts/attention.h"
+#include "import/parts/frame.h"
+#include "import/parts/hyena_filter.h"
+#include "import/parts/mlp.h"
 
 typedef struct Hyena {
-    int64_t D, order, L, emb, filter, width, inner;
-    double shift, fast, slow, target;
-    bool modulate, normalized, skip, step_major;
+    int64_t D, order, width;
+    HyenaFilter filter;
+    bool skip, step_major;
     const char *act, *prefix; /* of tensor names, in the first layer */
 } Hyena;
 
@@ -38,21 +40,24 @@ static bool read_layout(ImportCtx *x, Cfg *c, bool whole_model) {
     return false;
 }
 
+static void check_filter(Cfg *c, const HyenaFilter *h, const char *length, const char *inner) {
+    if (h->emb < 3 || h->emb % 2 == 0) cfg_error(c, "emb_dim", "must be odd and at least 3");
+    if (h->L < 2 && !import_failed(c->ctx)) cfg_error(c, length, "must be at least 2");
+    if (h->inner > 16) cfg_error(c, inner, "must be at most 16");
+}
+
 static void read_layer(ImportCtx *x, Cfg *c, Hyena *t, bool whole_model) {
     t->step_major = read_layout(x, c, whole_model);
-    t->L = cfg_size(c, "l_max", REQUIRED);
+    HyenaFilter *h = &t->filter;
+    h->L = cfg_size(c, "l_max", REQUIRED);
     t->order = cfg_size(c, "order", 2);
-    t->filter = cfg_size(c, "filter_order", 64);
-    t->emb = cfg_size(c, "emb_dim", 3);
+    h->width = cfg_size(c, "filter_order", 64);
+    h->emb = cfg_size(c, "emb_dim", 3);
     t->width = cfg_size(c, "short_filter_order", 3);
-    t->inner = cfg_int(c, "num_inner_mlps", 2);
-    t->modulate = cfg_bool(c, "modulate", true);
-    t->normalized = cfg_bool(c, "normalized", false);
+    h->inner = cfg_int(c, "num_inner_mlps", 2);
+    h->normalized = cfg_bool(c, "normalized", false);
     t->skip = cfg_bool(c, "bias", true);
-    t->shift = cfg_float(c, "shift", 0, NULL);
-    t->fast = cfg_float(c, "fast_decay_pct", 0.3, ">0");
-    t->slow = cfg_float(c, "slow_decay_pct", 1.5, ">0");
-    t->target = cfg_float(c, "target", 1e-2, ">0");
+    cfg_hyena_fading(c, h);
     const char *act = cfg_str(c, "activation", "id");
     t->act = !strcmp(act, "id") || !strcmp(act, "identity") || !strcmp(act, "linear")
                  ? NULL
@@ -67,85 +72,11 @@ static void read_layer(ImportCtx *x, Cfg *c, Hyena *t, bool whole_model) {
     cfg_only_bool(c, "return_state", false, false);
     cfg_skip(c, "filter_cls");
     if (t->order < 2 || t->order > 16) cfg_error(c, "order", "must be from 2 to 16");
-    if (t->emb < 3 || t->emb % 2 == 0) cfg_error(c, "emb_dim", "must be odd and at least 3");
-    if (t->L < 2 && !import_failed(c->ctx)) cfg_error(c, "l_max", "must be at least 2");
-    if (t->inner > 16) cfg_error(c, "num_inner_mlps", "must be at most 16");
+    check_filter(c, h, "l_max", "num_inner_mlps");
 }
 
 static bool in_layer(ImportCtx *x, const Hyena *t, const char *name) {
     return has_tensor(x, arena_printf(x->a, "%s%s", t->prefix, name));
-}
-
-/* ---- the filter ---- */
-
-/* The positions t [L, 1] and their features z [L, Z]: t, cos and -sin of a few frequencies. Trained models
- * may have moved them, so the file comes first. */
-static void st_positions(ImportCtx *x, cJSON *b, const Hyena *t, const char *p) {
-    if (in_layer(x, t, "filter_fn.pos_emb.t")) {
-        if (t->modulate || !in_layer(x, t, "filter_fn.pos_emb.z"))
-            st(b, "{'out':'t','map':'@%sfilter_fn.pos_emb.t[L, 1]'}", p);
-    } else {
-        st(b, "{'out':'t','op':'linspace','n':'L','from':0,'to':1}");
-        st(b, "{'out':'t','op':'reshape','x':'t','shape':['L',1]}");
-    }
-    if (in_layer(x, t, "filter_fn.pos_emb.z")) {
-        st(b, "{'out':'z','map':'@%sfilter_fn.pos_emb.z[L, Z]'}", p);
-        return;
-    }
-    int64_t bands = (t->emb - 1) / 2;
-    st(b, "{'out':'angle','op':'linspace','n':'L','from':0,'to':%.17g}",
-       2 * M_PI * (double)(t->L - 1) / (double)t->L);
-    st(b, "{'out':'angle','op':'reshape','x':'angle','shape':['L',1]}");
-    st(b, "{'out':'f','op':'linspace','n':%lld,'from':1e-4,'to':%lld}", (long long)bands,
-       (long long)(bands > 1 ? bands - 1 : 1));
-    st(b, "{'out':'re','map':'cos(f * angle)'}");
-    st(b, "{'out':'im','map':'-sin(f * angle)'}");
-    st(b, "{'out':'z','op':'concat','in':['t','re','im']}");
-}
-
-/* The frequency of the i-th sine. The three names are one parameter; a file may hold it once. */
-static const char *freq_name(ImportCtx *x, const Hyena *t, int64_t i) {
-    const char *name = arena_printf(x->a, "filter_fn.implicit_filter.%lld.freq", (long long)(2 * i + 1));
-    for (int64_t k = 0; !in_layer(x, t, name) && k <= t->inner; k++) {
-        const char *other = arena_printf(x->a, "filter_fn.implicit_filter.%lld.freq", (long long)(2 * k + 1));
-        if (in_layer(x, t, other)) return other;
-    }
-    return name;
-}
-
-/* Fades the filter: exp(-t |delta|) + shift, one delta per channel. */
-static void st_modulation(ImportCtx *x, cJSON *b, const Hyena *t, const char *p) {
-    if (in_layer(x, t, "filter_fn.modulation.deltas"))
-        st(b, "{'out':'delta','map':'@%sfilter_fn.modulation.deltas[(O-1)*D]'}", p);
-    else
-        st(b, "{'out':'delta','op':'linspace','n':'(O-1)*D','from':%.17g,'to':%.17g}",
-           log(t->target) / t->slow, log(t->target) / t->fast);
-    if (t->shift != 0)
-        st(b, "{'out':'h','map':'h * (exp(-t * abs(delta)) + %s)'}", json_number(x->a, t->shift));
-    else
-        st(b, "{'out':'h','map':'h * exp(-t * abs(delta))'}");
-}
-
-/* h [(O-1)*D, L]: constants only, so this costs nothing at run time. */
-static void st_filter(ImportCtx *x, cJSON *b, const Hyena *t, const char *p) {
-    st_positions(x, b, t, p);
-    for (int64_t i = 0; i <= t->inner; i++) {
-        const char *in = i ? "a" : "z", *width = i ? "F" : "Z";
-        st(b,
-           "{'out':'a','op':'linear','x':'%s','w':'@%sfilter_fn.implicit_filter.%lld.weight[F, %s]',"
-           "'b':'@%sfilter_fn.implicit_filter.%lld.bias[F]'}",
-           in, p, (long long)(2 * i), width, p, (long long)(2 * i));
-        st(b, "{'out':'a','map':'sin(@%s%s[F] * a)'}", p, freq_name(x, t, i));
-    }
-    st(b, "{'out':'h','op':'linear','x':'a','w':'@%sfilter_fn.implicit_filter.%lld.weight[(O-1)*D, F]'}", p,
-       (long long)(2 * (t->inner + 1)));
-    if (t->modulate) st_modulation(x, b, t, p);
-    if (t->normalized) {
-        st(b, "{'out':'size','map':'abs(h)'}");
-        st(b, "{'out':'size','op':'reduce','x':'size','kind':'sum'}");
-        st(b, "{'out':'h','map':'h / size'}");
-    }
-    st(b, "{'out':'h','op':'transpose','x':'h','perm':[1, 0]}");
 }
 
 /* ---- the operator ---- */
@@ -199,16 +130,20 @@ static void st_hyena(ImportCtx *x, cJSON *b, const Hyena *t, const char *p, cons
        "'b':'@%sshort_filter.bias[(O+1)*D]','state':'conv'}",
        p, p);
     st(b, "{'out':[%s'v'],'split':'p','sizes':[%s'D']}", out.s, sizes.s);
-    st_filter(x, b, t, p);
+    HyenaFilter h = t->filter;
+    h.first = arena_printf(x->a, "%.*s", (int)(strlen(t->prefix) - strlen(p)), t->prefix);
+    h.module = arena_printf(x->a, "%sfilter_fn", p), h.channels = "(O-1)*D", h.taps = "L", h.Z = "Z",
+    h.F = "F";
+    st_hyena_filter(x, b, &h);
     st_steps(x->a, b, t, p);
     const char *name = in_layer(x, t, "output_linear.weight") ? "output_linear" : "out_proj"; /* old files */
     st(b, "{'out':'y','op':'linear','x':'y','w':'@%s%s.weight[D, D]','b':'@%s%s.bias[D]'}", p, name, p, name);
 }
 
 static void write_dims(cJSON *m, const Hyena *t) {
-    model_dim(m, "D", t->D), model_dim(m, "O", t->order), model_dim(m, "L", t->L),
+    model_dim(m, "D", t->D), model_dim(m, "O", t->order), model_dim(m, "L", t->filter.L),
         model_dim(m, "W", t->width);
-    model_dim(m, "Z", t->emb), model_dim(m, "F", t->filter);
+    model_dim(m, "Z", t->filter.emb), model_dim(m, "F", t->filter.width);
     model_comment(
         m, "O: order; L: longest sequence, which the filters' time grid belongs to; Z, F: width of the "
            "positions' features and of the filters' network");
@@ -216,9 +151,9 @@ static void write_dims(cJSON *m, const Hyena *t) {
 
 /* Tensors that stay unread with these settings. */
 static void ignore_unread(ImportCtx *x, cJSON *m, const Hyena *t, const char *pattern) {
-    if (!t->modulate)
+    if (!t->filter.modulate)
         model_unused(x, m, arena_printf(x->a, "%sfilter_fn.modulation.deltas", pattern), "modulate is false");
-    if (!t->modulate && in_layer(x, t, "filter_fn.pos_emb.z"))
+    if (!t->filter.modulate && in_layer(x, t, "filter_fn.pos_emb.z"))
         model_unused(x, m, arena_printf(x->a, "%sfilter_fn.pos_emb.t", pattern), "modulate is false");
     if (!t->skip) model_unused(x, m, arena_printf(x->a, "%sfilter_fn.bias", pattern), "bias is false");
 }

@@ -66,6 +66,8 @@ static const struct {
     {"s4d-full-zoh", "S4Block", "\"SC\": 3"},
     {"s4d-full-bilinear", NULL, "\"rule\": \"bilinear\""},
     {"xlstm-small", NULL, "\"gates\": \"i f z o\""},
+    {"mad-hyena-swiglu", NULL, "@1.long_conv.filter.implicit_filter.6.weight[HC0, HF0]"},
+    {"mad-mh-hyena", NULL, "\"shape\": [\"HC0\", 4, 4]"},
     {"h3", NULL, "\"op\": \"correlate\""},
     {"stripedhyena", NULL, "\"shape\": [\"FH\", 3, \"D/FH\"]"},
     {"stripedhyena-evo", "evo", "x / (sqrt(size) + 1e-06)"},
