@@ -109,13 +109,15 @@ static int first_item(const Packing *k, int64_t at) {
 static void pack_run(const Packing *k, const Item *i, int64_t first, int64_t n, char *out) {
     const Source *s = &i->source;
     const PackItem *it = s->item;
-    int64_t each = i->slices / s->count, bytes = (i->end - i->at) / i->slices;
+    int64_t each = i->slices / s->parts, bytes = (i->end - i->at) / i->slices;
     for (int64_t end = first + n; first < end; first += n, out += n * bytes) {
-        const PackSource *t = &s->tensors[first / each];
-        int64_t from = first % each;
+        Arena *a = arena_new();
+        int64_t part = first / each, from = first % each, at;
         n = each - from < end - first ? each - from : end - first;
-        pack_write(it->kind, t, it->format, k->p->target, from, n, out);
-        source_release(k->p->model, t, each, from, n);
+        PackSource t = source_slices(s, k->p->target, a, part, from, n, &at);
+        pack_write(it->kind, &t, it->format, k->p->target, at, n, out);
+        source_release(k->p->model, s, k->p->target, part, from, n);
+        arena_free(a);
     }
 }
 
