@@ -47,6 +47,5 @@ void text_add_n(Text *t, const char *s, size_t n);
 
 /* The process ends here when memory is out. */
 void *xmalloc(size_t size);
-void *xrealloc(void *p, size_t size);
 
 #endif
