@@ -9,7 +9,7 @@
 
 typedef struct Arena Arena;
 
-/* Prints a message, removes temporary files and ends the process. Also given to libraries as their handler. */
+/* Says so in one line, removes what is half done and ends the process. For libraries that call it, too. */
 _Noreturn void out_of_memory(size_t asked); /* 0: not known */
 
 Arena *arena_new(void);
@@ -47,5 +47,6 @@ void text_add_n(Text *t, const char *s, size_t n);
 
 /* The process ends here when memory is out. */
 void *xmalloc(size_t size);
+void *xrealloc(void *p, size_t size);
 
 #endif

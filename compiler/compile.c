@@ -208,9 +208,9 @@ static bool check_output(Diag *d, const CompileOptions *o, const TargetInfo *t) 
 bool compile_check(Diag *d, const CompileOptions *o) {
     Compiled c;
     const Arithmetic *math;
-    return check_pass_names(d, &o->passes) && compile_machine(d, NULL, o, &c) &&
-           choose_math(d, o, &c.target, &math) && check_compress(d, o, &c.target) &&
-           check_output(d, o, &c.target);
+    return check_pass_names(d, &o->passes) && check_form_names(d, &o->passes) &&
+           compile_machine(d, NULL, o, &c) && choose_math(d, o, &c.target, &math) &&
+           check_compress(d, o, &c.target) && check_output(d, o, &c.target);
 }
 
 /* Formats that take fewer bytes without loss, where the machine reads them well. */

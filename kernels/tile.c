@@ -186,11 +186,20 @@ void tile_madd(Lower *l, Tile *t, Mat x, Value *i0, Mat y, Value *j0, Value *k0,
     }
 }
 
+void tile_madd_steps(Lower *l, Tile *t, Mat x, Value *step, int rows, Mat y, Value *j0, int columns,
+                     bool diagonal) {
+    LB *b = &l->b;
+    Value *i0 = lb_muli(b, step, rows), *k0 = lb_muli(b, step, columns);
+    tile_madd(l, t, x, i0, y, j0, lb_i64(b, 0), k0);
+    for (int s = 0; s < t->r / rows; s++)
+        for (int k = 0; k < columns; k++)
+            if (diagonal || s + 1 < t->r / rows)
+                madd_one(l, t, (diagonal ? s : s + 1) * rows, x, i0, y, j0,
+                         lb_addi(b, k0, (int64_t)s * columns + k));
+}
+
 void tile_madd_below(Lower *l, Tile *t, Mat x, Value *i0, Mat y, Value *j0, bool diagonal) {
-    tile_madd(l, t, x, i0, y, j0, lb_i64(&l->b, 0), i0);
-    for (int s = 0; s < t->r; s++)
-        if (diagonal || s + 1 < t->r)
-            madd_one(l, t, diagonal ? s : s + 1, x, i0, y, j0, lb_addi(&l->b, i0, s));
+    tile_madd_steps(l, t, x, i0, 1, y, j0, 1, diagonal);
 }
 
 void tile_scale(Lower *l, Tile *t, Value *s, Value *i0) {

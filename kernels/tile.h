@@ -69,6 +69,10 @@ void tile_madd(Lower *l, Tile *t, Mat x, Value *i0, Mat y, Value *j0, Value *k0,
  * over k = i0 + r. What lies above it in x is not read, nor can a row of y that is not finite reach an
  * earlier row. */
 void tile_madd_below(Lower *l, Tile *t, Mat x, Value *i0, Mat y, Value *j0, bool diagonal);
+/* The same in steps of several rows and columns: the tile begins at a step, whose `rows` rows count over the columns of
+ * the steps before it, and with `diagonal` over the `columns` of its own. */
+void tile_madd_steps(Lower *l, Tile *t, Mat x, Value *step, int rows, Mat y, Value *j0, int columns,
+                     bool diagonal);
 /* Row r times s[i0 + r], a column of scalars. */
 void tile_scale(Lower *l, Tile *t, Value *s, Value *i0);
 void tile_load(Lower *l, Tile *t, Mat m, Value *i0, Value *j0);

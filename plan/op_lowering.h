@@ -38,7 +38,9 @@ typedef struct StateUse {
 typedef struct OpForm {
     const char *name; /* "recurrent", "chunked", "fft" */
     const char *doc;
-    /* NULL, or why this form is not legal or not worth it on this machine, in words for the report. */
+    /* NULL, or why this form cannot compute the op, in words for the report; */
+    const char *(*cannot)(const Op *op, const LowerTarget *t, Arena *a);
+    /* or why it is not worth it on this machine: it is taken all the same where the user asks for it. */
     const char *(*refuse)(const Op *op, const LowerTarget *t, Arena *a);
     void (*lower)(Lower *l, Op *op);
 } OpForm;

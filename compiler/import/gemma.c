@@ -58,8 +58,7 @@ static cJSON *import(ImportCtx *x) {
     Frame f = frame_named();
     f.tied = true;
     cfg_frame(x, &f);
-    f.embedding_scale =
-        sqrt((double)f.width); /* rounded to what the original computes in; here that is f32 */
+    f.embedding_scale = rounded_as(x, f.embedding, sqrt((double)f.width));
     t.norm = f.norm = (Norm){.kind = NORM_RMS_PLUS, .eps = cfg_float(c, "rms_norm_eps", 1e-6, ">=0")};
     t.mlp = (Mlp){
         .module = "mlp", .width = cfg_size(c, "intermediate_size", REQUIRED), .act = read_act(c, generation)};
@@ -74,13 +73,6 @@ static cJSON *import(ImportCtx *x) {
     if (generation > 1) {
         at->scale = 1 / sqrt(cfg_float(c, "query_pre_attn_scalar", 256, ">0"));
         at->softcap = read_cap(c, "attn_logit_softcapping", generation == 2 ? 50 : 0);
-        if (generation == 3 && at->softcap) {
-            at->softcap = 0;
-            diag_warning(
-                x->d,
-                json_loc(&x->json, json_get(c->node, "attn_logit_softcapping"), "attn_logit_softcapping"),
-                "is not applied: transformers does not in this generation");
-        }
         f.logit_cap = read_cap(c, "final_logit_softcapping", generation == 2 ? 30 : 0);
     }
     cfg_only_bool(c, "use_bidirectional_attention", false, false);

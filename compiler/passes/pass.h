@@ -41,6 +41,7 @@ struct PassOptions {
     bool distill_quietly;       /* without saying how well it went */
     const PassWeights *weights; /* may be NULL when nothing is distilled */
     const LowerTarget *machine; /* that forms are chosen for; may be NULL up to choose-form */
+    const char *algorithm;      /* --algorithm: forms that are asked for, "OP:FORM,..", or NULL */
     const char *print_after;    /* a pass, "all" or NULL */
     const char *stop_after;     /* or NULL */
     FILE *print_to;
@@ -50,6 +51,8 @@ struct PassOptions {
 bool run_passes(Diag *d, Module *m, const PassOptions *o);
 /* Whether --print-after and --stop-after name passes; before the work begins. */
 bool check_pass_names(Diag *d, const PassOptions *o);
+/* Whether --algorithm names ops and forms of theirs (choose_form.c). */
+bool check_form_names(Diag *d, const PassOptions *o);
 
 /* What several passes need. */
 bool op_is_constant(const Op *op); /* all results known at compile time */

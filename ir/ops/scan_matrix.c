@@ -115,10 +115,11 @@ static const AttrDef attrs[] = {
     {"read", AT_STR, false, 0, "after|before", "before: y sees the old state and the bonus"},
     {"writes", AT_INT, false, 1, ">=1 <=16",
      "how often a token corrects and writes, the decay with the first: rows of k, v, a, b for each head"},
-    {"reads", AT_INT, false, 1, ">=1 <=16",
+    {"reads", AT_INT, false, 1, ">=1 <=8",
      "how often a token reads the state: rows of q and y for each head"},
     {"min_decay", AT_FLOAT, false, 0, "<=0",
-     "a lower bound of decay that always holds, such as -5 behind max(decay, -5); 0: none known"},
+     "a lower bound of decay that always holds: with one above -1 or so chunks take fewer steps; 0: none "
+     "known"},
     {0},
 };
 

@@ -391,7 +391,7 @@ static void state_unpack(const Op *op, int slot, const LowerTarget *t, int64_t p
 static const OpForm forms[] = {
     {"online tiles + FFT",
      "relaxed convolution: inputs meet later outputs in power-of-two tiles, the large ones by transforms",
-     NULL, lower},
+     NULL, NULL, lower},
     {0},
 };
 

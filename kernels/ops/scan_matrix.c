@@ -155,8 +155,8 @@ static void recurrent(Lower *l, Op *op) {
 
 static const OpForm forms[] = {
     {"chunked", "matrix products over some tokens at a time, the state carried between them",
-     scan_matrix_refuse_chunked, scan_matrix_chunked},
-    {"recurrent", "one token after the other", NULL, recurrent},
+     scan_matrix_cannot_chunk, scan_matrix_refuse_chunked, scan_matrix_chunked},
+    {"recurrent", "one token after the other", NULL, NULL, recurrent},
     {0},
 };
 

@@ -24,6 +24,8 @@ Mat scan_matrix_operand(Lower *l, Op *op, int in, Value *u, Value *row, int64_t 
 /* sum_n q bonus k of one token: how much of v passes by the state. q, k: rows [n]. */
 Value *scan_matrix_direct(Lower *l, Op *op, Value *u, Mat q, Mat k, Value *row);
 
+/* Why the chunked form would be wrong, and why it would not pay. */
+const char *scan_matrix_cannot_chunk(const Op *op, const LowerTarget *t, Arena *a);
 const char *scan_matrix_refuse_chunked(const Op *op, const LowerTarget *t, Arena *a);
 void scan_matrix_chunked(Lower *l, Op *op);
 

@@ -146,6 +146,18 @@ static void check_splits(void) {
     CHECK(v && strstr(v, "channels") < scan);
 }
 
+/* The form of an op over chunks is the one that is asked for, and the report says so. */
+static void check_algorithms(void) {
+    if (!have("gla") || !have("mamba3-mimo")) return;
+    const char *m = model("gla");
+    CHECK_STR_CONTAINS(run("report '%s'", m).out, "not chunked: a state of");
+    CHECK_STR_CONTAINS(run("report '%s' --algorithm=scan.matrix:chunked", m).out, "--algorithm asks for it");
+    CHECK_FAILS(run("report '%s' --algorithm=scan.matrix", m), 2, "\"scan.matrix\" must be OP:FORM");
+    CHECK_FAILS(run("report '%s' --algorithm=linear:fast", m), 2, "no op \"linear\" with forms");
+    CHECK_FAILS(run("report '%s' --algorithm=scan.matrix:fast", m), 2,
+                "there are: \"chunked\", \"recurrent\"");
+}
+
 /* What fails leaves nothing behind, and what was there before stays. */
 static void check_no_partial_output(void) {
     const char *m = model("hf-mamba"), *dir = new_folder("partial");
@@ -501,6 +513,7 @@ int main(int argc, char **argv) {
         check_compile_errors();
         check_artifacts();
         check_splits();
+        check_algorithms();
         check_no_partial_output();
         check_unwritable();
         check_import();

@@ -19,9 +19,10 @@ typedef struct Variant {
     DType storage;
     int chunk, instances;
     uint64_t seed;
-    const char *state; /* how states lie in memory, or NULL */
-    const char *quant; /* storage of matrices, or NULL */
-    const char *math;  /* of products whose weights allow it, or NULL for f32 */
+    const char *state;     /* how states lie in memory, or NULL */
+    const char *quant;     /* storage of matrices, or NULL */
+    const char *math;      /* of products whose weights allow it, or NULL for f32 */
+    const char *algorithm; /* --algorithm, or NULL */
 } Variant;
 
 typedef struct Case {
@@ -93,7 +94,7 @@ static inline double rounded_sums(Case *c, int s, int i, bool post) {
 }
 
 static inline bool has_pairs(const Op *op) {
-    return op->def == &op_attend && attend_in_bf16(op);
+    return op->def == &op_attend && attend_has_pairs(op);
 }
 
 /* What result i may be off by because attention rounds its weights to bf16: one that lies between two may
@@ -320,7 +321,7 @@ static inline bool prepare(Case *c, const Variant *v) {
     if (!interpret(c)) return false;
     CompileOptions o = {
         .cpu = v->cpu, .math = "f32", .chunk = v->chunk, .max_batch = SEQUENCES, .passes.verify = true};
-    o.state = v->state, o.tuning = c->tuning;
+    o.state = v->state, o.tuning = c->tuning, o.passes.algorithm = v->algorithm;
     if (!loaded_open(&c->k.d, c->k.a, &c->model, o, &c->l)) return false;
     c->work = new_work(c->k.a, &c->l, THREADS);
     return true;
