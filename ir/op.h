@@ -30,6 +30,7 @@ typedef enum OpFlag {
     OPF_CHOOSES = 32,    /* what it gives jumps with its operands: a comparison, a choice */
     OPF_KEEPS_SUMS = 64, /* its state holds sums for the future, rounded whenever they are stored */
     OPF_WHOLE = 128,     /* a row needs the tokens behind it, too: only whole sequences can be computed */
+    OPF_SAME_ROWS = 256, /* what it gives is the same for every token */
 } OpFlag;
 
 typedef struct AttrDef {

@@ -21,7 +21,7 @@ static void open_stage(Lower *l, Value *tile) {
     }
     bool channels = s->axis == AXIS_CHANNELS;
     l->row_lo = channels ? s->out_rows ? l->out_begin : lb_i64(b, 0) : part.lo;
-    l->row_hi = channels ? l->rows : part.hi;
+    l->row_hi = channels ? stage_rows(l, s) : part.hi;
     l->unit_lo = channels ? lb_muli(b, part.lo, s->units / s->shares) : lb_i64(b, 0);
     l->unit_hi = channels ? lb_muli(b, part.hi, s->units / s->shares)
                           : lb_i64(b, s->access.units ? s->access.units : 1);

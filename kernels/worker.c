@@ -49,6 +49,10 @@ static Value *share(Lower *l, Value *n, Value *k) {
     return lb_div(&l->b, lb_mul(&l->b, n, k), l->workers);
 }
 
+Value *stage_rows(Lower *l, const Stage *s) {
+    return s->once ? lw_min_i64(l, l->rows, lb_i64(&l->b, 1)) : l->rows;
+}
+
 Share worker_share(Lower *l, const Stage *s) {
     LB *b = &l->b;
     Value *lo = s->out_rows ? l->out_begin : lb_i64(b, 0), *next = lb_addi(b, l->worker, 1);
@@ -57,6 +61,6 @@ Share worker_share(Lower *l, const Stage *s) {
         return (Share){share(l, n, l->worker), share(l, n, next)};
     }
     if (s->axis == AXIS_REPLICATED) return (Share){lo, l->rows};
-    Value *n = lb_sub(b, l->rows, lo);
+    Value *n = lb_sub(b, stage_rows(l, s), lo);
     return (Share){lb_add(b, lo, share(l, n, l->worker)), lb_add(b, lo, share(l, n, next))};
 }

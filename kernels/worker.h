@@ -14,6 +14,8 @@ int worker_arguments(Lower *l, int room, Value ***args);
 /* Loads rows, out_begin and work. */
 void worker_load_call(Lower *l);
 
+/* The rows that a stage computes: all of the call, or one that stands for them. */
+Value *stage_rows(Lower *l, const Stage *s);
 /* This worker's share of a stage: rows, or shares of the units. */
 typedef struct Share {
     Value *lo, *hi;

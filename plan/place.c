@@ -158,8 +158,10 @@ static void place_value(FuncPlan *p, Value *v, Region *g) {
     if (!i || !i->stored || i->space != SPACE_NONE) return;
     if ((p->stages[i->stage]->axis == AXIS_REPLICATED && !p->stages[i->stage]->is_call) != g->worker) return;
     i->space = g->worker ? SPACE_WORKER : SPACE_SHARED;
-    i->stride = row_stride(g->t, row_words(p, v));
-    Room r = {.bytes = round_up(i->stride * 4 * g->rows, 64),
+    int64_t stride = row_stride(g->t, row_words(p, v));
+    bool once = p->stages[i->stage]->once;
+    i->stride = once ? 0 : stride; /* every row is the first one */
+    Room r = {.bytes = round_up(stride * 4 * (once ? 1 : g->rows), 64),
               .first = g->worker ? i->first_stage : i->first_epoch,
               .last = g->worker ? i->last_stage : i->last_epoch};
     r.offset = i->offset = find_room(g, r.bytes, r.first, r.last);

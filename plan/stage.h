@@ -34,6 +34,7 @@ typedef struct Stage {
     int64_t tile;           /* shares, or rows, of a tile; 0: all at once */
     int epoch;              /* number of barriers up to here */
     bool out_rows;          /* only rows with an output: what follows the last layer */
+    bool once;              /* its results are the same for all rows: they are computed and stored once */
     const char *function;   /* the symbol of its loop function; NULL: it is a call */
     int call;               /* of a call: its number in Schedule.calls, */
     const FuncPlan *callee; /* and the plan of what it calls */

@@ -92,6 +92,31 @@ static int latest_stage(const Op *op) {
     return s;
 }
 
+/* Whether v is the same for every token, since it is computed of such values alone. */
+static bool is_same_for_all(const Value *v) {
+    const Op *op = v->def;
+    bool any = false;
+    if (!op || op->def->state) return false;
+    if (op->def->flags & OPF_SAME_ROWS) return true;
+    Pattern of = op->def->pattern;
+    if (of != PAT_ELEMENTWISE && of != PAT_ROW && of != PAT_VIEW && of != PAT_CONTRACT) return false;
+    for (int i = 0; i < op->nin; i++) {
+        if (!op->in[i] || value_is_constant(op->in[i])) continue;
+        if (!is_same_for_all(op->in[i])) return false;
+        any = true;
+    }
+    return any;
+}
+
+/* Whether all that the stage makes is the same for every token. */
+static bool makes_same_rows(const FuncPlan *p, const Stage *s) {
+    if (p->f->form != FORM_CHUNK || s->is_call) return false;
+    if (s->anchor && !is_same_for_all(s->anchor->out[0])) return false;
+    for (int i = 0; i < s->nepilogue; i++)
+        if (!is_same_for_all(s->epilogue[i]->out[0])) return false;
+    return true;
+}
+
 /* Adds `op` to the epilogue of stage number k if it fits there. */
 static bool attach(FuncPlan *p, int k, Op *op) {
     if (k < 0) return false;
@@ -99,6 +124,7 @@ static bool attach(FuncPlan *p, int k, Op *op) {
     if (s->is_call || type_count(op->out[0]->type) != s->O * s->I) return false;
     if (s->anchor && (s->anchor->def->pattern == PAT_VIEW || s->anchor->out[0]->type.dt != DT_F32))
         return false;
+    if (makes_same_rows(p, s) && !is_same_for_all(op->out[0])) return false;
     int64_t O, I;
     elementwise_shape(op, &O, &I);
     if (O > 1 && s->O == 1 && !s->anchor) { /* a flat stage may take the finer shape of its newcomer */
@@ -166,6 +192,27 @@ static void set_access(const FuncPlan *p, Stage *s, const LowerTarget *t) {
     if (!s->access.units && s->access.multiple < multiple) s->access.multiple = multiple;
 }
 
+/* What others read row by row, outside of this function, must lie there for every row. */
+static bool is_read_outside(const FuncPlan *p, const Value *v) {
+    for (int i = 0; i < p->f->nresults; i++)
+        if (value_base(p->f->results[i], NULL) == v) return true;
+    for (int k = 0; k < p->n; k++)
+        for (int i = 0; p->stages[k]->is_call && i < p->stages[k]->anchor->nin; i++)
+            if (value_base(p->stages[k]->anchor->in[i], NULL) == v) return true;
+    return false;
+}
+
+static void mark_once(FuncPlan *p) {
+    for (int k = 0; k < p->n; k++) {
+        Stage *s = p->stages[k];
+        s->once = makes_same_rows(p, s);
+        for (int i = 0; s->anchor && i < s->anchor->nout; i++)
+            if (is_read_outside(p, s->anchor->out[i])) s->once = false;
+        for (int i = 0; i < s->nepilogue; i++)
+            if (is_read_outside(p, s->epilogue[i]->out[0])) s->once = false;
+    }
+}
+
 /* Whether v is needed only for the output: by main, after the last call. */
 static void mark_out_rows(FuncPlan *p) {
     int last_call = -1;
@@ -180,7 +227,7 @@ static void mark_out_rows(FuncPlan *p) {
             for (int j = last_call + 1; j <= i; j++) p->stages[j]->out_rows = false;
             last_call = i;
         } else {
-            s->out_rows = true;
+            s->out_rows = !s->once;
         }
     }
 }
@@ -210,6 +257,7 @@ bool plan_stages(Diag *d, FuncPlan *p, const LowerTarget *t) {
         for (int i = 0; i < op->nout; i++) info_new(p, op->out[i], p->n - 1);
     }
     for (int i = 0; i < p->n; i++) set_access(p, p->stages[i], t);
+    mark_once(p);
     mark_out_rows(p);
     return true;
 }
@@ -226,7 +274,8 @@ char *plan_print(Arena *a, const FuncPlan *p) {
         for (int k = 0; k < s->nepilogue && !s->deferred_store; k++)
             text_add(&t, " + %s", s->epilogue[k]->def->name);
         if (!s->is_call) {
-            text_add(&t, "  [%lld,%lld] %s", (long long)s->O, (long long)s->I, axes[s->axis]);
+            text_add(&t, "  [%lld,%lld] %s%s", (long long)s->O, (long long)s->I, s->once ? "once, " : "",
+                     axes[s->axis]);
             if (s->axis == AXIS_CHANNELS)
                 text_add(&t, " %lld x %lld", (long long)s->units, (long long)s->grain);
         }

@@ -72,7 +72,7 @@ int stage_reads(FuncPlan *p, const Stage *s, Read **reads) {
 
 bool stage_same_split(const Stage *from, const Stage *to) {
     if (from->is_call || to->is_call || from->axis != to->axis) return false;
-    if (from->axis == AXIS_ROWS) return from->out_rows == to->out_rows;
+    if (from->axis == AXIS_ROWS) return from->out_rows == to->out_rows && from->once == to->once;
     return from->axis == AXIS_CHANNELS && from->cls == to->cls && from->out_rows == to->out_rows;
 }
 

@@ -128,7 +128,7 @@ static Work stage_work(FuncPlan *p, const Stage *s, const PackList *packs, doubl
 /* In a step every row has a state of its own; the weights are read once. */
 Work report_stage_work(FuncPlan *p, const Stage *s, const PackList *packs, const CallShape *call) {
     bool chunk = p->f->form == FORM_CHUNK;
-    double rows = (double)(chunk && s->out_rows ? call->outputs : call->rows);
+    double rows = (double)(s->once ? 1 : chunk && s->out_rows ? call->outputs : call->rows);
     Work all = stage_work(p, s, packs, rows, call->past);
     if (chunk) return all;
     Work one = stage_work(p, s, packs, 1, call->past), w = {.weights = all.weights};

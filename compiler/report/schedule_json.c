@@ -89,6 +89,7 @@ static void add_work_shape(cJSON *o, const Stage *s) {
         add_int(o, "unit_elements", s->grain);
     }
     if (s->out_rows) cJSON_AddTrueToObject(o, "output_rows_only");
+    if (s->once) cJSON_AddTrueToObject(o, "first_row_only");
 }
 
 static void add_memory(cJSON *o, const Values *values, FuncPlan *p, const Stage *s) {

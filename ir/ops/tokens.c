@@ -182,7 +182,7 @@ static Cost cost_pool(const Op *op, int64_t rows) {
 const OpDef op_pool = {
     .name = "pool",
     .pattern = PAT_SCAN,
-    .flags = OPF_WHOLE,
+    .flags = OPF_WHOLE | OPF_SAME_ROWS,
     .doc = "Weighted sums over all tokens of the sequence, the same for each of them.",
     .formula = "y_tn = sum_s w_sn x_s",
     .source = "Puigcerver et al. 2023, arXiv:2308.00951, eq. 1",

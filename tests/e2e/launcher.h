@@ -89,6 +89,7 @@ static inline int64_t launch_share(const Launcher *l, const cJSON *stage, int64_
     if (launch_is(stage, "sharing", "units")) n = launch_int(stage, "shares");
     if (launch_is(stage, "sharing", "rows") && launch_true(stage, "output_rows_only"))
         n -= launch_loaded(l, "out_begin");
+    if (launch_is(stage, "sharing", "rows") && launch_true(stage, "first_row_only")) n = 1;
     return n * (worker + 1) / l->workers - n * worker / l->workers;
 }
 
