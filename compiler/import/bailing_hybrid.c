@@ -6,7 +6,7 @@ static Layers read_layers(Cfg *c, int64_t n, int64_t dense) {
     static const LayerWord words[] = {{"linear_attention", "delta"}, {"full_attention", "mla"}, {0}},
                            parts[] = {{"dense", ""}, {"sparse", "_experts"}, {0}};
     Layers kinds = {0}, ff = {0}, l = {0};
-    int64_t group = cfg_size(c, "layer_group_size", 1);
+    int64_t group = cfg_size(c, "layer_group_size", 6);
     if (!cfg_layer_words(c, "layer_types", n, words, &kinds))
         for (int64_t i = 0; i < n; i++) layers_add(c->ctx->a, &kinds, (i + 1) % group ? "delta" : "mla");
     if (!cfg_layer_words(c, "mlp_layer_types", n, parts, &ff))
@@ -28,11 +28,17 @@ static DeltaRule read_delta(Cfg *c, double eps) {
     return t;
 }
 
+/* Several keys have two names: transformers', and the one that files hold. */
+static const char *either(const Cfg *c, const char *name, const char *other) {
+    return cfg_has(c, name) ? name : other;
+}
+
 static cJSON *import(ImportCtx *x) {
     Cfg *c = &x->cfg;
     if (!c->node) return import_error(x, "there is no config.json, which a Bailing model needs"), NULL;
     Frame f = frame_named();
-    f.embedding = "model.word_embeddings.weight", f.more_layers = cfg_int(c, "num_nextn_predict_layers", 0);
+    f.embedding = "model.word_embeddings.weight",
+    f.more_layers = cfg_int(c, either(c, "num_mtp_layers", "num_nextn_predict_layers"), 1);
     cfg_frame(x, &f);
     f.norm = (Norm){.eps = cfg_float(c, "rms_norm_eps", 1e-6, ">=0")};
     Mla t = {.module = "attention", .out = "dense", .gate = "g_proj", .norm.eps = 1e-6};
@@ -47,14 +53,14 @@ static cJSON *import(ImportCtx *x) {
     cfg_experts(c, &e);
     e.router =
         (Router){.module = "mlp.gate", .scores = SCORES_SIGMOID, .group = GROUP_BEST_TWO, .floor = 1e-20};
-    e.router.groups = e.router.kept = 1, e.router.correction = "mlp.gate.expert_bias";
-    cfg_expert_groups(c, "num_expert_group", "topk_group", &e);
-    e.router.normalize = cfg_bool(c, "moe_renormalize", true);
-    e.router.scale = cfg_float(c, "routed_scaling_factor", 1, ">0");
+    e.router.groups = 8, e.router.kept = 4, e.router.correction = "mlp.gate.expert_bias";
+    cfg_expert_groups(c, either(c, "n_group", "num_expert_group"), "topk_group", &e);
+    e.router.normalize = cfg_bool(c, either(c, "norm_topk_prob", "moe_renormalize"), true);
+    e.router.scale = cfg_float(c, "routed_scaling_factor", 2.5, ">0");
     e.shared = (Mlp){.module = "mlp.shared_experts", .act = act};
-    e.shared.width = e.width * cfg_int(c, "num_shared_experts", 1);
+    e.shared.width = e.width * cfg_int(c, either(c, "n_shared_experts", "num_shared_experts"), 1);
     DeltaRule delta = read_delta(c, f.norm.eps);
-    Layers layers = read_layers(c, f.layers, cfg_int(c, "first_k_dense_replace", 0));
+    Layers layers = read_layers(c, f.layers, cfg_int(c, "first_k_dense_replace", 2));
     cfg_skip(c, "mtp_loss_scaling_factor"); /* training */
     if (import_failed(x)) return NULL;
 

@@ -37,6 +37,15 @@ static void write_blocks(ImportCtx *x, const Norm *norm, const DeltaRule *delta,
     st_residual(x, b, "f", 0);
 }
 
+/* A null for rope_theta, wherever it stands, is not an absent key: nothing turns. */
+static bool has_no_positions(Cfg *c) {
+    const cJSON *theta = json_get(json_get(c->node, "rope_parameters"), "rope_theta");
+    if (!theta) theta = json_get(c->node, "rope_theta");
+    if (!theta || !cJSON_IsNull(theta)) return false;
+    cfg_skip(c, "rope_parameters"), cfg_skip(c, "rope_theta");
+    return true;
+}
+
 static cJSON *import(ImportCtx *x) {
     static const LayerWord words[] = {{"linear_attention", "delta"}, {"full_attention", "attention"}, {0}};
     Cfg *c = &x->cfg;
@@ -47,7 +56,7 @@ static cJSON *import(ImportCtx *x) {
     Attention t = {.module = "self_attn", .norm = f.norm, .qk_norm = true, .qk_whole = true};
     cfg_heads(c, f.width, &t);
     t.positions = cfg_size(c, "max_position_embeddings", 65536);
-    t.rope.none = !cfg_has(c, "rope_parameters") && !cfg_has(c, "rope_theta");
+    t.rope.none = has_no_positions(c);
     if (!t.rope.none) t.rope = cfg_rope(c, t.width, 10000, 1, t.positions);
     t.bias_qkv = t.bias_o = cfg_bool(c, "attention_bias", false);
     Mlp mlp = {.module = "mlp",
