@@ -350,6 +350,11 @@ void cfg_only_int(Cfg *c, const char *key, int64_t value, int64_t otherwise) {
         cfg_error(c, key, "only %lld is supported, the checkpoint has %lld", (long long)value, (long long)v);
 }
 
+void cfg_only_float(Cfg *c, const char *key, double value, double otherwise) {
+    double v = cfg_float(c, key, otherwise, NULL);
+    if (v != value) cfg_error(c, key, "only %g is supported, the checkpoint has %g", value, v);
+}
+
 void cfg_only_bool(Cfg *c, const char *key, bool value, bool otherwise) {
     if (cfg_bool(c, key, otherwise) != value)
         cfg_error(c, key, "only %s is supported", value ? "true" : "false");
@@ -357,9 +362,13 @@ void cfg_only_bool(Cfg *c, const char *key, bool value, bool otherwise) {
 
 const char *cfg_act(Cfg *c, const char *key, const char *otherwise) {
     static const char *const names[][2] = {
-        {"silu", "silu"},          {"swish", "silu"}, {"gelu", "gelu"}, {"gelu_pytorch_tanh", "gelu_tanh"},
-        {"gelu_new", "gelu_tanh"}, {"relu", "relu"},  {"tanh", "tanh"}, {"sigmoid", "sigmoid"},
-        {"relu2", "relu2"},
+        {"silu", "silu"},           {"swish", "silu"},
+        {"gelu", "gelu"},           {"gelu_python", "gelu"},
+        {"gelu_new", "gelu_tanh"},  {"gelu_pytorch_tanh", "gelu_tanh"},
+        {"gelu_fast", "gelu_tanh"}, {"gelu_python_tanh", "gelu_tanh"},
+        {"relu", "relu"},           {"gelu_accurate", "gelu_tanh"},
+        {"relu2", "relu2"},         {"tanh", "tanh"},
+        {"sigmoid", "sigmoid"},
     };
     enum { N = sizeof names / sizeof *names };
     const char *name = cfg_str(c, key, otherwise), *all[N];

@@ -59,7 +59,7 @@ static cJSON *import(ImportCtx *x) {
     t.norm.eps = 1e-6; /* whatever rms_norm_eps says */
     cfg_mla(c, &t);
     t.positions = cfg_size(c, "max_position_embeddings", v3 ? 4096 : 2048);
-    t.rope = cfg_rope(c, t.turning, 10000, 1, t.positions);
+    t.rope = cfg_rope(c, t.turning, 10000, 0, t.positions);
     t.rope.pairs = !v3 || cfg_bool(c, "rope_interleave", true);
     t.scale *= t.rope.mscale * t.rope.mscale;
     const char *act = cfg_act(c, "hidden_act", "silu");

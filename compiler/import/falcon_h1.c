@@ -36,9 +36,12 @@ static cJSON *import(ImportCtx *x) {
         .heads = 32, .kv_heads = 8, .module = "self_attn", .key_scale = factor(c, "key_multiplier")};
     cfg_heads(c, f.width, &t);
     t.positions = cfg_size(c, "max_position_embeddings", 8192);
-    t.rope = cfg_rope(c, t.width, 10000, 1, t.positions);
+    t.rope = cfg_rope(c, t.width, 10000, 0, t.positions);
     t.bias_qkv = t.bias_o = cfg_bool(c, "attention_bias", false);
     Mamba2 mamba = read_mamba(x, f.width, act, f.norm.eps);
+    cfg_only_bool(c, "mamba_use_mlp", true, true);
+    cfg_skip_all(c,
+                 "mlp_expansion_factor time_step_rank attn_layer_indices"); /* left over: nobody reads them */
     const double *mlp_factors = cfg_floats(c, "mlp_multipliers", 2, 1);
     Mlp mlp = {.width = cfg_size(c, "intermediate_size", 14336), .module = "feed_forward", .act = act};
     mlp.bias = cfg_bool(c, "mlp_bias", false);

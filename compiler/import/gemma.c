@@ -50,6 +50,16 @@ static double read_cap(Cfg *c, const char *key, double otherwise) {
     return cfg_float(c, key, n ? 0 : otherwise, ">=0 <=1e30");
 }
 
+/* The third generation has the key, and no model reads it. */
+static double read_attention_cap(ImportCtx *x, int generation) {
+    static const char *const key = "attn_logit_softcapping";
+    double cap = read_cap(&x->cfg, key, generation == 2 ? 50 : 0);
+    if (generation == 2 || cap == 0) return cap;
+    diag_warning(x->d, json_loc(&x->json, json_get(x->cfg.node, key), key),
+                 "scores are not capped: transformers does not read this key in Gemma 3");
+    return 0;
+}
+
 static cJSON *import(ImportCtx *x) {
     Cfg *c = &x->cfg;
     if (!c->node) return import_error(x, "there is no config.json, which a Gemma model needs"), NULL;
@@ -58,7 +68,7 @@ static cJSON *import(ImportCtx *x) {
     Frame f = frame_named();
     f.tied = true;
     cfg_frame(x, &f);
-    f.embedding_scale = rounded_as(x, f.embedding, sqrt((double)f.width));
+    f.embedding_scale = sqrt((double)f.width); /* rounded only where all arithmetic is */
     t.norm = f.norm = (Norm){.kind = NORM_RMS_PLUS, .eps = cfg_float(c, "rms_norm_eps", 1e-6, ">=0")};
     t.mlp = (Mlp){
         .module = "mlp", .width = cfg_size(c, "intermediate_size", REQUIRED), .act = read_act(c, generation)};
@@ -72,7 +82,7 @@ static cJSON *import(ImportCtx *x) {
     at->bias_qkv = at->bias_o = cfg_bool(c, "attention_bias", false);
     if (generation > 1) {
         at->scale = 1 / sqrt(cfg_float(c, "query_pre_attn_scalar", 256, ">0"));
-        at->softcap = read_cap(c, "attn_logit_softcapping", generation == 2 ? 50 : 0);
+        at->softcap = read_attention_cap(x, generation);
         f.logit_cap = read_cap(c, "final_logit_softcapping", generation == 2 ? 30 : 0);
     }
     cfg_only_bool(c, "use_bidirectional_attention", false, false);
@@ -92,6 +102,7 @@ static cJSON *import(ImportCtx *x) {
         sliding.window = cfg_size(c, "sliding_window", 4096);
         cfg_only_int(c, "sliding_window_size", sliding.window, sliding.window);
     }
+    cfg_skip(c, "sliding_window"), cfg_skip(c, "sliding_window_size");
     if (import_failed(x)) return NULL;
 
     frame_begin(x, &f);

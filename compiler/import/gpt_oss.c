@@ -15,7 +15,7 @@ static cJSON *import(ImportCtx *x) {
     t.width = cfg_size(c, "head_dim", 64);
     t.bias_qkv = t.bias_o = cfg_bool(c, "attention_bias", true);
     t.positions = cfg_size(c, "max_position_embeddings", 131072);
-    t.rope = cfg_rope(c, t.width, 150000, 1, t.positions);
+    t.rope = cfg_rope(c, t.width, 150000, 0, t.positions);
     if (!cfg_has(c, "rope_parameters") && !cfg_has(c, "rope_scaling"))
         cfg_error(c, "rope_scaling", "the key is missing, as is rope_parameters");
     Experts e = {.module = "mlp.experts",

@@ -31,7 +31,7 @@ static cJSON *import(ImportCtx *x) {
         .heads = 32, .module = "self_attn", .scale = cfg_float(c, "attention_multiplier", 1, ">0")};
     cfg_heads(c, f.width, &t);
     t.positions = cfg_size(c, "max_position_embeddings", 2048);
-    t.rope = cfg_rope(c, t.width, 10000, 1, t.positions);
+    t.rope = cfg_rope(c, t.width, 10000, 0, t.positions);
     t.rope.none = strcmp(positions, "rope") != 0;
     if (t.rope.none && *positions && strcmp(positions, "nope") != 0)
         cfg_error(c, "position_embedding_type", "unknown kind \"%s\"", positions);
@@ -44,6 +44,9 @@ static cJSON *import(ImportCtx *x) {
     Experts e = {.count = 8, .chosen = 2, .act = act, .stacked = true, .shared = shared};
     e.gate_up = "block_sparse_moe.input_linear.weight", e.down = "block_sparse_moe.output_linear.weight";
     e.router = (Router){.module = "block_sparse_moe.router.layer", .scores = SCORES_CHOSEN};
+    if (strcmp(cfg_str(c, "normalization_function", "rmsnorm"), "rmsnorm") != 0)
+        cfg_error(c, "normalization_function", "must be \"rmsnorm\"");
+    cfg_skip(c, "init_method");
     bool routes = !cfg_has(c, "num_local_experts") || cfg_int(c, "num_local_experts", 8) > 0;
     routes ? cfg_experts(c, &e) : cfg_skip(c, "num_experts_per_tok");
     if (routes) e.width = cfg_size(c, "intermediate_size", 11008);

@@ -17,7 +17,7 @@ static cJSON *import(ImportCtx *x) {
     Attention t = {.module = "self_attn", .scale = cfg_float(c, "attention_multiplier", 1, ">0")};
     cfg_heads(c, f.width, &t);
     t.positions = cfg_size(c, "max_position_embeddings", 2048);
-    t.rope = cfg_rope(c, t.width, 10000, 1, t.positions);
+    t.rope = cfg_rope(c, t.width, 10000, 0, t.positions);
     t.bias_qkv = t.bias_o = cfg_bool(c, "attention_bias", false);
     const char *act = cfg_act(c, "hidden_act", "silu");
     Experts e = {.count = 8,

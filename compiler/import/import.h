@@ -104,6 +104,7 @@ void cfg_skip_all(Cfg *c, const char *keys);   /* several, separated by blanks *
 Cfg cfg_sub(Cfg *c, const char *key);          /* an object inside; node NULL when absent */
 /* Only this value is supported. why: for the message. */
 void cfg_only_int(Cfg *c, const char *key, int64_t value, int64_t otherwise);
+void cfg_only_float(Cfg *c, const char *key, double value, double otherwise);
 void cfg_only_bool(Cfg *c, const char *key, bool value, bool otherwise);
 bool cfg_error(Cfg *c, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* An error for every key that nobody read and that is not known to be harmless. */

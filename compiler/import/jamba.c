@@ -23,6 +23,8 @@ static cJSON *import(ImportCtx *x) {
     t.window = cfg_window(c, 0);
     Mamba mamba = {.module = "mamba", .act = act, .norms = MAMBA_NORMS_WEIGHTED, .eps = f.norm.eps};
     cfg_mamba(c, &MAMBA_KEYS_HYBRID, f.width, &mamba);
+    cfg_only_bool(c, "mamba_inner_layernorms", true, true);
+    cfg_skip_all(c, "n_ctx calc_logits_for_entire_prompt"); /* older names and how to run */
     Mlp mlp = {.width = cfg_size(c, "intermediate_size", 14336), .module = "feed_forward", .act = act};
     Experts e = {.count = 16, .chosen = 2, .width = mlp.width, .module = "feed_forward.experts", .act = act};
     e.router.module = "feed_forward.router";

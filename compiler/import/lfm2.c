@@ -47,6 +47,16 @@ static void read_experts(ImportCtx *x, int64_t dense, Experts *e) {
     experts_look(x, arena_printf(x->a, "model.layers.%lld.", (long long)dense), e);
 }
 
+/* Older files repeat sizes, and say what is always so. */
+static void read_older_keys(Cfg *c, int64_t width, int64_t heads, double eps) {
+    static const char *const same[] = {"block_dim", "conv_dim", "conv_dim_out"};
+    for (int i = 0; i < 3; i++) cfg_only_int(c, same[i], width, width);
+    cfg_only_int(c, "num_heads", heads, heads);
+    cfg_only_float(c, "block_norm_eps", eps, eps);
+    cfg_only_bool(c, "block_use_swiglu", true, true), cfg_only_bool(c, "use_pos_enc", true, true);
+    cfg_skip_all(c, "block_mlp_init_scale block_out_init_scale block_use_xavier_init conv_use_xavier_init");
+}
+
 static cJSON *import(ImportCtx *x) {
     Cfg *c = &x->cfg;
     bool moe = strcasestr(x->arch, "moe") != NULL;
@@ -77,9 +87,7 @@ static cJSON *import(ImportCtx *x) {
     Experts e = {0};
     if (dense < f.layers) read_experts(x, dense, &e);
     Layers layers = read_layers(c, f.layers, dense);
-    /* older files repeat the width */
-    static const char *const same[] = {"block_dim", "conv_dim", "conv_dim_out"};
-    for (int i = 0; i < 3; i++) cfg_only_int(c, same[i], f.width, f.width);
+    read_older_keys(c, f.width, t.heads, f.norm.eps);
     if (import_failed(x)) return NULL;
 
     frame_begin(x, &f);

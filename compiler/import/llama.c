@@ -63,7 +63,7 @@ static cJSON *import(ImportCtx *x) {
     at.positions = positions;
     at.bias_o = fam->attention_bias && cfg_bool(c, "attention_bias", false);
     at.bias_qkv = at.bias_o || fam->bias_qkv;
-    at.rope = cfg_rope(c, at.width, 10000, 1, positions);
+    at.rope = cfg_rope(c, at.width, 10000, 0, positions);
 
     /* Here null and an absent key differ: null is no window. */
     bool said = json_get(c->node, "sliding_window") != NULL;

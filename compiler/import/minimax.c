@@ -67,7 +67,7 @@ static cJSON *import(ImportCtx *x) {
     t.attention = (Attention){.module = "self_attn", .window = cfg_window(c, 0)};
     cfg_heads(c, f.width, &t.attention);
     t.attention.positions = cfg_size(c, "max_position_embeddings", 131072);
-    t.attention.rope = cfg_rope(c, t.attention.width, 1e6, 1, t.attention.positions);
+    t.attention.rope = cfg_rope(c, t.attention.width, 1e6, 0, t.attention.positions);
     t.experts = (Experts){.count = 8,
                           .chosen = 2,
                           .module = "block_sparse_moe.experts",

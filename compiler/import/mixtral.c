@@ -12,7 +12,7 @@ static cJSON *import(ImportCtx *x) {
     int64_t positions = cfg_size(c, "max_position_embeddings", 131072);
     Attention t = {.module = "self_attn", .positions = positions};
     cfg_heads(c, f.width, &t);
-    t.rope = cfg_rope(c, t.width, 1e6, 1, positions);
+    t.rope = cfg_rope(c, t.width, 1e6, 0, positions);
     t.window = cfg_window(c, 0);
     Experts e = {.count = 8,
                  .chosen = 2,

@@ -43,12 +43,13 @@ static Experts read_experts(Cfg *c, const Mlp *mlp) {
     return e;
 }
 
-/* What only one kind of layer reads, or none. */
+/* What only one kind of layer reads, or none: attention has no biases and no positions, whatever keys say. */
 static const char *const IDLE =
     "expand time_step_rank rms_norm_eps n_shared_experts moe_intermediate_size n_routed_experts "
     "num_experts_per_tok "
     "n_group topk_group routed_scaling_factor norm_topk_prob moe_latent_size "
     "moe_shared_expert_intermediate_size "
+    "attention_bias mamba_proj_bias norm_eps rope_theta partial_rotary_factor "
     "moe_shared_expert_overlap num_nextn_predict_layers mtp_layers_block_type mtp_hybrid_override_pattern";
 
 static cJSON *import(ImportCtx *x) {
@@ -64,6 +65,7 @@ static cJSON *import(ImportCtx *x) {
     Attention t = {.heads = 32, .kv_heads = 8, .module = "mixer", .rope = {.none = true}};
     t.width = cfg_size(c, "attention_head_dim", 128);
     cfg_heads(c, f.width, &t);
+    cfg_only_int(c, "num_query_groups", t.kv_heads, t.kv_heads);
     t.positions = cfg_size(c, "max_position_embeddings", 4096), t.window = cfg_window(c, 0);
     Mamba2 mamba = {.module = "mixer", .act = cfg_act(c, "mamba_hidden_act", "silu"), .eps = f.norm.eps};
     cfg_mamba2(c, &MAMBA2_KEYS_NEMOTRON, f.width, &(Mamba2){.H = 128, .P = 64, .N = 128, .G = 8}, &mamba);

@@ -13,7 +13,7 @@ static cJSON *import(ImportCtx *x) {
     Attention t = {.module = "self_attn", .norm = f.norm, .qk_norm = true, .qk_whole = true};
     cfg_heads(c, f.width, &t);
     t.positions = cfg_size(c, "max_position_embeddings", 2048);
-    t.rope = cfg_rope(c, t.width, 10000, 1, t.positions);
+    t.rope = cfg_rope(c, t.width, 10000, 0, t.positions);
     t.bias_qkv = t.bias_o = cfg_bool(c, "attention_bias", false);
     Mlp mlp = {.module = "mlp",
                .width = cfg_size(c, "intermediate_size", REQUIRED),

@@ -57,7 +57,7 @@ static cJSON *import(ImportCtx *x) {
     cfg_heads(c, f.width, &t);
     t.positions = cfg_size(c, "max_position_embeddings", 65536);
     t.rope.none = has_no_positions(c);
-    if (!t.rope.none) t.rope = cfg_rope(c, t.width, 10000, 1, t.positions);
+    if (!t.rope.none) t.rope = cfg_rope(c, t.width, 10000, 0, t.positions);
     t.bias_qkv = t.bias_o = cfg_bool(c, "attention_bias", false);
     Mlp mlp = {.module = "mlp",
                .act = cfg_act(c, "hidden_act", "silu"),

@@ -12,7 +12,7 @@ static cJSON *import(ImportCtx *x) {
     Attention t = {.module = "self_attn", .norm = f.norm, .qk_norm = true, .qk_whole = true};
     cfg_heads(c, f.width, &t);
     t.positions = cfg_size(c, "max_position_embeddings", 4096);
-    t.rope = cfg_rope(c, t.width, 10000, 1, t.positions);
+    t.rope = cfg_rope(c, t.width, 10000, 0, t.positions);
     t.bias_qkv = t.bias_o = cfg_bool(c, "attention_bias", false);
     t.clip = cfg_float(c, "clip_qkv", 0, cfg_has(c, "clip_qkv") ? ">0" : NULL);
     Experts e = {.module = "mlp.experts",

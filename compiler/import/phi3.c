@@ -11,14 +11,16 @@ static cJSON *import(ImportCtx *x) {
     Attention t = {.module = "self_attn", .rows = QKV_IN_ORDER};
     cfg_heads(c, f.width, &t);
     t.positions = cfg_size(c, "max_position_embeddings", 4096);
-    t.rope = cfg_rope_keys(
-        c, &(RopeKeys){.width = t.width, .positions = t.positions, .original = 4096, .theta = 10000});
+    RopeKeys keys = {
+        .width = t.width, .positions = t.positions, .original = 4096, .theta = 10000, .partial = 1};
+    t.rope = cfg_rope_keys(c, &keys);
     t.window = cfg_window(c, 0);
     Mlp mlp = {.module = "mlp",
                .gate_up = "gate_up_proj",
                .width = cfg_size(c, "intermediate_size", REQUIRED),
                .act = cfg_act(c, "hidden_act", "silu")};
     cfg_only_bool(c, "attention_bias", false, false);
+    cfg_only_int(c, "full_attn_mod", 1, 1), cfg_only_int(c, "interpolate_factor", 1, 1);
     if (import_failed(x)) return NULL;
 
     frame_begin(x, &f);

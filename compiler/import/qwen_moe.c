@@ -38,7 +38,7 @@ static cJSON *import(ImportCtx *x) {
     Attention t = {.module = "self_attn", .norm = f.norm, .qk_norm = qwen3};
     cfg_heads(c, f.width, &t);
     t.positions = cfg_size(c, "max_position_embeddings", 32768);
-    t.rope = cfg_rope(c, t.width, 10000, 1, t.positions);
+    t.rope = cfg_rope(c, t.width, 10000, 0, t.positions);
     t.bias_o = qwen3 && cfg_bool(c, "attention_bias", false);
     t.bias_qkv = qwen3 ? t.bias_o : cfg_bool(c, "qkv_bias", true);
     const char *act = cfg_act(c, "hidden_act", "silu");

@@ -70,6 +70,18 @@ static void read_mlp(Cfg *c, Xlstm *t, int64_t D) {
     if (t->fused) t->mlp.gate_up = "proj_up_gate_z";
 }
 
+/* The first published files repeat what other keys say, and how training began. */
+static void read_older_keys(Cfg *c, const Xlstm *t, double cap) {
+    cfg_only_bool(c, "add_post_blocks_norm", true, true);
+    cfg_only_int(c, "head_dim", t->P, t->P);
+    cfg_only_float(c, "cell_norm_eps", t->eps, t->eps), cfg_only_float(c, "logits_soft_cap", cap, cap);
+    int64_t unit = cfg_size(c, "mlstm_round_up_to_multiple_of", 1);
+    if (t->heads * t->K % unit || t->heads * t->P % unit)
+        cfg_error(c, "mlstm_round_up_to_multiple_of", "the widths of keys and values are no multiples of it");
+    cfg_skip_all(c, "force_bos_token_insert forward_backend_name igate_bias_init_range init_distribution "
+                    "init_distribution_embed output_init_fn tokenizer_block_size");
+}
+
 static cJSON *import(ImportCtx *x) {
     static const char *const run[] = {"mode",
                                       "chunkwise_kernel",
@@ -104,8 +116,10 @@ static cJSON *import(ImportCtx *x) {
     t.eps = cfg_float(c, "norm_eps", 1e-6, ">=0"), t.cell_eps = cfg_float(c, "eps", 1e-6, ">=0");
     t.cap = cfg_float(c, "gate_soft_cap", 15, ">0");
     f.logit_cap = cfg_float(c, "output_logit_soft_cap", 30, ">0"), f.norm = (Norm){.eps = t.eps};
-    if (!cfg_bool(c, "add_out_norm", true)) f.final_norm = NULL;
+    /* transformers has this norm whatever the key says */
+    if (!cfg_bool(c, "add_out_norm", true) && !has_tensor(x, "backbone.out_norm.weight")) f.final_norm = NULL;
     read_mlp(c, &t, f.width);
+    read_older_keys(c, &t, f.logit_cap);
     for (size_t i = 0; i < sizeof run / sizeof *run; i++) cfg_skip(c, run[i]);
     if (import_failed(x)) return NULL;
 

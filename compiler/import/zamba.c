@@ -71,12 +71,15 @@ static void read_mixers(ImportCtx *x, int64_t D, Zamba *z) {
         cfg_mamba2(c, &MAMBA2_KEYS_ZAMBA, D, &(Mamba2){.H = 8, .N = 64, .G = 1}, &z->mamba2);
         z->mamba2.conv_bias = true; /* whatever use_conv_bias says */
         mamba2_check(x, &z->mamba2);
-        z->attention.rope = cfg_rope(c, z->attention.width, 10000, 1, z->attention.positions);
+        z->attention.rope = cfg_rope(c, z->attention.width, 10000, 0, z->attention.positions);
         z->attention.rope.none = !cfg_bool(c, "use_mem_rope", false);
         z->adapters = cfg_bool(c, "use_shared_attention_adapter", false);
         z->attention.rank = z->mlp.rank = cfg_size(c, "adapter_rank", 128);
         z->mlp.gate_up = "gate_up_proj", z->mlp.bias = z->mamba2.bias;
         cfg_only_bool(c, "use_long_context", false, false);
+        cfg_only_int(c, "lora_rank", z->mlp.rank, z->mlp.rank);
+        cfg_only_int(c, "ffn_hidden_size", z->mlp.width, z->mlp.width);
+        cfg_only_bool(c, "use_shared_mlp_adapter", true, true);
         cfg_skip_all(c, "kv_channels num_query_groups hybrid_layer_ids chunk_size"); /* from other keys */
     } else {
         z->mamba = (Mamba){.act = cfg_act(c, "hidden_mamba_act", "silu")};
@@ -86,6 +89,20 @@ static void read_mixers(ImportCtx *x, int64_t D, Zamba *z) {
             cfg_error(c, "n_mamba_heads", "does not divide the inner width, %lld", (long long)z->mamba.E);
         z->attention.rope.none = true;
     }
+}
+
+/* In transformers a model whose head is not tied does not share its blocks either: each layer has one of its own, */
+static bool has_own_block(const ImportCtx *x, const Zamba *z, int layer) {
+    return has_tensor(x, arena_printf(x->a, "model.layers.%d.%s.self_attn.q_proj.weight", layer, z->shared));
+}
+
+/* in which the adapters of other uses are left over. */
+static void ignore_adapters(ImportCtx *x, const Zamba *z, int layer, int use, int uses) {
+    for (int i = 0; i < uses && z->second; i++)
+        if (i != use)
+            model_unused(x, x->model,
+                         arena_printf(x->a, "model.layers.%d.%s.*_adapter_list.%d.*", layer, z->shared, i),
+                         "adapters of another layer");
 }
 
 static cJSON *import(ImportCtx *x) {
@@ -116,11 +133,14 @@ static cJSON *import(ImportCtx *x) {
     if (b) st_norm(b, "u", "x", "input_layernorm", "D", &f.norm), st_mixer(x, b, &z, "mamba");
     for (int i = 0; i < layers.n; i++) {
         if (strcmp(layers.block[i], "hybrid") != 0) continue;
-        int home = uses < blocks ? i : at[uses % blocks];
+        bool apart = !f.tied && has_own_block(x, &z, i);
+        int home = uses < blocks || apart ? i : at[uses % blocks];
         at[uses] = home;
-        if (second) layers.block[i] = arena_printf(x->a, "hybrid%d", uses);
-        if (second || !uses) write_hybrid(x, &z, layers.block[i], home, uses);
-        if (home != i)
+        if (second || apart) layers.block[i] = arena_printf(x->a, "hybrid%d", uses);
+        if (second || apart || !uses) write_hybrid(x, &z, layers.block[i], home, uses);
+        if (apart)
+            ignore_adapters(x, &z, i, uses, layers.n);
+        else if (home != i)
             tied_copies(x, arena_printf(x->a, "model.layers.%d.%s.", home, z.shared),
                         arena_printf(x->a, "model.layers.%d.%s.", i, z.shared));
         uses++;

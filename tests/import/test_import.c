@@ -179,6 +179,8 @@ static const struct {
     const char *config, *uses;
 } ACTIVATIONS[] = {
     {"{" SIZES ",'hidden_act':'relu'}", "relu(gate)"},
+    {"{" SIZES ",'hidden_act':'gelu_fast'}", "gelu_tanh(gate)"},
+    {"{" SIZES ",'hidden_act':'gelu_python'}", "gelu(gate)"},
     {"{" SIZES ",'architectures':['MixtralForCausalLM'],'hidden_act':'relu'}", "relu(gate)"},
     {"{'model_type':'mamba','architectures':['MambaForCausalLM'],'hidden_act':'relu'}", "relu(c) silu(z)"},
     {"{'architectures':['FalconMambaForCausalLM'],'hidden_act':'relu'}", "relu(c) silu(z)"},
@@ -229,6 +231,8 @@ static const struct {
     {"{" SIZES ",'rope_theta':1e39}", "rope_theta: 1e+39 is too large"},
     {"{" SIZES ",'partial_rotary_factor':1.5}",
      "partial_rotary_factor: must be above 0 and at most 1, got 1.5"},
+    {"{" SIZES ",'partial_rotary_factor':0.5}",
+     "partial_rotary_factor: heads of this architecture turn as a whole: it must be 1, is 0.5"},
     {"{" SIZES ",'rope_scaling':{'type':'linear','factor':-2}}", "factor: must be above 0, got -2"},
     {"{" SIZES ",'rope_theta':1e30,'rope_scaling':{'type':'linear','factor':1e37}}",
      "rope_scaling.factor: frequency 1 that it makes: 1.15478e-38 is too small"},

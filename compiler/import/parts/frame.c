@@ -100,11 +100,6 @@ cJSON *frame_end(ImportCtx *x, const Frame *f, const Layers *l) {
     return x->model;
 }
 
-double rounded_as(const ImportCtx *x, const char *tensor, double value) {
-    const RawTensor *t = weights_find(x->w, tensor);
-    return t && t->dt != DT_COUNT ? dtype_round(t->dt, value) : value;
-}
-
 void st_residual(ImportCtx *x, cJSON *ops, const char *value, double scale) {
     if (scale)
         st(ops, "{'out':'x','map':'x + %s * %s'}", json_number(x->a, scale), value);

@@ -45,8 +45,6 @@ void frame_head(ImportCtx *x, const Frame *f); /* "logits" from "x", and the ids
 /* The square root of a width, rounded to bf16: some originals multiply embeddings by that in every precision. */
 double frame_sqrt_bf16(int64_t width);
 
-/* x as the tensor's type would hold it: originals round a factor as they round weights. */
-double rounded_as(const ImportCtx *x, const char *tensor, double value);
 /* x = x + scale * value (0: no factor) */
 void st_residual(ImportCtx *x, cJSON *ops, const char *value, double scale);
 

@@ -8,9 +8,10 @@
 
 enum { MAX_FREQS = 4096 };
 
-/* freq[i] = theta^(-2i/dims), i < n = dims/2 */
-static void plain_freqs(double *freq, int n, double theta) {
-    for (int i = 0; i < n; i++) freq[i] = pow(theta, -(double)i / n);
+/* freq[i] = theta^(-2i/dims), i < n. An odd number of components is one too few: the last plane is whole, but
+ * its frequency is by that number. */
+static void plain_freqs(double *freq, int n, int64_t dims, double theta) {
+    for (int i = 0; i < n; i++) freq[i] = pow(theta, -2.0 * i / (double)dims);
 }
 
 static double positive(Cfg *c, const char *key) {
@@ -39,15 +40,15 @@ static double yarn_mscale(double s, double m) {
 }
 
 /* Peng et al. 2023, YaRN: a ramp over the components between "as it was" and "slowed by factor". */
-static void scale_yarn(Cfg *c, Rope *r, double *freq, int n, double context, double positions) {
+static void scale_yarn(Cfg *c, Rope *r, double *freq, int n, int64_t dims, double context, double positions) {
     double fast = cfg_float(c, "beta_fast", 32, ">0"), slow = cfg_float(c, "beta_slow", 1, ">0");
     double mscale = cfg_float(c, "mscale", 0, NULL), all = cfg_float(c, "mscale_all_dim", 0, NULL);
     double factor = cfg_float(c, "factor", positions / context, ">0");
-    double low = n * log(context / (2 * M_PI * fast)) / log(r->theta),
-           high = n * log(context / (2 * M_PI * slow)) / log(r->theta);
+    double half = (double)dims / 2, low = half * log(context / (2 * M_PI * fast)) / log(r->theta),
+           high = half * log(context / (2 * M_PI * slow)) / log(r->theta);
     if (cfg_bool(c, "truncate", true)) low = floor(low), high = ceil(high);
     if (low < 0) low = 0;
-    if (high > 2 * n - 1) high = 2 * n - 1;
+    if (high > (double)dims - 1) high = (double)dims - 1;
     if (low == high) high += 0.001;
     for (int i = 0; i < n; i++) {
         double ramp = fmin(fmax((i - low) / (high - low), 0), 1);
@@ -176,17 +177,22 @@ Rope cfg_rope_keys(Cfg *c, const RopeKeys *k) {
     bool proportional = strcmp(type, "proportional") == 0;
     cfg_skip(&p, "type");
     if (import_failed(c->ctx)) return r; /* what follows from a wrong number needs no message of its own */
-    int64_t dims = proportional ? k->width : (int64_t)((double)k->width * partial);
-    if (dims != k->width) r.dims = dims;
-    if (dims < 2 || dims % 2 || dims / 2 > MAX_FREQS) {
+    if (!k->partial && partial != 1 && !proportional) {
+        cfg_error(cfg_has(c, "partial_rotary_factor") ? c : &p, "partial_rotary_factor",
+                  "heads of this architecture turn as a whole: it must be 1, is %g", partial);
+        return r;
+    }
+    int64_t dims = proportional ? k->width : (int64_t)((double)k->width * partial), even = dims + dims % 2;
+    if (even != k->width) r.dims = even;
+    if (dims < 1 || even > k->width || even / 2 > MAX_FREQS) {
         cfg_error(c, "head_dim",
                   "no rotation of %lld of %lld components is possible: it takes an even number, at most %d",
                   (long long)dims, (long long)k->width, 2 * MAX_FREQS);
         return r;
     }
-    int n = (int)(dims / 2), turning = n;
+    int n = (int)(even / 2), turning = n;
     double freq[MAX_FREQS];
-    plain_freqs(freq, n, r.theta);
+    plain_freqs(freq, n, dims, r.theta);
     double positions = (double)k->positions, original = positions;
     bool as_it_is = strcmp(type, "default") == 0 || strcmp(type, "dynamic") == 0;
     if (as_it_is)
@@ -198,7 +204,7 @@ Rope cfg_rope_keys(Cfg *c, const RopeKeys *k) {
     } else if (strcmp(type, "llama3") == 0) {
         scale_llama3(&p, freq, n, original);
     } else if (strcmp(type, "yarn") == 0) {
-        scale_yarn(&p, &r, freq, n, original, positions);
+        scale_yarn(&p, &r, freq, n, dims, original, positions);
     } else if (strcmp(type, "longrope") == 0 || strcmp(type, "su") == 0) {
         scale_longrope(&p, &r, freq, n, original, positions);
     } else if (strcmp(type, "dynamic") == 0) {
@@ -215,7 +221,7 @@ Rope cfg_rope_keys(Cfg *c, const RopeKeys *k) {
     for (int i = 0; i < turning && !wrong; i++)
         if ((wrong = number_wrong(c->ctx->a, freq[i], ">0")))
             cfg_error(&p, "factor", "frequency %d that it makes: %s", i, wrong);
-    if (!as_it_is) r.freqs = number_list(c->ctx->a, freq, n);
+    if (!as_it_is || even != dims) r.freqs = number_list(c->ctx->a, freq, n);
     cfg_done(&p);
     return r;
 }

@@ -19,7 +19,7 @@ typedef struct Rope {
 typedef struct RopeKeys {
     int64_t width, positions; /* of a head; max_position_embeddings */
     int64_t original;         /* original_max_position_embeddings of the class; 0: positions */
-    double theta, partial;    /* partial: which part of a head turns; 0: all */
+    double theta, partial;    /* partial: which part of a head turns; 0: all, whatever a configuration says */
     const char *other_theta;  /* further names of rope_theta and partial_rotary_factor, or NULL */
     const char *other_partial;
     const char *kind; /* rope_parameters may hold an object for each kind of layer: the one of this name */
