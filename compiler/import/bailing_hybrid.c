@@ -2,17 +2,13 @@
  * with a gate for each head; experts as in DeepSeek-V3. */
 #include "import/parts/hybrid.h"
 
-static Layers read_layers(Cfg *c, int64_t n, int64_t dense) {
-    static const LayerWord words[] = {{"linear_attention", "delta"}, {"full_attention", "mla"}, {0}},
-                           parts[] = {{"dense", ""}, {"sparse", "_experts"}, {0}};
-    Layers kinds = {0}, ff = {0}, l = {0};
+static Layers read_layers(Cfg *c, int64_t n) {
+    static const LayerWord words[] = {{"linear_attention", "delta"}, {"full_attention", "mla"}, {0}};
+    Layers l = {0};
     int64_t group = cfg_size(c, "layer_group_size", 6);
-    if (!cfg_layer_words(c, "layer_types", n, words, &kinds))
-        for (int64_t i = 0; i < n; i++) layers_add(c->ctx->a, &kinds, (i + 1) % group ? "delta" : "mla");
-    if (!cfg_layer_words(c, "mlp_layer_types", n, parts, &ff))
-        for (int64_t i = 0; i < n; i++) layers_add(c->ctx->a, &ff, i < dense ? "" : "_experts");
-    for (int64_t i = 0; i < n && !import_failed(c->ctx); i++)
-        layers_add(c->ctx->a, &l, arena_printf(c->ctx->a, "%s%s", kinds.block[i], ff.block[i]));
+    if (!cfg_layer_words(c, "layer_types", n, words, &l))
+        for (int64_t i = 0; i < n; i++) layers_add(c->ctx->a, &l, (i + 1) % group ? "delta" : "mla");
+    cfg_mlp_words(c, cfg_int(c, "first_k_dense_replace", 2), &l);
     return l;
 }
 
@@ -60,7 +56,7 @@ static cJSON *import(ImportCtx *x) {
     e.shared = (Mlp){.module = "mlp.shared_experts", .act = act};
     e.shared.width = e.width * cfg_int(c, either(c, "n_shared_experts", "num_shared_experts"), 1);
     DeltaRule delta = read_delta(c, f.norm.eps);
-    Layers layers = read_layers(c, f.layers, cfg_int(c, "first_k_dense_replace", 2));
+    Layers layers = read_layers(c, f.layers);
     cfg_skip(c, "mtp_loss_scaling_factor"); /* training */
     if (import_failed(x)) return NULL;
 

@@ -16,25 +16,41 @@ static void mark_layers(Cfg *c, const char *key, int64_t n, int8_t *is) {
     }
 }
 
-static Layers read_layers(ImportCtx *x, Cfg *linear, int64_t n, int64_t dense) {
+/* layer_types, two lists of numbers, or one full layer in four; what says it twice says the same. */
+static Layers read_layers(ImportCtx *x, Cfg *linear, int64_t n) {
+    static const LayerWord words[] = {{"linear_attention", "delta"}, {"full_attention", "mla"}, {0}};
+    Cfg *c = &x->cfg;
     int8_t *delta = ARENA_ARRAY(x->a, int8_t, n), *full = ARENA_ARRAY(x->a, int8_t, n);
     Layers l = {0};
+    bool said = cfg_layer_words(c, "layer_types", n, words, &l),
+         listed = cfg_has(linear, "kda_layers") && cfg_has(linear, "full_attn_layers");
     mark_layers(linear, "kda_layers", n, delta), mark_layers(linear, "full_attn_layers", n, full);
-    for (int64_t i = 0; i < n; i++) {
-        if (delta[i] + full[i] != 1 && !import_failed(x))
+    for (int64_t i = 0; i < n && !import_failed(x); i++) {
+        if (listed && delta[i] + full[i] != 1)
             cfg_error(linear, "kda_layers", "layer %lld must stand in one of kda_layers and full_attn_layers",
                       (long long)i + 1);
-        layers_add(x->a, &l,
-                   arena_printf(x->a, "%s%s", delta[i] ? "delta" : "mla", i < dense ? "" : "_experts"));
+        const char *kind = listed ? delta[i] ? "delta" : "mla" : i && i % 4 == 0 ? "mla" : "delta";
+        if (!said) layers_add(x->a, &l, kind);
+        if (listed && strcmp(l.block[i], kind) != 0)
+            cfg_error(c, "layer_types", "layer %lld is another kind than in linear_attn_config",
+                      (long long)i + 1);
     }
+    cfg_mlp_words(c, cfg_int(c, "first_k_dense_replace", 1), &l);
     return l;
 }
 
-static DeltaRule read_delta(Cfg *linear, double eps) {
+/* Sizes stand in linear_attn_config, or, as transformers writes them, at the top. */
+static int64_t read_size(Cfg *c, Cfg *linear, const char *top, const char *key, int64_t otherwise) {
+    int64_t size = cfg_size(linear, key, cfg_size(c, top, otherwise));
+    cfg_only_int(c, top, size, size);
+    return size;
+}
+
+static DeltaRule read_delta(Cfg *c, Cfg *linear, double eps) {
     DeltaRule t = {.module = "self_attn", .act = "silu", .decay = DELTA_DECAY_CHANNEL, .kind.eps = eps};
-    t.heads = t.key_heads = cfg_size(linear, "num_heads", REQUIRED);
-    t.K = t.P = cfg_size(linear, "head_dim", REQUIRED);
-    t.taps = cfg_size(linear, "short_conv_kernel_size", 4);
+    t.heads = t.key_heads = read_size(c, linear, "linear_num_heads", "num_heads", 32);
+    t.K = t.P = read_size(c, linear, "linear_head_dim", "head_dim", 128);
+    t.taps = read_size(c, linear, "linear_conv_kernel_dim", "short_conv_kernel_size", 4);
     t.decay_in = "f_a_proj", t.decay_out = "f_b_proj", t.gate_in = "g_a_proj", t.gate_out = "g_b_proj";
     t.gate_act = "sigmoid", t.norm = "o_norm", t.out = "o_proj";
     return t;
@@ -71,8 +87,8 @@ static cJSON *import(ImportCtx *x) {
     e.shared.width = e.width * cfg_int(c, "num_shared_experts", 1);
     cfg_only_int(c, "moe_layer_freq", 1, 1);
     Cfg linear = cfg_sub(c, "linear_attn_config");
-    DeltaRule delta = read_delta(&linear, f.norm.eps);
-    Layers layers = read_layers(x, &linear, f.layers, cfg_int(c, "first_k_dense_replace", 0));
+    DeltaRule delta = read_delta(c, &linear, f.norm.eps);
+    Layers layers = read_layers(x, &linear, f.layers);
     cfg_done(&linear);
     if (import_failed(x)) return NULL;
 

@@ -4,13 +4,15 @@
 #include "import/parts/delta_rule.h"
 #include "import/parts/frame.h"
 
-static DeltaRule read_delta(Cfg *c) {
+static DeltaRule read_delta(Cfg *c, int64_t hidden, int64_t heads) {
     static const char *const start[] = {"linear_a_log_max", "linear_a_log_min", "linear_dt_init_floor",
                                         "linear_dt_max", "linear_dt_min"};
     DeltaRule t = {.module = "linear_attn", .act = "silu", .decay = DELTA_DECAY_HEAD, .decay_in = "a_proj"};
-    t.key_heads = cfg_size(c, "linear_num_key_heads", REQUIRED),
-    t.heads = cfg_size(c, "linear_num_value_heads", t.key_heads);
-    t.K = cfg_size(c, "linear_key_head_dim", REQUIRED), t.P = cfg_size(c, "linear_value_head_dim", REQUIRED);
+    t.key_heads = cfg_size(c, "linear_num_key_heads", heads);
+    t.heads = cfg_size(c, "linear_num_value_heads", heads);
+    t.K =
+        cfg_size(c, "linear_key_head_dim", 3 * hidden / 4 / t.key_heads); /* absent: 3/4 of the width, and */
+    t.P = cfg_size(c, "linear_value_head_dim", 2 * t.K);                  /* twice that */
     t.taps = cfg_size(c, "linear_conv_kernel_dim", 4);
     if (cfg_bool(c, "linear_allow_neg_eigval", true)) t.beta = 2;
     cfg_only_bool(c, "linear_use_gate", true, true);
@@ -62,7 +64,7 @@ static cJSON *import(ImportCtx *x) {
     Mlp mlp = {.module = "mlp",
                .act = cfg_act(c, "hidden_act", "silu"),
                .width = cfg_size(c, "intermediate_size", REQUIRED)};
-    DeltaRule delta = read_delta(c);
+    DeltaRule delta = read_delta(c, f.width, t.heads);
     Layers layers = {0};
     if (!cfg_layer_words(c, "layer_types", f.layers, words, &layers) && !import_failed(x))
         for (int64_t i = 0; i < f.layers; i++) layers_add(x->a, &layers, (i + 1) % 4 ? "delta" : "attention");

@@ -69,20 +69,11 @@ static const char *likely_name(const ImportCtx *x) {
 }
 
 void import_way_out(ImportCtx *x, const char *arch) {
-    bool recurrent = has_tensor(x, "weight_hh_l0") || has_tensor(x, "rnn.weight_hh_l0");
     const char *word;
     int row = import_find_other(x->a, *arch ? arch : likely_name(x), &word);
-    if (recurrent)
-        diag_note(
-            x->d, (Loc){.file = x->path},
-            "a matrix that multiplies the state of the token before (GRU, LSTM) is nothing that a "
-            "description can say either: what is computed from the token before goes through shift, conv.* "
-            "or scan.*");
-    else
-        diag_note(
-            x->d, (Loc){.file = x->path},
-            "any decoder of the ops of `btc list ops` can be described by hand: docs/description.md is the "
-            "language; begin with %s",
-            row >= 0 ? OTHERS[row].start
-                     : "a file of examples/descriptions/, or what `btc import` writes for a like model");
+    diag_note(x->d, (Loc){.file = x->path},
+              "any decoder of the ops of `btc list ops` can be described by hand: docs/description.md is the "
+              "language; begin with %s",
+              row >= 0 ? OTHERS[row].start
+                       : "a file of examples/descriptions/, or what `btc import` writes for a like model");
 }

@@ -52,6 +52,17 @@ bool cfg_layer_words(Cfg *c, const char *key, int64_t n, const LayerWord *words,
     return true;
 }
 
+void cfg_mlp_words(Cfg *c, int64_t dense, Layers *l) {
+    static const LayerWord words[] = {{"dense", ""}, {"sparse", "_experts"}, {0}};
+    Layers said = {0};
+    bool has = cfg_layer_words(c, "mlp_layer_types", l->n, words, &said);
+    for (int i = 0; i < l->n && !import_failed(c->ctx); i++)
+        l->block[i] = arena_printf(c->ctx->a, "%s%s", l->block[i],
+                                   has         ? said.block[i]
+                                   : i < dense ? ""
+                                               : "_experts");
+}
+
 bool cfg_layer_letters(Cfg *c, const char *key, const LayerWord *letters, Layers *l) {
     const char *pattern = cfg_str(c, key, "");
     for (const char *p = pattern; *p; p++) {

@@ -21,6 +21,9 @@ typedef struct LayerWord {
 } LayerWord;
 /* A list of n such words. words: ends with {NULL}. False: the key is absent (or wrong, and an error is filed). */
 bool cfg_layer_words(Cfg *c, const char *key, int64_t n, const LayerWord *words, Layers *l);
+/* mlp_layer_types adds to the names in l, one for each layer, nothing ("dense") or "_experts" ("sparse"); absent: the first
+ * `dense` layers have no experts. */
+void cfg_mlp_words(Cfg *c, int64_t dense, Layers *l);
 /* A string of which each letter is such a word. */
 bool cfg_layer_letters(Cfg *c, const char *key, const LayerWord *letters, Layers *l);
 
