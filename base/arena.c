@@ -34,12 +34,6 @@ void *xmalloc(size_t size) {
     return p;
 }
 
-void *xrealloc(void *old, size_t size) {
-    void *p = realloc(old, size ? size : 1);
-    if (!p) out_of_memory(size);
-    return p;
-}
-
 Arena *arena_new(void) {
     Arena *a = xmalloc(sizeof *a);
     *a = (Arena){.next_size = 4096};

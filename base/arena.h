@@ -9,7 +9,7 @@
 
 typedef struct Arena Arena;
 
-/* Says so in one line, removes what is half done and ends the process. For libraries that call it, too. */
+/* Prints a message, removes temporary files and ends the process. Also given to libraries as their handler. */
 _Noreturn void out_of_memory(size_t asked); /* 0: not known */
 
 Arena *arena_new(void);
@@ -47,6 +47,5 @@ void text_add_n(Text *t, const char *s, size_t n);
 
 /* The process ends here when memory is out. */
 void *xmalloc(size_t size);
-void *xrealloc(void *p, size_t size);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/distance.h"
 #include "temp.h"
 
 enum { MAX_PRINTED = 20 };
@@ -97,29 +98,6 @@ void diag_note(Diag *d, Loc loc, const char *fmt, ...) {
     va_end(ap);
 }
 
-/* A letter more, less, other, or two neighbours swapped; case does not count. Cut
- * off at 127 characters. */
-int diag_distance(const char *a, const char *b) {
-    size_t na = strlen(a), nb = strlen(b);
-    if (na > 127 || nb > 127) return strcmp(a, b) ? 1000 : 0;
-    int rows[3][128], *last = rows[0], *row = rows[1], *next = rows[2];
-    for (size_t j = 0; j <= nb; j++) row[j] = (int)j;
-    for (size_t i = 1; i <= na; i++) {
-        next[0] = (int)i;
-        for (size_t j = 1; j <= nb; j++) {
-            int best = row[j - 1] + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
-            if (row[j] + 1 < best) best = row[j] + 1;
-            if (next[j - 1] + 1 < best) best = next[j - 1] + 1;
-            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-            if (swapped && last[j - 2] + 1 < best) best = last[j - 2] + 1;
-            next[j] = best;
-        }
-        int *free_row = last;
-        last = row, row = next, next = free_row;
-    }
-    return row[nb];
-}
-
 /* Whether two short words are of the same letters, swapped or doubled: with another letter it is another
  * word. */
 static bool same_letters(const char *a, const char *b) {
@@ -137,7 +115,7 @@ const char *diag_nearest(const char *name, const char *const *candidates, int n)
                                                                : length / 4);
     for (int i = 0; i < n; i++) {
         if (!candidates[i]) continue;
-        int d = diag_distance(name, candidates[i]);
+        int d = word_distance(name, candidates[i]);
         if (d < best_d && (length > 3 || same_letters(name, candidates[i]))) best_d = d, best = candidates[i];
     }
     return best;

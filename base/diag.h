@@ -40,8 +40,6 @@ void diag_warning(Diag *d, Loc loc, const char *fmt, ...) __attribute__((format(
 /* Adds to the last error what would be right. */
 void diag_note(Diag *d, Loc loc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* Edits that make b of a: a letter more, less, other, or two neighbours swapped; case does not count. */
-int diag_distance(const char *a, const char *b);
 /* The candidate that is spelt nearly as `name` is (one edit in four letters), or NULL. candidates: n strings.
  */
 const char *diag_nearest(const char *name, const char *const *candidates, int n);

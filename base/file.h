@@ -44,7 +44,7 @@ bool out_fail(OutFile *o, int error);
 bool out_commit(OutFile *o, bool executable);
 void out_abandon(OutFile *o);
 
-/* A pattern for something beside `name`, of which as much stands in it as a file name has room for. */
+/* A pattern for a temporary name beside `name`; a long name is shortened in it. */
 char *file_temp_pattern(Arena *a, const char *name);
 
 #endif

@@ -1,5 +1,5 @@
-/* Progress of long commands. From its second second on a command shows what it is doing in one line on the terminal
- * (stderr), which is overwritten and removed at the end. If stderr is not a terminal, a line is written after half a
+/* Progress of long commands. After a second, a command shows what it is doing in one line on the terminal (stderr).
+ * The line is overwritten, and removed at the end. If stderr is not a terminal, a line is written after half a
  * minute, and then at ever doubled times; a short command writes nothing.
  *
  * A thread of its own writes the line, so that one long step is visible, too. Phases nest:
@@ -12,7 +12,7 @@
 
 typedef struct Progress Progress;
 
-/* NULL, which all functions take and then do nothing: nothing is to be shown. */
+/* NULL if nothing is to be shown; all functions accept NULL and do nothing. */
 Progress *progress_new(bool quiet);
 /* Clears the line, for good. */
 void progress_free(Progress *p);
@@ -26,7 +26,7 @@ void progress_done(Progress *p);
 /* Words for what the innermost phase does now. */
 void progress_note(Progress *p, const char *note);
 
-/* The line is out of the way of what is printed in between. */
+/* Between these two calls the line is not on the terminal, and others may print. */
 void progress_pause(Progress *p);
 void progress_resume(Progress *p);
 

@@ -9,19 +9,19 @@ enum { MOST_THREADS = 64 };
 
 typedef struct Work {
     int64_t n;
-    WorkPiece *piece;
+    WorkItem *item;
     void *user;
     _Atomic int64_t next;
 } Work;
 
 static void *take_pieces(void *user) {
     Work *w = user;
-    for (int64_t i; (i = atomic_fetch_add(&w->next, 1)) < w->n;) w->piece(w->user, i);
+    for (int64_t i; (i = atomic_fetch_add(&w->next, 1)) < w->n;) w->item(w->user, i);
     return NULL;
 }
 
-void work_share(int64_t n, WorkPiece *piece, void *user) {
-    Work w = {.n = n, .piece = piece, .user = user};
+void work_share(int64_t n, WorkItem *item, void *user) {
+    Work w = {.n = n, .item = item, .user = user};
     pthread_t threads[MOST_THREADS];
     int most = n > 1 ? usable_processors() : 1;
     if (most > MOST_THREADS) most = MOST_THREADS;

@@ -1,5 +1,5 @@
-/* Arithmetics of products: to what inputs are rounded before weights are multiplied by them. A record and a row
- * each. Sums are f32 everywhere. */
+/* Arithmetics of products: the type to which inputs are rounded before they are multiplied with weights. Each is a
+ * record and a row of arithmetics.def. Sums are f32 in all of them. */
 #ifndef BTC_FORMATS_ARITHMETIC_H
 #define BTC_FORMATS_ARITHMETIC_H
 

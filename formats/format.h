@@ -1,5 +1,5 @@
-/* Number formats: how the numbers of a weight are stored, each a record in a file of its own and a row in
- * formats.def. All that stores, reads, packs or multiplies weights asks the record.
+/* Number formats: how the numbers of a weight are stored. A format is a record in a file of its own, and a row of
+ * formats.def. All code that stores, reads, packs or multiplies weights uses the record.
  *
  * A format is one of three kinds:
  *
@@ -13,8 +13,8 @@
  *     `sub` numbers of a block have an integer factor (and minimum_factor). scale * factor * (value - zero)
  *     has at most 24 significant bits, as has minimum * minimum_factor: so x is one rounding of an exact sum.
  *
- * A block format has a quantizer, or is kept: a checkpoint holds it (GGUF), its blocks are repacked, and no
- * number changes. */
+ * A block format without a quantizer only comes from checkpoints (GGUF): its blocks are repacked, and no number
+ * changes. */
 #ifndef BTC_FORMATS_FORMAT_H
 #define BTC_FORMATS_FORMAT_H
 

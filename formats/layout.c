@@ -46,7 +46,7 @@ int64_t layout_bytes(const Layout *l) {
     return 0;
 }
 
-int64_t layout_pieces(const Layout *l) {
+int64_t layout_slices(const Layout *l) {
     switch (l->kind) {
     case PACK_ROWS:
     case PACK_TABLE:
@@ -100,9 +100,9 @@ static void write_fft(const Layout *l, const LayoutSource *s, void *out) {
 }
 
 void layout_write(const Layout *l, const LayoutSource *s, int64_t first, int64_t n, void *out) {
-    int64_t pieces = layout_pieces(l), each = l->rows * l->cols;
-    if (!pieces) return;
-    memset(out, 0, (size_t)(layout_bytes(l) / pieces * n));
+    int64_t slices = layout_slices(l), each = l->rows * l->cols;
+    if (!slices) return;
+    memset(out, 0, (size_t)(layout_bytes(l) / slices * n));
     switch (l->kind) {
     case PACK_ROWS:
     case PACK_TABLE:

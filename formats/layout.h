@@ -1,5 +1,5 @@
 /* Layouts: how a weight lies in the packed weights, and the writing of it. A weight is `lead` matrices of
- * [rows, cols]; a layout cuts it into pieces of one size, each written without the others, in any order and by any
+ * [rows, cols]; a layout cuts it into slices of one size, each written without the others, in any order and by any
  * thread. */
 #ifndef BTC_FORMATS_LAYOUT_H
 #define BTC_FORMATS_LAYOUT_H
@@ -8,12 +8,12 @@
 
 typedef enum PackKind {
     PACK_ROWS,       /* f32, row-major */
-    PACK_TRANSPOSED, /* f32, last two axes swapped; a piece is a matrix */
+    PACK_TRANSPOSED, /* f32, last two axes swapped; a slice is a matrix */
     PACK_PANELS,     /* [.., o, i] in panels of `panel` outputs (panel.h), in the weight's number format */
     PACK_PANELS_IO,  /* the same of [.., i, o] */
     PACK_PANELS_F32, /* [o, i] in panels of f32 */
     PACK_TABLE,      /* rows of plain numbers in the weight's number format, row-major */
-    PACK_FFT,        /* filters h[c,l] (pack_fft.h); one piece */
+    PACK_FFT,        /* filters h[c,l] (pack_fft.h); one slice */
 } PackKind;
 
 typedef struct Layout {
@@ -25,7 +25,7 @@ typedef struct Layout {
 
 const char *pack_kind_name(PackKind kind);
 int64_t layout_bytes(const Layout *l);
-int64_t layout_pieces(const Layout *l);
+int64_t layout_slices(const Layout *l);
 
 /* The numbers to be packed, row-major. */
 typedef struct LayoutSource {
@@ -34,7 +34,7 @@ typedef struct LayoutSource {
     const void *data;
     const float *importance; /* of the inputs, a row for each matrix; or NULL: see NumberFormat.quantize */
 } LayoutSource;
-/* Writes n of the pieces, from piece `first`, to out. */
+/* Writes n of the slices, from slice `first`, to out. */
 void layout_write(const Layout *l, const LayoutSource *src, int64_t first, int64_t n, void *out);
 /* Whether the numbers of these panels can be written in the layout's format, which is compressed. */
 bool layout_fits(const Layout *l, const LayoutSource *src, int64_t first, int64_t n);

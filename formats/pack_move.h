@@ -1,6 +1,5 @@
-/* Moving the elements of a matrix to their packed places, converting them by the way when the types differ.
- * What takes the time of packing is here: loops over elements of a known size, in blocks that stay in the
- * cache. */
+/* Moves the elements of a matrix to their places in the packed weights, and converts them if the types differ. This
+ * takes most of the time of packing: loops over elements of a known size, in blocks that stay in the cache. */
 #ifndef BTC_LOWER_PACK_MOVE_H
 #define BTC_LOWER_PACK_MOVE_H
 

@@ -1,6 +1,7 @@
-/* Panels: how matrices lie for products. A panel is `width` outputs side by side over all inputs k, so that
- * one vector load feeds as many outputs and no sum ever runs across lanes. Inputs come in groups, groups in
- * parts, which are read at once and whose inputs share 32 bits of a lane, as one instruction takes them in:
+/* Panels: the layout of matrices for products. A panel holds `width` outputs side by side, with all inputs k. So a
+ * vector load has weights of as many outputs, and no sum runs across lanes. The inputs of a panel are divided into
+ * groups, and groups into parts, which are read at once. The inputs of a part that one instruction takes share 32
+ * bits of a lane:
  *
  *     f32, f16     [k][width]
  *     bf16         [k/2][width][2]: a pair; an odd k is followed by a zero

@@ -1,7 +1,7 @@
-/* See quantize.h. Formats of few bits choose the scale of a part by search: for each candidate the best scale
- * for the codes that it gives is a least-squares fit (sum of w x q over sum of w q q), and the fit that
- * explains most wins. With factors, the part of the largest scale gets the largest factor, and the others one
- * near what their own scale asks for, whichever errs least. */
+/* See quantize.h. Formats of few bits search for the scale of a part. A candidate scale gives codes q; the best
+ * scale for these codes is a least-squares fit (sum of w x q over sum of w q q). The fit with the least error
+ * wins. In a format with factors, the part with the largest scale gets the largest factor. Each other part
+ * gets the factor near (its scale / the block's scale) that has the least error. */
 #include "quantize.h"
 
 #include <math.h>

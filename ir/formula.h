@@ -1,10 +1,10 @@
-/* Formulas: elementwise arithmetic over names, as an attribute of an op that applies it where it computes (scan.cell).
- * The text is postfix, of words between blanks: names, numbers, elementwise ops (which take as many numbers as they have
- * operands), and `=name`, which gives what was computed a name; a name is the latest number given to it.
+/* Formulas: elementwise arithmetic as an attribute of an op, which applies it inside its loops (scan.cell). The text is
+ * in postfix notation, words separated by blanks: names, numbers, elementwise ops (which take as many numbers as they
+ * have operands), and `=name`, which names the result. A name stands for the latest result of that name.
  *
  *     f sigmoid c mul i sigmoid g tanh mul add =c o sigmoid c tanh mul =y         c = sigmoid(f) c + sigmoid(i) tanh(g)
  *                                                                                y = sigmoid(o) tanh(c)
- * Descriptions say it as maps (compiler/desc/formula.c). */
+ * Descriptions write formulas as maps (compiler/desc/formula.c). */
 #ifndef BTC_FORMULA_H
 #define BTC_FORMULA_H
 

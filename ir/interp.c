@@ -1,8 +1,8 @@
 /* The interpreter: the oracle that compiled code is compared with. Model level, in double, one op at a time
  * through OpDef.eval; nothing here knows a formula.
  *
- * Compiled code takes denormals of f32 for zeros, and makes none. So do weights, inputs and what depends on
- * them here; constants on their way keep what double can hold.
+ * Compiled code reads denormals of f32 as zeros, and computes none. The interpreter does the same with weights,
+ * inputs and all results that depend on them. Constants stay in double while they are computed.
  *
  * A module must have passed ir_verify, and must not change between interp_state_new and the last run.
  * Weights, and all values that depend on weights and constants only, are computed once per call and kept in

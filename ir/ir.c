@@ -379,9 +379,6 @@ void op_set_int(Func *f, Op *op, const char *name, int64_t v) {
 void op_set_float(Func *f, Op *op, const char *name, double v) {
     attr_set(f->module->arena, &op->attrs, (Attr){.name = name, .kind = AT_FLOAT, .f = v});
 }
-void op_set_bool(Func *f, Op *op, const char *name, bool v) {
-    attr_set(f->module->arena, &op->attrs, (Attr){.name = name, .kind = AT_BOOL, .i = v});
-}
 void op_set_str(Func *f, Op *op, const char *name, const char *v) {
     attr_set(f->module->arena, &op->attrs, (Attr){.name = name, .kind = AT_STR, .s = v});
 }
@@ -390,12 +387,6 @@ void op_set_format(Func *f, Op *op, const char *name, const NumberFormat *v) {
 }
 void op_set_arithmetic(Func *f, Op *op, const char *name, const Arithmetic *v) {
     attr_set(f->module->arena, &op->attrs, (Attr){.name = name, .kind = AT_ARITHMETIC, .arithmetic = v});
-}
-void op_set_ints(Func *f, Op *op, const char *name, const int64_t *v, int n) {
-    attr_set(f->module->arena, &op->attrs, (Attr){.name = name, .kind = AT_INTS, .ints = v, .n = n});
-}
-void op_set_floats(Func *f, Op *op, const char *name, const double *v, int n) {
-    attr_set(f->module->arena, &op->attrs, (Attr){.name = name, .kind = AT_FLOATS, .floats = v, .n = n});
 }
 
 const char *form_base_name(Arena *a, const Func *f) {

@@ -126,9 +126,9 @@ typedef struct State {
     double init;
     Value *in;  /* the value at the start */
     Value *out; /* the value at the end; == in when never updated */
-    /* A piece of a slot that a pass has cut along its last axis, from element `piece_at` there; or NULL. */
-    const struct State *piece_of;
-    int64_t piece_at;
+    /* A slice of a slot that a pass has cut along its last axis, from element `slice_at` there; or NULL. */
+    const struct State *slice_of;
+    int64_t slice_at;
 } State;
 
 typedef enum Level { LEVEL_MODEL, LEVEL_LOOP } Level;
@@ -210,12 +210,9 @@ const struct Arithmetic *attr_arithmetic(const Op *op, const char *name); /* lik
 void attr_set(Arena *a, Attr **list, Attr value); /* adds or replaces, keeps order of first setting */
 void op_set_int(Func *f, Op *op, const char *name, int64_t v);
 void op_set_float(Func *f, Op *op, const char *name, double v);
-void op_set_bool(Func *f, Op *op, const char *name, bool v);
 void op_set_str(Func *f, Op *op, const char *name, const char *v);
 void op_set_format(Func *f, Op *op, const char *name, const struct NumberFormat *v);
 void op_set_arithmetic(Func *f, Op *op, const char *name, const struct Arithmetic *v);
-void op_set_floats(Func *f, Op *op, const char *name, const double *v, int n);
-void op_set_ints(Func *f, Op *op, const char *name, const int64_t *v, int n);
 
 /* ---- text (print.c, parse.c): printing then parsing then printing is the identity ---- */
 char *ir_print_module(Arena *a, const Module *m);

@@ -139,6 +139,11 @@ typedef struct Signature {
     SigTensor in[SIG_MAX], out[SIG_MAX];
     int nin, nout;
 } Signature;
+/* Whether its tensors have T; whether they have it or not, as one likes. */
+bool sig_has_t(const SigTensor *t);
+bool sig_may_have_t(const SigTensor *t);
+/* A dimension as messages show it. */
+const char *sig_dim_text(const char *dim);
 /* Parsed form of def->sig, in the arena. */
 const Signature *signature_of(Arena *a, const OpDef *def);
 /* Number of operands without states / of state slots. */

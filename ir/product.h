@@ -6,7 +6,7 @@
 #include "op.h"
 
 /* How the numbers of a constant are stored: as those of the weight that it only moves around, or the weights,
- * if theirs are alike; else f32. What is moved has no blocks: they lie along the inputs of a weight. */
+ * if theirs are alike; else f32. */
 const NumberFormat *format_of_constant(const Value *v);
 /* The arithmetic of a product with weight `w`: the op's attribute `math`, where the format of w allows it, else
  * f32. *format (or NULL): how w is stored, where it is a weight. */

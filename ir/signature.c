@@ -3,7 +3,7 @@
  *
  *     sig    = tensors "->" tensors
  *     tensor = name ["?"] [":" ("f32" | "i32" | "any")] ["[" dim {"," dim} "]"]      default f32
- *     dim    = "t" (first only) | "*" | expr | expr "|" expr            "1|n": either is right
+ *     dim    = "t" (first only) | "t?" | "*" | expr | expr "|" expr     "1|n": either is right; "t?": with T or without
  *     state  = slot {";" slot},  slot = name "[" expr {"," expr} "]" "=" number
  *     expr   = names of dimensions and integers with + - *
  *
@@ -102,6 +102,18 @@ int op_state_count(const OpDef *def) {
     return n;
 }
 
+bool sig_has_t(const SigTensor *t) {
+    return t->ndim > 0 && !strcmp(t->dim[0], "t");
+}
+
+bool sig_may_have_t(const SigTensor *t) {
+    return t->ndim > 0 && !strcmp(t->dim[0], "t?");
+}
+
+const char *sig_dim_text(const char *dim) {
+    return !strcmp(dim, "t") ? "T" : !strcmp(dim, "t?") ? "T?" : !strcmp(dim, "*") ? "..." : dim;
+}
+
 /* "f32[T,o,i]": what an operand must be, for messages. */
 static const char *describe(Arena *a, const SigTensor *t, DType dt) {
     Text x = text_new(a);
@@ -109,8 +121,7 @@ static const char *describe(Arena *a, const SigTensor *t, DType dt) {
     if (t->ndim < 0) return *x.s ? x.s : "a tensor";
     text_add(&x, "[");
     for (int i = 0; i < t->ndim; i++) {
-        const char *dim = !strcmp(t->dim[i], "t") ? "T" : !strcmp(t->dim[i], "*") ? "..." : t->dim[i];
-        text_add(&x, "%s%s", i ? "," : "", dim);
+        text_add(&x, "%s%s", i ? "," : "", sig_dim_text(t->dim[i]));
     }
     text_add(&x, "]");
     return x.s;
@@ -259,12 +270,12 @@ static bool match_seq(Match *m, bool seq, const char *where) {
 static bool match_operand(Match *m, int index, const SigTensor *t, DType dt, bool names) {
     const Value *v = m->op->in[index];
     Type ty = v->type;
-    bool has_t = t->ndim > 0 && !strcmp(t->dim[0], "t");
-    int nsig = t->ndim - has_t, star = -1;
-    const char *const *dim = t->dim + has_t;
+    bool has_t = sig_has_t(t), may = sig_may_have_t(t);
+    int nsig = t->ndim - (has_t || may), star = -1;
+    const char *const *dim = t->dim + (has_t || may);
     for (int i = 0; i < nsig; i++)
         if (!strcmp(dim[i], "*")) star = i;
-    bool seq_ok = t->ndim < 0 || (has_t ? ty.seq || !m->op->def->state : !ty.seq);
+    bool seq_ok = t->ndim < 0 || may || (has_t ? ty.seq || !m->op->def->state : !ty.seq);
     bool rank_ok = t->ndim < 0 || (star < 0 ? ty.rank == nsig : ty.rank >= nsig - 1);
     if (ty.kind != TY_TENSOR || (dt != (DType)ANY_DTYPE && ty.dt != dt) || !seq_ok || !rank_ok)
         return diag_error(m->d, m->op->loc, "%s: operand %s must be %s, is %s", m->op->def->name, t->name,

@@ -1,4 +1,4 @@
-/* See kernel_write.h: pairs of bf16, as they lie or compressed (formats/compressed.h). */
+/* See kernel_write.h: products of bf16 weights, plain or compressed (formats/compressed.h). */
 #include "formats/compressed.h"
 #include "kernel_write.h"
 

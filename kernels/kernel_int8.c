@@ -1,5 +1,5 @@
-/* See kernel_write.h: weights in blocks as bytes, for products of bytes. Sums of integers run over format_sum inputs:
- * a block, or what shares a factor. */
+/* See kernel_write.h: int8 dot products of weights in blocks. A sum of integers covers format_sum inputs: a block, or the
+ * inputs that share a factor. */
 #include "kernel_write.h"
 
 /* ---- bytes ---- */

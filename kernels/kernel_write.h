@@ -1,5 +1,5 @@
-/* A kernel (kernels.h) that is being written: its pointers and variables, and what all ways to store weights
- * have in common. Vectors are numbered through all panels of the tile. */
+/* A kernel (kernels.h) that is being written: its pointers and variables, and the code that kernels of all number
+ * formats share. Vectors are numbered through all panels of the tile. */
 #ifndef BTC_KERNEL_WRITE_H
 #define BTC_KERNEL_WRITE_H
 
@@ -14,8 +14,8 @@ typedef struct Vectors {
     Value *v[MAX_VECTORS];
 } Vectors;
 
-/* What is done with vectors of weights, f32 or pairs of bf16: products, or storing them. input: the number of
- * the input, or of the pair. */
+/* Uses vectors of weights, f32 or pairs of bf16: multiplies with them, or stores them. input: the number of the
+ * input, or of the pair. */
 typedef void KernelUse(Kernel *k, const Vectors *w, Value *input);
 
 struct Kernel {
@@ -25,7 +25,7 @@ struct Kernel {
     int vectors; /* of a panel */
     Value *x, *scales, *x_stride, *w, *w_stride, *from, *parts, *sums, *more;
     Value *xp[MAX_ROWS], *sp[MAX_ROWS], *wp[MAX_VECTORS];
-    Value *table[MAX_VECTORS];           /* of compressed panels; what codes of a block stand for */
+    Value *table[MAX_VECTORS];           /* of compressed panels; or the values of the codes of a block */
     Value *acc[MAX_ROWS * MAX_VECTORS];  /* variables */
     Value *ints[MAX_ROWS * MAX_VECTORS]; /* variables: sums of a block of bytes */
     KernelUse *use;                      /* of weights in f32 */
@@ -53,10 +53,10 @@ KernelUse kernel_multiply;
 
 /* ---- kernel_bf16.c: plain and compressed ---- */
 
-/* What is done with the pairs of a group of inputs. */
+/* Calls `use` for the pairs of a group of inputs. */
 void bf16_group(Kernel *k, Value *group, Value *at, KernelUse *use);
 KernelUse bf16_multiply; /* widened to f32 */
-KernelUse bf16_dot;      /* as pairs */
+KernelUse bf16_dot;      /* bf16 dot products */
 
 /* ---- kernel_blocks.c: blocks with scales; kernel_int8.c: and products of bytes ---- */
 

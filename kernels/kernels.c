@@ -98,11 +98,11 @@ const char *kernel_of(Lower *l, KernelSpec s) {
 
 /* ---- tiles ---- */
 
-/* A step has few rows, and its weights come from memory: all rows at once, so that each weight is read and
- * taken apart once, with as many panels as then fit beside the sums. */
+/* A step has few rows, and its weights come from memory. A tile takes all rows, so that each weight is read and
+ * decoded once, and as many panels as then fit into registers beside the sums. */
 static void step_tile(const Lower *l, int sums, KernelSpec *s) {
     int v = l->t->panel / l->t->lanes, rows = MAX_ROWS, panels = 1;
-    /* registers by a vector of weights: a table, and pairs; a factor, and where it begins */
+    /* registers that decoding a vector of weights takes: a table and pairs of bf16; or factors */
     int taken = format_is_compressed(s->w) ? 4 : s->w->factor_bits || s->w->minimum ? 3 : 1;
     while (rows > 1 && sums * rows * v + v + 2 > l->t->vregs) rows /= 2;
     while (panels < 4 && (sums * rows + taken) * (panels + 1) * v + 2 <= l->t->vregs) panels++;

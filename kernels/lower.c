@@ -141,7 +141,7 @@ static Value *call_field(Lower *l, int index) {
 }
 
 /* The first row's address of a value that is stored. */
-static Value *value_base(Lower *l, const ValueInfo *i, const char *name) {
+static Value *memory_of(Lower *l, const ValueInfo *i, const char *name) {
     LB *b = &l->b;
     switch (i->space) {
     case SPACE_SHARED:
@@ -165,18 +165,18 @@ static Value *row_base(Lower *l, Value *base, Value *row) {
     LB *b = &l->b;
     const ValueInfo *i = value_info(base);
     if (i->space == SPACE_OUTPUT) row = lb_sub(b, row, l->out_begin);
-    return lb_offset(b, value_base(l, i, base->name), lb_muli(b, row, i->stride * 4));
+    return lb_offset(b, memory_of(l, i, base->name), lb_muli(b, row, i->stride * 4));
 }
 
 Value *lw_row_ptr(Lower *l, Value *v, Value *row) {
     int64_t offset;
-    Value *base = lw_base(v, &offset);
+    Value *base = value_base(v, &offset);
     return lb_offseti(&l->b, row_base(l, base, row), offset * 4);
 }
 
 int64_t lw_row_stride(Lower *l, Value *v) {
     (void)l;
-    return value_info(lw_base(v, NULL))->stride;
+    return value_info(value_base(v, NULL))->stride;
 }
 
 Value *lw_position(Lower *l, Value *row) {
@@ -246,8 +246,8 @@ static Value *read_constant_scalar(Lower *l, Value *v) {
 
 /* Address of the row (or of a constant's first element) and the storage type. */
 static Value *source(Lower *l, Value *v, Value *row, DType *dt) {
-    *dt = lw_is_constant(v) ? DT_F32 : v->type.dt;
-    if (lw_is_constant(v)) return lw_weight(l, v, PACK_ROWS, NULL);
+    *dt = value_is_constant(v) ? DT_F32 : v->type.dt;
+    if (value_is_constant(v)) return lw_weight(l, v, PACK_ROWS, NULL);
     return lw_row_ptr(l, v, row);
 }
 
@@ -258,7 +258,7 @@ static Value *in_flight(Lower *l, Value *v) {
 
 /* The position, or a view of it: it lies in no memory, and has one element. */
 static bool is_position(Value *v) {
-    const Value *base = lw_base(v, NULL);
+    const Value *base = value_base(v, NULL);
     return base->def && base->def->def == OP_TABLE[OP_position];
 }
 
@@ -266,11 +266,11 @@ static bool is_position(Value *v) {
 static Value *read_typed(Lower *l, Value *v, const Ix *ix) {
     LB *b = &l->b;
     if (is_position(v)) return lb_cast(b, lw_position(l, ix->row), DT_I32);
-    if (lw_is_constant(v)) {
+    if (value_is_constant(v)) {
         Value *c = read_constant_scalar(l, v);
         if (c) return c;
     } else {
-        Value *flight = in_flight(l, lw_base(v, NULL));
+        Value *flight = in_flight(l, value_base(v, NULL));
         if (flight) return flight;
     }
     int64_t n = type_count(v->type);
@@ -296,7 +296,7 @@ Value *lw_read(Lower *l, Value *v, const Ix *ix) {
 
 Value *lw_read1(Lower *l, Value *v, Value *row, Value *at) {
     if (is_position(v)) return lb_cast(&l->b, lw_position(l, row), DT_I32);
-    if (lw_is_constant(v)) {
+    if (value_is_constant(v)) {
         Value *c = read_constant_scalar(l, v);
         if (c) return c;
     }

@@ -1,7 +1,6 @@
-/* See matmul.h. With one row, a product walks several streams of weights at once, each through a part of this
- * thread's share from its beginning to its end, so that memory is read in long runs. A step of several
- * sequences does the same with tiles. In a chunk, some panels at a time are multiplied with all rows, in
- * slices of K that stay in the cache. */
+/* See matmul.h. With one row, a product reads several streams of weights at once. Each stream is a contiguous part of
+ * this thread's share, so memory is read in long runs. A step of several sequences does the same with tiles. In a
+ * chunk, a few panels at a time are multiplied with all rows, in slices of K that stay in the cache. */
 #include "matmul.h"
 
 #include "formats/compressed.h"

@@ -1,5 +1,5 @@
-/* Outlier correction of compressed panels (formats/compressed.h): what their lists hold is added behind the kernels
- * of products. Each gives the name of a function in l's module, written at the first call:
+/* Outlier correction of compressed panels (formats/compressed.h): the entries of their lists are added after the
+ * kernels of products. Each gives the name of a function in l's module, written at the first call:
  *
  *     outliers_to_panel(list, from, n, out)
  *         adds to inputs [from, from + n) of a panel of bf16 at out

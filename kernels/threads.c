@@ -17,7 +17,7 @@ typedef struct Runner {
 /* The address of main's value that goes into or out of a call. */
 static Value *main_value(Lower *l, Value *v) {
     int64_t offset;
-    const ValueInfo *i = value_info(lw_base(v, &offset));
+    const ValueInfo *i = value_info(value_base(v, &offset));
     if (i->space != SPACE_SHARED || offset) BTC_BUG("%%%s cannot be passed to a call", v->name);
     return lb_offseti(&l->b, l->work, i->offset);
 }

@@ -32,7 +32,7 @@ static Stage *deferred_store_stage(FuncPlan *p, const Stage *of) {
  * reading in this epoch. */
 static bool overwrites_live(FuncPlan *p, const Stage *s, Stage *const *done, int ndone, int epoch) {
     for (int r = 0; r < p->f->nresults; r++) {
-        Value *v = lw_base(p->f->results[r], NULL);
+        Value *v = value_base(p->f->results[r], NULL);
         bool writes = false;
         for (int i = 0; s->anchor && i < s->anchor->nout; i++) writes |= s->anchor->out[i] == v;
         for (int i = 0; i < s->nepilogue; i++) writes |= s->epilogue[i]->out[0] == v;

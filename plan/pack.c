@@ -25,9 +25,9 @@ int64_t pack_bytes(PackKind kind, Type t, const NumberFormat *f, const LowerTarg
     return layout_bytes(&l);
 }
 
-int64_t pack_pieces(PackKind kind, Type t, const LowerTarget *target) {
+int64_t pack_slices(PackKind kind, Type t, const LowerTarget *target) {
     Layout l = layout_of(kind, t, NULL, target);
-    return layout_pieces(&l);
+    return layout_slices(&l);
 }
 
 void pack_write(PackKind kind, const PackSource *src, const NumberFormat *f, const LowerTarget *target,

@@ -1,5 +1,5 @@
-/* The weights that a block's code reads, and how they lie: one list per block (step and chunk form share it),
- * the same for every call of the block; each call has its own copy of the bytes at its own base. */
+/* The weights that the code of a block reads, and their layouts: one list per block, shared by the step and the chunk
+ * form and by all calls of the block. Each call has its own bytes at its own base. */
 #ifndef BTC_PACK_H
 #define BTC_PACK_H
 
@@ -35,16 +35,16 @@ typedef struct PackSource {
     Type type;
     LayoutSource numbers;
 } PackSource;
-int64_t pack_pieces(PackKind kind, Type t, const LowerTarget *target);
-/* Writes n of the pieces, from piece `first`, to out: n/pack_pieces of the pack_bytes. */
+int64_t pack_slices(PackKind kind, Type t, const LowerTarget *target);
+/* Writes n of the slices, from piece `first`, to out: n/pack_slices of the pack_bytes. */
 void pack_write(PackKind kind, const PackSource *src, const NumberFormat *f, const LowerTarget *target,
                 int64_t first, int64_t n, void *out);
-/* Whether those pieces, panels, can be written in format f, which is compressed. */
+/* Whether those slices, panels, can be written in format f, which is compressed. */
 bool pack_fits(PackKind kind, const PackSource *src, const NumberFormat *f, const LowerTarget *target,
                int64_t first, int64_t n);
 
 /* Adds all that the packed bytes of a block depend on besides the checkpoint: the same text, the same bytes.
- * What pack_write comes to look at belongs in here, too. */
+ * If pack_write depends on more facts, they must be added here. */
 void pack_layout(Text *t, const PackList *l);
 
 #endif

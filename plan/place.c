@@ -48,7 +48,7 @@ static void mark_lifetimes(FuncPlan *p) {
         /* an anchor's own later results (top-k's index) are stored by definition of having readers */
     }
     for (int i = 0; i < p->f->nresults; i++) {
-        ValueInfo *v = value_info(lw_base(p->f->results[i], NULL));
+        ValueInfo *v = value_info(value_base(p->f->results[i], NULL));
         if (v) v->stored = true, v->last_epoch = 1 << 30, v->last_stage = 1 << 30;
     }
 }
@@ -57,7 +57,7 @@ static void mark_lifetimes(FuncPlan *p) {
  * some of its own results. Its epilogue reads v at the very place that it then writes. */
 static bool anchor_reads(const Stage *s, const Value *v) {
     for (int i = 0; s->anchor && i < s->anchor->nin; i++)
-        if (s->anchor->in[i] && lw_base(s->anchor->in[i], NULL) == v) return true;
+        if (s->anchor->in[i] && value_base(s->anchor->in[i], NULL) == v) return true;
     return false;
 }
 
@@ -67,7 +67,7 @@ static bool reads_behind(const Stage *s, const Value *v, const Value *param) {
     for (int k = 0; k < s->nepilogue; k++) {
         const Op *op = s->epilogue[k];
         for (int i = 0; i < op->nin && stored; i++)
-            if (op->in[i] && lw_base(op->in[i], NULL) == param) return true;
+            if (op->in[i] && value_base(op->in[i], NULL) == param) return true;
         stored |= v->def == op;
     }
     return false;
@@ -76,13 +76,13 @@ static bool reads_behind(const Stage *s, const Value *v, const Value *param) {
 /* May result r lie in the memory of parameter j? Not if j is read after r's writing began, except by the same
  * thread at the same place, before it is written. (Same epoch: plan_barriers has put a barrier where needed.) */
 bool plan_may_alias(FuncPlan *p, int r, int j) {
-    Value *v = lw_base(p->f->results[r], NULL), *param = p->f->params[j];
+    Value *v = value_base(p->f->results[r], NULL), *param = p->f->params[j];
     ValueInfo *i = value_info(v);
     if (!i || i->stage < 0 || !type_equal(v->type, param->type) ||
         !type_equal(p->f->results[r]->type, v->type))
         return false;
     for (int q = 0; q < p->f->nresults; q++) /* the parameter itself is returned, too */
-        if (q != r && lw_base(p->f->results[q], NULL) == param) return false;
+        if (q != r && value_base(p->f->results[q], NULL) == param) return false;
     if (anchor_reads(p->stages[i->stage], param) || reads_behind(p->stages[i->stage], v, param)) return false;
     for (int k = i->stage; k < p->n; k++) {
         Read *reads;
@@ -107,7 +107,7 @@ static void place_io(FuncPlan *p, const LowerTarget *t, bool is_main) {
     p->alias = ARENA_ARRAY(p->arena, int, f->nresults);
     for (int r = 0; r < f->nresults; r++) {
         p->alias[r] = -1;
-        Value *v = lw_base(f->results[r], NULL);
+        Value *v = value_base(f->results[r], NULL);
         ValueInfo *i = value_info(v);
         if (!i || i->space == SPACE_ARGUMENT || i->space == SPACE_OUTPUT || i->space == SPACE_INPUT)
             BTC_BUG("result %d of @%s was not made its own value", r, f->name);
@@ -186,11 +186,11 @@ static bool alias_call_result(FuncPlan *p, int k, int r) {
     const FuncPlan *callee = plan_find(p->module, ir_func_find(p->f->module, attr_str(op, "func", "")));
     int j = callee->alias[r];
     if (j < 0) return false;
-    const Value *param = lw_base(op->in[j], NULL);
+    const Value *param = value_base(op->in[j], NULL);
     const ValueInfo *in = value_info(param);
     if (in->space != SPACE_SHARED || in->last_stage > k) return false;
     for (int q = 0; q < op->nin; q++) /* given twice: the callee knows it as two parameters */
-        if (q != j && lw_base(op->in[q], NULL) == param) return false;
+        if (q != j && value_base(op->in[q], NULL) == param) return false;
     ValueInfo *out = value_info(op->out[r]);
     out->space = SPACE_SHARED, out->offset = in->offset, out->stride = in->stride;
     return true;

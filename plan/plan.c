@@ -1,8 +1,7 @@
-/* Planning a function. In a step, small products that all threads need whole (a router, a projection to a low
- * rank, the keys of a single head) may be computed by each of them, which saves a barrier and costs that all
- * read their weights. Plans are made and judged by what they have each thread read, where a barrier counts as
- * LowerTarget.barrier_bytes: with the products up to each size computed whole, and of the best, without each
- * one that saves nothing. */
+/* Planning a function. In a step, each thread may compute a small product whole (a router, a low-rank projection,
+ * the keys of a single head). This saves a barrier, but all threads read its weights. The cost of a plan is the
+ * number of bytes that a thread reads; a barrier costs LowerTarget.barrier_bytes. A plan is made for each limit on
+ * the size of such products. In the best of these plans, products that save nothing are then shared again. */
 #include "pack.h"
 #include "stage.h"
 

@@ -1,6 +1,6 @@
-/* A schedule: which function runs when, on which part of the work, and where all lies that it reads and
- * writes. Planning makes it, and whoever launches, prints or compares a model reads it: the entry functions
- * (kernels/threads.c), `--emit=stages`, `--emit=schedule`, reports, identity.
+/* A schedule: the order in which functions run, their parts of the work, and the places of all that they read and
+ * write. Planning makes it. Its users are the entry functions (kernels/threads.c), `--emit=stages`,
+ * `--emit=schedule`, reports and identity.
  *
  *     for each stage of main's plan, in order:
  *         if it has a barrier, all workers meet

@@ -1,14 +1,14 @@
 /* How each stage splits over threads.
  *
  * Products, scans, convolutions and attention split by channels (units: heads, or panels of channels). The
- * light stages between them go where they save a meeting of the threads:
- *   step:  replicated, when their consumers need them whole and their operands are at hand in every thread
- *          anyway or must be waited for anyway (a norm before a product: each thread computes it for itself);
- *          else by channels, beside the stage that makes their operands.
- *   chunk: by channels beside their maker when that needs no barrier, or beside their consumer when it needs
- *          no more than its own units; else by rows.
- * Stages whose units must fall together form a class (union-find). In a step, tiny ones whose units cannot
- * (heads do not end where panels do) become one unit: one thread does them. */
+ * light stages between them split in the way that saves a barrier:
+ *   step:  replicated, if their consumers need them whole, and if every thread has their operands or needs a
+ *          barrier for them in any case (a norm before a product: each thread computes it for itself);
+ *          else by channels, like the stage that makes their operands.
+ *   chunk: by channels like the stage that makes their operands, if that needs no barrier; or like their
+ *          consumer, if that needs only its own units; else by rows.
+ * Stages that must have the same units form a class (union-find). In a step, tiny stages whose units do not fit
+ * together (heads do not end where panels end) become one unit, which one thread computes. */
 #include "pack.h"
 #include "stage.h"
 
@@ -127,7 +127,7 @@ static bool inputs_private(FuncPlan *p, const Stage *st) {
 /* Whether v lies in memory that is not a thread's own: a result, or an argument of a call. */
 static bool is_result(const FuncPlan *p, const Value *v) {
     for (int i = 0; i < p->f->nresults; i++)
-        if (lw_base(p->f->results[i], NULL) == v) return true;
+        if (value_base(p->f->results[i], NULL) == v) return true;
     for (int k = 0; k < p->n; k++)
         for (int i = 0; p->stages[k]->is_call && i < p->stages[k]->anchor->nin; i++)
             if (p->stages[k]->anchor->in[i] == v) return true;
@@ -188,7 +188,7 @@ int64_t plan_product_bytes(const Op *op, const LowerTarget *t) {
         const Value *v = op->in[i];
         while (v && v->def && v->def->def->pattern == PAT_VIEW) v = v->def->in[0];
         if (!v) continue;
-        if (!lw_is_constant(v)) return INT64_MAX;
+        if (!value_is_constant(v)) return INT64_MAX;
         bytes += (double)type_count(v->type) * format_bits(pack_format(v->def, t)) / 8;
     }
     return (int64_t)bytes;

@@ -1,5 +1,5 @@
-/* Stages: how a function of model ops is cut into loop functions, how each splits over threads, where the
- * threads must meet, and where every value lies. Made once per function and form, in this order:
+/* Stages: the loop functions that a function of model ops becomes, their split over threads, the barriers between
+ * them, and the place of every value. Made once per function and form, in this order:
  *     stages.c   ops -> stages (an anchor and its fused epilogue)
  *     split.c    axis and units of each stage
  *     barriers.c where threads meet, and where deferred state updates go

@@ -72,9 +72,9 @@ static bool operands_readable(FuncPlan *p, const Op *op, int stage, int64_t O, i
     for (int k = 0; k < op->nin; k++) {
         Value *v = op->in[k];
         if (!readable(v, op->out[0]->type, O, I)) return false;
-        if (lw_is_constant(v) || !v->def) continue;
+        if (value_is_constant(v) || !v->def) continue;
         int64_t offset;
-        Value *base = lw_base(v, &offset);
+        Value *base = value_base(v, &offset);
         ValueInfo *i = value_info(base);
         bool here = i && i->stage == stage && stage >= 0;
         if (here && (offset || type_count(base->type) != O * I || type_count(v->type) != O * I)) return false;
@@ -85,8 +85,8 @@ static bool operands_readable(FuncPlan *p, const Op *op, int stage, int64_t O, i
 static int latest_stage(const Op *op) {
     int s = -1;
     for (int k = 0; k < op->nin; k++) {
-        if (!op->in[k] || lw_is_constant(op->in[k])) continue;
-        ValueInfo *i = value_info(lw_base(op->in[k], NULL));
+        if (!op->in[k] || value_is_constant(op->in[k])) continue;
+        ValueInfo *i = value_info(value_base(op->in[k], NULL));
         if (i && i->stage > s) s = i->stage;
     }
     return s;
@@ -137,8 +137,8 @@ static bool attach(FuncPlan *p, int k, Op *op) {
     }
     /* operands made in this stage must come through its first result or the epilogue */
     for (int i = 0; i < op->nin; i++) {
-        if (!op->in[i] || lw_is_constant(op->in[i])) continue;
-        Value *b = lw_base(op->in[i], NULL);
+        if (!op->in[i] || value_is_constant(op->in[i])) continue;
+        Value *b = value_base(op->in[i], NULL);
         ValueInfo *vi = value_info(b);
         if (vi && vi->stage == k && s->anchor && b->def == s->anchor && b != s->anchor->out[0]) return false;
     }
@@ -162,7 +162,7 @@ static void default_access(const Op *op, const Stage *s, const LowerTarget *t, A
         else
             *a = (Access){.split = SPLIT_NONE, .rows = true, .all = {[0] = true}};
         for (int k = 1; k < op->nin && k < ACCESS_OPERANDS; k++)
-            a->all[k] = op->in[k] && !lw_is_constant(op->in[k]);
+            a->all[k] = op->in[k] && !value_is_constant(op->in[k]);
         break;
     case PAT_SCAN:
     case PAT_CONV:
@@ -239,7 +239,7 @@ bool plan_stages(Diag *d, FuncPlan *p, const LowerTarget *t) {
     OPS_OF (f->body, op) {
         for (int i = 0; i < op->nout; i++) op->out[i]->aux = NULL;
         if (op->def->pattern == PAT_LEAF || is_view(op)) continue;
-        if (lw_is_constant(op->out[0])) BTC_BUG("constant op %s was not hoisted", op->def->name);
+        if (value_is_constant(op->out[0])) BTC_BUG("constant op %s was not hoisted", op->def->name);
         if (op->def->pattern == PAT_ELEMENTWISE) {
             if (attach(p, latest_stage(op), op)) continue;
             Stage *s = stage_new(p, NULL, op->out[0]->name);

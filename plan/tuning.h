@@ -1,6 +1,6 @@
-/* What of lowering is a matter of speed alone: sizes of tiles and blocks, how far to prefetch. One number per
- * row of tuning.def. Lowering takes any values within the bounds there and gives right code; when a tile
- * asks for more registers than there are, the code is slow. */
+/* Parameters of lowering that only affect speed: sizes of tiles and blocks, prefetch distances. There is one for
+ * each row of tuning.def. Any values within the bounds there give correct code. If a tile needs more registers than
+ * the machine has, the code is slow. */
 #ifndef BTC_TUNING_H
 #define BTC_TUNING_H
 

@@ -5,7 +5,7 @@ ValueInfo *value_info(const Value *v) {
     return v->aux;
 }
 
-bool lw_is_constant(const Value *v) {
+bool value_is_constant(const Value *v) {
     return v->def && v->type.kind == TY_TENSOR && !v->type.seq;
 }
 
@@ -27,7 +27,7 @@ bool is_view(const Op *op) {
     return op->def == OP_TABLE[OP_slice] && slice_offset(op, &offset);
 }
 
-Value *lw_base(Value *v, int64_t *offset) {
+Value *value_base(Value *v, int64_t *offset) {
     int64_t sum = 0, part;
     while (v->def && v->type.seq && is_view(v->def)) {
         if (v->def->def == OP_TABLE[OP_slice] && slice_offset(v->def, &part)) sum += part;
@@ -38,9 +38,9 @@ Value *lw_base(Value *v, int64_t *offset) {
 }
 
 static void add_read(FuncPlan *p, Read **reads, int *n, int *cap, Value *v, bool all) {
-    if (!v || lw_is_constant(v)) return;
+    if (!v || value_is_constant(v)) return;
     int64_t offset;
-    Value *b = lw_base(v, &offset);
+    Value *b = value_base(v, &offset);
     if (!value_info(b)) return; /* states, position */
     if (offset || type_count(b->type) != type_count(v->type)) all = true;
     Read r = {b, all};
@@ -59,11 +59,11 @@ int stage_reads(FuncPlan *p, const Stage *s, Read **reads) {
     for (int i = 0; i < s->nepilogue && !s->deferred_store; i++)
         for (int k = 0; k < s->epilogue[i]->nin; k++) {
             Value *v = s->epilogue[i]->in[k];
-            if (!v || lw_is_constant(v)) continue;
+            if (!v || value_is_constant(v)) continue;
             int64_t c = type_count(v->type);
             /* a value per head is at hand only if heads are the units of its maker, too (see split.c) */
             bool all = c != s->O * s->I && !(c == s->O && s->access.units == s->O);
-            Value *b = lw_base(v, NULL);
+            Value *b = value_base(v, NULL);
             if (value_info(b) && value_info(b)->stage >= 0 && p->stages[value_info(b)->stage] == s) continue;
             add_read(p, reads, &n, &cap, v, all);
         }

@@ -1,5 +1,5 @@
-/* Programs without a C library: what bare_program.c asks of the system under it. bare_linux.c calls the kernel,
- * bare_semihosting.c the debugger (or QEMU) that a processor without a system hangs on. */
+/* Programs without a C library: the system functions that bare_program.c needs. bare_linux.c implements them by system
+ * calls, bare_semihosting.c by calls of the debugger or emulator of a processor without an operating system. */
 #ifndef BTC_BARE_H
 #define BTC_BARE_H
 

@@ -2,14 +2,14 @@
  * others. Arrivals and generation lie on lines of their own (128 bytes: processors fetch lines in pairs),
  * because the waiting threads read one while the arriving threads write the other.
  *
- * A thread waits in three ways. It spins, since stages are microseconds apart. After some 50 us a partner is
- * late, perhaps because it has lost its core: then the thread offers its own. Where nobody takes it, the
- * offer comes back at once, and waiting so costs nobody anything. Where somebody does (a partner, or another
- * program, which may keep it for milliseconds), the cores are crowded, and from then on a late partner is
- * waited for asleep: the time not used is credited, so that the thread runs soon after it is woken.
+ * A thread waits in three ways. First it spins, since stages are microseconds apart. After about 50 us another
+ * thread is late, perhaps because it has lost its core: then the waiting thread yields its own core. If no thread
+ * needs the core, the yield returns at once and costs nothing. If another thread or program takes it, perhaps for
+ * milliseconds, the cores are crowded. From then on, threads sleep while they wait for a late one: the scheduler
+ * credits the time that a thread does not use, and runs it soon after it is woken.
  *
- * Who frees the others looks for sleepers without a fence, which would cost every meeting. So it may miss one
- * that is just falling asleep; sleeps are short, and a missed one ends by itself. */
+ * The thread that frees the others looks for sleepers without a fence, which would make every barrier slower. So it
+ * may miss a thread that is falling asleep. Sleeps are short, and a missed one ends by itself. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* syscall */
 #endif

@@ -1,5 +1,5 @@
-/* What a long run of a program is at: after two seconds, in one line on the terminal, which goes away at the
- * end. Nothing is written where stderr is no terminal. */
+/* The progress of a long run of a program: after two seconds, one line on the terminal, which is removed at the end. If
+ * stderr is not a terminal, nothing is written. */
 #ifndef BTC_METER_H
 #define BTC_METER_H
 

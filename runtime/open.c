@@ -1,6 +1,5 @@
-/* Opening a model: where its weights are. Either inside the artefact, or in a side file that is mapped
- * read-only. With beside.c all that talks to the operating system in the library; nothing here runs per
- * token. */
+/* Opening a model: its weights are inside the artefact, or in a side file that is mapped read-only. This file and
+ * beside.c make all system calls that concern files; none of it runs per token. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* madvise */
 #endif

@@ -1,5 +1,5 @@
-/* Opening a model where there are no files: its weights are inside the artefact, and who links it knows the
- * processor. */
+/* Opening a model on machines without files: its weights are inside the artefact. The processor is not checked: it is
+ * known when the firmware is linked. */
 #include "core.h"
 
 btc_status btc_open_artifact(const btc_artifact *a, btc_model *m, const char *weights_path, uint32_t flags) {

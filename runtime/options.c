@@ -4,10 +4,12 @@
 #endif
 #include <errno.h>
 #include <getopt.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "distance.h"
 #include "processors.h"
 #include "program.h"
 
@@ -120,15 +122,31 @@ static bool read_real(const char *name, const char *text, double min, double max
     return true;
 }
 
+/* Where an option without further rules is stored: a string, or for one without a value a bool. */
+static const struct {
+    OptionId id;
+    size_t offset;
+} PLAIN[] = {
+#define PLACE(id, field)                                                                                     \
+    { OPT_##id, offsetof(Options, field) }
+    PLACE(PROMPT, prompt), PLACE(IDS, ids),     PLACE(BITS, bits_per_byte), PLACE(INPUT, input),
+    PLACE(OUTPUT, output), PLACE(DUMP, dump),   PLACE(FORM, form),          PLACE(WEIGHTS, weights),
+    PLACE(STREAM, stream), PLACE(QUIET, quiet), PLACE(STOP, stop_at_eos),   PLACE(INFO, info),
+#undef PLACE
+};
+
 static bool read_option(OptionId id, const char *arg, Options *o) {
     int64_t v = 0;
+    for (size_t i = 0; i < sizeof PLAIN / sizeof *PLAIN; i++) {
+        char *to = (char *)o + PLAIN[i].offset;
+        if (PLAIN[i].id != id) continue;
+        if (arg)
+            *(const char **)(void *)to = arg;
+        else
+            *(bool *)to = true;
+        return true;
+    }
     switch (id) {
-    case OPT_PROMPT:
-        o->prompt = arg;
-        return true;
-    case OPT_IDS:
-        o->ids = arg;
-        return true;
     case OPT_TOKENS:
         o->tokens_given = true;
         return read_int("tokens", arg, 0, INT64_MAX / 2, &o->tokens);
@@ -142,49 +160,18 @@ static bool read_option(OptionId id, const char *arg, Options *o) {
         if (!read_int("seed", arg, INT64_MIN, INT64_MAX, &v)) return false;
         o->seed = (uint64_t)v;
         return true;
-    case OPT_THREADS:
+    default: /* OPT_THREADS */
         if (!read_int("threads", arg, 1, BTC_MAX_THREADS, &v)) return false;
         o->threads = (int32_t)v;
         return true;
-    case OPT_BITS:
-        o->bits_per_byte = arg;
-        return true;
-    case OPT_INPUT:
-        o->input = arg;
-        return true;
-    case OPT_OUTPUT:
-        o->output = arg;
-        return true;
-    case OPT_DUMP:
-        o->dump = arg;
-        return true;
-    case OPT_FORM:
-        o->form = arg;
-        return !strcmp(arg, "chunk") || !strcmp(arg, "step") ||
-               fail("--form: must be chunk or step, got \"%s\"", arg);
-    case OPT_WEIGHTS:
-        o->weights = arg;
-        return true;
-    case OPT_STOP:
-        o->stop_at_eos = true;
-        return true;
-    case OPT_STREAM:
-        o->stream = true;
-        return true;
-    case OPT_QUIET:
-        o->quiet = true;
-        return true;
-    case OPT_INFO:
-        o->info = true;
-        return true;
-    default:
-        return false;
     }
 }
 
 static bool options_agree(const Options *o, const btc_info *info) {
     if (!!o->prompt + !!o->ids + !!o->bits_per_byte > 1)
         return fail("give one of PROMPT, --ids and --bits-per-byte");
+    if (o->form && strcmp(o->form, "chunk") && strcmp(o->form, "step"))
+        return fail("--form: must be chunk or step, got \"%s\"", o->form);
     if (o->form && !o->dump) return fail("--form: only together with --dump");
     if (o->dump && o->bits_per_byte) return fail("give one of --dump and --bits-per-byte");
     if (o->prompt && info->text != BTC_TEXT_BYTES)
@@ -217,29 +204,6 @@ static int32_t default_threads(const btc_info *info) {
     return (int32_t)n;
 }
 
-/* Edits between two words: a letter more, less, other, or two neighbours swapped. */
-static int distance(const char *a, const char *b) {
-    enum { LONGEST = 32 };
-    int edits[3][LONGEST + 1], *last = edits[0], *row = edits[1], *next = edits[2];
-    size_t na = strlen(a), nb = strlen(b);
-    if (na > LONGEST || nb > LONGEST) return LONGEST;
-    for (size_t j = 0; j <= nb; j++) row[j] = (int)j;
-    for (size_t i = 1; i <= na; i++) {
-        next[0] = (int)i;
-        for (size_t j = 1; j <= nb; j++) {
-            int best = row[j - 1] + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best) best = row[j] + 1;
-            if (next[j - 1] + 1 < best) best = next[j - 1] + 1;
-            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-            if (swapped && last[j - 2] + 1 < best) best = last[j - 2] + 1;
-            next[j] = best;
-        }
-        int *spare = last;
-        last = row, row = next, next = spare;
-    }
-    return row[nb];
-}
-
 /* What getopt did not like; false. */
 static bool wrong_option(const char *arg, bool no_value) {
     if (no_value) return fail("%s needs a value; --help lists the options", arg);
@@ -249,7 +213,7 @@ static bool wrong_option(const char *arg, bool no_value) {
     const char *near = NULL;
     int best = strlen(name) < 6 ? 1 : strlen(name) < 9 ? 2 : (int)strlen(name) / 4;
     for (int i = 0; i < OPT_COUNT; i++) {
-        int d = distance(name, rows[i].name);
+        int d = word_distance(name, rows[i].name);
         if (!d) return fail("--%s takes no value", name);
         if (d <= best && (!near || d < best)) best = d, near = rows[i].name;
     }

@@ -1,9 +1,9 @@
-/* A thread that has lost its core keeps all others waiting, and beside busy programs that is most of the
- * time: two threads can be a hundred times slower than one. As long as nobody waits for long, all threads are
- * used and some readings of the clock are all that is done. When waiting takes a part of the time, the width
- * is put on trial: some milliseconds as wide as before, some with half the threads, and what gave more rows a
- * second is kept for a while, the longer the more often in a row it was the narrow one. So a trial that goes
- * badly takes a small part of the time, and a machine that has become quiet is soon used whole. */
+/* A thread that has lost its core keeps all others waiting. Beside busy programs this happens most of the time, and
+ * two threads can be a hundred times slower than one. As long as waits are short, all threads are used, and the
+ * only cost is reading the clock. When waits take a considerable part of the time, a trial compares two widths:
+ * some milliseconds with as many threads as before, some with half of them. The width that gave more rows a second
+ * is kept for a while; for longer if the narrow one has won several times in a row. So trials that lose take a small
+ * part of the time, and all threads are soon used again when the machine is quiet. */
 #include "pace.h"
 
 enum { WINDOW_NS = 8000000, CROWDED_NS = 1000000000, FIRST_HOLD = 8, LONGEST_HOLD = 64 };

@@ -1,6 +1,6 @@
-/* How many threads a call really uses. Results have the same bits for every number, so where the threads of a
- * call keep waiting for one another, because other programs want the cores too, fewer may do the same sooner.
- * What was learnt is kept in the work block, from call to call; a block that is new begins anew. */
+/* How many threads a call uses. Results have the same bits for every number. If other programs use the cores, too,
+ * the threads of a call wait for each other, and fewer threads can be faster. The work block keeps the measurements
+ * from call to call. */
 #ifndef BTC_PACE_H
 #define BTC_PACE_H
 

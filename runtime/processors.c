@@ -1,7 +1,7 @@
-/* Processors of a process. A control group (cgroups(7)) may leave it less time than its affinity says: so
- * many microseconds in each period, for all threads together. Its own group and every one around it can do
- * so. Where they are is in proc/self/mountinfo, which group is the process's own in proc/self/cgroup. What
- * cannot be read or makes no sense limits nothing. */
+/* Processors of a process. A control group (cgroups(7)) may give it less time than its affinity allows: a number
+ * of microseconds in each period, for all threads together. The group of the process and every group around it
+ * can set a limit. proc/self/mountinfo tells where groups are mounted, proc/self/cgroup the group of the process.
+ * A limit that cannot be read or makes no sense is ignored. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* syscall */
 #endif

@@ -1,6 +1,6 @@
-/* libgomp ends the process when the system refuses it a thread, and cannot be asked before. So threads are
- * started as it would start them, all alive at once, and ended again; only then is it let to make its own.
- * This happens when a pool must grow, not in every call. */
+/* libgomp ends the process if the system refuses a thread, and offers no way to ask beforehand. So this file starts
+ * as many threads as libgomp will, with the same attributes, all alive at once, and ends them again. If that works,
+ * libgomp may start its own. This happens only when its pool must grow, not in every call. */
 #define _GNU_SOURCE /* sched_yield, MAP_ANONYMOUS */
 #include "threads.h"
 

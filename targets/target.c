@@ -6,6 +6,7 @@
 #include "llvm_compat.h"
 #include "llvm_no_memory.h"
 #include "llvm_probe.h"
+#include "runtime/distance.h"
 
 const Target *const TARGETS[] = {
 #define TARGET(id) &target_##id,
@@ -48,8 +49,8 @@ static const char *meant(Arena *a, const char *name) {
     const char *first = arch_of(a, name);
     for (const Target *const *t = TARGETS; *t; t++) {
         const char *arch = arch_of(a, (*t)->name);
-        bool near = diag_distance(first, arch) <= 1, same = !diag_distance(first, arch);
-        if (near && (same || diag_distance(name, (*t)->name) <= 2 || !strchr(name, '-')))
+        bool near = word_distance(first, arch) <= 1, same = !word_distance(first, arch);
+        if (near && (same || word_distance(name, (*t)->name) <= 2 || !strchr(name, '-')))
             return arena_printf(a, " (did you mean \"%s\"?)", (*t)->name);
     }
     return "";

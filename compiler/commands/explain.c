@@ -58,10 +58,6 @@ static const char *element_type(const char *sig, int k) {
     return strncmp(sig + colon + 1, "i32", 3) ? "any" : "i32";
 }
 
-static bool has_t(const SigTensor *t) {
-    return t->ndim > 0 && !strcmp(t->dim[0], "t");
-}
-
 static const char *shape_text(Arena *a, const SigTensor *t, const char *type) {
     Text s = text_new(a);
     if (t->ndim < 0) {
@@ -70,9 +66,8 @@ static const char *shape_text(Arena *a, const SigTensor *t, const char *type) {
     }
     text_add(&s, "%s[", strcmp(type, "any") ? type : "f32 or i32 ");
     for (int i = 0; i < t->ndim; i++) {
-        const char *dim = !strcmp(t->dim[i], "t") ? "T" : !strcmp(t->dim[i], "*") ? "..." : t->dim[i];
         text_add(&s, "%s", i ? ", " : "");
-        for (const char *c = dim; *c; c++) text_add(&s, *c == '|' ? " or " : "%c", *c);
+        for (const char *c = sig_dim_text(t->dim[i]); *c; c++) text_add(&s, *c == '|' ? " or " : "%c", *c);
     }
     text_add(&s, "]");
     return s.s;
@@ -152,7 +147,7 @@ static void forms(Arena *a, const OpDef *def) {
 
 /* A weight where the operand has no T, else a value of the operand's own name. */
 static const char *example_operand(Arena *a, const SigTensor *t) {
-    if (t->ndim < 0 || has_t(t)) return t->name;
+    if (t->ndim < 0 || sig_has_t(t) || sig_may_have_t(t)) return t->name;
     Text s = text_new(a);
     text_add(&s, "@%s[", t->name);
     for (int i = 0; i < t->ndim; i++) text_add(&s, "%s%s", i ? ", " : "", t->dim[i]);

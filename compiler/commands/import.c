@@ -84,7 +84,7 @@ int command_import(int argc, char **argv) {
     ModelOptions o = {.unread = true};
     const Option options[] = {
         {"o", "FILE", "where to (default: stdout)", &output, OPT_STR, 0},
-        {"arch", "NAME", "the architecture, where the checkpoint does not say it (btc list importers)",
+        {"arch", "NAME", "the architecture, where the checkpoint does not say it (btc list architectures)",
          &o.arch, OPT_STR, 0},
         {"describe", "FILE",
          "a description that takes its sizes from config.json, for architectures without an importer",

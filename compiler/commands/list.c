@@ -1,18 +1,20 @@
-/* btc list WORD: prints the tables of ops, passes, targets, importers, parameters and commands. */
+/* btc list WORD: prints the tables of ops, passes, targets, architectures, parameters and commands. */
 #include <string.h>
 
 #include "commands.h"
 #include "import/import.h"
 #include "kernels/op_table.h"
 
-static const char USAGE[] = "btc list ops|passes|targets|importers|tuning|commands: prints a table of btc\n"
-                            "\n"
-                            "  ops         by family: signature, meaning, forms for chunks of tokens\n"
-                            "  passes      in the order of the pipeline\n"
-                            "  targets     machines and their models (--target, --cpu, --gpu)\n"
-                            "  importers   architectures that checkpoints may have\n"
-                            "  tuning      parameters of btc tune, with their ranges\n"
-                            "  commands    of btc\n";
+static const char USAGE[] =
+    "btc list ops|passes|targets|architectures|tuning|commands: prints a table of btc\n"
+    "\n"
+    "  ops            by family: signature, meaning, forms for chunks of tokens\n"
+    "  passes         in the order of the pipeline\n"
+    "  targets        machines and their models (--target, --cpu, --gpu)\n"
+    "  architectures  that checkpoints may have: names, what they carry from token to token, the\n"
+    "                 conformance cases that hold them, with the errors reached\n"
+    "  tuning         parameters of btc tune, with their ranges\n"
+    "  commands       of btc\n";
 
 /* ---- columns ---- */
 
@@ -95,13 +97,43 @@ static void list_targets(Arena *a) {
     }
 }
 
-static void list_importers(Arena *a) {
+enum { NAMES = 24 }; /* column behind the names of importers */
+
+/* What the conformance tests measured (tests/e2e/test_conformance.c): largest errors as shares of tolerances;
+ * step < 0: the model has no step form. */
+static const struct Reached {
+    const char *name;
+    double interpreter, chunk, step;
+} REACHED[] = {
+#define REACHED(...) {__VA_ARGS__},
+#include "import/reached.def"
+#undef REACHED
+};
+
+static bool print_case(void *user, const char *word) {
+    (void)user;
+    for (size_t i = 0; i < sizeof REACHED / sizeof *REACHED; i++) {
+        const struct Reached *r = &REACHED[i];
+        if (strcmp(r->name, word)) continue;
+        printf("%*s%-26s %9.2g %9.2g", NAMES, "", word, r->interpreter, r->chunk);
+        printf(r->step < 0 ? "  whole sequences\n" : " %9.2g\n", r->step);
+    }
+    return false;
+}
+
+static void list_architectures(Arena *a) {
+    printf("Largest errors against the original implementations, as shares of the tolerance that their own "
+           "rounding sets:\n%*s%-26s %9s %9s %9s\n\n",
+           NAMES, "", "case", "double", "chunk", "step");
     for (int i = 0; i < IMPORTER_COUNT; i++) {
         const Importer *m = IMPORTERS[i];
-        printf("%s  %-18s", i ? "\n" : "", m->name);
-        print_wrapped(20, m->doc);
-        printf("%*s", 20, "");
-        print_wrapped(20, arena_printf(a, "accepts: %s", m->accepts));
+        printf("%s  %-22s", i ? "\n" : "", m->name);
+        print_wrapped(NAMES, m->doc);
+        printf("%*s", NAMES, "");
+        print_wrapped(NAMES, arena_printf(a, "accepts: %s", m->accepts));
+        printf("%*s", NAMES, "");
+        print_wrapped(NAMES, arena_printf(a, "carries: %s", m->recurrence));
+        import_find_word(a, m->cases, print_case, NULL);
     }
 }
 
@@ -126,7 +158,7 @@ static const struct List {
     void (*print)(Arena *a);
 } LISTS[] = {
     {"ops", list_ops},         {"passes", list_passes},
-    {"targets", list_targets}, {"importers", list_importers},
+    {"targets", list_targets}, {"architectures", list_architectures},
     {"tuning", list_tuning},   {"commands", list_commands},
 };
 
@@ -143,11 +175,11 @@ int command_list(int argc, char **argv) {
         if (word && !strcmp(word, words[i])) LISTS[i].print(a), status = 0;
     }
     if (!word)
-        diag_usage(&d, (Loc){0}, "list what? ops, passes, targets, importers, tuning or commands");
+        diag_usage(&d, (Loc){0}, "list what? ops, passes, targets, architectures, tuning or commands");
     else if (status)
         diag_usage(&d, (Loc){0},
-                   "cannot list \"%s\"%s; lists are: ops, passes, targets, importers, tuning, commands", word,
-                   diag_did_you_mean(a, word, words, N));
+                   "cannot list \"%s\"%s; lists are: ops, passes, targets, architectures, tuning, commands",
+                   word, diag_did_you_mean(a, word, words, N));
     arena_free(a);
     return status;
 }

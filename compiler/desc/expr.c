@@ -17,6 +17,7 @@ Lex lex_of(Reader *r, Scope *s, const cJSON *node, const char *path) {
 }
 
 Loc lex_loc(const Lex *l, size_t at) {
+    if (l->args) at = l->call;
     Loc loc = json_loc(&l->r->json, l->node, arena_printf(l->r->arena, "%s, column %zu", l->path, at + 1));
     loc.col += 1 + (int)at; /* behind the quote */
     return loc;

@@ -1,9 +1,9 @@
-/* Formulas of ops (ir/formula.h), as descriptions write them: maps with names, one behind the other.
+/* Formulas of ops (ir/formula.h) in descriptions: a list of maps, each with a name for its result.
  *
  *     "c = sigmoid(f)*c + sigmoid(i)*tanh(g); y = sigmoid(o)*tanh(c)"
  *
- * What stands on the right is read as any map is, in a function that nobody keeps; then its ops are written down as
- * words. Which names there are, the op says: here each that is no function is one. */
+ * The right side is parsed as any other map, in a temporary function. Its ops are then written as the words of the
+ * formula. Any name that is not a function is taken as an input here; the op checks the inputs. */
 #include <ctype.h>
 #include <string.h>
 

@@ -13,6 +13,9 @@ typedef struct Lex {
     const char *text;
     size_t at;
     int depth;
+    /* Inside a function that is written as a formula (map.c): what x, y, z are, and where it is called. */
+    const struct Term *args;
+    size_t call;
 } Lex;
 
 Lex lex_of(Reader *r, Scope *s, const cJSON *node, const char *path);

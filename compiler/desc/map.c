@@ -89,8 +89,6 @@ static const char *const SAID_SO[][2] = {
     {"if", "where(c, a, b)"},
     {"select", "where(c, a, b)"},
     {"elu", "where(x < 0, exp(x) - 1, x)"},
-    {"leaky_relu", "max(x, 0.01*x)"},
-    {"mish", "x * tanh(softplus(x))"},
     {"sum", "the op reduce"},
     {"mean", "the op reduce"},
     {"matmul", "the op linear"},
@@ -132,28 +130,24 @@ static int map_arguments(Lex *l, Term *args) {
     return bad || !lex_expect(l, ')') ? -1 : n;
 }
 
-/* Functions that are made of others. */
-static Term clamp(Lex *l, size_t at, const Term *t) {
-    Term low[2] = {t[0], t[1]}, both[2] = {apply(l, at, "maximum", low, 2), t[2]};
-    return apply(l, at, "minimum", both, 2);
-}
-
-static Term ceiling(Lex *l, size_t at, const Term *t) {
-    Term y = apply(l, at, "neg", t, 1);
-    y = apply(l, at, "floor", &y, 1);
-    return apply(l, at, "neg", &y, 1);
-}
-
-static Term relu_squared(Lex *l, size_t at, const Term *t) {
-    Term y = apply(l, at, "relu", t, 1);
-    return apply(l, at, "square", &y, 1);
-}
-
+/* Functions that are made of others, as formulas in x, y, z. */
 static const struct {
     const char *name;
     int arguments;
-    Term (*make)(Lex *l, size_t at, const Term *t);
-} COMPOSED[] = {{"clamp", 3, clamp}, {"ceil", 1, ceiling}, {"relu2", 1, relu_squared}};
+    const char *formula;
+} COMPOSED[] = {
+    {"clamp", 3, "min(max(x, y), z)"},    {"ceil", 1, "-floor(-x)"},
+    {"relu2", 1, "square(relu(x))"},      {"relu6", 1, "min(relu(x), 6)"},
+    {"leaky_relu", 1, "max(x, 0.01*x)"},  {"quick_gelu", 1, "x * sigmoid(1.702*x)"},
+    {"mish", 1, "x * tanh(softplus(x))"}, {"hardswish", 1, "x * min(relu(x + 3), 6) / 6"},
+};
+
+static Term map_formula(Lex *l, size_t at, const char *formula, const Term *args) {
+    Lex inner = *l;
+    if (!l->args) inner.call = at;
+    inner.text = formula, inner.at = 0, inner.args = args;
+    return map_compare(&inner);
+}
 
 static bool right_number(const Lex *l, size_t at, const char *name, int want, int n) {
     return n == want ||
@@ -165,8 +159,8 @@ static Term map_call(Lex *l, size_t at, const char *name) {
     for (size_t i = 0; i < sizeof COMPOSED / sizeof *COMPOSED; i++) {
         if (strcmp(COMPOSED[i].name, name)) continue;
         int n = map_arguments(l, args);
-        return n < 0 || !right_number(l, at, name, COMPOSED[i].arguments, n) ? BAD
-                                                                             : COMPOSED[i].make(l, at, args);
+        bool right = n >= 0 && right_number(l, at, name, COMPOSED[i].arguments, n);
+        return right ? map_formula(l, at, COMPOSED[i].formula, args) : BAD;
     }
     const char *op = name;
     for (size_t i = 0; i < sizeof SPELLINGS / sizeof *SPELLINGS; i++)
@@ -192,6 +186,7 @@ static Term map_word(Lex *l) {
     if (lex_accept(l, '(')) return map_call(l, at, word);
     Value *v;
     int64_t dim;
+    if (l->args && !word[1]) return l->args[*word - 'x'];
     if (scope_find(l->s, word, &v)) return v ? (Term){.v = v} : BAD;
     if (find_dim(l->r, word, &dim)) return (Term){.number = (double)dim};
     return lex_error(l, at, "unknown value \"%s\"%s", word, scope_did_you_mean(l->s, word, true)), BAD;

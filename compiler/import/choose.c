@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "import/import.h"
+#include "runtime/distance.h"
 
 #define IMPORTER(id) &importer_##id,
 const Importer *const IMPORTERS[] = {
@@ -53,7 +54,7 @@ static bool is_slip(void *user, const char *word) {
     const char *other = NULL;
     char *x = import_bare_name(s->a, s->name), *y = import_bare_name(s->a, word);
     bool near = strcmp(x, y) == 0;
-    if (!near && *x == *y && same_digits(x, y) && strlen(y) > 3 && diag_distance(x, y) == 1)
+    if (!near && *x == *y && same_digits(x, y) && strlen(y) > 3 && word_distance(x, y) == 1)
         near = import_find_other(s->a, s->name, &other) < 0 || strstr(y, other);
     if (near) s->found = word;
     return near;

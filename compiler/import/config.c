@@ -362,13 +362,24 @@ void cfg_only_bool(Cfg *c, const char *key, bool value, bool otherwise) {
 
 const char *cfg_act(Cfg *c, const char *key, const char *otherwise) {
     static const char *const names[][2] = {
-        {"silu", "silu"},           {"swish", "silu"},
-        {"gelu", "gelu"},           {"gelu_python", "gelu"},
-        {"gelu_new", "gelu_tanh"},  {"gelu_pytorch_tanh", "gelu_tanh"},
-        {"gelu_fast", "gelu_tanh"}, {"gelu_python_tanh", "gelu_tanh"},
-        {"relu", "relu"},           {"gelu_accurate", "gelu_tanh"},
-        {"relu2", "relu2"},         {"tanh", "tanh"},
+        {"silu", "silu"},
+        {"swish", "silu"},
+        {"gelu", "gelu"},
+        {"gelu_pytorch_tanh", "gelu_tanh"},
+        {"gelu_new", "gelu_tanh"},
+        {"relu", "relu"},
+        {"tanh", "tanh"},
         {"sigmoid", "sigmoid"},
+        {"gelu_fast", "gelu_tanh"},
+        {"gelu_python", "gelu"},
+        {"gelu_python_tanh", "gelu_tanh"},
+        {"gelu_accurate", "gelu_tanh"},
+        {"quick_gelu", "quick_gelu"},
+        {"relu2", "relu2"},
+        {"relu6", "relu6"},
+        {"leaky_relu", "leaky_relu"},
+        {"mish", "mish"},
+        {"hardswish", "hardswish"},
     };
     enum { N = sizeof names / sizeof *names };
     const char *name = cfg_str(c, key, otherwise), *all[N];

@@ -6,15 +6,17 @@
  * Filter channels for orders above 2 have two layouts. safari's src/models/sequence/hyena.py: channel c and
  * step o at c*(order-1) + o. Its standalone_hyena.py: at o*D + c. The tensors are the same shape; the
  * configuration decides, see `read_layout`. */
-#include <math.h>
 #include <string.h>
 
-#include "import/import.h"
+#include "import/parts/attention.h"
+#include "import/parts/frame.h"
+#include "import/parts/hyena_filter.h"
+#include "import/parts/mlp.h"
 
 typedef struct Hyena {
-    int64_t D, order, L, emb, filter, width, inner;
-    double shift, fast, slow, target;
-    bool modulate, normalized, skip, step_major;
+    int64_t D, order, width;
+    HyenaFilter filter;
+    bool skip, step_major;
     const char *act, *prefix; /* of tensor names, in the first layer */
 } Hyena;
 
@@ -38,21 +40,24 @@ static bool read_layout(ImportCtx *x, Cfg *c, bool whole_model) {
     return false;
 }
 
+static void check_filter(Cfg *c, const HyenaFilter *h, const char *length, const char *inner) {
+    if (h->emb < 3 || h->emb % 2 == 0) cfg_error(c, "emb_dim", "must be odd and at least 3");
+    if (h->L < 2 && !import_failed(c->ctx)) cfg_error(c, length, "must be at least 2");
+    if (h->inner > 16) cfg_error(c, inner, "must be at most 16");
+}
+
 static void read_layer(ImportCtx *x, Cfg *c, Hyena *t, bool whole_model) {
     t->step_major = read_layout(x, c, whole_model);
-    t->L = cfg_size(c, "l_max", REQUIRED);
+    HyenaFilter *h = &t->filter;
+    h->L = cfg_size(c, "l_max", REQUIRED);
     t->order = cfg_size(c, "order", 2);
-    t->filter = cfg_size(c, "filter_order", 64);
-    t->emb = cfg_size(c, "emb_dim", 3);
+    h->width = cfg_size(c, "filter_order", 64);
+    h->emb = cfg_size(c, "emb_dim", 3);
     t->width = cfg_size(c, "short_filter_order", 3);
-    t->inner = cfg_int(c, "num_inner_mlps", 2);
-    t->modulate = cfg_bool(c, "modulate", true);
-    t->normalized = cfg_bool(c, "normalized", false);
+    h->inner = cfg_int(c, "num_inner_mlps", 2);
+    h->normalized = cfg_bool(c, "normalized", false);
     t->skip = cfg_bool(c, "bias", true);
-    t->shift = cfg_float(c, "shift", 0, NULL);
-    t->fast = cfg_float(c, "fast_decay_pct", 0.3, ">0");
-    t->slow = cfg_float(c, "slow_decay_pct", 1.5, ">0");
-    t->target = cfg_float(c, "target", 1e-2, ">0");
+    cfg_hyena_fading(c, h);
     const char *act = cfg_str(c, "activation", "id");
     t->act = !strcmp(act, "id") || !strcmp(act, "identity") || !strcmp(act, "linear")
                  ? NULL
@@ -67,85 +72,11 @@ static void read_layer(ImportCtx *x, Cfg *c, Hyena *t, bool whole_model) {
     cfg_only_bool(c, "return_state", false, false);
     cfg_skip(c, "filter_cls");
     if (t->order < 2 || t->order > 16) cfg_error(c, "order", "must be from 2 to 16");
-    if (t->emb < 3 || t->emb % 2 == 0) cfg_error(c, "emb_dim", "must be odd and at least 3");
-    if (t->L < 2 && !import_failed(c->ctx)) cfg_error(c, "l_max", "must be at least 2");
-    if (t->inner > 16) cfg_error(c, "num_inner_mlps", "must be at most 16");
+    check_filter(c, h, "l_max", "num_inner_mlps");
 }
 
 static bool in_layer(ImportCtx *x, const Hyena *t, const char *name) {
     return has_tensor(x, arena_printf(x->a, "%s%s", t->prefix, name));
-}
-
-/* ---- the filter ---- */
-
-/* The positions t [L, 1] and their features z [L, Z]: t, cos and -sin of a few frequencies. Trained models
- * may have moved them, so the file comes first. */
-static void st_positions(ImportCtx *x, cJSON *b, const Hyena *t, const char *p) {
-    if (in_layer(x, t, "filter_fn.pos_emb.t")) {
-        if (t->modulate || !in_layer(x, t, "filter_fn.pos_emb.z"))
-            st(b, "{'out':'t','map':'@%sfilter_fn.pos_emb.t[L, 1]'}", p);
-    } else {
-        st(b, "{'out':'t','op':'linspace','n':'L','from':0,'to':1}");
-        st(b, "{'out':'t','op':'reshape','x':'t','shape':['L',1]}");
-    }
-    if (in_layer(x, t, "filter_fn.pos_emb.z")) {
-        st(b, "{'out':'z','map':'@%sfilter_fn.pos_emb.z[L, Z]'}", p);
-        return;
-    }
-    int64_t bands = (t->emb - 1) / 2;
-    st(b, "{'out':'angle','op':'linspace','n':'L','from':0,'to':%.17g}",
-       2 * M_PI * (double)(t->L - 1) / (double)t->L);
-    st(b, "{'out':'angle','op':'reshape','x':'angle','shape':['L',1]}");
-    st(b, "{'out':'f','op':'linspace','n':%lld,'from':1e-4,'to':%lld}", (long long)bands,
-       (long long)(bands > 1 ? bands - 1 : 1));
-    st(b, "{'out':'re','map':'cos(f * angle)'}");
-    st(b, "{'out':'im','map':'-sin(f * angle)'}");
-    st(b, "{'out':'z','op':'concat','in':['t','re','im']}");
-}
-
-/* The frequency of the i-th sine. The three names are one parameter; a file may hold it once. */
-static const char *freq_name(ImportCtx *x, const Hyena *t, int64_t i) {
-    const char *name = arena_printf(x->a, "filter_fn.implicit_filter.%lld.freq", (long long)(2 * i + 1));
-    for (int64_t k = 0; !in_layer(x, t, name) && k <= t->inner; k++) {
-        const char *other = arena_printf(x->a, "filter_fn.implicit_filter.%lld.freq", (long long)(2 * k + 1));
-        if (in_layer(x, t, other)) return other;
-    }
-    return name;
-}
-
-/* Fades the filter: exp(-t |delta|) + shift, one delta per channel. */
-static void st_modulation(ImportCtx *x, cJSON *b, const Hyena *t, const char *p) {
-    if (in_layer(x, t, "filter_fn.modulation.deltas"))
-        st(b, "{'out':'delta','map':'@%sfilter_fn.modulation.deltas[(O-1)*D]'}", p);
-    else
-        st(b, "{'out':'delta','op':'linspace','n':'(O-1)*D','from':%.17g,'to':%.17g}",
-           log(t->target) / t->slow, log(t->target) / t->fast);
-    if (t->shift != 0)
-        st(b, "{'out':'h','map':'h * (exp(-t * abs(delta)) + %s)'}", json_number(x->a, t->shift));
-    else
-        st(b, "{'out':'h','map':'h * exp(-t * abs(delta))'}");
-}
-
-/* h [(O-1)*D, L]: constants only, so this costs nothing at run time. */
-static void st_filter(ImportCtx *x, cJSON *b, const Hyena *t, const char *p) {
-    st_positions(x, b, t, p);
-    for (int64_t i = 0; i <= t->inner; i++) {
-        const char *in = i ? "a" : "z", *width = i ? "F" : "Z";
-        st(b,
-           "{'out':'a','op':'linear','x':'%s','w':'@%sfilter_fn.implicit_filter.%lld.weight[F, %s]',"
-           "'b':'@%sfilter_fn.implicit_filter.%lld.bias[F]'}",
-           in, p, (long long)(2 * i), width, p, (long long)(2 * i));
-        st(b, "{'out':'a','map':'sin(@%s%s[F] * a)'}", p, freq_name(x, t, i));
-    }
-    st(b, "{'out':'h','op':'linear','x':'a','w':'@%sfilter_fn.implicit_filter.%lld.weight[(O-1)*D, F]'}", p,
-       (long long)(2 * (t->inner + 1)));
-    if (t->modulate) st_modulation(x, b, t, p);
-    if (t->normalized) {
-        st(b, "{'out':'size','map':'abs(h)'}");
-        st(b, "{'out':'size','op':'reduce','x':'size','kind':'sum'}");
-        st(b, "{'out':'h','map':'h / size'}");
-    }
-    st(b, "{'out':'h','op':'transpose','x':'h','perm':[1, 0]}");
 }
 
 /* ---- the operator ---- */
@@ -199,16 +130,20 @@ static void st_hyena(ImportCtx *x, cJSON *b, const Hyena *t, const char *p, cons
        "'b':'@%sshort_filter.bias[(O+1)*D]','state':'conv'}",
        p, p);
     st(b, "{'out':[%s'v'],'split':'p','sizes':[%s'D']}", out.s, sizes.s);
-    st_filter(x, b, t, p);
+    HyenaFilter h = t->filter;
+    h.first = arena_printf(x->a, "%.*s", (int)(strlen(t->prefix) - strlen(p)), t->prefix);
+    h.module = arena_printf(x->a, "%sfilter_fn", p), h.channels = "(O-1)*D", h.taps = "L", h.Z = "Z",
+    h.F = "F";
+    st_hyena_filter(x, b, &h);
     st_steps(x->a, b, t, p);
     const char *name = in_layer(x, t, "output_linear.weight") ? "output_linear" : "out_proj"; /* old files */
     st(b, "{'out':'y','op':'linear','x':'y','w':'@%s%s.weight[D, D]','b':'@%s%s.bias[D]'}", p, name, p, name);
 }
 
 static void write_dims(cJSON *m, const Hyena *t) {
-    model_dim(m, "D", t->D), model_dim(m, "O", t->order), model_dim(m, "L", t->L),
+    model_dim(m, "D", t->D), model_dim(m, "O", t->order), model_dim(m, "L", t->filter.L),
         model_dim(m, "W", t->width);
-    model_dim(m, "Z", t->emb), model_dim(m, "F", t->filter);
+    model_dim(m, "Z", t->filter.emb), model_dim(m, "F", t->filter.width);
     model_comment(
         m, "O: order; L: longest sequence, which the filters' time grid belongs to; Z, F: width of the "
            "positions' features and of the filters' network");
@@ -216,9 +151,9 @@ static void write_dims(cJSON *m, const Hyena *t) {
 
 /* Tensors that stay unread with these settings. */
 static void ignore_unread(ImportCtx *x, cJSON *m, const Hyena *t, const char *pattern) {
-    if (!t->modulate)
+    if (!t->filter.modulate)
         model_unused(x, m, arena_printf(x->a, "%sfilter_fn.modulation.deltas", pattern), "modulate is false");
-    if (!t->modulate && in_layer(x, t, "filter_fn.pos_emb.z"))
+    if (!t->filter.modulate && in_layer(x, t, "filter_fn.pos_emb.z"))
         model_unused(x, m, arena_printf(x->a, "%sfilter_fn.pos_emb.t", pattern), "modulate is false");
     if (!t->skip) model_unused(x, m, arena_printf(x->a, "%sfilter_fn.bias", pattern), "bias is false");
 }
@@ -237,72 +172,160 @@ static cJSON *import_operator(ImportCtx *x) {
     return m;
 }
 
+/* ---- language models ---- */
+
+/* What files of whole models vary in. */
+typedef struct Names {
+    const char *backbone, *head; /* before the tensors of the layers: "backbone."; the head's tensor */
+    const char *inside;          /* of a mixer or MLP that was trained with checkpointing: "layer." */
+} Names;
+
+static Names find_names(ImportCtx *x) {
+    static const char *const backbones[] = {"backbone.", "hyena.backbone.", "model.backbone."};
+    Names n = {backbones[0], "lm_head.weight", ""};
+    for (int i = 0; i < 3; i++)
+        if (has_tensor(x, arena_printf(x->a, "%sembeddings.word_embeddings.weight", backbones[i])))
+            n.backbone = backbones[i];
+    if (has_tensor(x, "model.lm_head.weight")) n.head = "model.lm_head.weight";
+    if (has_tensor(x, arena_printf(x->a, "%slayers.0.mlp.layer.fc1.weight", n.backbone))) n.inside = "layer.";
+    return n;
+}
+
+/* HyenaDNA in transformers: keys of its own, and what its code fixes. */
+static void read_port(Cfg *c, Hyena *t) {
+    HyenaFilter *h = &t->filter;
+    t->order = cfg_size(c, "hyena_order", 2), t->width = cfg_size(c, "short_filter_order", 3), t->skip = true;
+    t->step_major = true;
+    *h = (HyenaFilter){.shift = 0.05, .fast = 0.3, .slow = 1.5, .target = 1e-2, .modulate = true};
+    h->L = cfg_size(c, "max_seq_len", REQUIRED), h->emb = cfg_size(c, "emb_dim", 5);
+    h->width = cfg_size(c, "filter_order", 64), h->inner = cfg_int(c, "num_inner_mlps", 2);
+    cfg_skip(c, "activation_freq"), cfg_skip(c, "train_freq"), cfg_skip(c, "use_bias");
+    if (t->order < 2 || t->order > 16) cfg_error(c, "hyena_order", "must be from 2 to 16");
+    check_filter(c, h, "max_seq_len", "num_inner_mlps");
+}
+
+/* The authors' own: safari's keys, but the published weights are run with a shift. */
+static void read_lm_layer(ImportCtx *x, Cfg *c, Hyena *t) {
+    Cfg layer = cfg_sub(c, "layer");
+    read_layer(x, &layer, t, true);
+    bool open = t->filter.modulate && !cfg_has(&layer, "shift");
+    if (open && strcasestr(x->arch, "dna"))
+        t->filter.shift = 0.05;
+    else if (open && has_tensor(x, "model.backbone.embeddings.word_embeddings.weight"))
+        diag_note(x->d, (Loc){.file = x->path},
+                  "the shift of the filters' window is taken as 0, as in training; the published code of "
+                  "HyenaDNA has "
+                  "0.05, as --arch=hyena-dna has");
+    cfg_done(&layer);
+}
+
+static void st_lm_block(ImportCtx *x, const Frame *f, const char *name, const Mlp *mlp, const Hyena *t,
+                        const Attention *attention, const char *mixer) {
+    cJSON *b = block_new(x->model, name, NULL, NULL);
+    st_norm(b, "u", "x", "norm1", "D", &f->norm);
+    if (attention)
+        st_attention(x, b, "y", "u", attention);
+    else
+        st_hyena(x, b, t, mixer, "u");
+    st_residual(x, b, "y", 0);
+    st_norm(b, "u", "x", "norm2", "D", &f->norm);
+    st_mlp(x, b, "m", "u", mlp);
+    st_residual(x, b, "m", 0);
+}
+
+static void read_attention(ImportCtx *x, int64_t D, Attention *t) {
+    enum { ANY = 8192 }; /* nothing limits the sequence */
+    Cfg c = cfg_sub(&x->cfg, "attn_cfg");
+    *t = (Attention){.rows = QKV_IN_ORDER, .qkv = "Wqkv", .o = "out_proj", .positions = ANY};
+    t->bias_qkv = t->bias_o = true, t->rope = (Rope){.none = true};
+    cfg_equal_heads(&c, "num_heads", REQUIRED, D, t);
+    int64_t turning = cfg_int(&c, "rotary_emb_dim", 0);
+    if (turning) t->rope = (Rope){.theta = 10000, .scale = 1, .dims = turning == t->width ? 0 : turning};
+    cfg_only_bool(&c, "causal", true, true);
+    cfg_skip(&c, "use_flash_attn");
+    cfg_done(&c);
+}
+
 static cJSON *import_lm(ImportCtx *x) {
     Cfg *c = &x->cfg;
-    Cfg layer = cfg_sub(c, "layer");
-    Hyena t = {.prefix = "backbone.layers.0.mixer.", .D = cfg_size(c, "d_model", REQUIRED)};
-    int64_t layers = cfg_layers(c, "n_layer", REQUIRED, "backbone.layers."),
-            inner = cfg_size(c, "d_inner", 4 * t.D);
-    double eps = cfg_float(c, "layer_norm_epsilon", 1e-5, ">=0");
-    const char *embedding = "backbone.embeddings.word_embeddings.weight", *head = "lm_head.weight";
+    Names n = find_names(x);
+    const char *mixer = arena_printf(x->a, "mixer.%s", n.inside), *layer = NULL;
+    Frame f = {.prefix = arena_printf(x->a, "%slayers.{i}.", n.backbone), .head = n.head, .tied = true};
+    f.embedding = arena_printf(x->a, "%sembeddings.word_embeddings.weight", n.backbone);
+    f.final_norm = arena_printf(x->a, "%sln_f", n.backbone);
+    Hyena t = {.D = cfg_size(c, "d_model", REQUIRED)};
+    f.width = t.D, f.layers = cfg_layers(c, "n_layer", REQUIRED, arena_printf(x->a, "%slayers.", n.backbone));
+    f.norm = (Norm){.kind = NORM_LAYER, .eps = cfg_float(c, "layer_norm_epsilon", 1e-5, ">=0")};
+    Mlp mlp = {.module = *n.inside ? "mlp.layer" : "mlp",
+               .up = "fc1",
+               .down = "fc2",
+               .dim = "M",
+               .act = "gelu_tanh"};
+    mlp.plain = mlp.bias = true, mlp.width = cfg_size(c, "d_inner", 4 * t.D);
     cfg_only_int(c, "max_position_embeddings", 0, 0);
     cfg_only_bool(c, "identity_mlp", false, false);
-    const cJSON *attention = cfg_list(c, "attn_layer_idx");
-    if (attention && attention->child)
-        cfg_error(c, "attn_layer_idx", "layers of attention are not supported here");
-    cfg_sub(c, "attn_cfg");
-    read_layer(x, &layer, &t, true);
-    cfg_done(&layer);
-    int64_t V = table_rows(x, embedding, head);
+    cfg_skip(c, "tie_word_embeddings"), cfg_skip(c, "return_hidden_state");
+    if (cfg_has(c, "layer"))
+        read_lm_layer(x, c, &t);
+    else
+        read_port(c, &t);
+    f.vocab = table_rows(x, f.embedding, f.head);
+    const cJSON *listed = cfg_list(c, "attn_layer_idx");
+    Layers layers = {0};
+    int attends = 0;
+    for (int64_t i = 0; i < f.layers; i++) {
+        const char *at = arena_printf(x->a, "%slayers.%lld.", n.backbone, (long long)i);
+        bool qkv = has_tensor(x, arena_printf(x->a, "%s%sWqkv.weight", at, mixer));
+        attends += qkv;
+        if (!qkv && !layer) layer = at;
+        layers_add(x->a, &layers, qkv ? "attention" : "hyena");
+    }
+    if (cJSON_GetArraySize(listed) != attends && !import_failed(x))
+        cfg_error(c, "attn_layer_idx", "names %d layers, the checkpoint has %d with attention",
+                  cJSON_GetArraySize(listed), attends);
+    Attention attention = {.module = *n.inside ? "mixer.layer" : "mixer"};
+    if (attends) {
+        const char *module = attention.module;
+        read_attention(x, t.D, &attention);
+        attention.module = module;
+    } else {
+        cfg_sub(c, "attn_cfg");
+    }
     if (import_failed(x)) return NULL;
-
-    cJSON *m = model_new(x, "tokens");
-    model_dim(m, "V", V);
+    t.prefix = arena_printf(x->a, "%s%s", layer ? layer : "", mixer);
+    cJSON *m = frame_begin(x, &f);
     write_dims(m, &t);
-    model_dim(m, "M", inner);
-    cJSON *b = block_new(m, "hyena", NULL, NULL);
-    st(b, "{'out':'u','op':'norm.layer','x':'x','w':'@norm1.weight[D]','b':'@norm1.bias[D]','eps':%.17g}",
-       eps);
-    st_hyena(x, b, &t, "mixer.", "u");
-    st(b, "{'out':'x','map':'x + y'}");
-    st(b, "{'out':'u','op':'norm.layer','x':'x','w':'@norm2.weight[D]','b':'@norm2.bias[D]','eps':%.17g}",
-       eps);
-    st_linear(b, "m", "u", "mlp.fc1", "M", "D", true);
-    st(b, "{'out':'m','map':'gelu_tanh(m)'}");
-    st_linear(b, "m", "m", "mlp.fc2", "D", "M", true);
-    st(b, "{'out':'x','map':'x + m'}");
-    cJSON *ops = model_ops(m);
-    Tied tables = tied_tables(x, m, true, NULL, embedding, head); /* safari has no flag */
-    st(ops, "{'out':'x','op':'embed','ids':'tokens','table':'@%s[V, D]'}", tables.table);
-    st_layers(m, layers, "['hyena']", "backbone.layers.{i}.");
-    st(ops,
-       "{'out':'x','op':'norm.layer','x':'x','w':'@backbone.ln_f.weight[D]','b':'@backbone.ln_f.bias[D]',"
-       "'eps':%.17g}",
-       eps);
-    st(ops, "{'out':'logits','op':'linear','x':'x','w':'@%s[V, D]'}", tables.head);
-    ignore_unread(x, m, &t, "*.");
-    model_ids(x, m);
-    return m;
+    if (layer) st_lm_block(x, &f, "hyena", &mlp, &t, NULL, mixer), ignore_unread(x, m, &t, "*.");
+    if (attends) st_lm_block(x, &f, "attention", &mlp, NULL, &attention, NULL);
+    return frame_end(x, &f, &layers);
 }
 
 static cJSON *import(ImportCtx *x) {
     if (!x->cfg.node)
         return import_error(x, "there is no config.json with l_max and the filter's settings"), NULL;
-    return cfg_has(&x->cfg, "layer") ? import_lm(x) : import_operator(x);
+    return cfg_has(&x->cfg, "layer") || cfg_has(&x->cfg, "max_seq_len") ? import_lm(x) : import_operator(x);
 }
 
 static bool recognise(const ImportCtx *x) {
-    return has_tensor(x, "filter_fn.implicit_filter.0.weight") ||
-           has_tensor(x, "backbone.layers.0.mixer.filter_fn.implicit_filter.0.weight");
+    static const char *const backbones[] = {"", "hyena.", "model."};
+    if (has_tensor(x, "filter_fn.implicit_filter.0.weight")) return true;
+    for (int k = 0; k < 9; k++) { /* the first layer may be attention */
+        const char *at = arena_printf(x->a, "%sbackbone.layers.%d.mixer.", backbones[k % 3], k / 3);
+        if (has_tensor(x, arena_printf(x->a, "%sfilter_fn.implicit_filter.0.weight", at)) ||
+            has_tensor(x, arena_printf(x->a, "%slayer.filter_fn.implicit_filter.0.weight", at)))
+            return true;
+    }
+    return false;
 }
 
 const Importer importer_hyena = {
     .name = "hyena",
-    .doc = "Hyena (safari): language models and single operators; hyena-standalone, hyena-safari fix the "
-           "filter's "
-           "layout",
-    .accepts = "hyena-standalone hyena-safari ConvLMHeadModel HyenaOperator",
-    .recurrence = "long convolution",
+    .doc = "Hyena (safari) and HyenaDNA: language models and single operators; hyena-standalone, "
+           "hyena-safari fix the "
+           "filter's layout, hyena-dna the shift of its window",
+    .accepts =
+        "hyena-standalone hyena-safari ConvLMHeadModel HyenaOperator HyenaDNAForCausalLM hyenadna hyena-dna",
+    .recurrence = "long convolution; attention",
     .cases = "hyena-lm hyena-order2 hyena-order3 hyena-order3-standalone",
     .recognise = recognise,
     .import = import,

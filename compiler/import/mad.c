@@ -6,6 +6,7 @@
 #include "import/parts/attention.h"
 #include "import/parts/frame.h"
 #include "import/parts/heads.h"
+#include "import/parts/hyena_filter.h"
 #include "import/parts/mamba.h"
 #include "import/parts/mlp.h"
 
@@ -141,6 +142,115 @@ static void moe_mlp(Layer *l, int64_t D) {
 #undef ST
 }
 
+typedef struct Hyena {
+    int64_t E, heads, copies,
+        taps; /* width within; channels of a group; how often the projections stand in the file's place */
+    bool skip;
+    HyenaFilter filter;
+} Hyena;
+
+static void read_hyena(Layer *l, int64_t D, int64_t factor, Hyena *t) {
+    static const char *const begin[] = {"w", "lr", "wd", "lr_pos_emb", "modulation_lr", "train_freq"};
+    Cfg *c = &l->c, conv = cfg_sub(c, "long_conv_cfg"), filter = cfg_sub(&conv, "filter_cfg");
+    HyenaFilter *h = &t->filter;
+    t->E = D * cfg_size(c, "inner_factor", factor), t->copies = cfg_size(c, "proj_groups", 4);
+    t->heads = cfg_size(c, "num_heads", 1), t->taps = cfg_size(c, "short_filter_order", 3);
+    cfg_only_int(c, "order", 2, 2), cfg_only_int(c, "num_blocks", 1, 1);
+    cfg_only_bool(c, "outer_mixing", false, false), cfg_only_bool(c, "post_order_ffn", false, false);
+    cfg_skip(c, "activation"), cfg_skip(c, "nested"); /* never applied */
+    if (t->E % t->heads || 3 * t->E % t->copies)
+        cfg_error(c, "num_heads", "%lld channels do not fall evenly into heads and groups", (long long)t->E);
+    h->L = cfg_size(c, "max_length", REQUIRED);
+    t->skip = cfg_bool(&conv, "bias", true);
+    cfg_only_int(&conv, "num_heads", t->heads, t->heads);
+    if (strcmp(cfg_str(&conv, "filter_cls", "rtf"), "implicit"))
+        cfg_error(&conv, "filter_cls", "only implicit is supported");
+    h->width = cfg_size(&filter, "order", 16), h->emb = cfg_size(&filter, "emb_dim", 3);
+    h->inner = cfg_int(&filter, "depth_implicit", 2);
+    cfg_hyena_fading(&filter, h);
+    cfg_only_bool(&filter, "nested", false, false), cfg_only_bool(&filter, "normalized", false, false);
+    for (size_t i = 0; i < sizeof begin / sizeof *begin; i++) cfg_skip(&filter, begin[i]);
+    if (h->emb < 3 || h->emb % 2 == 0) cfg_error(&filter, "emb_dim", "must be odd and at least 3");
+    if (h->L < 2 || h->inner > 16)
+        cfg_error(c, "max_length", "a filter needs two taps, and 16 layers at most");
+    cfg_done(&filter), cfg_done(&conv);
+}
+
+/* x0, x1 and v: projections, repeated as a whole, behind a short convolution; and the filter h. */
+static void st_hyena_streams(Layer *l, Hyena *t) {
+    Arena *a = l->x->a;
+    dim(l, "HE", t->E), dim(l, "HC", t->E / t->heads), dim(l, "HP", 3 * t->E / t->copies),
+        dim(l, "HW", t->taps);
+    dim(l, "HL", t->filter.L), dim(l, "HZ", t->filter.emb), dim(l, "HF", t->filter.width);
+    Text list = text_new(a);
+    for (int64_t i = 0; i < t->copies; i++) text_add(&list, "%s'p'", i ? "," : "");
+#define ST(...) st_part(l->b, "1", l->tag, __VA_ARGS__)
+    ST("{'out':'p','op':'linear','x':'u','w':'@~in_proj.weight[HP$, D]','b':'@~in_proj.bias[HP$]'}");
+    if (t->copies > 1) ST("{'out':'p','op':'concat','in':[%s]}", list.s);
+    ST("{'out':'p','op':'conv.short','x':'p','w':'@~short_filter.weight[3*HE$, "
+       "HW$]','b':'@~short_filter.bias[3*HE$]','state':"
+       "'conv'}");
+    ST("{'out':['x0','x1','v'],'split':'p','sizes':['HE$','HE$','HE$']}");
+    HyenaFilter *h = &t->filter;
+    h->first = l->prefix, h->module = "1.long_conv.filter", h->channels = arena_printf(a, "HC%s", l->tag);
+    h->taps = arena_printf(a, "HL%s", l->tag), h->Z = arena_printf(a, "HZ%s", l->tag),
+    h->F = arena_printf(a, "HF%s", l->tag);
+    st_hyena_filter(l->x, l->b, h);
+    if (t->skip)
+        ST("{'out':'skip','map':'@~long_conv.bias[HC$]'}");
+    else
+        model_ignore(l->x->model, "*.long_conv.bias");
+}
+
+static void hyena(Layer *l, int64_t D) {
+    Hyena t = {0};
+    read_hyena(l, D, 2, &t);
+    if (t.heads != 1) cfg_error(&l->c, "num_heads", "must be 1; mh-hyena has several");
+    if (!l->b || import_failed(l->x)) return;
+    st_hyena_streams(l, &t);
+    ST("{'out':'y','map':'v * x1'}");
+    ST("{'out':'y','op':'conv.long','x':'y','h':'h'%s,'state':'past'}", t.skip ? ",'skip':'skip'" : "");
+    ST("{'out':'y','map':'y * x0'}");
+    ST("{'out':'o','op':'linear','x':'y','w':'@~out_proj.weight[D, HE$]','b':'@~out_proj.bias[D]'}");
+}
+
+/* All products of a group's channels of v with those of x1 go through the filter of the group; then each x1 meets the sum
+ * over those of x0. */
+static void mh_hyena(Layer *l, int64_t D) {
+    Hyena t = {0};
+    read_hyena(l, D, 1, &t);
+    if (!l->b || import_failed(l->x)) return;
+    int64_t n = t.heads;
+    Text list[2] = {text_new(l->x->a), text_new(l->x->a)};
+    for (int64_t i = 0; i < 2 * n; i++) text_add(&list[i / n], i % n ? ",'%s'" : "'%s'", i / n ? "x0" : "v");
+    st_hyena_streams(l, &t);
+    ST("{'out':'one','op':'linspace','n':%lld,'from':1,'to':1}", (long long)(n * n));
+    ST("{'out':'one','op':'reshape','x':'one','shape':[1,%lld,1]}", (long long)(n * n));
+    ST("{'out':'h','op':'reshape','x':'h','shape':['HC$',1,'HL$']}");
+    ST("{'out':'h','map':'h * one'}");
+    ST("{'out':'h','op':'reshape','x':'h','shape':['HC$*%lld','HL$']}", (long long)(n * n));
+    if (t.skip) {
+        ST("{'out':'skip','op':'reshape','x':'skip','shape':['HC$',1,1]}");
+        ST("{'out':'skip','map':'skip * one'}");
+        ST("{'out':'skip','op':'reshape','x':'skip','shape':['HC$*%lld']}", (long long)(n * n));
+    }
+    for (const char *p = "v0"; *p; p++) {
+        const char *name = *p == 'v' ? "v" : "x0";
+        ST("{'out':'%s','op':'reshape','x':'%s','shape':['HC$',1,%lld]}", name, name, (long long)n);
+        if (n > 1) ST("{'out':'%s','op':'concat','in':[%s],'axis':1}", name, list[*p != 'v'].s);
+    }
+    ST("{'out':'x1','op':'reshape','x':'x1','shape':['HC$',%lld,1]}", (long long)n);
+    ST("{'out':'y','map':'v * x1'}");
+    ST("{'out':'y','op':'reshape','x':'y','shape':['HC$*%lld']}", (long long)(n * n));
+    ST("{'out':'y','op':'conv.long','x':'y','h':'h'%s,'state':'past'}", t.skip ? ",'skip':'skip'" : "");
+    ST("{'out':'y','op':'reshape','x':'y','shape':['HC$',%lld,%lld]}", (long long)n, (long long)n);
+    ST("{'out':'y','map':'y * x0'}");
+    ST("{'out':'y','op':'reduce','x':'y','kind':'sum'}");
+    ST("{'out':'y','op':'reshape','x':'y','shape':['HE$']}");
+    ST("{'out':'o','op':'linear','x':'y','w':'@~out_proj.weight[D, HE$]','b':'@~out_proj.bias[D]'}");
+#undef ST
+}
+
 static const struct {
     const char *word;
     void (*write)(Layer *l, int64_t D);
@@ -151,6 +261,8 @@ static const struct {
              {"gated-linear-attention", gated_linear_attention},
              {"mh-gated-linear-attention", gated_linear_attention},
              {"mamba", mamba},
+             {"hyena", hyena},
+             {"mh-hyena", mh_hyena},
              {"mlp", plain_mlp},
              {"swiglu", gated_mlp},
              {"moe-mlp", moe_mlp}};
@@ -237,7 +349,7 @@ const Importer importer_mad = {
     .doc = "models of MAD: layers of several kinds, each with a configuration of its own",
     .accepts = "mad",
     .recurrence = "what its layers carry",
-    .cases = "mad-attention-gla mad-mamba-moe",
+    .cases = "mad-attention-gla mad-mamba-moe mad-hyena-swiglu mad-mh-hyena",
     .recognise = recognise,
     .import = import,
 };

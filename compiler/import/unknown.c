@@ -19,7 +19,7 @@ static const struct {
     {"gemmarecurrent", "what `btc import` writes for RecurrentGemma (its block \"recurrent\")"},
     {"samba", "what `btc import` writes for Mamba and for Mixtral"},
     {"mamba", "what `btc import` writes for Mamba"},
-    {"stripedhyena hyena h3 s4 s4d s5",
+    {"hyena s5",
      "what `btc import` writes for Hyena (conv.long), or `btc explain scan.modal`"},
     {"moe mixtral deepseek gptoss switch phimoe dbrx grok jetmoe",
      "what `btc import` writes for Mixtral (linear.experts)"},

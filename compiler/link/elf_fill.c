@@ -1,7 +1,7 @@
-/* Puts the weights into what the linker has made. The linker sees them as a section of their size without
- * bytes, so gigabytes are not copied through it: they are written once, straight into the output. Where the
- * section's bytes belong, the linked file is cut in two; its second part moves back by whole pages, and the
- * headers are told. The result is laid out as if the linker had done it. */
+/* Inserts the weights into the linked file. The linker sees a section of their size without bytes, so gigabytes are
+ * not copied through it: the weights are written once, directly into the output. The linked file is split where
+ * the bytes of the section belong; the second part moves back by whole pages, and the headers are adjusted. The
+ * result has the layout that the linker would have made. */
 #include <elf.h>
 #include <stdio.h>
 #include <string.h>

@@ -4,8 +4,8 @@
 
 /* Objects that only programs need; all others belong to every artefact. */
 static const char *const program_objects[] = {
-    "start", "program",      "options",     "generate",   "stream",          "dump", "sample", "processors",
-    "meter", "bare_program", "bare_memory", "bare_linux", "bare_semihosting"};
+    "start",      "program",  "options", "generate",     "stream",      "dump",       "sample",
+    "processors", "distance", "meter",   "bare_program", "bare_memory", "bare_linux", "bare_semihosting"};
 
 static bool is_wanted(const char *name, RuntimeParts parts) {
     if (strcmp(name, "parallel_omp") == 0 || strcmp(name, "threads") == 0) return parts.threads;

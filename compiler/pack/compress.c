@@ -16,11 +16,11 @@ typedef struct Candidate {
     _Atomic bool no; /* some panel does not fit */
 } Candidate;
 
-/* Some pieces of a candidate in one call. */
+/* Some slices of a candidate in one call. */
 typedef struct Part {
     Candidate *of;
     Source *source;
-    int64_t tensor, first, n; /* of a direct source; else everything */
+    int64_t part, first, n; /* of a direct source; else everything */
 } Part;
 
 typedef struct Compress {
@@ -38,15 +38,14 @@ static void add_parts(Compress *s, Candidate *c, Source *source) {
         ARENA_PUSH(s->m->arena, s->parts, s->n, s->cap, all);
         return;
     }
-    for (int64_t k = 0; k < source->count; k++) {
-        Type t = source->tensors[k].type;
-        int64_t pieces = pack_pieces(c->item.kind, t, s->t), each = type_count(t) / (pieces ? pieces : 1);
-        int64_t n = each && each < PART ? PART / each : 1;
-        for (int64_t first = 0; first < pieces; first += n) {
-            Part p = {c, source, k, first, pieces - first < n ? pieces - first : n};
+    int64_t slices = pack_slices(c->item.kind, source->part, s->t);
+    int64_t each = type_count(source->part) / (slices ? slices : 1),
+            n = each && each < PART ? PART / each : 1;
+    for (int64_t k = 0; k < source->parts; k++)
+        for (int64_t first = 0; first < slices; first += n) {
+            Part p = {c, source, k, first, slices - first < n ? slices - first : n};
             ARENA_PUSH(s->m->arena, s->parts, s->n, s->cap, p);
         }
-    }
 }
 
 static bool look_at_gathered(Compress *s, const Part *p) {
@@ -55,7 +54,7 @@ static bool look_at_gathered(Compress *s, const Part *p) {
     PackSource values;
     bool ok = source_gather(&d, a, s->m, p->source, &values);
     PackKind kind = p->of->item.kind;
-    if (ok && !pack_fits(kind, &values, &format_bf16_12, s->t, 0, pack_pieces(kind, values.type, s->t)))
+    if (ok && !pack_fits(kind, &values, &format_bf16_12, s->t, 0, pack_slices(kind, values.type, s->t)))
         p->of->no = true;
     arena_free(a);
     return ok;
@@ -69,10 +68,12 @@ static void look_at(void *user, int64_t i) {
         if (!look_at_gathered(s, p)) s->failed = true;
         return;
     }
-    const PackSource *tensor = &p->source->tensors[p->tensor];
-    PackKind kind = p->of->item.kind;
-    if (!pack_fits(kind, tensor, &format_bf16_12, s->t, p->first, p->n)) p->of->no = true;
-    source_release(s->m, tensor, pack_pieces(kind, tensor->type, s->t), p->first, p->n);
+    Arena *a = arena_new();
+    int64_t at;
+    PackSource t = source_slices(p->source, s->t, a, p->part, p->first, p->n, &at);
+    if (!pack_fits(p->of->item.kind, &t, &format_bf16_12, s->t, at, p->n)) p->of->no = true;
+    source_release(s->m, p->source, s->t, p->part, p->first, p->n);
+    arena_free(a);
 }
 
 /* The leaf in all forms of its block. */

@@ -1,5 +1,5 @@
-/* See numbers.h. The magnitudes of floats are ordered as the bits behind their signs are, so all is done in
- * integers. */
+/* See numbers.h. Magnitudes of floats have the same order as their bits without the sign, so they are compared
+ * as integers. */
 #include "numbers.h"
 
 #include <math.h>

@@ -17,7 +17,7 @@ enum { WINDOW = 4 << 20, SMALL = WINDOW / 16 };
 typedef struct Item {
     Source source;
     int64_t at, end; /* in the weights */
-    int64_t pieces;  /* that it is written in, see pack_pieces */
+    int64_t slices;  /* that it is written in, see pack_slices */
 } Item;
 
 typedef struct Segment {
@@ -51,7 +51,7 @@ static bool find_items(Packing *k) {
             Item item = {.at = call->weights + it->offset};
             if (!source_find(p->diag, p->model, it, call->prefix, p->target, &item.source)) return false;
             item.end = item.at + it->bytes;
-            item.pieces = pack_pieces(it->kind, item.source.value->type, p->target);
+            item.slices = pack_slices(it->kind, item.source.value->type, p->target);
             ARENA_PUSH(k->arena, k->items, k->nitems, k->items_cap, item);
         }
     }
@@ -74,7 +74,7 @@ static void cut_windows(Packing *k, int64_t to) {
 
 static bool is_whole(const Item *i) {
     int64_t bytes = i->end - i->at;
-    return bytes > SMALL && (!i->source.direct || bytes / i->pieces > SMALL);
+    return bytes > SMALL && (!i->source.direct || bytes / i->slices > SMALL);
 }
 
 static void cut_all(Packing *k) {
@@ -105,24 +105,26 @@ static int first_item(const Packing *k, int64_t at) {
     return lo;
 }
 
-/* n pieces of an item, from piece `first`, to out; the tensors are not needed again soon. */
+/* n slices of an item, from slice `first`, to out; the tensors are not needed again soon. */
 static void pack_run(const Packing *k, const Item *i, int64_t first, int64_t n, char *out) {
     const Source *s = &i->source;
     const PackItem *it = s->item;
-    int64_t each = i->pieces / s->count, bytes = (i->end - i->at) / i->pieces;
+    int64_t each = i->slices / s->parts, bytes = (i->end - i->at) / i->slices;
     for (int64_t end = first + n; first < end; first += n, out += n * bytes) {
-        const PackSource *t = &s->tensors[first / each];
-        int64_t from = first % each;
+        Arena *a = arena_new();
+        int64_t part = first / each, from = first % each, at;
         n = each - from < end - first ? each - from : end - first;
-        pack_write(it->kind, t, it->format, k->p->target, from, n, out);
-        source_release(k->p->model, t, each, from, n);
+        PackSource t = source_slices(s, k->p->target, a, part, from, n, &at);
+        pack_write(it->kind, &t, it->format, k->p->target, at, n, out);
+        source_release(k->p->model, s, k->p->target, part, from, n);
+        arena_free(a);
     }
 }
 
 /* The bytes [lo, hi) of an item that is packed from tensors as they are. Pieces that another segment shares
  * are packed aside. */
 static void fill_direct(const Packing *k, const Item *i, int64_t lo, int64_t hi, char *out) {
-    int64_t bytes = (i->end - i->at) / i->pieces;
+    int64_t bytes = (i->end - i->at) / i->slices;
     for (int64_t at = lo; at < hi;) {
         int64_t first = (at - i->at) / bytes, begin = i->at + first * bytes, n = (hi - begin) / bytes;
         if (begin == at && n > 0) {
@@ -147,10 +149,10 @@ static bool fill_gathered(const Packing *k, const Item *i, int64_t lo, int64_t h
     PackSource values;
     bool ok = source_gather(&d, a, k->p->model, &i->source, &values);
     if (ok && lo == i->at && hi == i->end) {
-        pack_write(it->kind, &values, it->format, k->p->target, 0, i->pieces, out);
+        pack_write(it->kind, &values, it->format, k->p->target, 0, i->slices, out);
     } else if (ok) {
         char *all = xmalloc((size_t)(i->end - i->at));
-        pack_write(it->kind, &values, it->format, k->p->target, 0, i->pieces, all);
+        pack_write(it->kind, &values, it->format, k->p->target, 0, i->slices, all);
         memcpy(out, all + (lo - i->at), (size_t)(hi - lo));
         free(all);
     }
@@ -173,7 +175,7 @@ static bool fill(const Packing *k, Segment *s, char *out) {
     return true;
 }
 
-static void write_stretch(void *user, int64_t n) {
+static void write_segment(void *user, int64_t n) {
     Packing *k = user;
     Segment *s = &k->segments[n];
     if (atomic_load(&k->failed)) return;
@@ -218,7 +220,7 @@ bool packer_write(void *user, OutFile *o, int64_t at, btc_checksum *sum) {
     if (ok) {
         cut_all(&k);
         progress_phase(p->diag->progress, "packing weights", k.nsegments);
-        work_share(k.nsegments, write_stretch, &k);
+        work_share(k.nsegments, write_segment, &k);
         progress_done(p->diag->progress);
         ok = !k.failed || report(&k, o);
         if (sum) *sum = sum_up(&k);

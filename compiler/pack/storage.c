@@ -1,12 +1,12 @@
-/* See storage.h. Only matrices that products or look-ups read as they are can be quantised: what is computed
- * with before packing would have to be quantised along other numbers than its product's inputs.
+/* See storage.h. A matrix can be quantised only if products or look-ups read it unchanged. If the compiler computes
+ * with it before packing, the blocks would not lie along the inputs of the product.
+ * If it only moves whole rows of the matrix, such as the halves of a fused one, the blocks do.
  *
- * By itself --quant leaves alone what is small and sensitive: matrices of low rank (gates of decays and the
- * like), routers, block-diagonal gates; and all that is no matrix (norms, convolutions, recurrences). A rule
- * of the description can still ask for any matrix. --quant=none takes no matrix, whatever the rules say.
+ * --quant does not quantise small and sensitive tensors: low-rank matrices (of gates and decays), routers,
+ * block-diagonal gates; nor tensors that are not matrices (norms, convolutions, recurrences). A rule of the
+ * description can ask for any matrix. --quant=none quantises no matrix, whatever the rules say.
  *
- * Where the numbers of a tensor do not fit what was chosen it keeps the checkpoint's type instead, with a
- * warning: rules and options say what is wanted, not what must be at any price. */
+ * If a format cannot hold the numbers of a tensor, the tensor keeps the checkpoint's type, with a warning. */
 #include "storage.h"
 #include "weight_name.h"
 
@@ -15,6 +15,7 @@
 
 #include "formats/format.h"
 #include "numbers.h"
+#include "weight_view.h"
 
 typedef struct Rule {
     const char *pattern;
@@ -66,7 +67,10 @@ static int matrix_operand(const Op *op) {
 
 const Value *storage_matrix(const Op *op) {
     int i = matrix_operand(op);
-    return i >= 0 && op->in[i]->def->def == OP_TABLE[OP_weight] ? op->in[i] : NULL;
+    WeightView view;
+    if (i < 0 || !weight_view(op->in[i], &view)) return NULL;
+    if (op->in[i] == view.leaf->out[0]) return op->in[i];
+    return weight_view_keeps_rows(&view) && !op->def->inputs_first ? view.leaf->out[0] : NULL;
 }
 
 /* What a weight is used as. */
@@ -75,18 +79,29 @@ typedef struct Uses {
     bool other;
 } Uses;
 
-static Uses uses_of(const Func *f, const Value *v) {
-    Uses u = {0};
+static bool only_moves(const OpDef *def) {
+    return def->pattern == PAT_VIEW || def == OP_TABLE[OP_transpose];
+}
+
+/* Uses of v, which is the weight `leaf` or rows of it. */
+static void add_uses(const Func *f, const Value *v, const Value *leaf, Uses *u) {
     OPS_OF (f->body, op)
         for (int i = 0; i < op->nin; i++) {
             if (op->in[i] != v) continue;
-            if (storage_matrix(op) != v)
-                u.other = true;
+            if (only_moves(op->def) && !op->out[0]->type.seq)
+                add_uses(f, op->out[0], leaf, u);
+            else if (storage_matrix(op) != leaf || matrix_operand(op) != i)
+                u->other = true;
             else if (op->def->pattern == PAT_GATHER)
-                u.gather = op;
+                u->gather = op;
             else
-                u.product = op;
+                u->product = op;
         }
+}
+
+static Uses uses_of(const Func *f, const Value *v) {
+    Uses u = {0};
+    add_uses(f, v, v, &u);
     return u;
 }
 
@@ -98,8 +113,7 @@ static bool becomes_matrix(const Func *f, const Value *v) {
             if (op->in[i] != v) continue;
             const OpDef *def = op->def;
             if (i == matrix_operand(op)) return true;
-            bool moves =
-                def->pattern == PAT_VIEW || def == OP_TABLE[OP_transpose] || def == OP_TABLE[OP_concat];
+            bool moves = only_moves(def) || def == OP_TABLE[OP_concat];
             if (moves && becomes_matrix(f, op->out[0])) return true;
         }
     return false;

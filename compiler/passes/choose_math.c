@@ -1,10 +1,10 @@
-/* Gives everything that multiplies the arithmetic that the module asks for, where formats allow it: int8 to
- * products of weights in blocks, bf16 to those of weights in bf16 and to attention. Where int8 is asked for,
- * weights in bf16 get bf16, if the machine has dot products of it (the module's attribute `bf16_dots`), and so
- * does attention, if any product gets int8 or bf16: it loses no more by that than they do. What a checkpoint has in
- * f32 is computed in f32.
+/* Chooses the arithmetic of products and attention. The module asks for one, and formats limit it: int8 is for
+ * weights in blocks, bf16 for weights in bf16 and for attention. If the module asks for int8, weights in bf16 get
+ * bf16, provided that the machine has bf16 dot products (the module's attribute `bf16_dots`). Attention then gets
+ * bf16, too, if any product has int8 or bf16: it loses no more accuracy than they do. Weights in f32 are multiplied
+ * in f32.
  *
- * It is a fact of the op from here on: its reference semantics round as the kernels do. */
+ * The arithmetic becomes an attribute of the op: its reference semantics round as the kernels do. */
 #include "pass.h"
 
 #include <string.h>

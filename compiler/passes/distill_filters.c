@@ -9,6 +9,7 @@
  * call's prefix, where packer and interpreter find them. */
 #include "formats/format.h"
 #include "modes/modes.h"
+#include "ops/scan_modal.h"
 #include "pass.h"
 #include "weight_name.h"
 
@@ -137,7 +138,7 @@ static Value *part_weight(PassCtx *cx, Func *f, Op *op, int part, int n) {
 }
 
 static bool rewrite(PassCtx *cx, Func *f, Op *op) {
-    Value *in[PARTS + 1] = {op->in[0]};
+    Value *in[IN_STATE_RE] = {op->in[0]};
     for (int part = 0; part < PARTS; part++)
         if (!(in[part + 1] = part_weight(cx, f, op, part, cx->options->distill_filters / 2))) return false;
     if (op->in[2]) {
@@ -148,7 +149,7 @@ static bool rewrite(PassCtx *cx, Func *f, Op *op) {
     const char *past = ir_state_of(f, op->in[op->nin - 1])->name;
     const char *slots[] = {arena_printf(f->module->arena, "%s.re", past),
                            arena_printf(f->module->arena, "%s.im", past)};
-    Op *scan = ir_build(cx->diag, f, f->body, "scan.modal", in, PARTS + 1, NULL, NULL, 1, slots, op->loc);
+    Op *scan = ir_build(cx->diag, f, f->body, "scan.modal", in, IN_STATE_RE, NULL, NULL, 1, slots, op->loc);
     if (!scan) return false;
     ir_remove(scan);
     ir_insert_before(op, scan);

@@ -33,8 +33,8 @@ static Attr *slice_attrs(Func *f, int64_t axis, const Op *like) {
     return t;
 }
 
-/* The piece of `v` that `slice` cuts, along `axis`. */
-static Value *piece(PassCtx *cx, Func *f, Op *slice, Value *v, int64_t axis) {
+/* The part of `v` that `slice` cuts, along `axis`. */
+static Value *sliced(PassCtx *cx, Func *f, Op *slice, Value *v, int64_t axis) {
     Op *op = build_before(cx, f, slice, "slice", &v, 1, slice_attrs(f, axis, slice));
     return op ? op->out[0] : NULL;
 }
@@ -45,15 +45,15 @@ static Attr *copy_attrs(Func *f, const Op *op) {
     return t;
 }
 
-/* States of `piece` are pieces of those of `whole`, along the channels. */
-static void note_pieces(Func *f, const Op *piece, const Op *whole, int64_t start) {
+/* States of `slice` are slices of those of `whole`, along the channels. */
+static void note_slices(Func *f, const Op *slice, const Op *whole, int64_t start) {
     int n = whole->def->state ? op_state_count(whole->def) : 0;
     for (int k = 1; k <= n; k++) {
         const State *from = ir_state_of(f, whole->in[whole->nin - k]);
-        State *to = ir_state_of(f, piece->in[piece->nin - k]);
+        State *to = ir_state_of(f, slice->in[slice->nin - k]);
         if (!from || !to) continue;
-        to->piece_at = from->piece_at + start;
-        to->piece_of = from->piece_of ? from->piece_of : arena_copy(f->module->arena, from, sizeof *from);
+        to->slice_at = from->slice_at + start;
+        to->slice_of = from->slice_of ? from->slice_of : arena_copy(f->module->arena, from, sizeof *from);
     }
 }
 
@@ -64,10 +64,10 @@ static Value *rebuild(PassCtx *cx, Func *f, Op *slice, Op *whole, const int64_t 
     for (int k = 0; k < nin; k++) {
         in[k] = whole->in[k];
         if (!in[k] || axis[k] == -2) continue;
-        if (!(in[k] = piece(cx, f, slice, in[k], axis[k]))) return NULL;
+        if (!(in[k] = sliced(cx, f, slice, in[k], axis[k]))) return NULL;
     }
     Op *op = build_before(cx, f, slice, whole->def->name, in, nin, copy_attrs(f, whole));
-    if (op) note_pieces(f, op, whole, attr_int(slice, "start", 0));
+    if (op) note_slices(f, op, whole, attr_int(slice, "start", 0));
     return op ? op->out[0] : NULL;
 }
 

@@ -1,5 +1,5 @@
-/* Puts the rounding of what products multiply before them, as an op: products of the same input then share it
- * (merge-equal makes equal ones one), and so do the threads.
+/* Inserts an op before products that rounds their inputs. Products of the same input share it (merge-equal merges equal
+ * ones), and so do the threads.
  *
  *     %y = linear %x, %w, _ {math="int8"}    ->    %r = quantize.rows %x {math="int8", block=128, zero=128}
  *                                                  %y = linear %r, %w, _ {math="int8"} */

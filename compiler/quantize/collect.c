@@ -1,5 +1,6 @@
 /* See collect.h. */
 #include "collect.h"
+#include "pack/weight_view.h"
 #include "weight_name.h"
 
 #include <math.h>
@@ -56,10 +57,21 @@ static int64_t place_of(Collect *c, Inputs *in) {
     return at < SAMPLES ? at : -1;
 }
 
+/* The matrix of the leaf that holds the rows of matrix `matrix` of the view. */
+static int64_t leaf_matrix(const WeightView *v, int64_t matrix) {
+    Type t = v->leaf->out[0]->type;
+    return weight_view_matrix(v, matrix) / (t.dim[t.rank - 1] * t.dim[t.rank - 2]);
+}
+
 static void multiplied(void *user, const Op *weight, const char *prefix, int64_t matrix, const double *x,
                        int64_t n) {
     Collect *c = user;
-    if (weight->def != OP_TABLE[OP_weight]) return;
+    WeightView view;
+    if (!weight_view(weight->out[0], &view)) return;
+    if (weight != view.leaf) { /* rows of it: of the same matrix */
+        if (!weight_view_keeps_rows(&view)) return;
+        matrix = leaf_matrix(&view, matrix), weight = view.leaf;
+    }
     const Key *k = key_of(c, weight, prefix);
     Inputs *in = k->parts[k->nparts > 1 ? matrix : 0];
     if (k->nparts > 1) matrix = 0;

@@ -23,7 +23,7 @@ typedef struct Measure {
     int n, cap;
 } Measure;
 
-static void measure_piece(void *user, int64_t i) {
+static void measure_item(void *user, int64_t i) {
     const Measure *w = user;
     Piece p = w->pieces[i];
     MatrixCost *to = &w->costs->matrices[p.format][p.matrix];
@@ -52,7 +52,7 @@ static bool open_format(Diag *d, Arena *a, const char *path, Measure *w, int for
 
 static void measure_matrices(Measure *w) {
     progress_phase(w->progress, "rounding matrices", w->n);
-    work_share(w->n, measure_piece, w);
+    work_share(w->n, measure_item, w);
     progress_done(w->progress);
 }
 

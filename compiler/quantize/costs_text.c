@@ -76,7 +76,7 @@ static void add_matrices(Arena *a, Text *t, const Costs *c) {
 static void add_model(Arena *a, Text *t, const Costs *c, const ModelCost *m) {
     const Comparison *x = &c->comparison;
     bool compared = m != c->models;
-    const char *name = m->bf16_dot     ? "in bf16 dot"
+    const char *name = m->bf16_dot     ? "bf16 arithmetic"
                        : !m->format    ? "unquantised"
                        : m->calibrated ? arena_printf(a, "%s, calibrated", m->format)
                                        : m->format;

@@ -112,7 +112,7 @@ static void add_call(cJSON *o, const Values *values, const Stage *s) {
     add_int(o, "call", s->call);
     add_text(o, "plan", s->callee->function);
     cJSON *args = cJSON_AddArrayToObject(o, "arguments");
-    for (int i = 0; i < s->anchor->nin; i++) append_value(values, args, lw_base(s->anchor->in[i], NULL));
+    for (int i = 0; i < s->anchor->nin; i++) append_value(values, args, value_base(s->anchor->in[i], NULL));
     for (int i = 0; i < s->anchor->nout; i++) append_value(values, args, s->anchor->out[i]);
 }
 

@@ -110,7 +110,7 @@ static void member_run(Member *m, Diag *d, int number) {
 }
 
 /* Messages would come from several threads: who fails runs again, and says why. */
-static void piece_of_work(void *user, int64_t i) {
+static void run_item(void *user, int64_t i) {
     Panel *p = user;
     int64_t at = p->o->exactly ? i * p->runs : i;
     Arena *a = arena_new();
@@ -129,7 +129,7 @@ static bool run_all(Panel *p) {
         if (!p->members[0].ok) return false;
         s->constants = p->members[0].state;
     }
-    work_share(p->o->exactly ? p->batch.B : n, piece_of_work, p);
+    work_share(p->o->exactly ? p->batch.B : n, run_item, p);
     for (int64_t i = 0; i < n; i++) {
         Member *m = &p->members[i];
         if (m->ok || (p->o->exactly && i % p->runs)) continue;

@@ -147,7 +147,7 @@ void session_interpreted_states(Session *s, const InterpState *st, int64_t B, in
     }
 }
 
-/* A state as the description has it, put together from the pieces that passes have cut it in. */
+/* A state as the description has it, put together from the slices that passes have cut it into. */
 typedef struct Whole {
     const State *state;
     double *data;
@@ -155,17 +155,17 @@ typedef struct Whole {
 } Whole;
 
 static Whole *whole_for(Arena *a, Whole *all, int *n, const State *st) {
-    const State *root = st->piece_of ? st->piece_of : st;
+    const State *root = st->slice_of ? st->slice_of : st;
     for (int i = 0; i < *n; i++)
         if (!strcmp(all[i].state->name, root->name)) return &all[i];
     all[*n] = (Whole){root, ARENA_ARRAY(a, double, type_count(root->type)), 0};
     return &all[(*n)++];
 }
 
-static void put_piece(Whole *w, const State *st, const double *data) {
+static void put_slice(Whole *w, const State *st, const double *data) {
     int64_t n = type_count(st->type), cols = st->type.rank ? st->type.dim[st->type.rank - 1] : 1;
     int64_t width = w->state->type.rank ? w->state->type.dim[w->state->type.rank - 1] : 1;
-    for (int64_t i = 0; i < n; i++) w->data[i / cols * width + st->piece_at + i % cols] = data[i];
+    for (int64_t i = 0; i < n; i++) w->data[i / cols * width + st->slice_at + i % cols] = data[i];
     w->filled += n;
 }
 
@@ -179,7 +179,7 @@ void session_states(Session *s, const char *block, int64_t B, int64_t row, Tenso
         for (int k = 0; k < f->nstates; k++) {
             double *data = ARENA_ARRAY(s->a, double, type_count(f->states[k].type));
             state_slot_read(s->a, call, k, &s->compiled.lower, block, data);
-            put_piece(whole_for(s->a, all, &n, &f->states[k]), &f->states[k], data);
+            put_slice(whole_for(s->a, all, &n, &f->states[k]), &f->states[k], data);
         }
         for (int k = 0; k < n; k++)
             if (all[k].filled == type_count(all[k].state->type)) /* else a part of it is nobody's input */

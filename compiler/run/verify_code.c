@@ -167,7 +167,7 @@ static DType stored_as(const Session *s, Arena *a, const char *name) {
         const BlockCall *call = &l->calls[i];
         const Func *f = call->plan->f;
         for (int k = 0; k < f->nstates; k++) {
-            const State *st = f->states[k].piece_of ? f->states[k].piece_of : &f->states[k];
+            const State *st = f->states[k].slice_of ? f->states[k].slice_of : &f->states[k];
             const char *full = call->layer < 0
                                    ? arena_printf(a, "state.%s", st->name)
                                    : arena_printf(a, "state.%lld.%s", (long long)call->layer, st->name);

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Of the largest output: what sums that are cut elsewhere may move. Where inputs of products are rounded to
- * bf16 or bytes, one last bit may tip a rounding, and that the next. */
+/* The allowed difference, relative to the largest output, if parameters change the order of sums. If inputs of
+ * products are rounded to bf16 or int8, a difference in a last bit can change a rounding, and so on. */
 static const double EXACT_MOST = 1e-3, ROUNDED_MOST = 0.1;
 
 /* The last tokens of these prompts lie in different rows of tiles. 0: the whole prompt. */

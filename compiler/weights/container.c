@@ -84,13 +84,6 @@ bool raw_tensor_readable(Diag *d, const RawTensor *t) {
                       raw_tensor_dtype(t));
 }
 
-void raw_tensor_floats(const RawTensor *t, int64_t first, int64_t n, float *out) {
-    if (t->blocks)
-        format_decode(t->blocks, t->data, first, n, out);
-    else
-        dtype_convert(DT_F32, out, t->dt, t->data + first * (int64_t)dtype_size(t->dt), n);
-}
-
 void raw_tensor_doubles(const RawTensor *t, int64_t first, int64_t n, double *out) {
     enum { PIECE = 1024 };
     float some[PIECE];

@@ -26,6 +26,7 @@ typedef struct Pickle {
     size_t memo_n, memo_cap;
     size_t pairs; /* given to OrderedDict calls */
     bool stopped;
+    PickleRest *rest; /* or NULL */
 } Pickle;
 
 static const PickleGlobal GLOBALS[] = {
@@ -274,19 +275,20 @@ static bool op_global(Pickle *k, uint8_t op) {
     return push_global(k, v[0]->s, strlen(v[0]->s), v[1]->s, strlen(v[1]->s));
 }
 
-/* ('storage', type, key, place, number of elements) */
+/* ('storage', type, key, place, number of elements), and before PyTorch 1.6 None behind them */
 static bool op_persid(Pickle *k, uint8_t op) {
     (void)op;
     PickleValue **v = pop(k, 1), *t = v ? *v : NULL;
     if (!t) return false;
-    bool ok = t->kind == PK_TUPLE && t->n == 5 && t->items[0]->kind == PK_TEXT &&
-              !strcmp(t->items[0]->s, "storage") && t->items[1]->kind == PK_NAME &&
-              t->items[1]->global->role == ROLE_STORAGE && t->items[2]->kind == PK_TEXT &&
-              t->items[4]->kind == PK_INT && t->items[4]->i >= 0;
+    bool ok = t->kind == PK_TUPLE && (t->n == 5 || (t->n == 6 && t->items[5]->kind == PK_NONE)) &&
+              t->items[0]->kind == PK_TEXT && !strcmp(t->items[0]->s, "storage") &&
+              t->items[1]->kind == PK_NAME && t->items[1]->global->role == ROLE_STORAGE &&
+              t->items[2]->kind == PK_TEXT && t->items[4]->kind == PK_INT && t->items[4]->i >= 0;
     if (!ok) return fail(k, "the pickle refers to a storage in a form that PyTorch does not write");
     PickleValue *s = push(k, PK_STORAGE);
     s->items = t->items, s->n = t->n, s->i = t->items[4]->i, s->global = t->items[1]->global,
     s->s = t->items[2]->s;
+    if (k->rest) ARENA_PUSH(k->arena, k->rest->storages, k->rest->n, k->rest->cap, s);
     return true;
 }
 
@@ -360,10 +362,13 @@ static bool (*const OPS[256])(Pickle *, uint8_t) = {
     ['R'] = op_reduce,    ['b'] = op_build,
 };
 
-PickleValue *pickle_read(Diag *d, Arena *a, const char *file, const uint8_t *data, size_t size) {
-    Pickle k = {.diag = d, .arena = a, .file = file, .data = data, .size = size};
+PickleValue *pickle_read(Diag *d, Arena *a, const char *file, const uint8_t *data, size_t size,
+                         PickleRest *rest) {
+    Pickle k = {.diag = d, .arena = a, .file = file, .data = data, .size = size, .rest = rest};
     k.stack = ARENA_ARRAY(a, PickleValue *, k.cap = 64); /* never NULL: pop(k, 0) points into it */
-    if (size > MAX_PICKLE) return fail(&k, "the pickle is larger than 64 MB: not a state dict"), NULL;
+    if (size > MAX_PICKLE && !rest)
+        return fail(&k, "the pickle is larger than 64 MB: not a state dict"), NULL;
+    if (size > MAX_PICKLE) k.size = MAX_PICKLE;
     while (!k.stopped) {
         const uint8_t *op;
         k.op_at = k.at;
@@ -378,6 +383,7 @@ PickleValue *pickle_read(Diag *d, Arena *a, const char *file, const uint8_t *dat
         }
         if (!OPS[*op](&k, *op)) return NULL;
     }
+    if (rest) rest->used = k.at;
     if (k.n == 1 && !k.nmarks) return k.stack[0];
     fail(&k, "the pickle ends with values left over");
     return NULL;

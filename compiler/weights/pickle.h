@@ -16,7 +16,7 @@ typedef enum PickleKind {
     PK_LIST,    /* items */
     PK_DICT,    /* items: key, value, key, value ... */
     PK_NAME,    /* global: a callable or a type from the allow-list */
-    PK_STORAGE, /* items: "storage", type, key, place, number of elements; i: the number */
+    PK_STORAGE, /* items: "storage", type, key, place, number of elements; i: the number, s: the key */
     PK_TENSOR,  /* items: storage, offset, shape, strides, ...; global: which rebuild function */
     PK_OTHER    /* a value no tensor needs (long integers, texts with NUL) */
 } PickleKind;
@@ -43,7 +43,16 @@ struct PickleValue {
     int8_t mark; /* for whoever walks the tree: values may be shared, even cyclic */
 };
 
-/* NULL: a message is filed. */
-PickleValue *pickle_read(Diag *d, Arena *a, const char *file, const uint8_t *data, size_t size);
+/* Where other data stands behind a pickle: how many bytes it took, and each storage that it refers to, as often as it
+ * does. */
+typedef struct PickleRest {
+    size_t used;
+    PickleValue **storages;
+    int n, cap;
+} PickleRest;
+
+/* rest: NULL where the pickle is all that there is. NULL: a message is filed. */
+PickleValue *pickle_read(Diag *d, Arena *a, const char *file, const uint8_t *data, size_t size,
+                         PickleRest *rest);
 
 #endif

@@ -1,4 +1,5 @@
-/* PyTorch's zip container (torch.save since 1.6): <root>/data.pkl is a pickle that names the tensors, each a
+/* Files of torch.save: PyTorch's zip container, or the row of pickles that it wrote before (pth_row.h).
+ * PyTorch's zip container (torch.save since 1.6): <root>/data.pkl is a pickle that names the tensors, each a
  * strided view of a storage; <root>/data/<key> are the storages' bytes. The pickle is read as data
  * (pickle.c); tensors point into the mapped file, only strided views are copied.
  * https://github.com/pytorch/pytorch/blob/main/torch/serialization.py */
@@ -6,6 +7,7 @@
 
 #include "container.h"
 #include "pickle.h"
+#include "pth_row.h"
 #include "zip.h"
 
 enum { MAX_DEPTH = 16, FREE_COPIES = 16 << 20 };
@@ -17,6 +19,7 @@ typedef struct Pth {
     const char *file;
     Zip zip;
     const char *root;
+    const PthRow *row;         /* NULL: it is a zip */
     size_t copied, copies_max; /* bytes of strided views */
 } Pth;
 
@@ -88,13 +91,14 @@ static bool check_inside(const Pth *p, const RawTensor *t, const View *view, int
 
 static bool storage_bytes(const Pth *p, const RawTensor *t, const PickleValue *storage, int64_t *elements,
                           const uint8_t **data) {
-    const char *name = arena_printf(p->arena, "%s/data/%s", p->root, storage->s);
+    const char *name = p->row ? storage->s : arena_printf(p->arena, "%s/data/%s", p->root, storage->s);
     const char *shown = container_clean(p->arena, name, strlen(name));
-    const ZipEntry *e = zip_find(&p->zip, name);
     size_t unit = storage->global->dt == DT_COUNT ? 1 : dtype_size(storage->global->dt), size;
     uint64_t expected;
-    if (!e) return fail(p, t->name, arena_printf(p->arena, "its storage %s is not in the file", shown));
-    if (!zip_bytes(&p->zip, e, data, &size)) return false;
+    const ZipEntry *e = p->row ? NULL : zip_find(&p->zip, name);
+    if (p->row ? !pth_row_find(p->row, name, data, &size) : !e)
+        return fail(p, t->name, arena_printf(p->arena, "its storage %s is not in the file", shown));
+    if (e && !zip_bytes(&p->zip, e, data, &size)) return false;
     if (__builtin_mul_overflow((uint64_t)storage->i, unit, &expected) || expected != size)
         return fail(p, t->name,
                     arena_printf(p->arena,
@@ -251,12 +255,7 @@ static bool check_byte_order(const Pth *p) {
                              container_clean(p->arena, (const char *)s, n)));
 }
 
-static bool read_tensors(Pth *p) {
-    const uint8_t *data;
-    size_t size;
-    const ZipEntry *e = zip_find(&p->zip, arena_printf(p->arena, "%s/data.pkl", p->root));
-    if (!zip_bytes(&p->zip, e, &data, &size)) return false;
-    PickleValue *top = pickle_read(p->diag, p->arena, p->file, data, size);
+static bool read_dict(Pth *p, PickleValue *top) {
     if (!top) return false;
     if (top->kind != PK_DICT)
         return fail(p, NULL, "its pickle is not a dict from names to tensors: save model.state_dict()");
@@ -266,13 +265,24 @@ static bool read_tensors(Pth *p) {
     return container_seal(p->diag, p->w, first);
 }
 
+static bool read_zip(Pth *p) {
+    const uint8_t *data;
+    size_t size;
+    if (!zip_open(&p->zip) || !find_root(p) || !check_byte_order(p)) return false;
+    const ZipEntry *e = zip_find(&p->zip, arena_printf(p->arena, "%s/data.pkl", p->root));
+    return zip_bytes(&p->zip, e, &data, &size) &&
+           read_dict(p, pickle_read(p->diag, p->arena, p->file, data, size, NULL));
+}
+
+static bool read_row(Pth *p, const uint8_t *data, size_t size) {
+    PthRow row;
+    p->row = &row;
+    return pth_row_open(p->diag, p->arena, p->file, data, size, &row) && read_dict(p, row.top);
+}
+
 bool pth_read(Diag *d, WeightSet *w, const char *file, const uint8_t *data, size_t size) {
     Pth p = {
         .diag = d, .arena = w->arena, .w = w, .file = file, .zip = {d, w->arena, file, data, size, 0, 0, 0}};
     p.copies_max = FREE_COPIES + (size > SIZE_MAX / 8 ? SIZE_MAX / 8 : size) * 4;
-    if (size >= 2 && data[0] == 0x80 && data[1] <= 5)
-        return fail(
-            &p, NULL,
-            "is a bare pickle, as PyTorch wrote before 1.6: load it there and save it again with torch.save");
-    return zip_open(&p.zip) && find_root(&p) && check_byte_order(&p) && read_tensors(&p);
+    return pth_is_row(data, size) ? read_row(&p, data, size) : read_zip(&p);
 }

@@ -10,7 +10,7 @@
 
 enum { RAW_MAX_RANK = 8 };
 
-/* What is known of a tensor's bytes once they have been read (compiler/pack/numbers.h). */
+/* Facts of a tensor's numbers, found when they are read (compiler/pack/numbers.h). */
 typedef struct RawNumbers {
     bool known;
     bool finite;           /* there is no NaN and no infinity */
@@ -66,8 +66,7 @@ uint64_t weights_hash(const WeightSet *w);
 int64_t raw_tensor_count(const RawTensor *t);
 const char *raw_tensor_dtype(const RawTensor *t); /* "bf16", "q4_k", or the file's word for a type not read */
 bool raw_tensor_readable(Diag *d, const RawTensor *t); /* false: of a type not read, filed */
-/* Numbers [first, first + n) in f32, or in double. The tensor is readable. */
-void raw_tensor_floats(const RawTensor *t, int64_t first, int64_t n, float *out);
+/* Numbers [first, first + n) in double. The tensor is readable. */
 void raw_tensor_doubles(const RawTensor *t, int64_t first, int64_t n, double *out);
 /* "bf16[768,1536]" */
 const char *raw_tensor_type(Arena *a, const RawTensor *t);

@@ -6,7 +6,7 @@
 #include "../perturb.h"
 #include "common.h"
 
-bool attend_has_pairs(const Op *op) {
+bool attend_in_bf16(const Op *op) {
     return attr_arithmetic(op, "math")->input == DT_BF16;
 }
 
@@ -17,7 +17,7 @@ double attend_scale(const Op *op) {
 
 /* The cache is of what is multiplied. */
 static DType state_dt(const Op *op, DType asked) {
-    return attend_has_pairs(op) ? DT_BF16 : asked;
+    return attend_in_bf16(op) ? DT_BF16 : asked;
 }
 
 static bool infer_attend(Diag *d, Func *f, Op *op) {
@@ -41,15 +41,17 @@ static bool infer_attend(Diag *d, Func *f, Op *op) {
 typedef struct Attend {
     int64_t h, g, d, p, window, context;
     double scale, softcap;
-    bool pairs;                   /* what is multiplied is rounded to bf16 */
+    bool bf16;                    /* what is multiplied is rounded to bf16 */
     const double *sinks, *slopes; /* [h], or NULL */
-    double *keys, *values;        /* [context,g,d] [context,g,p] */
-    double *score;                /* [context] */
-    Perturb *perturb;             /* or NULL */
+    const double *recent;         /* [h,e], or NULL */
+    int64_t e;
+    double *keys, *values; /* [context,g,d] [context,g,p] */
+    double *score;         /* [context] */
+    Perturb *perturb;      /* or NULL */
 } Attend;
 
 static double as_multiplied(const Attend *a, double x) {
-    return a->pairs ? dtype_round(DT_BF16, x) : x;
+    return a->bf16 ? dtype_round(DT_BF16, x) : x;
 }
 
 static double score_of(const Attend *a, const double *q, const double *k) {
@@ -68,6 +70,7 @@ static void attend_one(const Attend *a, const double *q, double *y, int64_t now,
     for (int64_t j = first; j <= now; j++) {
         double s = score_of(a, q, a->keys + (j % a->context * a->g + head) * a->d);
         if (a->slopes) s -= a->slopes[h] * (double)(now - j);
+        if (a->recent && now - j < a->e) s += a->recent[h * a->e + a->e - 1 - (now - j)];
         a->score[j - first] = s;
         if (s > max) max = s;
     }
@@ -76,7 +79,7 @@ static void attend_one(const Attend *a, const double *q, double *y, int64_t now,
     for (int64_t j = first; j <= now; j++) {
         const double *v = a->values + (j % a->context * a->g + head) * a->p;
         double w = exp2(a->score[j - first] * M_LOG2E - nearbyint(max * M_LOG2E));
-        if (a->pairs && a->perturb) w = perturb_absolute(a->perturb, w, w * PERTURB_INSIDE);
+        if (a->bf16 && a->perturb) w = perturb_absolute(a->perturb, w, w * PERTURB_INSIDE);
         w = as_multiplied(a, w);
         sum += w;
         for (int64_t i = 0; i < a->p; i++) y[i] += w * as_multiplied(a, v[i]);
@@ -94,12 +97,12 @@ static void eval_attend(EvalCtx *c) {
                 .context = attr_int(c->op, "context", 0),
                 .scale = attend_scale(c->op),
                 .softcap = attr_float(c->op, "softcap", 0),
-                .pairs = attend_has_pairs(c->op),
-                .sinks = c->in[3].data,
+                .bf16 = attend_in_bf16(c->op),
+                .e = c->in[5].data ? c->in[5].type.dim[1] : 0,
                 .slopes = c->in[4].data,
                 .perturb = c->env ? c->env->perturb : NULL,
-                .keys = state_begin(&c->in[5], &c->out[1]),
-                .values = state_begin(&c->in[6], &c->out[2])};
+                .keys = state_begin(&c->in[6], &c->out[1]),
+                .values = state_begin(&c->in[7], &c->out[2])};
     if (a.window == 0 && c->pos + c->rows > a.context) {
         c->error = arena_printf(c->scratch, "the sequence outgrows the context: %lld tokens, at most %lld",
                                 (long long)(c->pos + c->rows), (long long)a.context);
@@ -110,6 +113,7 @@ static void eval_attend(EvalCtx *c) {
         int64_t now = c->pos + t, slot = now % a.context;
         for (int64_t i = 0; i < a.g * a.d; i++) a.keys[slot * a.g * a.d + i] = tensor_row(k, t)[i];
         for (int64_t i = 0; i < a.g * a.p; i++) a.values[slot * a.g * a.p + i] = tensor_row(v, t)[i];
+        a.sinks = tensor_row(&c->in[3], t), a.recent = tensor_row(&c->in[5], t);
         for (int64_t h = 0; h < a.h; h++)
             attend_one(&a, tensor_row(q, t) + h * a.d, c->out[0].data + (t * a.h + h) * a.p, now, h);
     }
@@ -145,12 +149,12 @@ const OpDef op_attend = {
     .name = "attend",
     .pattern = PAT_ATTEND,
     .doc = "Causal softmax attention; groups of heads share keys and values.",
-    .formula =
-        "y_t = sum_(j<=t) softmax_j(scale q_t k_j - slope (t-j)) v_j; a sink is one more score, without a "
-        "value",
+    .formula = "y_t = sum_(j<=t) softmax_j(scale q_t k_j - slope (t-j) + recent_t,(e-1-(t-j))) v_j; a sink "
+               "is one more "
+               "score, without a value",
     .source = "Vaswani et al. 2017, arXiv:1706.03762, eq. 1; Ainslie et al. 2023, arXiv:2305.13245 (groups); "
               "Beltagy et al. 2020, arXiv:2004.05150 (window); Press et al. 2021, arXiv:2108.12409 (slopes)",
-    .sig = "q[t,h,d] k[t,g,d] v[t,g,p] sinks?[h] slopes?[h] -> y[t,h,p]",
+    .sig = "q[t,h,d] k[t,g,d] v[t,g,p] sinks?[t?,h] slopes?[h] recent?[t,h,e] -> y[t,h,p]",
     .state = "k[context,g,d] = 0; v[context,g,p] = 0",
     .attrs = attrs,
     .infer = infer_attend,

@@ -4,7 +4,7 @@
 
 #include "../op.h"
 
-bool attend_has_pairs(const Op *op); /* its arithmetic: products of bf16 pairs, or else f32 */
-double attend_scale(const Op *op);   /* the factor on the scores */
+bool attend_in_bf16(const Op *op); /* its arithmetic: bf16 dot products, or else f32 */
+double attend_scale(const Op *op); /* the factor on the scores */
 
 #endif

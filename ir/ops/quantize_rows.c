@@ -1,9 +1,9 @@
-/* Rounds what products multiply, once for all of them and for all threads: see kernels/rows.h for how the
- * result lies in memory. A block of bytes is round(x * 127 / max|x|) with the scale max|x| / 127; the sum of
- * its bytes, times minus the zero of the weights' codes, is kept beside it: where a kernel's integer sum
- * begins. Where a number of the block is not finite, its scale is NaN: that goes before all magnitudes, whose
- * order is that of their bits; so whatever such a block is part of is not finite. Every row, and every block
- * of it, is treated by itself, so no result depends on its neighbours. */
+/* Rounds the inputs of products, once for all products and threads that read them. kernels/rows.h describes the
+ * result in memory. A block of int8 is round(x * 127 / max|x|) with the scale max|x| / 127. Beside the scale lies
+ * the start of a kernel's integer sum: the sum of the bytes, times minus the zero of the weights' codes. If a
+ * number of the block is not finite, its scale is NaN, and so is every product with the block. (Magnitudes are
+ * compared as bits, and those of NaN are the largest.) Every row and every block is rounded by itself, so no
+ * result depends on its neighbours. */
 #include "quantize_rows.h"
 
 #include "common.h"

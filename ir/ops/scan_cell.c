@@ -1,6 +1,6 @@
-/* Recurrent cells: what comes out of a token goes into the next one through a matrix and a function that is not linear,
- * so tokens come one after the other, by nature. The function is a formula over the gates, channel by channel; with it
- * this op is an LSTM, a GRU or any of their kin. */
+/* Recurrent cells: the output of a token is an input of the next token, through a matrix and a nonlinear function. So
+ * tokens can only be computed one after the other. The function is a formula over the gates of a channel; the formula
+ * makes this op an LSTM, a GRU or another cell. */
 #include "scan_cell.h"
 #include "common.h"
 

@@ -1,5 +1,5 @@
-/* Over the tokens of a whole sequence: columns that choose tokens instead of tokens that choose columns, and sums over all
- * tokens. A list of choices lies in the rows of the tokens, k in each; its order has nothing to do with theirs. */
+/* Ops over the tokens of a whole sequence: columns that choose tokens, and sums over all tokens. (In topk, tokens choose
+ * columns.) A list of choices is stored in the rows of the tokens, k in each row; the row of a choice has no meaning. */
 #include "common.h"
 
 /* ---- topk.tokens ---- */

@@ -1,7 +1,8 @@
-/* Loops of attend. The queries that share a kv head - of a step's token all heads of the group, of a chunk
- * all tokens and as many heads as the second cache has room for - meet block after block of its keys, tile by
- * tile: first the call's own keys, which are operands and not in the cache yet, then the cache as it was
- * before the call. The cache is written behind the next barrier (store_state), when everybody has read it. */
+/* Loops of attend. Queries that share a kv head are multiplied with its keys together: in a step all heads of the
+ * group, in a chunk all tokens and as many heads as fit into the second-level cache. They go through the keys
+ * block by block, in tiles: first the keys of the call itself, which are operands and not in the cache yet, then
+ * the cache as it was before the call. The cache is written behind the next barrier (store_state), when all
+ * threads have read it. */
 #include "attend.h"
 #include "ops/attend.h"
 
@@ -30,10 +31,14 @@ static Attend attend_new(Lower *l, Op *op) {
     Attend a = {.l = l, .b = &l->b, .op = op, .h = q.dim[0], .g = v.dim[0], .d = q.dim[1], .p = v.dim[1]};
     a.context = attr_int(op, "context", 0), a.window = attr_int(op, "window", 0);
     a.scale = attend_scale(op), a.softcap = attr_float(op, "softcap", 0);
-    a.pairs = attend_has_pairs(op);
-    a.depth = a.pairs ? (a.d + 1) / 2 : a.d;
+    a.bf16 = attend_in_bf16(op);
+    a.depth = a.bf16 ? (a.d + 1) / 2 : a.d;
     a.width = attend_round_up(a.p, l->b.lanes);
-    if (a.pairs) a.key = lw_scratch(l, a.depth * 4);
+    if (op->in[IN_RECENT]) {
+        a.e = op->in[IN_RECENT]->type.dim[1];
+        a.recent_row = a.e + 2 * l->b.lanes;
+    }
+    if (a.bf16) a.key = lw_scratch(l, a.depth * 4);
     a.queries = most_queries(l, a.h / a.g);
     return a;
 }
@@ -87,7 +92,7 @@ static void begin_all(const Run *r) {
     LB *b = r->a->b;
     KFOR (b, head, r->head_lo, r->head_hi, 1)
         KFOR (b, row, r->row_lo, r->row_hi, 1)
-            attend_begin(r->a, slot_of(r, head, row), head, query_ptr(r, head, row));
+            attend_begin(r->a, slot_of(r, head, row), head, row, query_ptr(r, head, row));
 }
 
 static void meet(const Run *r, const Keys *block, int n, Value *head, Value *row) {
@@ -200,7 +205,7 @@ static void run_size(const Attend *a, int64_t *heads, int64_t *rows) {
     *heads = a->h / a->g, *rows = 1;
     if (!is_chunk(a)) return;
     *rows = t->execution == EXECUTION_GRID ? a->queries : t->chunk;
-    int64_t bytes = 4 * (a->width + (a->pairs ? a->depth : 0)) * *rows,
+    int64_t bytes = 4 * (a->width + (a->bf16 ? a->depth : 0) + a->recent_row) * *rows,
             room = t->execution == EXECUTION_GRID ? 1 : t->value_room / bytes;
     if (*heads > room) *heads = room < 1 ? 1 : room;
 }
@@ -226,7 +231,7 @@ static void step_head(const Attend *a, Run *r, Value *row, Value *lo, Value *hi)
 void attend_lower(Lower *l, Op *op) {
     LB *b = &l->b;
     Attend a = attend_new(l, op);
-    if (a.pairs && b->lanes > ATTEND_HALF) {
+    if (a.bf16 && b->lanes > ATTEND_HALF) {
         if (l->form == FORM_STEP) /* said once: the chunk is the same op */
             diag_error(l->diag, op->loc,
                        "attend: math bf16 is for vectors of up to %d numbers, not %d; take f32", ATTEND_HALF,

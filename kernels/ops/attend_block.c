@@ -1,16 +1,14 @@
 /* See attend_block.h. Softmax in one walk over the keys with a running maximum (Milakov & Gimelshein 2018,
  * arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135), so scores never need more than one block of memory.
  *
- * A key that is not visible gets the score MASKED and the weight 0; 0 times a value that is not finite would be
- * NaN, so when sums turn out as NaN all is done once more, carefully: masked weights become -0, and their
- * values are left out. A visible key's value counts even where its weight is 0. Each query's arithmetic is the
- * same in every tile, so neither threads nor tiles change a result. */
+ * A key that is not visible gets the score MASKED and the weight 0. 0 times a value that is not finite would be
+ * NaN. So if a sum becomes NaN, the block is computed again: masked weights become -0, and values with this weight
+ * are skipped. The value of a visible key counts even if its weight is 0. The arithmetic of a query is the same in
+ * every tile, so results do not depend on threads or tiles. */
 #include "attend_block.h"
 
 #include <float.h>
 #include <math.h>
-
-enum { IN_SINKS = 3, IN_SLOPES = 4 };
 
 static const double MASKED = -INFINITY;
 static const double START = -FLT_MAX; /* finite: MASKED minus START is no NaN, and its weight is 0 */
@@ -21,7 +19,8 @@ void attend_scratch(Attend *a, int64_t slots) {
     a->factor = lw_scratch(l, (int64_t)a->queries * 4);
     a->acc = lw_scratch(l, slots * a->width * 4);
     a->base = lw_scratch(l, slots * 4), a->sum = lw_scratch(l, slots * 4);
-    if (a->pairs) a->q = lw_scratch(l, slots * a->depth * 4);
+    if (a->bf16) a->q = lw_scratch(l, slots * a->depth * 4);
+    if (a->e) a->recent = lw_scratch(l, slots * a->recent_row * 4);
 }
 
 Value *attend_panels(const Attend *a, Value *count) {
@@ -30,18 +29,18 @@ Value *attend_panels(const Attend *a, Value *count) {
 
 KeyValues attend_from(const Attend *a, const KeyValues *kv, Value *from) {
     LB *b = a->b;
-    Value *row = a->pairs ? attend_pair_row(a, from) : from;
+    Value *row = a->bf16 ? attend_bf16_row(a, from) : from;
     return (KeyValues){lw_accessor_from(a->l, kv->k, lb_muli(b, from, a->depth)), mat_from(a->l, kv->v, row)};
 }
 
 /* ---- slots ---- */
 
 /* A sink is a score that is there from the beginning, and has no value. */
-static void begin_sums(const Attend *a, Value *slot, Value *head) {
+static void begin_sums(const Attend *a, Value *slot, Value *head, Value *row) {
     LB *b = a->b;
-    Value *base = lb_f32(b, START), *sum = lb_f32(b, 0);
-    if (a->op->in[IN_SINKS]) {
-        Value *s = lb_mul(b, lw_read1(a->l, a->op->in[IN_SINKS], NULL, head), lb_f32(b, M_LOG2E));
+    Value *base = lb_f32(b, START), *sum = lb_f32(b, 0), *sinks = a->op->in[IN_SINKS];
+    if (sinks) {
+        Value *s = lb_mul(b, lw_read1(a->l, sinks, sinks->type.seq ? row : NULL, head), lb_f32(b, M_LOG2E));
         s = lb_max(b, s, lb_f32(b, START));
         base = lb_round(b, s), sum = lb_exp2(b, lb_sub(b, s, base));
     }
@@ -49,12 +48,27 @@ static void begin_sums(const Attend *a, Value *slot, Value *head) {
     lb_store(b, DT_F32, a->sum, slot, sum, 0);
 }
 
-void attend_begin(const Attend *a, Value *slot, Value *head, Value *q) {
+/* A vector of zeros, what is added to scores, in units of log2, another vector of zeros. */
+static void begin_recent(const Attend *a, Value *slot, Value *head, Value *row) {
+    LB *b = a->b;
+    int w = b->lanes;
+    Value *to = lb_offset(b, a->recent, lb_muli(b, slot, a->recent_row * 4)), *zero = lb_i64(b, 0);
+    Value *from = lb_offset(b, lw_row_ptr(a->l, a->op->in[IN_RECENT], row), lb_muli(b, head, a->e * 4));
+    lb_store(b, DT_F32, to, zero, lw_zero(a->l), 0);
+    lb_store(b, DT_F32, to, lb_i64(b, w + a->e), lw_zero(a->l), 0);
+    TILES_OF (a->l, c, a->e, w, 1) {
+        Value *x = lb_mul(b, lb_load(b, DT_F32, w, from, c.at, c.tail), lb_f32(b, M_LOG2E));
+        lb_store(b, DT_F32, to, lb_addi(b, c.at, w), x, c.tail);
+    }
+}
+
+void attend_begin(const Attend *a, Value *slot, Value *head, Value *row, Value *q) {
     LB *b = a->b;
     Value *acc = lb_offset(b, a->acc, lb_muli(b, slot, a->width * 4));
     KFOR (b, i, lb_i64(b, 0), lb_i64(b, a->width), b->lanes) lb_store(b, DT_F32, acc, i, lw_zero(a->l), 0);
-    begin_sums(a, slot, head);
-    if (a->pairs) attend_as_pairs(a, lb_offset(b, a->q, lb_muli(b, slot, a->depth * 4)), q);
+    begin_sums(a, slot, head, row);
+    if (a->e) begin_recent(a, slot, head, row);
+    if (a->bf16) attend_pack_bf16(a, lb_offset(b, a->q, lb_muli(b, slot, a->depth * 4)), q);
 }
 
 /* ---- scores ---- */
@@ -106,6 +120,29 @@ static Value *distance(const Attend *a, const Queries *q, const Keys *k, Value *
     return lb_add(b, age_of(a, k, at), lb_splat(b, i32_of(a, lb_addi(b, own, 1))));
 }
 
+/* What is added to the scores of a vector of keys that begins so far before the query: one stretch of memory, as keys
+ * go on towards it. Beyond both ends there are zeros. */
+static Value *recent_at(const Attend *a, Value *slot, Value *far) {
+    LB *b = a->b;
+    Value *at = lb_sub(b, lb_i64(b, a->e - 1), far);
+    at = lw_min_i64(a->l, lb_max(b, at, lb_i64(b, -b->lanes)), lb_i64(b, a->e));
+    at = lb_add(b, lb_muli(b, slot, a->recent_row), lb_addi(b, at, b->lanes));
+    return lb_load(b, DT_F32, b->lanes, a->recent, at, 0);
+}
+
+/* The same for the keys from number `key` of the block on. In a ring those behind the newest are a turn older. */
+static Value *recent_of(const Attend *a, const Queries *q, const Keys *k, Value *key, Value *i) {
+    LB *b = a->b;
+    Value *own = own_number(a, q, i), *slot = lb_add(b, q->slot, i), *first = lb_add(b, key, k->from);
+    if (!k->cached) return recent_at(a, slot, lb_sub(b, own, first));
+    if (a->window <= 0) return recent_at(a, slot, lb_sub(b, lb_add(b, k->before, own), first));
+    Value *newest = lb_rem(b, lb_addi(b, k->before, -1), lb_i64(b, a->context));
+    Value *far = lb_add(b, lb_sub(b, newest, first), lb_addi(b, own, 1));
+    Value *at = lb_add(b, lb_splat(b, i32_of(a, first)), lb_iota(b));
+    return lb_select(b, lb_cmp(b, "le", at, i32_of(a, newest)), recent_at(a, slot, far),
+                     recent_at(a, slot, lb_addi(b, far, a->context)));
+}
+
 /* Whether every query of the tile sees all keys of the block's panels; else some may be masked. */
 static Value *all_visible(const Attend *a, const Queries *q, const Keys *k, Value *end) {
     LB *b = a->b;
@@ -150,7 +187,7 @@ static void scores(const Attend *a, const Queries *q, const Keys *k, Value *coun
     Lower *l = a->l;
     Value *zero = lb_i64(b, 0), *depth = lb_i64(b, a->depth);
     Mat x = q->q;
-    if (a->pairs) x = mat_from(l, mat_of(l, (LwAccessor){a->q, DT_I32}, a->depth), q->slot);
+    if (a->bf16) x = mat_from(l, mat_of(l, (LwAccessor){a->q, DT_I32}, a->depth), q->slot);
     Value *slope[TILE_MAX];
     for (int i = 0; i < q->n; i++) slope[i] = slope_of(a, q, i);
     KFOR (b, s, zero, count, ATTEND_PANEL) {
@@ -167,6 +204,7 @@ static void scores(const Attend *a, const Queries *q, const Keys *k, Value *coun
                         Value *far = lb_cast(b, distance(a, q, k, key, lb_i64(b, i)), DT_F32);
                         y = lb_sub(b, y, lb_mul(b, far, lb_splat(b, slope[i])));
                     }
+                    if (a->e) y = lb_add(b, y, recent_of(a, q, k, key, lb_i64(b, i)));
                     if (masks)
                         y = lb_select(b, visible(a, q, k, key, lb_i64(b, i)), y,
                                       lb_splat(b, lb_f32(b, MASKED)));
@@ -182,7 +220,7 @@ static void scores(const Attend *a, const Queries *q, const Keys *k, Value *coun
 
 /* Numbers of a row of weights: in pairs it lies over the scores that it was made of. */
 static int64_t weights_row(const Attend *a) {
-    return a->pairs ? ATTEND_KEYS / 2 : ATTEND_KEYS;
+    return a->bf16 ? ATTEND_KEYS / 2 : ATTEND_KEYS;
 }
 
 static Value *weight_at(const Attend *a, int i, Value *key, Value *base) {
@@ -194,7 +232,7 @@ static Value *weight_at(const Attend *a, int i, Value *key, Value *base) {
 /* Query i's scores of a panel at key s become weights; the sum of their vectors. */
 static Value *panel_weights(const Attend *a, int i, Value *s, Value *base, Value *sum) {
     LB *b = a->b;
-    if (!a->pairs) {
+    if (!a->bf16) {
         for (int64_t c = 0; c < ATTEND_PANEL; c += b->lanes) {
             Value *key = lb_addi(b, s, c), *w = weight_at(a, i, key, base);
             lb_store(b, DT_F32, a->score, lb_addi(b, key, (int64_t)i * ATTEND_KEYS), w, 0);
@@ -234,15 +272,15 @@ static void weights(const Attend *a, const Queries *q, int i, Value *padded, Val
 /* Query i's weights of masked keys become -0. */
 static void mark_masked(const Attend *a, const Queries *q, const Keys *k, Value *i, Value *padded) {
     LB *b = a->b;
-    LwAccessor w = {a->score, a->pairs ? DT_I32 : DT_F32};
+    LwAccessor w = {a->score, a->bf16 ? DT_I32 : DT_F32};
     Value *row = lb_muli(b, i, weights_row(a)), *bits = lb_i32(b, INT32_MIN);
-    int64_t numbers = a->pairs ? ATTEND_HALF : ATTEND_PANEL; /* of a panel */
+    int64_t numbers = a->bf16 ? ATTEND_HALF : ATTEND_PANEL; /* of a panel */
     KFOR (b, s, lb_i64(b, 0), padded, ATTEND_PANEL) {
-        Value *to = lb_add(b, row, a->pairs ? lb_div(b, s, lb_i64(b, 2)) : s);
+        Value *to = lb_add(b, row, a->bf16 ? lb_div(b, s, lb_i64(b, 2)) : s);
         for (int64_t c = 0; c < numbers; c += b->lanes) {
             Value *at = lb_addi(b, to, c), *x = lb_bits(b, lw_accessor_load(a->l, w, at, 0), DT_I32);
             Value *low = visible(a, q, k, lb_addi(b, s, c), i);
-            if (a->pairs) {
+            if (a->bf16) {
                 Value *high = visible(a, q, k, lb_addi(b, s, ATTEND_HALF + c), i);
                 Value *x_low = lb_select(b, low, lb_and(b, x, lb_i32(b, 0xffff)), lb_i32(b, 0x8000));
                 Value *x_high = lb_and(b, x, lb_i32(b, (int32_t)0xffff0000));
@@ -250,7 +288,7 @@ static void mark_masked(const Attend *a, const Queries *q, const Keys *k, Value 
             } else {
                 x = lb_select(b, low, x, bits);
             }
-            lb_store(b, w.dt, a->score, at, a->pairs ? x : lb_bits(b, x, DT_F32), 0);
+            lb_store(b, w.dt, a->score, at, a->bf16 ? x : lb_bits(b, x, DT_F32), 0);
         }
     }
 }
@@ -269,9 +307,9 @@ void attend_look(const Attend *a, Value *slot, Value *count, Value *sum) {
 static void add_values(const Attend *a, const Queries *q, const Keys *k, Tile *t, Value *first, Value *at,
                        Value *count) {
     Lower *l = a->l;
-    LwAccessor w = {a->score, a->pairs ? DT_I32 : DT_F32};
+    LwAccessor w = {a->score, a->bf16 ? DT_I32 : DT_F32};
     Mat acc = mat_fixed(l, a->acc, a->width);
-    Value *slot = lb_add(a->b, q->slot, first), *rows = a->pairs ? attend_pair_rows(a, count) : count;
+    Value *slot = lb_add(a->b, q->slot, first), *rows = a->bf16 ? attend_bf16_rows(a, count) : count;
     tile_load(l, t, acc, slot, at);
     tile_scale(l, t, a->factor, first);
     tile_madd(l, t, mat_of(l, w, weights_row(a)), first, k->kv.v, at, lb_i64(a->b, 0), rows);

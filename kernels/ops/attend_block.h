@@ -1,8 +1,8 @@
-/* What all files of attend share: a tile of queries meets a block of keys.
+/* Shared by all files of attend: a tile of queries is multiplied with a block of keys.
  *
- * A query's sums live in memory from block to block, in its slot: weighted values, the sum of the weights,
- * and the whole number that exponents are relative to. That is no more than the largest score so far,
- * rounded, in units of log2: a factor between blocks is a power of two and rounds nothing. */
+ * Between blocks, the slot of a query in memory holds its sums: the weighted values, the sum of the weights, and the
+ * base that exponents are relative to. The base is the largest score so far in units of log2, rounded to an
+ * integer. So the factor between two bases is a power of two, and rescaling sums rounds nothing. */
 #ifndef BTC_OPS_ATTEND_BLOCK_H
 #define BTC_OPS_ATTEND_BLOCK_H
 
@@ -15,21 +15,25 @@ enum {
     ATTEND_KEYS = 256, /* keys of a block, in whole panels: its scores stay in the first level cache */
 };
 
+enum { IN_SINKS = 3, IN_SLOPES, IN_RECENT };
+
 typedef struct Attend {
     Lower *l;
     LB *b;
     Op *op;
     int64_t h, g, d, p, context, window;
     double scale, softcap;
-    bool pairs;              /* products of bf16 pairs */
+    bool bf16;               /* products are bf16 dot products */
     int64_t depth;           /* of scores: numbers or pairs of a head's query */
     int64_t width;           /* of weighted values: p, padded to whole vectors */
     int queries;             /* most of a tile */
     Value *score;            /* [queries][ATTEND_KEYS]; pairs of weights take its beginning */
     Value *acc, *base, *sum; /* [slot][width], [slot], [slot] */
-    Value *q, *key;          /* pairs: [slot][depth]; [depth], on its way into a panel */
-    Value *factor;           /* [queries]: what becomes of older sums */
-    Value *careful;          /* not 0: values of masked keys are left out */
+    Value *recent; /* [slot][recent_row]: what is added to scores, with zeros on both sides, or NULL */
+    int64_t e, recent_row; /* numbers of it, and with the zeros */
+    Value *q, *key;        /* pairs: [slot][depth]; [depth], on its way into a panel */
+    Value *factor;         /* [queries]: what becomes of older sums */
+    Value *careful;        /* not 0: values of masked keys are left out */
 } Attend;
 
 /* Queries that are computed together: tokens of one head, or heads of one token. */
@@ -66,20 +70,20 @@ KeyValues attend_from(const Attend *a, const KeyValues *kv, Value *from);
 /* Takes scratch for `slots` queries. */
 void attend_scratch(Attend *a, int64_t slots);
 /* Query `q` (a pointer to d numbers) of a head begins in a slot. */
-void attend_begin(const Attend *a, Value *slot, Value *head, Value *q);
+void attend_begin(const Attend *a, Value *slot, Value *head, Value *row, Value *q);
 /* Adds NaN to the variable `sum`, a vector, if weighted values of some slot are not finite: of what is
  * masked, too, as 0 times it is NaN. Else adds 0. */
 void attend_look(const Attend *a, Value *slot, Value *count, Value *sum);
 /* The tile's queries see the block; at least one of its keys is visible to one of them. */
 void attend_meet(const Attend *a, const Queries *q, const Keys *block);
 
-/* ---- attend_pairs.c ---- */
+/* ---- attend_bf16.c ---- */
 
 /* d numbers as pairs, to [depth]. */
-void attend_as_pairs(const Attend *a, Value *to, Value *from);
+void attend_pack_bf16(const Attend *a, Value *to, Value *from);
 /* Where a key's value lies among rows of pairs; how many rows the first `count` keys take. */
-Value *attend_pair_row(const Attend *a, Value *key);
-Value *attend_pair_rows(const Attend *a, Value *count);
+Value *attend_bf16_row(const Attend *a, Value *key);
+Value *attend_bf16_rows(const Attend *a, Value *count);
 /* Value `slot` becomes v[row, kv]; the other one of its pair stays. */
 void attend_put_value(const Attend *a, Mat pairs, Value *slot, Value *row, Value *kv);
 /* Values 0 .. count become the rows of `values`, and what has no partner stands beside 0. */

@@ -9,17 +9,17 @@ static int64_t padded(int64_t keys) {
 }
 
 /* Rows of values that so many keys take. */
-static int64_t value_rows(bool pairs, int64_t keys) {
-    return pairs ? padded(keys) / 2 : keys;
+static int64_t value_rows(bool bf16, int64_t keys) {
+    return bf16 ? padded(keys) / 2 : keys;
 }
 
 KeyValues attend_cached(const Attend *a, Value *row, Value *kv) {
     Lower *l = a->l;
     LB *b = a->b;
     LwAccessor k = lw_state(l, a->op, 0, row), v = lw_state(l, a->op, 1, row);
-    if (a->pairs) k.dt = v.dt = DT_I32;
+    if (a->bf16) k.dt = v.dt = DT_I32;
     Value *keys = lb_muli(b, kv, padded(a->context) * a->depth);
-    Value *values = lb_muli(b, kv, value_rows(a->pairs, a->context) * a->p);
+    Value *values = lb_muli(b, kv, value_rows(a->bf16, a->context) * a->p);
     return (KeyValues){lw_accessor_from(l, k, keys), mat_of(l, lw_accessor_from(l, v, values), a->p)};
 }
 
@@ -27,8 +27,8 @@ static void put_key(const Attend *a, LwAccessor panels, Value *slot, Value *row,
     LB *b = a->b;
     enum { UNROLL = 8 };
     Value *k = lb_offset(b, lw_row_ptr(a->l, a->op->in[1], row), lb_muli(b, kv, a->d * 4));
-    if (a->pairs) attend_as_pairs(a, a->key, k);
-    LwAccessor from = a->pairs ? (LwAccessor){a->key, DT_I32} : (LwAccessor){k, DT_F32};
+    if (a->bf16) attend_pack_bf16(a, a->key, k);
+    LwAccessor from = a->bf16 ? (LwAccessor){a->key, DT_I32} : (LwAccessor){k, DT_F32};
     Value *panel = attend_whole_panels(a, slot), *lane = lb_and(b, slot, lb_i64(b, ATTEND_PANEL - 1));
     LwAccessor to = lw_accessor_from(a->l, panels, lb_add(b, lb_muli(b, panel, a->depth), lane));
     TILES_OF (a->l, c, a->depth, 1, UNROLL)
@@ -40,8 +40,8 @@ static void put_key(const Attend *a, LwAccessor panels, Value *slot, Value *row,
 
 KeyValues attend_own_scratch(const Attend *a, int64_t tokens) {
     Lower *l = a->l;
-    KeyValues own = {.k = {lw_scratch(l, padded(tokens) * a->depth * 4), a->pairs ? DT_I32 : DT_F32}};
-    if (!a->pairs) return own;
+    KeyValues own = {.k = {lw_scratch(l, padded(tokens) * a->depth * 4), a->bf16 ? DT_I32 : DT_F32}};
+    if (!a->bf16) return own;
     LwAccessor v = {lw_scratch(l, value_rows(true, tokens) * a->width * 4), DT_I32};
     own.v = mat_of(l, v, a->width);
     return own;
@@ -53,7 +53,7 @@ KeyValues attend_own(const Attend *a, const KeyValues *scratch, Value *lo, Value
     Mat values = mat_fixed(a->l, at, lw_row_stride(a->l, v));
     KeyValues own = *scratch;
     KFOR (b, row, lo, hi, 1) put_key(a, own.k, lb_sub(b, row, lo), row, kv);
-    if (a->pairs)
+    if (a->bf16)
         attend_put_values(a, own.v, values, lb_sub(b, hi, lo));
     else
         own.v = values;
@@ -87,8 +87,8 @@ static void begin_panel(const Attend *a, const KeyValues *cache, Value *slot, Va
     if (a->window > 0) first = lb_and(b, first, lb_cmp(b, "lt", position, lb_i64(b, a->context)));
     lb_if_begin(b, first);
     clear(a, lw_accessor_from(a->l, cache->k, lb_muli(b, slot, a->depth)), ATTEND_PANEL * a->depth);
-    if (a->pairs) {
-        Mat v = mat_from(a->l, cache->v, attend_pair_row(a, slot));
+    if (a->bf16) {
+        Mat v = mat_from(a->l, cache->v, attend_bf16_row(a, slot));
         clear(a, v.m, ATTEND_HALF * a->p);
     }
     lb_if_end(b);
@@ -106,14 +106,14 @@ void attend_keep(const Attend *a, Value *lo, Value *hi) {
             KeyValues cache = attend_cached(a, row, kv);
             if (grows(a->op, l->t)) begin_panel(a, &cache, slot, position);
             put_key(a, cache.k, slot, row, kv);
-            (a->pairs ? attend_put_value : put_value)(a, cache.v, slot, row, kv);
+            (a->bf16 ? attend_put_value : put_value)(a, cache.v, slot, row, kv);
         }
     }
 }
 
 static int64_t depth_of(const Op *op) { /* numbers, padding of a pair included */
     int64_t d = op->in[1]->type.dim[1];
-    return attend_has_pairs(op) ? attend_round_up(d, 2) : d;
+    return attend_in_bf16(op) ? attend_round_up(d, 2) : d;
 }
 
 int64_t attend_state_elements(const Op *op, int slot, const LowerTarget *t) {
@@ -121,13 +121,13 @@ int64_t attend_state_elements(const Op *op, int slot, const LowerTarget *t) {
     Type k = op->in[1]->type, v = op->in[2]->type;
     int64_t context = attr_int(op, "context", 0);
     if (slot == 0) return k.dim[0] * padded(context) * depth_of(op);
-    bool pairs = attend_has_pairs(op);
-    return v.dim[0] * value_rows(pairs, context) * (pairs ? 2 : 1) * v.dim[1];
+    bool bf16 = attend_in_bf16(op);
+    return v.dim[0] * value_rows(bf16, context) * (bf16 ? 2 : 1) * v.dim[1];
 }
 
 /* Keys come in whole panels, and values that are pairs with them. */
 bool attend_state_use(const Op *op, int slot, const LowerTarget *t, StateUse *out) {
-    bool panels = slot == 0 || attend_has_pairs(op);
+    bool panels = slot == 0 || attend_in_bf16(op);
     *out = (StateUse){.pieces = op->in[1]->type.dim[0], .tokens = panels ? ATTEND_PANEL : 1};
     out->elements = (slot ? op->in[2]->type.dim[1] : depth_of(op)) * out->tokens;
     out->most = attr_int(op, "context", 0);
@@ -137,13 +137,13 @@ bool attend_state_use(const Op *op, int slot, const LowerTarget *t, StateUse *ou
 /* Where number i of key s lies in a head's panels. */
 static int64_t key_at(const Op *op, int64_t s, int64_t i) {
     int64_t panel = s / ATTEND_PANEL * ATTEND_PANEL * depth_of(op), lane = s % ATTEND_PANEL;
-    if (!attend_has_pairs(op)) return panel + i * ATTEND_PANEL + lane;
+    if (!attend_in_bf16(op)) return panel + i * ATTEND_PANEL + lane;
     return panel + (i / 2 * ATTEND_PANEL + lane) * 2 + i % 2;
 }
 
 static int64_t value_at(const Op *op, int64_t s, int64_t i) {
     int64_t p = op->in[2]->type.dim[1], lane = s % ATTEND_PANEL;
-    if (!attend_has_pairs(op)) return s * p + i;
+    if (!attend_in_bf16(op)) return s * p + i;
     int64_t row = s / ATTEND_PANEL * ATTEND_HALF + lane % ATTEND_HALF;
     return (row * p + i) * 2 + lane / ATTEND_HALF;
 }

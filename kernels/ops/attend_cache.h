@@ -2,8 +2,8 @@
  * ring's):
  *     k [context/PANEL, rounded up][depth][PANEL]    the scores of a vector of keys need no horizontal sum
  *     v [context][p], or of pairs [context/PANEL, rounded up][PANEL/2][p]
- * independent of the machine's vector width. Where attention multiplies pairs of bf16 the cache has pairs,
- * whatever type other states have: it is read as it is multiplied, and takes half the memory. */
+ * The layout does not depend on the machine's vector width. With bf16 dot products the cache holds pairs of bf16,
+ * whatever type other states have: the dot products read them without conversion, and they take half the memory. */
 #ifndef BTC_OPS_ATTEND_CACHE_H
 #define BTC_OPS_ATTEND_CACHE_H
 

@@ -48,7 +48,7 @@ static void fill_turns(Rope *r) {
 static Value *row_position(Rope *r, Value *row) {
     Lower *l = r->turn.l;
     Value *pos = r->turn.op->in[1];
-    const Value *base = lw_base(pos, NULL);
+    const Value *base = value_base(pos, NULL);
     bool counted = base->def && base->def->def == OP_TABLE[OP_position];
     return lb_cast(&l->b, counted ? lw_position(l, row) : lw_read1(l, pos, row, lb_i64(&l->b, 0)), DT_F64);
 }

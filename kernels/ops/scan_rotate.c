@@ -38,21 +38,23 @@ static void fill_tables(Turn *r, Value *row, Value *u, LwAccessor phase) {
     }
 }
 
+/* Token by token: the heads of a row lie side by side. */
 static void lower_scan_rotate(Lower *l, Op *op) {
     LB *b = &l->b;
     int64_t g = op->in[1]->type.dim[0], f = op->in[1]->type.dim[1];
     bool pairs = strcmp(attr_str(op, "layout", "half"), "half") != 0;
     Turn r = turn_new(l, op, f, pairs, op->in[0]->type.dim[1] / 2);
-    LwStaged staged = lw_staged_new(l, op, 0, f);
-    LW_UNITS (l, u) {
-        Value *first = lb_muli(b, u, f), *heads = lb_i64(b, r.h / g);
-        lw_staged_begin(&staged, first, lb_addi(b, first, f));
-        LW_ROWS (l, row) {
-            fill_tables(&r, row, u, lw_staged(&staged, row));
+    LwStaged staged = lw_staged_new(l, op, 0, g * f);
+    Value *heads = lb_i64(b, r.h / g);
+    lw_staged_begin(&staged, lb_muli(b, l->unit_lo, f), lb_muli(b, l->unit_hi, f));
+    LW_ROWS (l, row) {
+        LwAccessor phase = lw_staged(&staged, row);
+        LW_UNITS (l, u) {
+            fill_tables(&r, row, u, phase);
             KFOR (b, j, lb_i64(b, 0), heads, 1) turn_head(&r, row, lb_add(b, lb_mul(b, u, heads), j));
         }
-        lw_staged_end(&staged);
     }
+    lw_staged_end(&staged);
 }
 
 const OpLowering lowering_scan_rotate = {

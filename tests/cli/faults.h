@@ -336,16 +336,16 @@ static const Fault FAULTS[] = {
 enum { FAULT_COUNT = sizeof FAULTS / sizeof *FAULTS };
 
 /* How numbers are stored and multiplied. */
-typedef struct Way {
+typedef struct Variant {
     const char *name, *dtype, *quant, *math;
-} Way;
-static const Way WAYS[] = {
+} Variant;
+static const Variant VARIANTS[] = {
     {"f32", NULL, "none", "f32"},
     {"bf16", "bf16", "none", NULL},
     {"bytes, q8", NULL, "q8", NULL},
     {"bytes, q4", NULL, "q4", NULL},
 };
-enum { WAY_COUNT = sizeof WAYS / sizeof *WAYS };
+enum { VARIANT_COUNT = sizeof VARIANTS / sizeof *VARIANTS };
 
 typedef struct Outcome {
     bool seeded, found, named;
@@ -354,7 +354,7 @@ typedef struct Outcome {
 
 /* Verifies the model with the fault in it (NULL: without). */
 static inline Outcome verify_with(Arena *a, const char *cases, const Fault *f, const char *model,
-                                  const char *form, const Way *w) {
+                                  const char *form, const Variant *w) {
     Diag d = diag_new(a, stderr);
     VerifyOptions o = {.form = form, .threads = 1};
     o.compile.math = w->math, o.model.dtype = w->dtype, o.model.quant = w->quant;

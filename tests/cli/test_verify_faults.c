@@ -7,7 +7,7 @@ int main(int argc, char **argv) {
     const char *cases = argc > 1 ? argv[1] : "tests/conformance";
     for (int i = 0; i < FAULT_COUNT; i++) {
         const Fault *f = &FAULTS[i];
-        const Way *w = &WAYS[i % WAY_COUNT];
+        const Variant *w = &VARIANTS[i % VARIANT_COUNT];
         Arena *a = arena_new();
         Outcome o = verify_with(a, cases, f, f->model, f->form, w);
         if (!CHECK(o.seeded) || !CHECK(o.found) || !CHECK(o.named))

@@ -5,7 +5,7 @@
 int main(int argc, char **argv) {
     const char *cases = argc > 1 ? argv[1] : "tests/conformance";
     const char *only = getenv("BTC_FAULT");
-    for (const Way *w = WAYS; w < WAYS + WAY_COUNT; w++) {
+    for (const Variant *w = VARIANTS; w < VARIANTS + VARIANT_COUNT; w++) {
         int found = 0, named = 0, all = 0;
         for (const Fault *f = FAULTS; f < FAULTS + FAULT_COUNT; f++) {
             if (only && !strstr(f->name, only)) continue;

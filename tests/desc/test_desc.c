@@ -251,6 +251,11 @@ static void test_spellings(void) {
         {"pow(x, y) / ln(y)", "power(x, y) / log(y)"},
         {"clamp(x, -1, y)", "minimum(maximum(x, -1), y)"},
         {"ceil(x)", "-floor(-x)"},
+        {"relu2(x)", "square(relu(x))"},
+        {"relu6(2*x + y)", "minimum(relu(2*x + y), 6)"},
+        {"quick_gelu(x) - mish(y)", "x * sigmoid(1.702*x) - y * tanh(softplus(y))"},
+        {"leaky_relu(x) + hardswish(x)", "maximum(x, 0.01*x) + x * minimum(relu(x + 3), 6) / 6"},
+        {"clamp(clamp(y, 1, x), y, 3)", "minimum(maximum(minimum(maximum(y, 1), x), y), 3)"},
         {"swish(x) + logistic(y)", "silu(x) + sigmoid(y)"},
     };
     for (size_t i = 0; i < sizeof same / sizeof *same; i++) {

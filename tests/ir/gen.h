@@ -68,8 +68,8 @@ static inline Type gen_type(Rng *r, Dims *d, const SigTensor *t, bool constant) 
         return ty;
     }
     for (int i = 0; i < t->ndim; i++) {
-        if (i == 0 && !strcmp(t->dim[0], "t"))
-            ty.seq = true;
+        if (i == 0 && (sig_has_t(t) || sig_may_have_t(t)))
+            ty.seq = sig_has_t(t) || rng_int(r, 0, 1);
         else if (strcmp(t->dim[i], "*"))
             ty.dim[ty.rank++] = gen_dim(r, d, t->dim[i]);
         else

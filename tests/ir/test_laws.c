@@ -162,7 +162,7 @@ static void test_attr(Instance *x, const AttrDef *ad) {
             ok = ok && takes(x, ad, b.equal ? b.at : b.above ? b.at + step : b.at - step);
         if (!CHECK(ok)) fprintf(stderr, "    %s: %s is to be %s\n", x->op->def->name, ad->name, ad->str);
     }
-    bool shapes = x->op->def->sig && strstr(x->op->def->sig, arena_printf(x->m->arena, "*%s,", ad->name));
+    bool shapes = x->op->def->sig && strstr(x->op->def->sig, arena_printf(x->m->arena, "*%s", ad->name));
     if (!ad->required && !shapes) CHECK(takes(x, ad, ad->otherwise)); /* else the operands say how many */
 }
 

@@ -1,5 +1,5 @@
 /* Packing: every layout against its one-line definition, element by element, from every type into every type,
- * and in pieces cut anywhere; dtype_convert against the single elements. */
+ * and in slices cut anywhere; dtype_convert against the single elements. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -65,10 +65,10 @@ static int64_t origin(PackKind kind, int group, int64_t rows, int64_t cols, int6
     }
 }
 
-/* All pieces, cut into runs of `run`, the last run first. */
+/* All slices, cut into runs of `run`, the last run first. */
 static void pack_in_runs(PackKind kind, const PackSource *s, const NumberFormat *f, const LowerTarget *t,
                          int64_t run, char *out) {
-    int64_t n = pack_pieces(kind, s->type, t), each = n ? pack_bytes(kind, s->type, f, t) / n : 0;
+    int64_t n = pack_slices(kind, s->type, t), each = n ? pack_bytes(kind, s->type, f, t) / n : 0;
     for (int64_t at = (n - 1) / run * run; at >= 0; at -= run)
         pack_write(kind, s, f, t, at, n - at < run ? n - at : run, out + at * each);
 }
@@ -84,7 +84,7 @@ static void check_layout(PackKind kind, Type type, DType from, DType to) {
     int64_t rows = type.rank > 1 ? type.dim[type.rank - 2] : 1,
             cols = type.rank ? type.dim[type.rank - 1] : 1;
     for (int64_t i = 0; i < n; i++) dtype_store(from, in + 2, i, number());
-    pack_write(kind, &s, stored, &t, 0, pack_pieces(kind, type, &t), out);
+    pack_write(kind, &s, stored, &t, 0, pack_slices(kind, type, &t), out);
     bool right = true;
     for (int64_t at = 0; at < count; at++) {
         int64_t i = origin(kind, group, rows, cols, at);
@@ -153,18 +153,18 @@ static void check_compressed(PackKind kind, Type type, DType from, int rare) {
     LowerTarget t = {.panel = PANEL, .lanes = LANES};
     PackSource s = {type, {.dt = from, .data = in + 2}};
     const NumberFormat *stored = &format_bf16_12;
-    int64_t n = type_count(type), pieces = pack_pieces(kind, type, &t),
+    int64_t n = type_count(type), slices = pack_slices(kind, type, &t),
             bytes = pack_bytes(kind, type, stored, &t);
     int64_t rows = type.dim[type.rank - 2], cols = type.dim[type.rank - 1], wrong = 0;
     int64_t outputs = kind == PACK_PANELS ? rows : cols, k = kind == PACK_PANELS ? cols : rows;
     int64_t each = (outputs + PANEL - 1) / PANEL;
     for (int64_t i = 0; i < n; i++) dtype_store(from, in + 2, i, mostly_alike(rare));
-    if (!CHECK(pack_fits(kind, &s, stored, &t, 0, pieces))) return;
-    pack_write(kind, &s, stored, &t, 0, pieces, out);
+    if (!CHECK(pack_fits(kind, &s, stored, &t, 0, slices))) return;
+    pack_write(kind, &s, stored, &t, 0, slices, out);
     for (int64_t i = 0; i < n; i++) {
         int64_t matrix = i / (rows * cols), r = i / cols % rows, q = i % cols;
         int64_t c = kind == PACK_PANELS ? r : q, input = kind == PACK_PANELS ? q : r;
-        const char *panel = out + (matrix * each + c / PANEL) * (bytes / pieces);
+        const char *panel = out + (matrix * each + c / PANEL) * (bytes / slices);
         uint16_t want, got;
         dtype_store(DT_BF16, &want, 0, dtype_load(from, in + 2, i));
         dtype_store(DT_BF16, &got, 0, (double)read_compressed((const uint8_t *)panel, k, c % PANEL, input));

@@ -324,17 +324,17 @@ static void run_laws(Bench *b) {
     two_hosts_do_not_meet(b);
 }
 
-/* A way to compile a model; NULL: as the checkpoint has it. */
-typedef struct Way {
+/* How a model is compiled; NULL: as the checkpoint has it. */
+typedef struct Variant {
     int chunk;
     const char *dtype, *state, *quant, *math, *compress;
     int distilled; /* order of distilled filters, or 0 */
-} Way;
+} Variant;
 
 /* A number of a state is rounded once a token at most, by half of the last place; were it never to decay and
  * all errors of one sign, so many would be left in the end. An input of a product that lies on the border of
  * two steps of its arithmetic may fall to either side: one step of the largest, in every layer. */
-static double tolerance_of(const Bench *b, Way w) {
+static double tolerance_of(const Bench *b, Variant w) {
     const char *dtype = b->info->slot_count ? b->info->slots[0].dtype : "f32",
                *math = w.math ? w.math : "f32";
     double half = !strcmp(dtype, "bf16") ? 0x1p-8 : !strcmp(dtype, "f16") ? 0x1p-11 : 0;
@@ -343,7 +343,7 @@ static double tolerance_of(const Bench *b, Way w) {
 }
 
 /* false: it does not compile. To be closed in any case. */
-static bool bench_open(Bench *b, Model *m, const char *path, const char *name, Way w) {
+static bool bench_open(Bench *b, Model *m, const char *path, const char *name, Variant w) {
     *b = (Bench){.a = arena_new(), .name = name};
     Diag d = diag_new(b->a, stderr);
     ModelOptions mo = {.dtype = w.dtype, .quant = w.quant};
@@ -370,7 +370,7 @@ static void bench_close(Bench *b, Model *m) {
     arena_free(b->a);
 }
 
-static void test_model(const char *path, const char *name, Way w) {
+static void test_model(const char *path, const char *name, Variant w) {
     Bench b;
     Model m;
     if (bench_open(&b, &m, path, name, w)) {
@@ -380,7 +380,7 @@ static void test_model(const char *path, const char *name, Way w) {
     bench_close(&b, &m);
 }
 
-/* bf16 in 12 bits is the same numbers: chunks, where it is unpacked, have the bits of bf16 as it is, and
+/* bf16 in 12 bits is the same numbers: chunks, where it is dequantised, have the bits of bf16 as it is, and
  * steps come as close as the same sum in another order. Whether there was anything to compress. */
 static bool compression_does_not_matter(const char *path, const char *name) {
     enum { CHUNK = 16 };
@@ -389,7 +389,7 @@ static bool compression_does_not_matter(const char *path, const char *name) {
     Bench b[2];
     Model m[2];
     for (int i = 0; i < 2; i++) {
-        Way w = {.chunk = CHUNK, .dtype = "bf16", .math = "f32", .compress = i ? "yes" : "no"};
+        Variant w = {.chunk = CHUNK, .dtype = "bf16", .math = "f32", .compress = i ? "yes" : "no"};
         if (!bench_open(&b[i], &m[i], path, name, w)) continue;
         b[i].T = b[i].T / CHUNK * CHUNK; /* no chunk of a single row, which is read as a step's is */
         out[i] = in_pieces(&b[i], fresh(&b[i]), (int64_t[]){0}, 1),
@@ -433,9 +433,9 @@ int main(int argc, char **argv) {
     struct dirent **entry;
     Arena *a = arena_new();
     int n = scandir(folder, &entry, NULL, by_name), cases = 0, compressed = 0;
-    static const Way few[] = {{.chunk = 8, .quant = "q8", .math = "int8"},
-                              {.chunk = 8, .quant = "q4", .math = "int8"},
-                              {.chunk = 8, .dtype = "bf16", .quant = "q6", .math = "f32"}};
+    static const Variant few[] = {{.chunk = 8, .quant = "q8", .math = "int8"},
+                                  {.chunk = 8, .quant = "q4", .math = "int8"},
+                                  {.chunk = 8, .dtype = "bf16", .quant = "q6", .math = "f32"}};
     for (int i = 0; i < n; i++) {
         const char *name = entry[i]->d_name;
         char path[4096];
@@ -448,19 +448,20 @@ int main(int argc, char **argv) {
         const char *description = described(a, name);
         snprintf(file, sizeof file, "%s%s", description ? description : path,
                  description || config ? "" : "/model.safetensors");
-        test_model(file, name, (Way){.chunk = 16});
+        test_model(file, name, (Variant){.chunk = 16});
         if (!check_meets(cases, 2, 2))
             ;
         else if (cases / 2 % 2)
             test_model(
                 file, name,
-                (Way){.chunk = 8, .dtype = "bf16", .state = "f16", .math = has_bf16_dots() ? "bf16" : "f32"});
+                (Variant){
+                    .chunk = 8, .dtype = "bf16", .state = "f16", .math = has_bf16_dots() ? "bf16" : "f32"});
         else
-            test_model(file, name, (Way){.chunk = 8, .dtype = "f16", .state = "bf16"});
+            test_model(file, name, (Variant){.chunk = 8, .dtype = "f16", .state = "bf16"});
         if (check_meets(cases + 1, 2, 2)) test_model(file, name, few[cases / 2 % 3]);
         compressed += has_byte_tables() && compression_does_not_matter(file, name);
         if (!strcmp(name, "hyena-lm") || !strcmp(name, "hyena-order3"))
-            test_model(file, name, (Way){.chunk = 16, .distilled = 12});
+            test_model(file, name, (Variant){.chunk = 16, .distilled = 12});
         cases++;
     }
     arena_free(a);

@@ -31,13 +31,13 @@ static char *in_folder(const char *name) {
     return arena_printf(arena, "%s/%s", folder, name);
 }
 
-/* ---- one way to lower a model, and what comes out ---- */
+/* ---- variants of lowering a model, and what comes out ---- */
 
-typedef struct Way {
+typedef struct Variant {
     const char *label, *path;
     ModelOptions model;
     CompileOptions compile;
-} Way;
+} Variant;
 
 typedef struct Outcome {
     const char *label;
@@ -97,7 +97,7 @@ static uint64_t hash_places(const Compiled *c) {
     return h;
 }
 
-static bool go(const Way *w, Outcome *out) {
+static bool go(const Variant *w, Outcome *out) {
     Model m = {0};
     Compiled c;
     CompileOptions o = w->compile;
@@ -112,19 +112,19 @@ static bool go(const Way *w, Outcome *out) {
 
 /* ---- many ways ---- */
 
-typedef struct Ways {
-    Way *items;
+typedef struct Variants {
+    Variant *items;
     int n, cap;
     const char *path;
-} Ways;
+} Variants;
 
-static void add(Ways *w, const char *label, ModelOptions m, CompileOptions c) {
-    Way one = {label, w->path, m, c};
+static void add(Variants *w, const char *label, ModelOptions m, CompileOptions c) {
+    Variant one = {label, w->path, m, c};
     ARENA_PUSH(arena, w->items, w->n, w->cap, one);
 }
 
 /* Every number of a tuning file, at its ends and between. */
-static void add_tunings(Ways *w, ModelOptions m, CompileOptions c) {
+static void add_tunings(Variants *w, ModelOptions m, CompileOptions c) {
     Compiled here;
     if (!CHECK(compile_machine(&diag, NULL, &c, &here))) return;
     for (int i = 0; i < TUNING_COUNT; i++)
@@ -179,7 +179,7 @@ static const struct Cpu {
             {"aarch64-linux-gnu", "generic"}};
 enum { NCPUS = sizeof CPUS / sizeof *CPUS, WIDE = 2 };
 
-static void add_storages(Ways *w, CompileOptions c) {
+static void add_storages(Variants *w, CompileOptions c) {
     static const char *const states[] = {"f32", "bf16", "f16"}, *const maths[] = {"f32", "bf16", "int8"};
     static const char *const dtypes[] = {"f32", "bf16", "f16"}, *const quants[] = {"q8", "q6", "q4"};
     for (int i = 0; i < 3; i++) {
@@ -214,8 +214,8 @@ static void add_storages(Ways *w, CompileOptions c) {
     }
 }
 
-static Ways ways_of(const char *path) {
-    Ways w = {.path = path};
+static Variants variants_of(const char *path) {
+    Variants w = {.path = path};
     for (int i = 0; i < NCPUS; i++) {
         CompileOptions c = {.target = CPUS[i].target, .cpu = CPUS[i].cpu};
         add(&w, arena_printf(arena, "%s", CPUS[i].cpu), (ModelOptions){0}, c);
@@ -239,7 +239,7 @@ static int distinct(const Outcome *o, int n, bool states) {
     return count;
 }
 
-static void check_pairs(const char *path, const Outcome *o, int n) {
+static void check_outcomes(const char *path, const Outcome *o, int n) {
     int wrong = 0;
     for (int i = 0; i < n; i++)
         for (int k = 0; k < i; k++) {
@@ -261,11 +261,11 @@ static const Outcome *named(const Outcome *o, int n, const char *label) {
 }
 
 static void check_model(const char *path) {
-    Ways w = ways_of(path);
+    Variants w = variants_of(path);
     Outcome *o = ARENA_ARRAY(arena, Outcome, w.n);
     int n = 0;
     for (int i = 0; i < w.n; i++) n += go(&w.items[i], &o[n]);
-    check_pairs(path, o, n);
+    check_outcomes(path, o, n);
     /* It tells apart, and not more than it must: these change no layout. */
     CHECK(distinct(o, n, false) >= 12 && distinct(o, n, true) >= 14);
     const Outcome *usual = named(o, n, CPUS[WIDE].cpu);
@@ -315,7 +315,7 @@ static uint64_t pack_one(uint64_t h, PackKind kind, const NumberFormat *f, Type 
     PackSource src = {type, {.dt = DT_F32, .data = data}};
     int64_t n = pack_bytes(kind, type, f, t);
     char *out = arena_alloc(arena, (size_t)n);
-    pack_write(kind, &src, f, t, 0, pack_pieces(kind, type, t), out);
+    pack_write(kind, &src, f, t, 0, pack_slices(kind, type, t), out);
     h = hash_bytes(h, &n, sizeof n);
     if (kind != PACK_FFT) return hash_bytes(h, out, (size_t)n);
     for (int64_t i = 0; i < n / 4; i++) { /* sines are the C library's: the last bits are not ours */
@@ -336,7 +336,7 @@ static uint64_t pack_blocks(uint64_t h, const LowerTarget *t) {
         PackSource src = {type, {.blocks = *f, .data = bytes}};
         int64_t n = pack_bytes(PACK_PANELS, type, *f, t);
         char *out = arena_alloc(arena, (size_t)n);
-        pack_write(PACK_PANELS, &src, *f, t, 0, pack_pieces(PACK_PANELS, type, t), out);
+        pack_write(PACK_PANELS, &src, *f, t, 0, pack_slices(PACK_PANELS, type, t), out);
         h = hash_bytes(hash_text(h, (*f)->name), out, (size_t)n);
     }
     return h;
@@ -383,7 +383,7 @@ static uint64_t state_layouts(const char *cases) {
     for (size_t i = 0; i < sizeof models / sizeof *models; i++)
         for (int k = 0; k < NCPUS; k++) {
             CompileOptions c = {.target = CPUS[k].target, .cpu = CPUS[k].cpu};
-            Way w = {models[i], arena_printf(arena, "%s/%s", cases, models[i]), {.dtype = "bf16"}, c};
+            Variant w = {models[i], arena_printf(arena, "%s/%s", cases, models[i]), {.dtype = "bf16"}, c};
             Outcome o;
             if (go(&w, &o)) h = hash_bytes(h, &o.states, sizeof o.states);
         }

@@ -1,6 +1,6 @@
 /* The promise of every row of plan/tuning.def: whether it may change bits.
  *     test_tuned_bits [BTC [CONFORMANCE]]      defaults: build/btc and tests/conformance */
-#include "away.h"
+#include "emulated_tuning.h"
 
 /* Chunks that are longer than every prompt by far only take memory: of every value, since all are shown. */
 enum { LONG_CHUNK = 1 << 12 };
@@ -38,14 +38,14 @@ static void check_bits(const char *name, const char *form) {
 }
 
 /* The same on a machine with other vectors. */
-static void check_away(const char *name) {
+static void check_emulated(const char *name) {
     const char *m = model(name), *options = "--quant=q8 --form=chunk";
     Machine there = {0};
-    if (!have_emulator() || !CHECK(machine_of(m, AWAY, &there))) return;
-    CHECK(away_agrees(&there, m, options, &there.usual, "usual"));
+    if (!have_emulator() || !CHECK(machine_of(m, EMULATED, &there))) return;
+    CHECK(emulated_agrees(&there, m, options, &there.usual, "usual"));
     for (int most = 0; most < 2; most++) {
         Tuning t = moved(&there.usual, TUNING_SAME, most);
-        CHECK(away_agrees(&there, m, options, &t, "tuned") && same_files(at("usual"), at("tuned")));
+        CHECK(emulated_agrees(&there, m, options, &t, "tuned") && same_files(at("usual"), at("tuned")));
     }
 }
 
@@ -53,6 +53,6 @@ int main(int argc, char **argv) {
     if (!begin(argc, argv)) return 2;
     if (have("hf-llama")) check_bits("hf-llama", "chunk");
     if (have("rwkv7")) check_bits("rwkv7", "step");
-    if (have("hf-qwen3")) check_away("hf-qwen3");
+    if (have("hf-qwen3")) check_emulated("hf-qwen3");
     return finish("tuned bits");
 }

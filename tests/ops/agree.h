@@ -94,7 +94,7 @@ static inline double rounded_sums(Case *c, int s, int i, bool post) {
 }
 
 static inline bool has_pairs(const Op *op) {
-    return op->def == &op_attend && attend_has_pairs(op);
+    return op->def == &op_attend && attend_in_bf16(op);
 }
 
 /* What result i may be off by because attention rounds its weights to bf16: one that lies between two may

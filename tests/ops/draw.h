@@ -19,6 +19,7 @@ static inline Domain domain_of(const Kit *k, const OpDef *def, const char *opera
     if (def == &op_scan_expand && one_of(operand, " A ")) return NEGATIVE;
     if (def == &op_scan_modal && one_of(operand, " re ")) return FADING;
     if (def == &op_scan_modal && one_of(operand, " im ")) return TURNING;
+    if (def == &op_scan_modal && one_of(operand, " fre fim qre qim ")) return SMALL;
     if (def == &op_scan_matrix && one_of(operand, " decay ")) return DECAY;
     if (def == &op_scan_matrix && one_of(operand, " a b ")) return SMALL;
     if (def == &op_where && one_of(operand, " c ")) return GATE;

@@ -19,15 +19,15 @@ MAX_LINES = 600
 # Who may include what, besides itself; the longest prefix of a file's path decides. ARCHITECTURE.md explains.
 CALL = "runtime/btc_call.h"
 ARROWS = {
-    "base": ("runtime/processors.h",),
+    "base": ("runtime/processors.h", "runtime/distance.h"),
     "formats": ("base",),
     "ir": ("base", "formats"),
     "plan": ("base", "formats", "ir"),
     "kernels": ("base", "ir", "formats", "plan", CALL),
-    "targets": ("base", "ir", CALL),
+    "targets": ("base", "ir", CALL, "runtime/distance.h"),
     "compiler/weights": ("base", "formats/format.h", "compiler/desc/json.h"),
     "compiler/link": ("base", "runtime", "targets/target.h"),
-    "compiler": ("base", "ir", "formats", "plan", "kernels", "targets/target.h", "runtime/btc.h", CALL, "runtime/artifact.h", "runtime/processors.h"),
+    "compiler": ("base", "ir", "formats", "plan", "kernels", "targets/target.h", "runtime/btc.h", CALL, "runtime/artifact.h", "runtime/processors.h", "runtime/distance.h"),
     "runtime": (),
     "examples": ("runtime/btc.h",),
 }

@@ -336,9 +336,56 @@ static void other_containers(void) {
     REFUSED(read_bytes(&z), "byte order is \"big\"; only \"little\" is supported");
     fresh();
     REFUSED(pth_read(&diag, &set, "m.pth", (const uint8_t *)"\x80\x02}.", 4),
-            "bare pickle, as PyTorch wrote before 1.6");
+            "is a pickle, but none of torch.save");
     fresh();
     REFUSED(pth_read(&diag, &set, "m.pth", (const uint8_t *)"", 0), "no zip directory at its end");
+}
+
+/* ---- pickles in a row, as PyTorch wrote before 1.6 ---- */
+
+#define MARK "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
+#define VERSION "\x80\x02M\xe9\x03."
+#define MACHINE "\x80\x02}(X\x0d\0\0\0little_endian\x88u."
+
+/* Two tensors that share the storage "7", and one of "8". */
+static void put_dict(Buf *b) {
+    put(b, "\x80\x02}(", 4);
+    pk_text(b, "a"), pk_tensor(b, "torch\nFloatStorage", "7", 4, 0, 1, DIMS(4), DIMS(1));
+    pk_text(b, "b"), pk_tensor(b, "torch\nFloatStorage", "7", 4, 1, 1, DIMS(2), DIMS(2));
+    pk_text(b, "c"), pk_tensor(b, "torch\nLongStorage", "8", 1, 0, 1, DIMS(1), DIMS(1));
+    put_text(b, "u.");
+}
+
+static bool read_row(const char *mark, size_t mark_n, const char *version, size_t version_n,
+                     const char *machine, size_t machine_n, const char *keys, size_t cut) {
+    static Buf b;
+    b.n = 0;
+    put(&b, mark, mark_n), put(&b, version, version_n), put(&b, machine, machine_n);
+    put_dict(&b);
+    put(&b, "\x80\x02](", 4);
+    for (; *keys; keys++) pk_text(&b, (char[]){*keys, 0});
+    put_text(&b, "e.");
+    put_le(&b, 4, 8), put(&b, floats(4), 16);
+    put_le(&b, 1, 8), put_le(&b, 77, 8);
+    fresh();
+    return pth_read(&diag, &set, "m.pth", b.p, b.n - cut);
+}
+#define ROW(mark, version, machine, keys, cut)                                                               \
+    read_row(mark, sizeof(mark) - 1, version, sizeof(version) - 1, machine, sizeof(machine) - 1, keys, cut)
+
+static void rows_of_pickles(void) {
+    CHECK(ROW(MARK, VERSION, MACHINE, "78", 0) && set.n == 3);
+    CHECK(element("a", 0) == 0 && element("a", 3) == 3 && element("b", 0) == 1 && element("b", 1) == 3);
+    CHECK(element("c", 0) == 77);
+    REFUSED(ROW("\x80\x02}.", VERSION, MACHINE, "78", 0), "is a pickle, but none of torch.save");
+    REFUSED(ROW(MARK, "\x80\x02M\xe8\x03.", MACHINE, "78", 0), "its version of torch.save is not 1001");
+    REFUSED(ROW(MARK, VERSION, "\x80\x02}.", "78", 0), "its byte order is not said to be little-endian");
+    REFUSED(ROW(MARK, VERSION, MACHINE, "7", 0), "its storage 8 is not in the file");
+    REFUSED(ROW(MARK, VERSION, MACHINE, "77", 0), "the list of its storages is not that of its tensors");
+    REFUSED(ROW(MARK, VERSION, MACHINE, "79", 0), "the list of its storages is not that of its tensors");
+    REFUSED(ROW(MARK, VERSION, MACHINE, "87", 0), "ends within its storages: the file is truncated");
+    REFUSED(ROW(MARK, VERSION, MACHINE, "78", 1), "ends within its storages: the file is truncated");
+    REFUSED(ROW(MARK, VERSION, MACHINE, "78", 9), "ends within its storages: the file is truncated");
 }
 
 int main(void) {
@@ -353,6 +400,7 @@ int main(void) {
     ordered_dicts_and_parameters();
     zips();
     other_containers();
+    rows_of_pickles();
     arena_free(arena);
     return check_report("pth");
 }

@@ -265,7 +265,7 @@ static void paths(void) {
     write_text("x.json", "{}");
     REFUSED(open_path("x.json"), "is not a checkpoint: expected .safetensors");
     write_text("x.pth", "\x80\x02}.");
-    REFUSED(open_path("x.pth"), "bare pickle");
+    REFUSED(open_path("x.pth"), "is a pickle, but none of torch.save");
     static ZipBuilder z; /* a zip is read as one, whatever its name */
     zip_add(&z, "m/data.pkl", "\x80\x02}.", 4), zip_end(&z);
     write_file("x.ckpt", z.out.p, z.out.n);

@@ -175,6 +175,11 @@ static void st_gate_and_up(ImportCtx *x, cJSON *ops, const char *in, const Exper
     }
 }
 
+static const char *capped(Arena *a, const char *value, double cap) {
+    const char *c = json_number(a, cap);
+    return arena_printf(a, "%s * tanh(%s / %s)", c, value, c);
+}
+
 static void st_within(ImportCtx *x, cJSON *ops, const Experts *t) {
     const char *act = arena_printf(x->a, "%s(%s)", t->act, t->plain ? "up" : "gate"), *up = "up";
     if (t->limit > 0) {
@@ -182,6 +187,8 @@ static void st_within(ImportCtx *x, cJSON *ops, const Experts *t) {
         st(ops, "{'out':'gate','map':'min(gate, %s)'}", limit);
         up = arena_printf(x->a, "(clamp(up, -%s, %s) + 1)", limit, limit);
     }
+    if (t->gate_cap > 0) act = arena_printf(x->a, "%s * sigmoid(gate)", capped(x->a, "gate", t->gate_cap));
+    if (t->up_cap > 0) up = capped(x->a, "up", t->up_cap);
     if (t->slope > 0) act = arena_printf(x->a, "gate * sigmoid(%s * gate)", json_number(x->a, t->slope));
     if (t->plain)
         st(ops, "{'out':'f','map':'%s'}", act);

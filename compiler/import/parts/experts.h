@@ -51,6 +51,7 @@ typedef struct Experts {
     bool plain;              /* no gate: act(up) */
     double limit;            /* > 0: gate and up are cut to it, and one is added to up */
     double slope;            /* > 0: act is gate * sigmoid(slope * gate) */
+    double gate_cap, up_cap; /* > 0: gate, outside its sigmoid, and up become cap * tanh(x / cap) */
     int64_t latent;          /* > 0: experts go from this width to this width, */
     const char *into, *back; /* between two products, modules, */
     bool latent_bias;        /* that may have biases */

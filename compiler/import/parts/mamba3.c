@@ -93,17 +93,18 @@ static void st_steps(ImportCtx *x, cJSON *b, const Mamba3 *t) {
     ST("{'out':'turn','map':'dt * (0.5 * tanh(angle))'}");
 }
 
-/* B and C turned by the sum of all turns so far, v; B_old and v_old: those of the token before. */
-static void st_turn(cJSON *b, const Mamba3 *t) {
-    ST("{'out':'BC','op':'concat','in':['B','C'],'axis':1}");
-    ST("{'out':'BC','op':'reshape','x':'BC','shape':['MH*2*MR','MN']}");
-    ST("{'out':'BC','op':'scan.rotate','x':'BC','turn':'turn','layout':'%s','state':'angle'}",
-       t->mimo ? "half" : "pairs");
-    ST("{'out':'BC','op':'reshape','x':'BC','shape':['MH','2*MR*MN']}");
-    ST("{'out':['B','C'],'split':'BC','sizes':['MR*MN','MR*MN']}");
+/* B or C, turned by the sum of all turns so far: [MH*MR, MN]. Each has the sum in a state of its own, which is less than
+ * bringing both together. */
+static void st_turned(cJSON *b, const Mamba3 *t, const char *k) {
+    ST("{'out':'%s','op':'reshape','x':'%s','shape':['MH*MR','MN']}", k, k);
+    ST("{'out':'%s','op':'scan.rotate','x':'%s','turn':'turn','layout':'%s','state':'angle_%s'}", k, k,
+       t->mimo ? "half" : "pairs", k);
+}
+
+/* B_old and v_old: those of the token before. */
+static void st_old(cJSON *b, const Mamba3 *t) {
     ST("{'out':'B_old','op':'reshape','x':'B','shape':['MH*MR*MN']}");
     ST("{'out':'B_old','op':'shift','x':'B_old','state':'k'}");
-    ST("{'out':'B_old','op':'reshape','x':'B_old','shape':['MH','MR*MN']}");
     ST("{'out':'v_old','op':'shift','x':'v','state':'v'}");
     ST("{'out':'v_old','op':'reshape','x':'v_old','shape':['MH','MP']}");
     ST("{'out':'v','op':'reshape','x':'v','shape':['MH','MP']}");
@@ -119,10 +120,11 @@ static void st_gate(cJSON *b, const Mamba3 *t, const char *y, const char *gate) 
 }
 
 static void st_single(cJSON *b, const Mamba3 *t) {
-    ST("{'out':'w','map':'late * v_old'}");
-    ST("{'out':'y','op':'scan.matrix','q':'C','k':'B_old','v':'w','decay':'decay','state':'S'}");
+    ST("{'out':'B_old','op':'reshape','x':'B_old','shape':['MH','MN']}");
     ST("{'out':'BC','map':'B * C'}");
     ST("{'out':'BC','op':'reduce','x':'BC','kind':'sum'}");
+    ST("{'out':'w','map':'late * v_old'}");
+    ST("{'out':'y','op':'scan.matrix','q':'C','k':'B_old','v':'w','decay':'decay','state':'S'}");
     ST("{'out':'y','map':'y + (own * BC + @~D[MH, 1]) * v'}");
     st_gate(b, t, "y", "z");
 }
@@ -144,9 +146,10 @@ static void st_ranks(ImportCtx *x, cJSON *b, const Mamba3 *t) {
     }
     ST("{'out':'w','op':'concat','in':%s,'axis':1}", numbered(x->a, "v", 2 * n));
     ST("{'out':'w','op':'reshape','x':'w','shape':['MH*2*MR','MP']}");
+    ST("{'out':'B_old','op':'reshape','x':'B_old','shape':['MH','MR*MN']}");
+    ST("{'out':'B','op':'reshape','x':'B','shape':['MH','MR*MN']}");
     ST("{'out':'k','op':'concat','in':['B_old','B'],'axis':1}");
     ST("{'out':'k','op':'reshape','x':'k','shape':['MH*2*MR','MN']}");
-    ST("{'out':'C','op':'reshape','x':'C','shape':['MH*MR','MN']}");
     ST("{'out':'y','op':'scan.matrix','q':'C','k':'k','v':'w','decay':'decay','writes':'2*MR','reads':'MR',"
        "'state':'S'}");
     ST("{'out':'y','op':'reshape','x':'y','shape':['MH','MR*MP']}");
@@ -174,7 +177,8 @@ void st_mamba3(ImportCtx *x, cJSON *b, const char *out, const char *in, const Ma
        "'MR*MG*MN','MH','MH','MH','MS']}");
     st_steps(x, b, t);
     st_key(x, b, t, "B"), st_key(x, b, t, "C");
-    st_turn(b, t);
+    st_turned(b, t, "B"), st_turned(b, t, "C");
+    st_old(b, t);
     if (t->mimo)
         st_ranks(x, b, t);
     else

@@ -3,10 +3,16 @@
 
 void st_norm(cJSON *ops, const char *out, const char *in, const char *module, const char *dim,
              const Norm *n) {
-    const char *weight = n->w ? n->w : "weight", *op = n->kind == NORM_LAYER ? "norm.layer" : "norm.rms";
-    if (n->bare) {
+    const char *weight = n->w ? n->w : "weight",
+               *op = n->kind == NORM_LAYER || n->kind == NORM_LAYER_PLUS ? "norm.layer" : "norm.rms";
+    if (n->kind == NORM_RMS_APART) {
+        st(ops, "{'out':'size','map':'%s * %s'}", in, in);
+        st(ops, "{'out':'size','op':'reduce','x':'size','kind':'mean'}");
+        st(ops, "{'out':'%s','map':'%s / (sqrt(size) + %.12g) * @%s.%s[%s]'}", out, in, n->eps, module,
+           weight, dim);
+    } else if (n->bare) {
         st(ops, "{'out':'%s','op':'%s','x':'%s','eps':%.17g}", out, op, in, n->eps);
-    } else if (n->kind == NORM_RMS_PLUS) {
+    } else if (n->kind == NORM_RMS_PLUS || n->kind == NORM_LAYER_PLUS) {
         st(ops, "{'out':'w','map':'1 + @%s.%s[%s]'}", module, weight, dim);
         st(ops, "{'out':'%s','op':'%s','x':'%s','w':'w','eps':%.17g}", out, op, in, n->eps);
     } else if (n->kind == NORM_LAYER && !n->no_bias) {

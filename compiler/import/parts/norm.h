@@ -5,9 +5,11 @@
 #include "import/import.h"
 
 typedef enum NormKind {
-    NORM_RMS,      /* x / rms(x) * w */
-    NORM_RMS_PLUS, /* x / rms(x) * (1 + w) */
-    NORM_LAYER,    /* (x - mean) / deviation * w + b */
+    NORM_RMS,        /* x / rms(x) * w */
+    NORM_RMS_PLUS,   /* x / rms(x) * (1 + w) */
+    NORM_LAYER,      /* (x - mean) / deviation * w + b */
+    NORM_LAYER_PLUS, /* (x - mean) / deviation * (1 + w) */
+    NORM_RMS_APART,  /* x / (rms(x) + eps) * w: eps is not under the root */
 } NormKind;
 
 typedef struct Norm {

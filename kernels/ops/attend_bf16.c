@@ -1,4 +1,4 @@
-/* What attention multiplies, as pairs of bf16 (attend_block.h). */
+/* Operands of attention as pairs of bf16, for bf16 dot products (attend_block.h). */
 #include "attend_block.h"
 
 int64_t attend_round_up(int64_t x, int64_t to) {
@@ -9,23 +9,23 @@ Value *attend_whole_panels(const Attend *a, Value *count) {
     return lb_and(a->b, count, lb_i64(a->b, -ATTEND_PANEL));
 }
 
-/* Of a query and a key pair t has the numbers 2t and 2t + 1; of the keys of a panel it has t and half a panel
- * + t, so that weights become pairs vector by vector. */
+/* Pair t of a query or a key holds the numbers 2t and 2t + 1. Pair t of the values of a panel holds those of the keys t
+ * and t + half a panel, so that weights become pairs vector by vector. */
 
-void attend_as_pairs(const Attend *a, Value *to, Value *from) {
+void attend_pack_bf16(const Attend *a, Value *to, Value *from) {
     LB *b = a->b;
     if (a->d % 2) lb_store(b, DT_BF16, to, lb_i64(b, a->d), lb_f32(b, 0), 0);
     TILES_OF (a->l, c, a->d, b->lanes, 1)
         lb_store(b, DT_BF16, to, c.at, lb_load(b, DT_F32, b->lanes, from, c.at, c.tail), c.tail);
 }
 
-Value *attend_pair_row(const Attend *a, Value *key) {
+Value *attend_bf16_row(const Attend *a, Value *key) {
     LB *b = a->b;
     Value *panel = attend_whole_panels(a, key), *in_panel = lb_and(b, key, lb_i64(b, ATTEND_HALF - 1));
     return lb_add(b, lb_div(b, panel, lb_i64(b, 2)), in_panel);
 }
 
-Value *attend_pair_rows(const Attend *a, Value *count) {
+Value *attend_bf16_rows(const Attend *a, Value *count) {
     LB *b = a->b;
     Value *whole = attend_whole_panels(a, count), *rest = lb_sub(b, count, whole);
     return lb_add(b, lb_div(b, whole, lb_i64(b, 2)), lw_min_i64(a->l, rest, lb_i64(b, ATTEND_HALF)));
@@ -33,7 +33,7 @@ Value *attend_pair_rows(const Attend *a, Value *count) {
 
 void attend_put_value(const Attend *a, Mat pairs, Value *slot, Value *row, Value *kv) {
     LB *b = a->b;
-    Value *to = attend_pair_row(a, slot), *from = lb_muli(b, kv, a->p);
+    Value *to = attend_bf16_row(a, slot), *from = lb_muli(b, kv, a->p);
     Value *second = lb_cmp(b, "ge", lb_and(b, slot, lb_i64(b, ATTEND_PANEL - 1)), lb_i64(b, ATTEND_HALF));
     Value *shift = lb_select(b, second, lb_i32(b, 16), lb_i32(b, 0));
     Value *keep = lb_select(b, second, lb_i32(b, 0xffff), lb_i32(b, (int32_t)0xffff0000));
@@ -49,7 +49,7 @@ void attend_put_value(const Attend *a, Mat pairs, Value *slot, Value *row, Value
 static void put_two(const Attend *a, Mat pairs, Mat values, Value *low, bool both) {
     Lower *l = a->l;
     LB *b = a->b;
-    Value *to = attend_pair_row(a, low);
+    Value *to = attend_bf16_row(a, low);
     TILES_OF (l, c, a->p, b->lanes, 1) {
         Value *x = mat_load(l, values, low, c.at, c.tail), *y = lw_zero(l);
         if (both) y = mat_load(l, values, lb_addi(b, low, ATTEND_HALF), c.at, c.tail);
