@@ -101,7 +101,7 @@ static bool is_same_for_all(const Value *v) {
     Pattern of = op->def->pattern;
     if (of != PAT_ELEMENTWISE && of != PAT_ROW && of != PAT_VIEW && of != PAT_CONTRACT) return false;
     for (int i = 0; i < op->nin; i++) {
-        if (!op->in[i] || lw_is_constant(op->in[i])) continue;
+        if (!op->in[i] || value_is_constant(op->in[i])) continue;
         if (!is_same_for_all(op->in[i])) return false;
         any = true;
     }
@@ -195,10 +195,10 @@ static void set_access(const FuncPlan *p, Stage *s, const LowerTarget *t) {
 /* What others read row by row, outside of this function, must lie there for every row. */
 static bool is_read_outside(const FuncPlan *p, const Value *v) {
     for (int i = 0; i < p->f->nresults; i++)
-        if (lw_base(p->f->results[i], NULL) == v) return true;
+        if (value_base(p->f->results[i], NULL) == v) return true;
     for (int k = 0; k < p->n; k++)
         for (int i = 0; p->stages[k]->is_call && i < p->stages[k]->anchor->nin; i++)
-            if (lw_base(p->stages[k]->anchor->in[i], NULL) == v) return true;
+            if (value_base(p->stages[k]->anchor->in[i], NULL) == v) return true;
     return false;
 }
 
