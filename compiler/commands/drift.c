@@ -9,9 +9,9 @@
 static const char USAGE[] =
     "btc drift MODEL [options]: the error of states in 16 bits (--state=), relative to f32\n"
     "\n"
-    "Runs the model with f32 states and with narrow ones over the same tokens, one by one as in decoding,\n"
-    "and tells after some lengths how far the outputs have come apart, as means over the last tokens "
-    "before:\n"
+    "Runs the model with f32 states and with 16-bit states over the same tokens, one by one as in decoding,\n"
+    "and prints the difference of the outputs after some lengths: means over the last tokens before each\n"
+    "length.\n"
     "\n"
     "  error    of the outputs, relative, Euclidean\n"
     "  KL       divergence of the next token's distribution from that with f32 states, in bits\n"
