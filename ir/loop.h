@@ -63,7 +63,7 @@ LB_BINARY(X)
 LB_UNARY(X)
 #undef X
 Value *lb_fma(LB *b, Value *x, Value *y, Value *z); /* x*y + z */
-/* Dot products of packed pieces of an i32: acc i32, x four unsigned and y four signed bytes; acc f32, x and y
+/* Dot products of the packed parts of an i32: acc i32, x four unsigned and y four signed bytes; acc f32, x and y
  * two bf16 each (the target must have `bf16_dots`, or it is slow). */
 Value *lb_dot4(LB *b, Value *acc, Value *x, Value *y);
 Value *lb_dot2(LB *b, Value *acc, Value *x, Value *y);

@@ -71,8 +71,8 @@ typedef struct Cost {
     double weight_bytes; /* read once per call, whatever the rows */
     double act_bytes;    /* activations and states read and written */
     double params;
-    /* What of the above each token before these rows adds, for ops that look back at all of them; how many
-     * such tokens were assumed, and how many the op looks at at most. */
+    /* For ops that read all earlier tokens: flops and bytes (counted above) for each earlier token, how many earlier
+     * tokens were assumed, and how many the op reads at most. */
     double past_flops, past_bytes, past, past_most;
 } Cost;
 
@@ -139,7 +139,7 @@ typedef struct Signature {
     SigTensor in[SIG_MAX], out[SIG_MAX];
     int nin, nout;
 } Signature;
-/* Whether its tensors have T; whether they have it or not, as one likes. */
+/* Whether the tensor has the dimension T; whether it may have it. */
 bool sig_has_t(const SigTensor *t);
 bool sig_may_have_t(const SigTensor *t);
 /* A dimension as messages show it. */
@@ -148,7 +148,7 @@ const char *sig_dim_text(const char *dim);
 const Signature *signature_of(Arena *a, const OpDef *def);
 /* Number of operands without states / of state slots. */
 int op_state_count(const OpDef *def);
-/* The type of an op's states in memory where `asked` is what was asked for. */
+/* The type of an op's states in memory if the user asks for `asked`. */
 DType op_state_dtype(const Op *op, DType asked);
 /* Binds dimensions from operand types, checks them, sets result types. Called by ir_infer_op. */
 bool signature_infer(Diag *d, Func *f, Op *op);
@@ -163,7 +163,7 @@ bool signature_states(Diag *d, Func *f, const Op *op, StateDef *out /* [SIG_MAX]
 /* ---- attributes.c ---- */
 /* Converts numbers to the kinds that the op's record declares, and checks all attributes that it declares. */
 bool attrs_check(Diag *d, Func *f, const Op *op);
-/* Makes of a number or a string what the op's record wants, where it can be that. */
+/* Converts a number or a string to the kind that the op's record declares, if possible. */
 void attr_convert(Arena *a, Attr *t, AttrKind want);
 /* What is wrong with an attribute, for a message; NULL: nothing. */
 const char *attr_wrong(Arena *a, const AttrDef *ad, const Attr *t);
@@ -190,27 +190,27 @@ typedef struct Env {
     /* Fills data (count elements) of the tensor `name`; false: message filed. */
     bool (*weight)(void *user, Diag *d, Loc loc, const char *name, Type type, double *data);
     bool stored; /* weights are taken as the artefact stores them: rounded to their attribute `storage` */
-    /* What quantising the tensor `name` weighs errors with (quant_block): a row of its inputs for each matrix
-     * that it holds. NULL, or gives NULL: all alike. */
+    /* The weights of errors when the tensor `name` is quantised (NumberFormat.quantize): a row of its inputs for
+     * each matrix that it holds. NULL, or returns NULL: all errors count alike. */
     const float *(*importance)(void *user, const char *name);
     /* Called by products of tokens with every vector x[n] that they multiply by a matrix of the op `weight`,
      * in a call with this prefix; matrix: its number in the operand. Or NULL. */
     void (*multiplied)(void *multiplied_user, const Op *weight, const char *prefix, int64_t matrix,
                        const double *x, int64_t n);
     void *multiplied_user;
-    /* Makes everything a little wrong (perturb.h), or NULL. */
+    /* Perturbs all operands and results (perturb.h), or NULL. */
     struct Perturb *perturb;
 } Env;
 /* One sequence's state for a whole module: slots of main and of every call in it, in order of execution. */
 typedef struct InterpState InterpState;
 InterpState *interp_state_new(Arena *a, const Module *m);
-/* Another sequence, for the same module and weights. It uses the constants that `of` has computed, which must
- * have run once with the same Env (but for `perturb`) and must live as long. */
+/* A state for another sequence of the same module and weights. It shares the constants of `of`, which must have run
+ * once with the same Env (but for `perturb`) and must live as long. */
 InterpState *interp_state_beside(Arena *a, const InterpState *of);
 /* The path of the call number `call` of main, in the order of execution. */
 const char *interp_call_path(const InterpState *s, int call);
-/* Called after every op with its results; call_path is "" in main, or "3" inside the call with index 3. It
- * may write other numbers over those of `out` that are not constants: the run goes on with them. */
+/* Called after every op with its results; call_path is "" in main, or "3" inside the call with index 3. It may
+ * overwrite the numbers of `out` that are not constants: the run continues with them. */
 typedef void InterpWatch(void *user, const char *call_path, const Op *op, const Tensor *out);
 /* Runs `main` over `rows` tokens; advances state and position. inputs follow main's params. results follow
  * main's results. Everything returned lives in arena `a`. */

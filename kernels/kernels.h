@@ -1,14 +1,14 @@
-/* The kernels of matrix products: small loop functions that all products of a module share, one for each
- * format of weights, arithmetic and tile that is asked for.
+/* The kernels of matrix products: small loop functions that all products of a module share. There is one for each
+ * number format, arithmetic and tile in use.
  *
  *     kernel(x, scales, x_stride, w, w_stride, from, parts, sums, more)
  *
  * computes sums[r][p][c] (+)= sum over `parts` parts of inputs of x[r] times those of panel p that begin
  * with group `from`, where rows of x are x_stride bytes apart and panels (formats/panel.h) w_stride bytes;
- * sums are f32, [rows][panels][width], read first when `more` is not 0. Each sum is one chain over the inputs
- * in order, whatever the tile and wherever the chain is interrupted, so results have the same bits.
+ * sums are f32, [rows][panels][width], read first when `more` is not 0. Each sum adds the inputs in order, whatever the tile
+ * and wherever the sum is interrupted, so results have the same bits.
  *
- * What x is depends on the arithmetic:
+ * The arithmetic decides the form of x:
  *     f32    f32 numbers; weights are widened, exactly
  *     bf16   pairs of bf16, whose products are added in f32
  *     int8   signed bytes in the blocks of the weights; scales: {f32 scale, i32 -product_zero * sum of the

@@ -116,16 +116,15 @@ Value *lw_read_flat(Lower *l, Value *v, Value *row, Value *at, int n);
 /* Base address of row `row` of v, elements contiguous (4 bytes each: f32 or i32), for hand-made loops. */
 Value *lw_row_ptr(Lower *l, Value *v, Value *row);
 int64_t lw_row_stride(Lower *l, Value *v); /* in elements */
-/* Gives a vector of the anchor's result at ix: stores it if anybody needs it stored, and computes every
+/* Takes a vector of the anchor's result at ix: stores it if another stage reads it, and computes every
  * elementwise op of the epilogue. Vectors of one stage may come in any order, each once. */
 void lw_write(Lower *l, Value *v, const Ix *ix, Value *vec);
 /* One element (ids, top-k), without an epilogue. */
 void lw_write1(Lower *l, Value *v, Value *row, Value *at, Value *scalar);
 
 /* ---- state, position, scratch ---- */
-/* f32 numbers that lie in memory as `dt`: widened on load, rounded to nearest even on store. In f16 a store
- * keeps what is beyond +-65504 there: one infinity would make a recurrence NaN for good, a number at the edge
- * decays again. All indices count elements; n: active lanes, 0 for all. */
+/* f32 numbers that are stored as `dt`: widened on load, rounded to nearest even on store. A store to f16 limits
+ * numbers to +-65504: an infinity would make a recurrence NaN for ever, the largest number decays again. All indices count elements; n: active lanes, 0 for all. */
 typedef struct LwAccessor {
     Value *p;
     DType dt;
@@ -139,10 +138,10 @@ void lw_accessor_store(Lower *l, LwAccessor c, Value *at, Value *v, int n);
  * OpLowering.state_elements and state_unpack say how it differs from docs/ops.md. */
 LwAccessor lw_state(Lower *l, const Op *op, int slot, Value *row);
 
-/* Staged state: a slot that every token changes. In a chunk its numbers are kept in f32 while tokens go over
- * them, and rounded once, at the end of the chunk: rounding at each token would lose what is small beside the
- * state, and cost more. So a state is rounded once a call, in all forms. In a step, and where states are f32
- * anyway, nothing is copied and lw_staged is lw_state.
+/* Staged state: a slot that every token changes. In a chunk its numbers are held in f32 while tokens update them, and
+ * rounded once, at the end of the chunk. Rounding at each token would lose updates that are small beside the state,
+ * and take more time. So a state is rounded once a call, in all forms. In a step, and if states are f32, nothing is
+ * copied and lw_staged is lw_state.
  *
  *     LwStaged h = lw_staged_new(l, op, 0, most);      most: elements staged at a time
  *     lw_staged_begin(&h, lo, hi);               elements [lo, hi) of the slot, this thread's alone
@@ -169,8 +168,8 @@ void lw_staged_end(const LwStaged *h);
 Value *lw_call_pointer(LB *b, Value *call,
                        int field);        /* a field (BTC_CALL_..) of the call that is a pointer */
 Value *lw_position(Lower *l, Value *row); /* i64: of the token of this row, counted from 0 */
-/* Memory of this thread, 64-byte aligned, for the time of the stage; bytes known at compile time. Who is done
- * with it may set l->scratch_used back to what it was. */
+/* Memory of this thread, 64-byte aligned, for the time of the stage; bytes known at compile time. A caller
+ * that no longer needs it may restore the earlier value of l->scratch_used. */
 Value *lw_scratch(Lower *l, int64_t bytes);
 
 /* ---- weights ---- */

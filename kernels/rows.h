@@ -1,14 +1,13 @@
-/* Rows of x in the form that kernels of products read (kernels.h): f32 as they lie, or rounded, as the op
- * quantize.rows lays them out (ir/ops/quantize_rows.c). Rows that a product chooses one by one (those of an expert),
- * and f32 that must be padded to whole parts, are copied into a scratch of this thread. */
+/* Rows of x in the form that kernels of products read (kernels.h): f32 in place, or rounded, in the layout of the op
+ * quantize.rows (ir/ops/quantize_rows.c). Rows that are chosen one by one (those of an expert), and f32 rows that must
+ * be padded to whole parts, are copied into scratch memory of this thread. */
 #ifndef BTC_LOWER_ROWS_H
 #define BTC_LOWER_ROWS_H
 
 #include "matmul.h"
 
-/* How K numbers that are multiplied together lie once they are rounded: bf16, or bytes and behind them
- * {f32 scale, i32 begin} of each block, where begin is what a kernel's integer sum begins with. Zeros up to a
- * multiple of QUANT_PART. */
+/* The layout of a row of K rounded inputs: bf16; or int8, followed by {f32 scale, i32 start} for each block, where
+ * start is the initial value of a kernel's integer sum. Padded with zeros to a multiple of QUANT_PART. */
 typedef struct RowLayout {
     int64_t scales; /* where they begin; 0: there are none */
     int64_t bytes;  /* of all, a multiple of 64 */

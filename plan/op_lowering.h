@@ -7,7 +7,7 @@
 
 typedef struct Lower Lower; /* kernels/lower.h */
 
-/* How the work of an op splits over threads, besides by rows. A unit is the smallest piece one thread takes;
+/* How the work of an op splits over threads, besides by rows. A unit is the smallest part that one thread takes;
  * a unit of the result needs the same unit of a SAME operand and everything of an ALL operand. */
 typedef enum Split {
     SPLIT_NONE,  /* only whole rows */
@@ -24,8 +24,8 @@ typedef struct Access {
     bool at_once; /* every share costs something that does not depend on its size: few, large ones */
 } Access;
 
-/* How much of a state slot a sequence uses that has seen `position` tokens, where that is not always all. The
- * slot is some equal pieces, each filled from its beginning by units, and nobody reads or writes the rest. */
+/* The part of a state slot that is in use after `position` tokens, if that is not always all of it. The slot consists
+ * of equal pieces. Each is filled from its beginning, unit by unit, and the rest is neither read nor written. */
 typedef struct StateUse {
     int64_t pieces;
     int64_t elements; /* of a unit */
@@ -59,7 +59,7 @@ typedef struct OpLowering {
      * behind the next barrier. NULL: lower writes the state itself. */
     void (*store_state)(Lower *l, Op *op);
     /* How slot `slot` lies in a state block: how many elements (NULL: row-major, the logical shape), and the
-     * way back to the logical order for whoever looks into a state (needed when number or order differ).
+     * conversion to the logical order for reading a state (needed when number or order differ).
      * `physical` is widened already. position: tokens so far. */
     int64_t (*state_elements)(const Op *op, int slot, const LowerTarget *t);
     void (*state_unpack)(const Op *op, int slot, const LowerTarget *t, int64_t position,

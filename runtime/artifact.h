@@ -28,9 +28,8 @@ typedef struct btc_need {
     uint64_t bits;
 } btc_need;
 
-/* A part of the state block behind the header, and how much of it is in use at a position: of each of
- * `pieces` pieces, `stride` bytes apart, whole units from its beginning. What is not in use holds anything.
- */
+/* A part of the state block behind the header, and how much of it is in use at a position. It consists of `pieces`
+ * pieces, `stride` bytes apart; of each, whole units from its beginning are in use. The rest holds anything. */
 typedef struct btc_region {
     int64_t offset; /* in the state block */
     int64_t pieces;

@@ -9,8 +9,8 @@
  *     state      one sequence: info->state_bytes plain bytes, aligned to 64. It holds no pointers, so it may
  *                be moved (to an aligned place), stored and sent. Only what the sequence has used so far is
  *                ever touched (state_used): memory that the system gives page by page is taken as it grows
- *     work       scratch of one call: work_bytes(threads) bytes, aligned to 64, marked by work_init; nothing
- *                in it is kept but what calls have learnt of the machine's pace
+ *     work       scratch of one call: work_bytes(threads) bytes, aligned to 64, marked by work_init; calls
+ *                keep nothing in it but measurements of how long threads wait
  *
  * Thread rule: any number of calls may run at once on one btc_model, each with its own state(s) and its own
  * work. Two calls must not use one state or one marked work block at the same time: the second one is

@@ -1,4 +1,4 @@
-/* Dot products of packed pieces: dot4 (bytes) and dot2 (bf16, which pair makes), by the machine's instruction
+/* Dot products of packed parts of an i32: dot4 (bytes) and dot2 (bf16, made by pair), by the machine's instruction
  * where it has one, else spelt out in arithmetic that gives the same bits. A vector that is wider than a
  * register goes through piece by piece. */
 #include "llvm_emit.h"

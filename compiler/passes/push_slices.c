@@ -45,7 +45,7 @@ static Attr *copy_attrs(Func *f, const Op *op) {
     return t;
 }
 
-/* States of `slice` are slices of those of `whole`, along the channels. */
+/* The states of `slice` are slices of the states of `whole`, along the channels. */
 static void note_slices(Func *f, const Op *slice, const Op *whole, int64_t start) {
     int n = whole->def->state ? op_state_count(whole->def) : 0;
     for (int k = 1; k <= n; k++) {

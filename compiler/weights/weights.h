@@ -20,8 +20,7 @@ typedef struct RawNumbers {
 
 typedef struct RawTensor {
     const char *name;
-    DType
-        dt; /* DT_COUNT: blocks; or none that can be read: `type` names it, `bytes` is what the file gives it */
+    DType dt;                   /* DT_COUNT: blocks; or a type that is not read, which `type` names */
     const NumberFormat *blocks; /* the numbers lie in blocks of this format, along the last axis; or NULL */
     const char *type;
     int rank;
@@ -57,8 +56,8 @@ bool weights_put(Diag *d, WeightSet *w, const RawTensor *t);
 /* What to do with a file that is by its name a container of others; NULL: it is none that is known. */
 const char *weights_foreign(const char *file);
 void weights_close(WeightSet *w);
-/* The n bytes at p, of tensors, are not needed soon: where they are a file's, memory need not hold them for
- * us. They can still be read. Any thread may call it. */
+/* The n bytes at p, of tensors, are not needed soon: memory need not hold those of a mapped file. They can still be
+ * read. Any thread may call it. */
 void weights_release(const WeightSet *w, const void *p, size_t n);
 RawTensor *weights_find(const WeightSet *w, const char *name); /* NULL: absent */
 /* 64 bits over names, types, shapes and every byte (fingerprint.c). */
