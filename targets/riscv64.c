@@ -1,5 +1,5 @@
 /* 64-bit RISC-V CPUs with floating point (RV64GC), and with vectors (V). A vector of the loop level is 128 bits,
- * which every CPU with V has; without V, LLVM takes vectors apart. */
+ * which every CPU with V has; without V, LLVM splits vectors into scalars. */
 #include <string.h>
 
 #include "btc_call.h"

@@ -388,7 +388,7 @@ static bool split_at(Check *c, int call, const char *value, bool *front, bool *b
     return ok;
 }
 
-/* Every op by itself is right, but not the block as it is fused. Showing one value takes the code apart
+/* Every op is right by itself, but the fused block is wrong. Making one value an output splits the code
  * there, so halving finds the op; where nothing is off any more, it is the one that came apart. */
 static bool name_fused(Check *c) {
     int call = c->whole, n = 0, cap = 0, first = 0;

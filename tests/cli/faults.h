@@ -96,7 +96,7 @@ static inline bool is_shown(const Func *f, const Value *v) {
     return false;
 }
 
-/* Only where nobody looks: what hangs on a product and is computed while it is in registers. */
+/* Only in the fused epilogue of a product, whose value is not an output. */
 static inline bool lost_epilogue(Func *f, Op *op) {
     return is_op(op, "silu") && !is_shown(f, op->out[0]) && bypass(f, op, "silu");
 }

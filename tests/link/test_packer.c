@@ -1,4 +1,4 @@
-/* The packer on a model of 30 MB, so that there are many stretches: it writes what each tensor packed alone
+/* The packer on a model of 30 MB, so that there are many segments: it writes what each tensor packed alone
  * and at once gives, with nothing but zeros between, for any number of CPUs and wherever in a file it lands.
  * Stacked tensors, a long filter that is packed as one, values that are computed, conversions and odd sizes
  * are among it. */

@@ -82,12 +82,12 @@ static inline double largest_of(const Tensor *w, int64_t count) {
     return largest;
 }
 
-/* What result i may be off by because conv.long rounds while it goes (follow.h). A post is a sigmoid of at
+/* What result i may be off by because conv.long rounds while it goes (follow.h). The epilogue is a sigmoid of at
  * most 1.5 times the result before it, so it is off by less. */
-static inline double rounded_sums(Case *c, int s, int i, bool post) {
+static inline double rounded_sums(Case *c, int s, int i, bool epilogue) {
     enum { STORES = 8 }; /* one for each size of a tile, and the input */
     const OpDef *def = op_of(c, i);
-    int from = post ? i - 1 : i;
+    int from = epilogue ? i - 1 : i;
     if (def != &op_conv_long) return 0;
     double largest = largest_of(&c->want[s][from], count_of(c, from));
     return STORES * dtype_unit(c->l.compiled.lower.state_dt) * largest;
@@ -109,26 +109,26 @@ static inline double rounded_weights(Case *c, int s, int i) {
 }
 
 /* The tolerance of op.h is relative to the largest output; elementwise results are held to it one by one,
- * unless something hangs on them, which may enlarge the error. Below the least normal number compiled code
+ * unless an epilogue uses them, which may enlarge the error. Below the least normal number compiled code
  * may flush to zero. */
-static inline bool close_enough(const Case *c, const OpDef *def, bool post, double got, double want,
+static inline bool close_enough(const Case *c, const OpDef *def, bool epilogue, double got, double want,
                                 double largest, double more) {
-    double tolerance = c->slack * (post ? 4 : 1) * (def->tolerance > 0 ? def->tolerance : 1e-5);
+    double tolerance = c->slack * (epilogue ? 4 : 1) * (def->tolerance > 0 ? def->tolerance : 1e-5);
     if (c->k.spoilt && !(fabs(want) <= 3.4028235e38)) return !isfinite(got);
     if (isnan(want)) return isnan(got);
     if (fabs(want) > 3.4028235e38) return isinf(got) && (got > 0) == (want > 0);
-    double scale = def->pattern == PAT_ELEMENTWISE && !post ? fmax(fabs(want), 0.05) : largest;
+    double scale = def->pattern == PAT_ELEMENTWISE && !epilogue ? fmax(fabs(want), 0.05) : largest;
     return fabs(got - want) <= tolerance * scale + more + 1.2e-38;
 }
 
-/* Whether result i is made of result i - 1 by an elementwise op that hangs on it. */
-static inline bool is_post(Case *c, int i) {
+/* Whether result i is made of result i - 1 by an elementwise op of its epilogue. */
+static inline bool is_epilogue(Case *c, int i) {
     const Value *v = c->k.main->results[i];
     const char *name = c->k.main->result_names[i];
     const Func *f = v->def->def == &op_call ? ir_func_find(c->k.m, attr_str(v->def, "func", "")) : NULL;
     for (int k = 0; f && k < v->def->nout; k++)
         if (v->def->out[k] == v) name = f->result_names[k];
-    return strstr(name, "post") != NULL;
+    return strstr(name, "epilogue") != NULL;
 }
 
 /* Infinity where the interpreter has NaN, or the other way round, which is all one: but a sigmoid tells them
@@ -145,15 +145,16 @@ static inline void compare(Case *c, int s, int64_t at, int64_t n, int64_t from) 
         const OpDef *def = op_of(c, i);
         int64_t count = count_of(c, i);
         const char *name = c->k.main->result_names[i];
-        bool spoilt_post = c->k.spoilt && i && is_post(c, i);
-        bool post = strstr(name, "post") || strstr(name, "result 1");
-        double largest = largest_of(w, count), more = rounded_sums(c, s, i, post) + rounded_weights(c, s, i);
+        bool spoilt_epilogue = c->k.spoilt && i && is_epilogue(c, i);
+        bool epilogue = strstr(name, "epilogue") || strstr(name, "result 1");
+        double largest = largest_of(w, count),
+               more = rounded_sums(c, s, i, epilogue) + rounded_weights(c, s, i);
         for (int64_t e = 0; e < n * count; e++) {
             double got = c->out[i][from * count + e], want = w->data[at * count + e];
-            if (spoilt_post &&
+            if (spoilt_epilogue &&
                 ambiguous((double)c->out[i - 1][from * count + e], c->want[s][i - 1].data[at * count + e]))
                 continue;
-            if (close_enough(c, def, post, got, want, largest, more)) continue;
+            if (close_enough(c, def, epilogue, got, want, largest, more)) continue;
             if (c->bad++ < 3) {
                 fprintf(stderr, "    %s, %s, %s: token %lld element %lld is %.9g, not %.9g (largest %.3g)\n",
                         name, c->l.compiled.target.cpu, c->what, (long long)(at + e / count),

@@ -168,7 +168,7 @@ static inline Op *draw_op(Kit *k, const OpDef *def, int64_t (*size)(Rng *, const
 }
 
 /* The results of op as results of its function. Constants are added to an activation; now and then an
- * elementwise op hangs on the first one. */
+ * elementwise op uses the first one. */
 static inline void add_results(Kit *k, const OpDef *def, Op *op, const char *label) {
     Func *f = kit_func(k);
     int n = op->nout - op_state_count(def);
@@ -189,7 +189,8 @@ static inline void add_results(Kit *k, const OpDef *def, Op *op, const char *lab
         if (w.rank > 1) w = type_tensor(DT_F32, false, 1, &last.dim[w.rank - 1]);
         Value *scaled[] = {y, kit_weight(k, w, LIVELY, 0)};
         Value *z = kit_op(k, f, "mul", scaled, 2, NULL)->out[0];
-        ir_result_add(f, arena_printf(k->a, "%s.post", label), kit_op(k, f, "sigmoid", &z, 1, NULL)->out[0]);
+        ir_result_add(f, arena_printf(k->a, "%s.epilogue", label),
+                      kit_op(k, f, "sigmoid", &z, 1, NULL)->out[0]);
     }
 }
 
