@@ -41,14 +41,14 @@ static bool concerns(const Variant *v, const OpDef *def) {
 
 int main(void) {
     static const Variant variants[] = {
-        {NULL, DT_F32, 16, 5, 1, NULL, NULL, NULL},
-        {"x86-64-v2", DT_F16, 24, 3, 2, NULL, NULL, NULL},
-        {"x86-64-v3", DT_BF16, 9, 3, 3, NULL, NULL, NULL},
-        {NULL, DT_BF16, 24, 4, 4, NULL, "bf16_12", "bf16"},
-        {NULL, DT_F32, 16, 4, 5, NULL, "q8", "int8"},
-        {"x86-64-v3", DT_F32, 9, 3, 6, NULL, "q4", "int8"},
-        {"x86-64-v2", DT_F32, 24, 3, 7, NULL, "q6", "int8"},
-        {NULL, DT_F32, 61, 3, 8, NULL, "q4", "f32"},
+        {NULL, DT_F32, 16, 5, 1, NULL, NULL, NULL, NULL},
+        {"x86-64-v2", DT_F16, 24, 3, 2, NULL, NULL, NULL, NULL},
+        {"x86-64-v3", DT_BF16, 9, 3, 3, NULL, NULL, NULL, NULL},
+        {NULL, DT_BF16, 24, 4, 4, NULL, "bf16_12", "bf16", NULL},
+        {NULL, DT_F32, 16, 4, 5, NULL, "q8", "int8", NULL},
+        {"x86-64-v3", DT_F32, 9, 3, 6, NULL, "q4", "int8", NULL},
+        {"x86-64-v2", DT_F32, 24, 3, 7, NULL, "q6", "int8", NULL},
+        {NULL, DT_F32, 61, 3, 8, NULL, "q4", "f32", NULL},
     };
     for (size_t k = 0; k < sizeof variants / sizeof *variants; k++) {
         const OpDef *elementwise[OP_COUNT];

@@ -53,10 +53,10 @@ static bool beyond_f16_agrees(const Variant *v) {
 
 static void run_wide(void) {
     static const Variant variants[] = {
-        {NULL, DT_F32, 16, 0, 1, NULL, NULL, NULL},
-        {NULL, DT_F32, 61, 0, 2, NULL, "q8", "int8"},
-        {"x86-64-v3", DT_F32, 24, 0, 3, NULL, "q4", "int8"},
-        {"x86-64-v2", DT_F32, 9, 0, 4, NULL, "q6", "int8"},
+        {NULL, DT_F32, 16, 0, 1, NULL, NULL, NULL, NULL},
+        {NULL, DT_F32, 61, 0, 2, NULL, "q8", "int8", NULL},
+        {"x86-64-v3", DT_F32, 24, 0, 3, NULL, "q4", "int8", NULL},
+        {"x86-64-v2", DT_F32, 9, 0, 4, NULL, "q6", "int8", NULL},
     };
     for (size_t k = 0; k < sizeof variants / sizeof *variants; k++) {
         bool ok;
@@ -87,27 +87,27 @@ static bool concerns(const Variant *v, const OpDef *def) {
 
 int main(void) {
     static const Variant variants[] = {
-        {NULL, DT_F32, 16, 6, 1, NULL, NULL, NULL},
-        {"x86-64-v3", DT_BF16, 24, 2, 2, NULL, NULL, NULL},
-        {"x86-64-v2", DT_F16, 5, 2, 3, NULL, NULL, NULL},
-        {NULL, DT_BF16, 1, 2, 4, NULL, NULL, NULL},
-        {NULL, DT_F32, 16, 6, 5, "bf16", NULL, NULL},
-        {NULL, DT_F32, 7, 4, 6, "f16", NULL, NULL},
-        {"x86-64-v3", DT_BF16, 24, 2, 7, "bf16", NULL, NULL},
-        {"x86-64-v2", DT_F16, 5, 2, 8, "f16", NULL, NULL},
-        {"x86-64-v2", DT_F32, 1, 2, 9, "bf16", NULL, NULL},
-        {NULL, DT_F32, 16, 6, 5, NULL, "q8", NULL},
-        {NULL, DT_BF16, 9, 4, 6, NULL, "q4", NULL},
-        {"x86-64-v3", DT_F32, 24, 3, 7, NULL, "q6", NULL},
-        {"x86-64-v2", DT_F32, 1, 3, 8, NULL, "q4", NULL},
-        {NULL, DT_F32, 16, 6, 5, NULL, "bf16_12", NULL},
-        {"x86-64-v3", DT_BF16, 9, 4, 6, NULL, "bf16_12", NULL},
-        {"x86-64-v2", DT_F16, 24, 3, 7, NULL, "bf16_12", NULL},
-        {NULL, DT_F32, 16, 6, 5, NULL, "q4", "int8"},
-        {NULL, DT_BF16, 9, 4, 6, NULL, "q8", "int8"},
-        {NULL, DT_F32, 1, 4, 6, NULL, "q6", "int8"},
-        {"x86-64-v3", DT_BF16, 24, 3, 7, NULL, "q4", "int8"},
-        {"x86-64-v2", DT_F32, 9, 3, 8, NULL, "q8", "int8"},
+        {NULL, DT_F32, 16, 6, 1, NULL, NULL, NULL, NULL},
+        {"x86-64-v3", DT_BF16, 24, 2, 2, NULL, NULL, NULL, NULL},
+        {"x86-64-v2", DT_F16, 5, 2, 3, NULL, NULL, NULL, NULL},
+        {NULL, DT_BF16, 1, 2, 4, NULL, NULL, NULL, NULL},
+        {NULL, DT_F32, 16, 6, 5, "bf16", NULL, NULL, NULL},
+        {NULL, DT_F32, 7, 4, 6, "f16", NULL, NULL, NULL},
+        {"x86-64-v3", DT_BF16, 24, 2, 7, "bf16", NULL, NULL, NULL},
+        {"x86-64-v2", DT_F16, 5, 2, 8, "f16", NULL, NULL, NULL},
+        {"x86-64-v2", DT_F32, 1, 2, 9, "bf16", NULL, NULL, NULL},
+        {NULL, DT_F32, 16, 6, 5, NULL, "q8", NULL, NULL},
+        {NULL, DT_BF16, 9, 4, 6, NULL, "q4", NULL, NULL},
+        {"x86-64-v3", DT_F32, 24, 3, 7, NULL, "q6", NULL, NULL},
+        {"x86-64-v2", DT_F32, 1, 3, 8, NULL, "q4", NULL, NULL},
+        {NULL, DT_F32, 16, 6, 5, NULL, "bf16_12", NULL, NULL},
+        {"x86-64-v3", DT_BF16, 9, 4, 6, NULL, "bf16_12", NULL, NULL},
+        {"x86-64-v2", DT_F16, 24, 3, 7, NULL, "bf16_12", NULL, NULL},
+        {NULL, DT_F32, 16, 6, 5, NULL, "q4", "int8", NULL},
+        {NULL, DT_BF16, 9, 4, 6, NULL, "q8", "int8", NULL},
+        {NULL, DT_F32, 1, 4, 6, NULL, "q6", "int8", NULL},
+        {"x86-64-v3", DT_BF16, 24, 3, 7, NULL, "q4", "int8", NULL},
+        {"x86-64-v2", DT_F32, 9, 3, 8, NULL, "q8", "int8", NULL},
     };
     for (size_t k = 0; k < sizeof variants / sizeof *variants; k++) {
         bool ok;
