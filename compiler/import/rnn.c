@@ -143,7 +143,7 @@ const Importer importer_rnn = {
     .doc = "LSTM, GRU and RNN of PyTorch, with projections and in both directions",
     .accepts = "lstm gru rnn lstm_cell gru_cell rnn_cell",
     .recurrence = "matrix and a function that is not linear",
-    .cases = "gru lstm lstm-proj",
+    .cases = "gru lstm lstm-proj lstm-bidirectional",
     .recognise = recognise,
     .import = import,
 };

@@ -71,6 +71,7 @@ static const struct {
     {"h3", NULL, "\"op\": \"correlate\""},
     {"stripedhyena", NULL, "\"shape\": [\"FH\", 3, \"D/FH\"]"},
     {"stripedhyena-evo", "evo", "x / (sqrt(size) + 1e-06)"},
+    {"lstm-bidirectional", NULL, "\"in\": [\"forwards\", \"backwards\"]"},
     {"mingru", NULL, "sigmoid(-z)"},
     {"minlstm", NULL, "softplus(-f) - softplus(-i)"},
     {"hyena-lm", NULL, "\"op\": \"conv.long\""},
