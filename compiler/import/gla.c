@@ -10,7 +10,7 @@ static cJSON *import(ImportCtx *x) {
     cfg_linear_heads(x, &f, 0.5, 1, &t);
     if (cfg_has(c, "feature_map")) t.act = cfg_act(c, "feature_map", "relu");
     double lowest = cfg_float(c, "clamp_min", 0, "<=0");
-    cfg_only_bool(c, "use_gk", true, true), cfg_only_bool(c, "use_gv", false, false);
+    cfg_skip_all(c, "use_gk use_gv"); /* the library stores both and asks neither */
     if (import_failed(x)) return NULL;
 
     cJSON *b = fla_begin(x, &f);

@@ -45,7 +45,7 @@ static cJSON *import(ImportCtx *x) {
     Fla f;
     LinearHeads t = {0};
     if (!cfg_fla(x, &f, 4)) return NULL;
-    cfg_only_bool(c, "use_output_gate", false, false), cfg_only_bool(c, "use_norm", true, true);
+    cfg_skip_all(c, "use_output_gate use_norm"); /* the library stores both and asks neither */
     cfg_linear_heads(x, &f, 1, 1, &t);
     FeatureMap map = read_map(c, &t.act);
     int64_t slots = cfg_size(c, "num_slots", t.K);
@@ -68,7 +68,7 @@ static cJSON *import(ImportCtx *x) {
     st(b, "{'out':'y','map':'silu(y)'}");
     HeadsOut o = {
         .module = "attn", .heads = "DH", .width = "DP", .norm = "g_norm", .whole = true, .tensor = "o_proj"};
-    o.kind = (Norm){.eps = 1e-5, .bare = f.norm.bare}; /* the configuration's is not passed on */
+    o.kind = (Norm){.eps = 1e-5, .bare = f.inner.bare}; /* the configuration's is not passed on */
     st_heads_out(x, b, "o", "y", &o);
     return fla_end(x, &f, b);
 }

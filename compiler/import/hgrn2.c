@@ -55,7 +55,7 @@ static cJSON *import(ImportCtx *x) {
     int64_t D = f.frame.width;
     Hgrn2 t = {.heads = cfg_size(c, "num_heads", 1),
                .bounds = cfg_bool(c, "use_lower_bound", true),
-               .bare = f.norm.bare};
+               .bare = f.inner.bare};
     if (cfg_has(c, "expand_ratio"))
         t.K = cfg_size(c, "expand_ratio", 128), t.heads = D / t.K;
     else

@@ -9,6 +9,7 @@ static cJSON *import(ImportCtx *x) {
     LinearHeads t = {0};
     if (!cfg_fla(x, &f, 2)) return NULL;
     cfg_linear_heads(x, &f, 1, 2, &t);
+    t.taps = 0; /* the library stores use_short_conv and does not pass it on */
     if (cfg_has(&x->cfg, "feature_map")) t.act = cfg_act(&x->cfg, "feature_map", "relu");
     if (t.K % 2) cfg_error(&x->cfg, "num_heads", "heads of %lld keys cannot turn", (long long)t.K);
     if (import_failed(x)) return NULL;

@@ -130,8 +130,9 @@ static void st_length(cJSON *ops, const DeltaRule *t, const char *value) {
         st_l2_norm(ops, value, 1e-6);
         return;
     }
-    st(ops, "{'out':'sum','op':'reduce','x':'%s','kind':'sum'}", value);
-    st(ops, "{'out':'%s','map':'%s / sum'}", value, value);
+    st(ops, "{'out':'sum','map':'abs(%s)'}", value);
+    st(ops, "{'out':'sum','op':'reduce','x':'sum','kind':'sum'}");
+    st(ops, "{'out':'%s','map':'%s / maximum(sum, 1e-6)'}", value, value);
 }
 
 /* What reads the state before step i corrects it, times the strength: with the decay, where the state decays first. */

@@ -40,7 +40,8 @@ bool cfg_fla(ImportCtx *x, Fla *f, double hidden_ratio) {
     f->frame.embedding = "model.embeddings.weight";
     cfg_frame(x, &f->frame);
     f->norm = (Norm){.eps = cfg_float(c, "norm_eps", 1e-6, ">=0")};
-    f->norm.bare = !cfg_bool(c, "elementwise_affine", true);
+    f->inner = f->norm;
+    f->inner.bare = !cfg_bool(c, "elementwise_affine", true);
     f->frame.norm = f->norm;
     double ratio = cfg_float(c, "hidden_ratio", hidden_ratio, ">0");
     int64_t wide = (int64_t)((double)f->frame.width * ratio * 2 / 3);

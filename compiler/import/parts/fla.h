@@ -9,7 +9,8 @@
 
 typedef struct Fla {
     Frame frame;
-    Norm norm; /* of everything */
+    Norm norm;  /* around mixers and MLPs */
+    Norm inner; /* of what mixers give; elementwise_affine speaks of this one alone */
     Mlp mlp;
     Attention attention; /* of the layers listed under "attn" */
     Layers layers;       /* "mixer" and "attention" */

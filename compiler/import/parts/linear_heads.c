@@ -35,8 +35,12 @@ void st_linear_heads(ImportCtx *x, cJSON *b, const LinearHeads *t) {
 }
 
 void st_linear_out(ImportCtx *x, cJSON *b, const Fla *f, const LinearHeads *t) {
-    HeadsOut o = {
-        .module = "attn", .heads = "DH", .width = "DP", .norm = t->norm, .kind = f->norm, .tensor = "o_proj"};
+    HeadsOut o = {.module = "attn",
+                  .heads = "DH",
+                  .width = "DP",
+                  .norm = t->norm,
+                  .kind = f->inner,
+                  .tensor = "o_proj"};
     if (t->gate) {
         st_linear(b, "g", "u", "attn.g_proj", "DH*DP", "D", false);
         o.gate = "g", o.act = "silu";
