@@ -123,12 +123,22 @@ static bool read_config(ImportCtx *x) {
     return read_json(x, arena_printf(x->a, "%s/generation_config.json", folder), &x->generation);
 }
 
+static bool has_blocks(const WeightSet *w, const NumberFormat *f) {
+    for (int i = 0; i < w->n; i++)
+        if (w->tensors[i].blocks == f) return true;
+    return false;
+}
+
 /* Checkpoints whose weights others have quantised: what their tensors mean is not known here. */
 static bool is_plain(ImportCtx *x) {
     static const char *const keys[] = {"quantization_config", "compression_config", "quantization"};
     for (int i = 0; i < 3; i++) {
         const cJSON *n = json_get(x->cfg.node, keys[i]), *how = json_get(n, "quant_method");
         if (!n || cJSON_IsNull(n) || cJSON_IsFalse(n) || (cJSON_IsObject(n) && !n->child)) continue;
+        if (cJSON_IsString(how) && !strcmp(how->valuestring, "mxfp4") && has_blocks(x->w, &format_mxfp4)) {
+            cfg_skip(&x->cfg, keys[i]); /* read with the weights, which say what is in blocks */
+            continue;
+        }
         return cfg_error(
             &x->cfg, keys[i],
             "the checkpoint is quantised%s, and such weights are not read: give the original one "

@@ -26,6 +26,8 @@ static cJSON *import(ImportCtx *x) {
                  .transposed = true,
                  .bias = true,
                  .router = {.module = "mlp.router", .bias = true, .scores = SCORES_CHOSEN}};
+    const RawTensor *first = weights_find(x->w, "model.layers.0.mlp.experts.gate_up_proj");
+    if (first && first->blocks) e.transposed = false; /* blocks lie along the inputs */
     cfg_experts(c, &e);
     e.width = cfg_size(c, "intermediate_size", REQUIRED);
     e.limit = cfg_float(c, "swiglu_limit", 7, ">0"), e.slope = cfg_float(c, "swiglu_alpha", 1.702, ">0");

@@ -12,6 +12,8 @@ bool container_check_name(Diag *d, Arena *a, const char *file, const char *name)
 bool container_seal(Diag *d, WeightSet *w, int first);
 /* Bytes from a distrusted file made fit for a message: control characters become '?', long texts are cut. */
 const char *container_clean(Arena *a, const char *s, size_t n);
+/* Matrices in MXFP4 that lie in two tensors become one (mxfp4.c). */
+bool weights_join_mxfp4(Diag *d, WeightSet *w);
 /* Where a tensor is, for diag_error. */
 Loc container_loc(const char *file, const char *tensor);
 

@@ -348,10 +348,14 @@ static bool add_folder(Diag *d, WeightSet *w, const char *folder) {
     return add_only_file(d, w, folder);
 }
 
-bool weights_add(Diag *d, WeightSet *w, const char *path) {
+static bool add_path(Diag *d, WeightSet *w, const char *path) {
     if (file_is_folder(path)) return add_folder(d, w, path);
     if (!file_exists(path)) return no_such_file(d, w->arena, path);
     return add_file(d, w, path);
+}
+
+bool weights_add(Diag *d, WeightSet *w, const char *path) {
+    return add_path(d, w, path) && weights_join_mxfp4(d, w);
 }
 
 bool weights_open(Diag *d, Arena *a, const char *path, WeightSet *out) {

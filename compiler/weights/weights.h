@@ -41,7 +41,8 @@ typedef struct WeightSet {
     const char *name; /* what the user gave, for messages */
 } WeightSet;
 
-/* path: a .safetensors file, a .pth/.pt/.bin PyTorch zip, a .gguf file, an .index.json, or a folder that holds
+/* Matrices in MXFP4 that a file has as X_blocks and X_scales are found as X, too.
+ * path: a .safetensors file, a .pth/.pt/.bin PyTorch zip, a .gguf file, an .index.json, or a folder that holds
  * model.safetensors, model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json, or
  * exactly one of the others. false: a message is filed; weights_close is still allowed. */
 bool weights_open(Diag *d, Arena *a, const char *path, WeightSet *out);

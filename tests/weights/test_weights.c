@@ -7,7 +7,7 @@
 
 #include "../tools/check.h"
 #include "build.h"
-#include "weights/weights.h"
+#include "weights/container.h"
 
 static Arena *arena;
 static Diag diag;
@@ -438,6 +438,27 @@ static void conformance(const char *cases) {
     closedir(dir);
 }
 
+/* ---- pairs of tensors ---- */
+
+/* Byte i of the data is i: blocks of two rows, and their exponents. */
+static void pairs_in_mxfp4_become_one(void) {
+    static const double values[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6};
+    static const char json[] = "{\"x_blocks\":{\"dtype\":\"U8\",\"shape\":[2,1,16],\"data_offsets\":[0,32]},"
+                               "\"x_scales\":{\"dtype\":\"U8\",\"shape\":[2,1],\"data_offsets\":[32,34]},"
+                               "\"y_blocks\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[34,36]}}";
+    double got[64];
+    CHECK(read_json(json, 36) && weights_join_mxfp4(&diag, &set));
+    const RawTensor *x = weights_find(&set, "x");
+    if (!CHECK(x && x->rank == 2 && x->dim[0] == 2 && x->dim[1] == 32 && set.n == 4)) return;
+    CHECK(weights_find(&set, "x_blocks")->used && weights_find(&set, "x_scales")->used);
+    CHECK(!weights_find(&set, "y_blocks")->used && !weights_find(&set, "y"));
+    raw_tensor_doubles(x, 0, 64, got);
+    for (int i = 0; i < 64; i++) {
+        int byte = i / 2, code = i % 2 ? byte >> 4 : byte & 15;
+        CHECK(got[i] == ldexp(values[code], 32 + i / 32 - 127));
+    }
+}
+
 int main(int argc, char **argv) {
     if (!mkdtemp(folder)) return perror(folder), 1;
     reads_tensors();
@@ -446,6 +467,7 @@ int main(int argc, char **argv) {
     lying_headers_are_refused();
     lying_entries_are_refused();
     tensors_must_tile_the_data();
+    pairs_in_mxfp4_become_one();
     writer_round_trips();
     paths();
     folders();
