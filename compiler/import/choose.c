@@ -123,9 +123,9 @@ static bool read_config(ImportCtx *x) {
     return read_json(x, arena_printf(x->a, "%s/generation_config.json", folder), &x->generation);
 }
 
-static bool has_blocks(const WeightSet *w, const NumberFormat *f) {
+static bool has_blocks(const WeightSet *w, const char *format) {
     for (int i = 0; i < w->n; i++)
-        if (w->tensors[i].blocks == f) return true;
+        if (w->tensors[i].blocks && !strcmp(w->tensors[i].blocks->name, format)) return true;
     return false;
 }
 
@@ -135,7 +135,7 @@ static bool is_plain(ImportCtx *x) {
     for (int i = 0; i < 3; i++) {
         const cJSON *n = json_get(x->cfg.node, keys[i]), *how = json_get(n, "quant_method");
         if (!n || cJSON_IsNull(n) || cJSON_IsFalse(n) || (cJSON_IsObject(n) && !n->child)) continue;
-        if (cJSON_IsString(how) && !strcmp(how->valuestring, "mxfp4") && has_blocks(x->w, &format_mxfp4)) {
+        if (cJSON_IsString(how) && !strcmp(how->valuestring, "mxfp4") && has_blocks(x->w, "mxfp4")) {
             cfg_skip(&x->cfg, keys[i]); /* read with the weights, which say what is in blocks */
             continue;
         }

@@ -25,7 +25,8 @@ static bool is_pair(const RawTensor *blocks, const RawTensor *scales) {
 }
 
 static bool join(Diag *d, WeightSet *w, const char *name, RawTensor *blocks, RawTensor *scales) {
-    RawTensor t = {.name = name, .dt = DT_COUNT, .blocks = &format_mxfp4, .rank = scales->rank};
+    const NumberFormat *f = format_find("mxfp4");
+    RawTensor t = {.name = name, .dt = DT_COUNT, .blocks = f, .rank = scales->rank};
     int64_t n = raw_tensor_count(scales), count;
     memcpy(t.dim, scales->dim, sizeof t.dim);
     if (__builtin_mul_overflow(t.dim[t.rank - 1], NUMBERS, &t.dim[t.rank - 1]) ||
@@ -33,7 +34,7 @@ static bool join(Diag *d, WeightSet *w, const char *name, RawTensor *blocks, Raw
         return diag_error(d, container_loc(blocks->file, blocks->name), "the tensor is too large");
     uint8_t *data = arena_alloc(w->arena, t.bytes);
     for (int64_t i = 0; i < n; i++)
-        write_block(scales->data[i], blocks->data + i * HALF, data + i * (int64_t)format_mxfp4.bytes);
+        write_block(scales->data[i], blocks->data + i * HALF, data + i * (int64_t)f->bytes);
     t.data = data, t.file = blocks->file;
     blocks->used = scales->used = true;
     return weights_put(d, w, &t);
