@@ -44,8 +44,8 @@ static cJSON *import(ImportCtx *x) {
     t.scale *= t.rope.mscale * t.rope.mscale;
     const char *act = cfg_act(c, "hidden_act", "silu");
     Mlp mlp = {.module = "mlp", .act = act, .width = cfg_size(c, "intermediate_size", REQUIRED)};
-    Experts e = {
-        .module = "mlp.experts", .act = act, .width = cfg_size(c, "moe_intermediate_size", REQUIRED)};
+    Experts e = {.count = 512, .chosen = 8, .module = "mlp.experts", .act = act};
+    e.width = cfg_size(c, "moe_intermediate_size", 768);
     cfg_experts(c, &e);
     e.router =
         (Router){.module = "mlp.gate", .scores = SCORES_SIGMOID, .group = GROUP_BEST_TWO, .floor = 1e-20};

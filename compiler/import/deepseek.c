@@ -65,8 +65,11 @@ static cJSON *import(ImportCtx *x) {
     const char *act = cfg_act(c, "hidden_act", "silu");
     Mlp mlp = {.module = "mlp", .width = cfg_size(c, "intermediate_size", REQUIRED), .act = act};
     mlp.bias = !v3 && cfg_bool(c, "mlp_bias", false);
-    Experts e = {
-        .width = cfg_size(c, "moe_intermediate_size", REQUIRED), .module = "mlp.experts", .act = act};
+    Experts e = {.count = v3 ? 256 : 64,
+                 .chosen = v3 ? 8 : 0,
+                 .width = cfg_size(c, "moe_intermediate_size", REQUIRED),
+                 .module = "mlp.experts",
+                 .act = act};
     cfg_experts(c, &e);
     e.router.module = "mlp.gate";
     e.router.scale = cfg_float(c, "routed_scaling_factor", v3 ? 2.5 : 1, ">0");

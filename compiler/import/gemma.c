@@ -76,9 +76,8 @@ static cJSON *import(ImportCtx *x) {
     Attention *at = &t.attention;
     *at = (Attention){
         .module = "self_attn", .positions = positions, .norm = f.norm, .qk_norm = generation == 3};
-    at->heads = cfg_size(c, "num_attention_heads", REQUIRED);
-    at->kv_heads = cfg_kv_heads(c, at->heads, at->heads);
-    at->width = cfg_size(c, "head_dim", 256);
+    at->kv_heads = generation == 1 ? 16 : 4, at->width = 256;
+    cfg_heads(c, f.width, at);
     at->bias_qkv = at->bias_o = cfg_bool(c, "attention_bias", false);
     if (generation > 1) {
         at->scale = 1 / sqrt(cfg_float(c, "query_pre_attn_scalar", 256, ">0"));

@@ -10,15 +10,17 @@ static cJSON *import(ImportCtx *x) {
     Frame f = frame_named();
     cfg_frame(x, &f);
     f.norm = (Norm){.eps = cfg_float(c, "rms_norm_eps", 1e-5, ">=0")};
-    Attention t = {.module = "self_attn", .sinks = "sinks", .heads = cfg_size(c, "num_attention_heads", 64)};
-    t.kv_heads = cfg_kv_heads(c, t.heads, t.heads);
-    t.width = cfg_size(c, "head_dim", 64);
+    Attention t = {.module = "self_attn", .sinks = "sinks", .heads = 64};
+    t.kv_heads = 8, t.width = 64;
+    cfg_heads(c, f.width, &t);
     t.bias_qkv = t.bias_o = cfg_bool(c, "attention_bias", true);
     t.positions = cfg_size(c, "max_position_embeddings", 131072);
     t.rope = cfg_rope(c, t.width, 150000, 0, t.positions);
     if (!cfg_has(c, "rope_parameters") && !cfg_has(c, "rope_scaling"))
         cfg_error(c, "rope_scaling", "the key is missing, as is rope_parameters");
-    Experts e = {.module = "mlp.experts",
+    Experts e = {.count = 128,
+                 .chosen = 4,
+                 .module = "mlp.experts",
                  .stacked = true,
                  .gate_up = "mlp.experts.gate_up_proj",
                  .down = "mlp.experts.down_proj",

@@ -71,7 +71,13 @@ static cJSON *import(ImportCtx *x) {
         cfg_skip(c, "rope_parameters"); /* nothing turns */
     const char *act = cfg_act(c, "hidden_act", "silu");
     Mlp mlp = {.module = "mlp", .act = act, .width = cfg_size(c, "intermediate_size", REQUIRED)};
-    Experts e = {.module = "block_sparse_moe.experts", .gate = "w1", .up = "w3", .down = "w2", .act = act};
+    Experts e = {.count = 256,
+                 .chosen = 8,
+                 .module = "block_sparse_moe.experts",
+                 .gate = "w1",
+                 .up = "w3",
+                 .down = "w2",
+                 .act = act};
     e.width = cfg_size(c, "moe_intermediate_size", REQUIRED);
     cfg_experts(c, &e);
     e.router = (Router){.module = "block_sparse_moe.gate", .scores = SCORES_SIGMOID, .group = GROUP_BEST_TWO};
@@ -82,7 +88,7 @@ static cJSON *import(ImportCtx *x) {
     if (strcmp(cfg_str(c, "moe_router_activation_func", "sigmoid"), "sigmoid") != 0)
         cfg_error(c, "moe_router_activation_func", "must be \"sigmoid\"");
     e.router.normalize = cfg_bool(c, "moe_renormalize", true), e.router.floor = 1e-20;
-    e.router.scale = cfg_float(c, "routed_scaling_factor", 1, ">0");
+    e.router.scale = cfg_float(c, "routed_scaling_factor", 2.446, ">0");
     e.shared = (Mlp){.module = "block_sparse_moe.shared_experts", .act = act};
     e.shared.width = e.width * cfg_int(c, "num_shared_experts", 1);
     cfg_only_int(c, "moe_layer_freq", 1, 1);

@@ -9,14 +9,21 @@ typedef struct Family {
     const char *word; /* in the architecture's name */
     bool bias_qkv;    /* whatever the configuration says */
     bool attention_bias, mlp_bias, qk_norm;
-    int64_t window;    /* where the configuration does not say: 0 where there never is one */
-    bool window_asked; /* a window only if use_sliding_window; layer_types says in which layers */
+    int64_t kv_heads, width; /* of heads, where the configuration does not say; 0: it follows */
+    int64_t window;          /* where the configuration does not say: 0 where there never is one */
+    bool window_asked;       /* a window only if use_sliding_window; layer_types says in which layers */
 } Family;
 
 static const Family FAMILIES[] = {
-    {.word = "qwen3", .attention_bias = true, .qk_norm = true, .window = 4096, .window_asked = true},
-    {.word = "qwen2", .bias_qkv = true, .window = 4096, .window_asked = true},
-    {.word = "mistral", .window = 4096},
+    {.word = "qwen3",
+     .attention_bias = true,
+     .qk_norm = true,
+     .kv_heads = 32,
+     .width = 128,
+     .window = 4096,
+     .window_asked = true},
+    {.word = "qwen2", .bias_qkv = true, .kv_heads = 32, .window = 4096, .window_asked = true},
+    {.word = "mistral", .kv_heads = 8, .window = 4096},
     {.word = "llama", .attention_bias = true, .mlp_bias = true},
 };
 
@@ -52,6 +59,7 @@ static cJSON *import(ImportCtx *x) {
     cfg_frame(x, &f);
     f.norm = (Norm){.eps = cfg_float(c, "rms_norm_eps", 1e-6, ">=0")};
     Attention at = {.module = "self_attn", .norm = f.norm, .qk_norm = fam->qk_norm};
+    at.kv_heads = fam->kv_heads, at.width = fam->width;
     cfg_heads(c, f.width, &at);
     int64_t positions = cfg_size(c, "max_position_embeddings", 2048);
     Mlp mlp = {.module = "mlp",

@@ -64,7 +64,7 @@ static cJSON *import(ImportCtx *x) {
     cfg_frame(x, &f);
     MiniMax t = {.norm = {.eps = cfg_float(c, "rms_norm_eps", 1e-5, ">=0")}};
     f.norm = t.norm;
-    t.attention = (Attention){.module = "self_attn", .window = cfg_window(c, 0)};
+    t.attention = (Attention){.module = "self_attn", .window = cfg_window(c, 0), .kv_heads = 8};
     cfg_heads(c, f.width, &t.attention);
     t.attention.positions = cfg_size(c, "max_position_embeddings", 131072);
     t.attention.rope = cfg_rope(c, t.attention.width, 1e6, 0, t.attention.positions);
@@ -82,7 +82,7 @@ static cJSON *import(ImportCtx *x) {
     cfg_skip(c, "block_size"); /* how many tokens the original takes at a time */
     Layers layers = {0};
     if (!cfg_layer_words(c, "layer_types", f.layers, words, &layers))
-        for (int64_t i = 0; i < f.layers; i++) layers_add(x->a, &layers, i % 2 ? "attention" : "linear");
+        for (int64_t i = 0; i < f.layers; i++) layers_add(x->a, &layers, i % 2 ? "linear" : "attention");
     if (import_failed(x)) return NULL;
 
     cJSON *m = frame_begin(x, &f);

@@ -10,7 +10,7 @@ static cJSON *import(ImportCtx *x) {
     cfg_frame(x, &f);
     f.norm = (Norm){.eps = cfg_float(c, "rms_norm_eps", 1e-5, ">=0")};
     int64_t positions = cfg_size(c, "max_position_embeddings", 131072);
-    Attention t = {.module = "self_attn", .positions = positions};
+    Attention t = {.module = "self_attn", .positions = positions, .kv_heads = 8};
     cfg_heads(c, f.width, &t);
     t.rope = cfg_rope(c, t.width, 1e6, 0, positions);
     t.window = cfg_window(c, 0);

@@ -56,6 +56,7 @@ static cJSON *import(ImportCtx *x) {
     Cfg *c = &x->cfg;
     if (!c->node) return import_error(x, "there is no config.json, which a Nemotron-H model needs"), NULL;
     Layers layers = read_layers(c);
+    if (import_failed(x)) return NULL;
     Frame f = frame_backbone(x);
     f.vocab = 131072, f.width = 4096, f.layers = layers.n;
     cfg_frame(x, &f);

@@ -62,7 +62,12 @@ static cJSON *import(ImportCtx *x) {
         f.embedding = "model.language_model.embed_tokens.weight", f.final_norm = "model.language_model.norm";
     cfg_frame(x, &f);
     f.norm = (Norm){.kind = NORM_RMS_PLUS, .eps = cfg_float(c, "rms_norm_eps", 1e-6, ">=0")};
-    Attention t = {.heads = 0, .module = "self_attn", .gate = true, .qk_norm = true, .norm = f.norm};
+    Attention t = {.kv_heads = moe ? 2 : 4,
+                   .width = 256,
+                   .module = "self_attn",
+                   .gate = true,
+                   .qk_norm = true,
+                   .norm = f.norm};
     cfg_heads(c, f.width, &t);
     t.positions = cfg_size(c, "max_position_embeddings", 32768);
     t.rope = cfg_rope(c, t.width, 10000, 0.25, t.positions);

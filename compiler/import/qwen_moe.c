@@ -35,7 +35,7 @@ static cJSON *import(ImportCtx *x) {
     Frame f = frame_named();
     cfg_frame(x, &f);
     f.norm = (Norm){.eps = cfg_float(c, "rms_norm_eps", 1e-6, ">=0")};
-    Attention t = {.module = "self_attn", .norm = f.norm, .qk_norm = qwen3};
+    Attention t = {.module = "self_attn", .norm = f.norm, .qk_norm = qwen3, .kv_heads = qwen3 ? 4 : 16};
     cfg_heads(c, f.width, &t);
     t.positions = cfg_size(c, "max_position_embeddings", 32768);
     t.rope = cfg_rope(c, t.width, 10000, 0, t.positions);
@@ -43,7 +43,11 @@ static cJSON *import(ImportCtx *x) {
     t.bias_qkv = qwen3 ? t.bias_o : cfg_bool(c, "qkv_bias", true);
     const char *act = cfg_act(c, "hidden_act", "silu");
     Mlp mlp = {.module = "mlp", .act = act, .width = cfg_size(c, "intermediate_size", REQUIRED)};
-    Experts e = {.module = "mlp.experts", .act = act, .router = {.module = "mlp.gate"}};
+    Experts e = {.count = qwen3 ? 128 : 60,
+                 .chosen = qwen3 ? 8 : 4,
+                 .module = "mlp.experts",
+                 .act = act,
+                 .router = {.module = "mlp.gate"}};
     e.width = cfg_size(c, "moe_intermediate_size", REQUIRED);
     e.router.normalize = cfg_bool(c, "norm_topk_prob", false);
     cfg_experts(c, &e);

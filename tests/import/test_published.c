@@ -301,6 +301,24 @@ static const struct {
      "'tie_word_embeddings':false,'torch_dtype':'float32','use_bias':false,'use_cache':true,"
      "'v_dim_factor':1.0,'vocab_size':50304,'weight_mode':'single'}",
      "'DK':256"},
+    /* What is left out is as in the classes of transformers. */
+    {"{'architectures':['MistralForCausalLM'],'vocab_size':61,'hidden_size':64,'intermediate_size':21,"
+     "'num_hidden_layers':2,'num_attention_heads':16}",
+     "'G':8"},
+    {"{'architectures':['Qwen3ForCausalLM'],'vocab_size':61,'hidden_size':64,'intermediate_size':21,"
+     "'num_hidden_layers':2,'num_attention_heads':4,'num_key_value_heads':2}",
+     "'K':128"},
+    {"{'architectures':['Qwen3MoeForCausalLM'],'vocab_size':61,'hidden_size':64,'intermediate_size':21,"
+     "'moe_intermediate_size':9,'num_experts':9,'num_hidden_layers':2,'num_attention_heads':8}",
+     "'EC':8"},
+    {"{'architectures':['MiniMaxForCausalLM'],'vocab_size':61,'hidden_size':64,'intermediate_size':21,"
+     "'num_hidden_layers':2,'num_attention_heads':8}",
+     "{'layers':1,'pattern':['attention'],'prefix':'model.layers.{i}.'},{'out':'d'"},
+    {"{'architectures':['KimiLinearForCausalLM'],'vocab_size':61,'hidden_size':24,'intermediate_size':21,"
+     "'num_hidden_layers':5,'num_attention_heads':3,'kv_lora_rank':10,'qk_nope_head_dim':6,"
+     "'qk_rope_head_dim':4,'v_head_dim':5,'moe_intermediate_size':9,'linear_head_dim':6,'linear_num_heads':"
+     "2}",
+     "['delta','delta_experts','delta_experts','delta_experts','mla_experts']"},
 };
 
 /* Without blanks, and with ' for ". */

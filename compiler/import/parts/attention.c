@@ -9,7 +9,8 @@ enum { MAX_CONTEXT = 8192 };
 void cfg_heads(Cfg *c, int64_t hidden, Attention *t) {
     bool said = c->node && json_get(c->node, "num_key_value_heads");
     t->heads = cfg_size(c, "num_attention_heads", t->heads ? t->heads : REQUIRED);
-    t->kv_heads = cfg_kv_heads(c, t->heads, t->kv_heads && !said ? t->kv_heads : t->heads);
+    bool usual = t->kv_heads && !said && t->heads % t->kv_heads == 0;
+    t->kv_heads = cfg_kv_heads(c, t->heads, usual ? t->kv_heads : t->heads);
     if (!t->width) t->width = hidden / t->heads ? hidden / t->heads : 1;
     t->width = cfg_size(c, "head_dim", t->width);
 }

@@ -43,7 +43,8 @@ typedef struct Attention {
 } Attention;
 
 /* num_attention_heads, num_key_value_heads, head_dim. What t holds before is the default, else the first must be there,
- * and the others follow (also from null). hidden: the width of the model. */
+ * and the others follow (also from null, or where a default does not divide the first). hidden: the width of the
+ * model. */
 void cfg_heads(Cfg *c, int64_t hidden, Attention *t);
 /* As many heads of keys as of queries, which divide the model's width: `key` says how many. */
 void cfg_equal_heads(Cfg *c, const char *key, int64_t otherwise, int64_t hidden, Attention *t);
