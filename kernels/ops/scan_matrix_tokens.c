@@ -62,13 +62,13 @@ void scan_matrix_tokens_new(Chunked *c) {
     }
     if (c->s.decay == DECAY_HEAD) decays_new(c);
     if (c->s.decay == DECAY_CHANNEL) {
-        c->q_scaled = scratch(c, c->Q, c->NL), c->end = lw_scratch(l, c->NL * 4);
+        c->q_scaled = scratch(c, r, c->NL), c->end = lw_scratch(l, c->NL * 4);
         if (c->s.rank1) c->a_scaled = scratch(c, c->Q, c->NL);
     }
     if (!c->blocks) return;
     c->keep = scratch(c, c->Q, c->NL);
     if (c->Q <= lanes) return;
-    c->block_end = lw_scratch(l, c->NL * 4), c->q_block = scratch(c, lanes, c->NL);
+    c->block_end = lw_scratch(l, c->NL * 4), c->q_block = scratch(c, lanes * c->s.reads, c->NL);
     if (c->s.rank1) c->a_block = scratch(c, lanes, c->NL);
 }
 
@@ -144,7 +144,8 @@ static void spread(Chunked *c, RowDecays to, Value *factor, int64_t times, bool 
         }
 }
 
-/* The sums of the head's decays, and their exponentials. */
+/* The sums of the head's decays, and their exponentials. One of -1000 leaves nothing, as any below does: that of minus
+ * infinity would make differences of sums NaN. */
 static void decays_of_head(Chunked *c) {
     LB *b = &c->l->b;
     int64_t w = b->lanes, QL = (c->Q + w - 1) / w * w;
@@ -152,6 +153,7 @@ static void decays_of_head(Chunked *c) {
     lb_store(b, DT_F64, c->sums, c->zero, lb_get(b, sum), 0);
     KFOR (b, t, c->zero, c->len, 1) {
         Value *d = mat_load1(c->l, c->decay, t, c->zero);
+        d = lb_keep_nan(b, d, lb_max(b, d, lb_f32(b, -1000)));
         lb_set(b, sum, lb_add(b, lb_get(b, sum), lb_cast(b, d, DT_F64)));
         lb_store(b, DT_F64, c->sums, lb_addi(b, t, 1), lb_get(b, sum), 0);
     }
@@ -174,6 +176,16 @@ static void decays_of_head(Chunked *c) {
         }
 }
 
+/* The reads of token i of `to` become those of token t times e. */
+static void scale_reads(Chunked *c, const Tiles *x, Value *e, Value *t, Value *i, Mat to) {
+    LB *b = &c->l->b;
+    for (int64_t k = 0; k < c->s.reads; k++) {
+        Value *from = lb_addi(b, lb_muli(b, t, c->s.reads), k),
+              *at = lb_addi(b, lb_muli(b, i, c->s.reads), k);
+        mat_store(c->l, to, at, x->at, lb_mul(b, mat_load(c->l, c->q, from, x->at, x->tail), e), 0);
+    }
+}
+
 /* Rows of q and a times exp(b), of k and b times exp(-b), for one vector of channels after the other. */
 static void scale_by_channel(Chunked *c) {
     Lower *l = c->l;
@@ -185,7 +197,7 @@ static void scale_by_channel(Chunked *c) {
             lb_set(b, sum, lb_add(b, lb_get(b, sum), mat_load(l, c->decay, t, x.at, x.tail)));
             lb_set(b, e, lb_exp(b, lb_get(b, sum)));
             Value *inverse = lb_exp(b, lb_neg(b, lb_get(b, sum))), *q = c->s.before ? before : lb_get(b, e);
-            mat_store(l, c->q_scaled, t, x.at, lb_mul(b, mat_load(l, c->q, t, x.at, x.tail), q), 0);
+            scale_reads(c, &x, q, t, t, c->q_scaled);
             mat_store(l, c->k_out, t, x.at, lb_mul(b, mat_load(l, c->k, t, x.at, x.tail), inverse), 0);
             if (c->s.rank1)
                 mat_store(l, c->a_scaled, t, x.at, lb_mul(b, mat_load(l, c->a, t, x.at, x.tail), before), 0);
@@ -199,14 +211,13 @@ static void scale_by_channel(Chunked *c) {
     if (c->apart) c->b = c->b_out;
 }
 
-/* to[i] = q and a of rows from + i times what has decayed since row `from`. Returns the variable of the decay so far. */
+/* Rows i of q and a: those of token t, times what has decayed so far, the variable e, which goes on. */
 static void scale_rows(Chunked *c, const Tiles *x, Value *e, Value *t, Value *i, Mat q, Mat a) {
     Lower *l = c->l;
     LB *b = &l->b;
     Value *before = lb_get(b, e), *after = lb_mul(b, before, mat_load(l, c->keep, t, x->at, 0));
     lb_set(b, e, after);
-    Value *here = c->s.before ? before : after;
-    mat_store(l, q, i, x->at, lb_mul(b, mat_load(l, c->q, t, x->at, x->tail), here), 0);
+    scale_reads(c, x, c->s.before ? before : after, t, i, q);
     if (c->s.rank1) mat_store(l, a, i, x->at, lb_mul(b, mat_load(l, c->a, t, x->at, x->tail), before), 0);
 }
 
@@ -299,30 +310,38 @@ void scan_matrix_products_of_group(Chunked *c, Value *u) {
 
 /* ---- the same in blocks ---- */
 
-/* Token t meets the keys of its block, which begins at `first`: rows t of to_q and to_a. T: [n][WL], keys as lanes. */
+/* Token t meets the keys of its block, which begins at `first`: its rows of to_q and to_a. T: [n][WL], keys as lanes. */
 static void meet_block(Chunked *c, Mat T, Mat keys, Mat to_q, Mat to_a, Value *t, Value *first) {
+    enum { MOST = 8 }; /* reads */
     Lower *l = c->l;
     LB *b = &l->b;
+    int reads = (int)c->s.reads, sums = reads > 1 ? 1 : SUMS;
     Value *lane = lb_cast(b, lb_sub(b, t, first), DT_I32), *own = lb_cmp(b, "eq", lb_iota(b), lane);
-    Value *q[SUMS], *a[SUMS], *earlier = lb_cmp(b, "lt", lb_iota(b), lane);
-    for (int i = 0; i < SUMS; i++) q[i] = lb_var(b, lw_zero(l)), a[i] = lb_var(b, lw_zero(l));
-    TILES_OF (l, x, c->s.n, 1, SUMS)
+    Value *q[MOST][SUMS], *a[SUMS], *earlier = lb_cmp(b, "lt", lb_iota(b), lane), *row = lb_muli(b, t, reads);
+    for (int i = 0; i < sums; i++) {
+        a[i] = lb_var(b, lw_zero(l));
+        for (int k = 0; k < reads; k++) q[k][i] = lb_var(b, lw_zero(l));
+    }
+    TILES_OF (l, x, c->s.n, 1, sums)
         for (int i = 0; i < x.count; i++) {
             Value *n = lb_addi(b, x.at, i), *old = mat_load(l, T, n, first, 0);
             Value *new = lb_mul(b, old, lb_splat(b, mat_load1(l, c->keep, t, n)));
             new = lb_select(b, own, lb_splat(b, mat_load1(l, keys, t, n)), new);
             mat_store(l, T, n, first, new, 0);
-            Value *qn = lb_splat(b, mat_load1(l, c->q, t, n));
-            lb_set(b, q[i], lb_fma(b, c->s.before ? old : new, qn, lb_get(b, q[i])));
+            for (int k = 0; k < reads; k++) {
+                Value *qn = lb_splat(b, mat_load1(l, c->q, lb_addi(b, row, k), n));
+                lb_set(b, q[k][i], lb_fma(b, c->s.before ? old : new, qn, lb_get(b, q[k][i])));
+            }
             if (!c->s.rank1) continue;
             lb_set(b, a[i], lb_fma(b, old, lb_splat(b, mat_load1(l, c->a, t, n)), lb_get(b, a[i])));
         }
-    for (int i = 1; i < SUMS; i++) {
-        lb_set(b, q[0], lb_add(b, lb_get(b, q[0]), lb_get(b, q[i])));
+    for (int i = 1; i < sums; i++) {
+        lb_set(b, q[0][0], lb_add(b, lb_get(b, q[0][0]), lb_get(b, q[0][i])));
         lb_set(b, a[0], lb_add(b, lb_get(b, a[0]), lb_get(b, a[i])));
     }
     Value *seen = c->s.before ? earlier : lb_or(b, earlier, own);
-    mat_store(l, to_q, t, first, lb_select(b, seen, lb_get(b, q[0]), lw_zero(l)), 0);
+    for (int k = 0; k < reads; k++)
+        mat_store(l, to_q, lb_addi(b, row, k), first, lb_select(b, seen, lb_get(b, q[k][0]), lw_zero(l)), 0);
     if (c->s.rank1) mat_store(l, to_a, t, first, lb_select(b, earlier, lb_get(b, a[0]), lw_zero(l)), 0);
 }
 
@@ -338,13 +357,14 @@ static void scale_block(Chunked *c, Value *first, Value *n) {
 }
 
 /* Rows of the block meet the keys of earlier blocks, decayed up to its beginning. */
-static void meet_earlier(Chunked *c, Mat to, Mat x, Mat T, Value *first, Value *n) {
+static void meet_earlier(Chunked *c, Mat to, Mat x, Mat T, Value *first, Value *n, int64_t times) {
     Lower *l = c->l;
-    TILES (l, s, c->zero, first, c->WL, l->b.lanes, c->cols)
-        TILES (l, r, c->zero, n, NO_END, 1, c->rows) {
+    LB *b = &l->b;
+    TILES (l, s, c->zero, first, c->WL, b->lanes, c->cols)
+        TILES (l, r, c->zero, lb_muli(b, n, times), NO_END, 1, c->rows) {
             Tile t = tile_new(l, r.count, s.count, 0);
-            tile_madd(l, &t, x, r.at, T, s.at, c->zero, lb_i64(&l->b, c->s.n));
-            tile_store(l, &t, mat_from(l, to, first), r.at, s.at);
+            tile_madd(l, &t, x, r.at, T, s.at, c->zero, lb_i64(b, c->s.n));
+            tile_store(l, &t, mat_from(l, to, lb_muli(b, first, times)), r.at, s.at);
         }
 }
 
@@ -365,10 +385,10 @@ static void block_products(Chunked *c) {
         Value *n = lw_min_i64(l, lb_sub(b, c->len, first), lb_i64(b, b->lanes));
         if (several) {
             scale_block(c, first, n);
-            meet_earlier(c, c->qk, c->q_block, c->kT, first, n);
-            if (c->s.rank1) meet_earlier(c, c->ak, c->a_block, c->kT, first, n);
-            if (c->apart) meet_earlier(c, c->qb, c->q_block, c->bT, first, n);
-            if (c->apart) meet_earlier(c, c->ab, c->a_block, c->bT, first, n);
+            meet_earlier(c, c->qk, c->q_block, c->kT, first, n, c->s.reads);
+            if (c->s.rank1) meet_earlier(c, c->ak, c->a_block, c->kT, first, n, 1);
+            if (c->apart) meet_earlier(c, c->qb, c->q_block, c->bT, first, n, c->s.reads);
+            if (c->apart) meet_earlier(c, c->ab, c->a_block, c->bT, first, n, 1);
         }
         KFOR (b, i, c->zero, n, 1) {
             Value *t = lb_add(b, first, i);
