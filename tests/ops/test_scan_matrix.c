@@ -28,7 +28,7 @@ static void draw_scan(Kit *k, bool chunked, int label) {
     bool bounded = channel && rng_int(r, 0, 2) == 0;
     int64_t writes = rng_int(r, 0, 2) ? 1 : rng_int(r, 2, 3), reads = rng_int(r, 0, 2) ? 1 : rng_int(r, 2, 3);
     if (channel && chunked) writes = 1;
-    double least = bounded ? rng_float(r, -4, -0.05) : 0, small = 0.9 / sqrt((double)n * (double)writes);
+    double least = bounded ? rng_float(r, -4, -0.05) : 0, small = 0.4 / sqrt((double)n * (double)writes);
     int corrects = (int)rng_int(r, 0, 2);
     Value *in[7] = {rows(k, g * reads, n, LIVELY, 0), rows(k, g * writes, n, LIVELY, 0),
                     rows(k, h * writes, p, LIVELY, 0)};
