@@ -222,7 +222,8 @@ Rope cfg_rope_keys(Cfg *c, const RopeKeys *k) {
         if ((wrong = number_wrong(c->ctx->a, freq[i], ">0")))
             cfg_error(&p, "factor", "frequency %d that it makes: %s", i, wrong);
     if (!as_it_is || even != dims) r.freqs = number_list(c->ctx->a, freq, n);
-    cfg_skip(&p, "mrope_section"), cfg_skip(&p, "mrope_interleaved"); /* text has one position for all sections */
+    cfg_skip(&p, "mrope_section"),
+        cfg_skip(&p, "mrope_interleaved"); /* text has one position for all sections */
     cfg_done(&p);
     return r;
 }
