@@ -136,7 +136,7 @@ static cJSON *import(ImportCtx *x) {
     look(x, &s);
     f.vocab = table_rows(x, f.embedding, f.head);
     if (import_failed(x) || !read_config(x, &s, &p) || import_failed(x)) return NULL;
-    if (s.D % s.H || s.R % s.H || s.D / s.H % 4)
+    if (s.R % s.H || (layers_have(&s.layers, "attention") && (s.D % s.H || s.D / s.H % 4)))
         return import_error(x,
                             "%lld heads do not divide the widths %lld and %lld evenly, or leave no even "
                             "half of a head to rotate",
