@@ -122,8 +122,8 @@ static bool print_case(void *user, const char *word) {
 }
 
 static void list_architectures(Arena *a) {
-    printf("Largest errors against the original implementations, as shares of the tolerance that their own "
-           "rounding sets:\n%*s%-26s %9s %9s %9s\n\n",
+    printf("Largest errors against the original implementations, as parts of "
+           "the tolerance:\n%*s%-26s %9s %9s %9s\n\n",
            NAMES, "", "case", "double", "chunk", "step");
     for (int i = 0; i < IMPORTER_COUNT; i++) {
         const Importer *m = IMPORTERS[i];

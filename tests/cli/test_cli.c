@@ -197,9 +197,9 @@ static void check_list(void) {
     static const struct {
         const char *word, *has;
     } lists[] = {
-        {"ops", "over time"},        {"ops", "scan.matrix"},     {"ops", "Forms: chunked, recurrent"},
-        {"ops", "prefetch"},         {"passes", "split-entry"},  {"targets", "x86-64-v3"},
-        {"targets", "--gpu: sm_70"}, {"importers", "accepts: "}, {"importers", "LlamaForCausalLM"},
+        {"ops", "over time"},        {"ops", "scan.matrix"},         {"ops", "Forms: chunked, recurrent"},
+        {"ops", "prefetch"},         {"passes", "split-entry"},      {"targets", "x86-64-v3"},
+        {"targets", "--gpu: sm_70"}, {"architectures", "accepts: "}, {"architectures", "LlamaForCausalLM"},
         {"commands", "explain"},
     };
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
