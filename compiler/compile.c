@@ -4,6 +4,7 @@
 
 #include "btc_call.h"
 #include "formats/arithmetic.h"
+#include "kernels/cost_model.h"
 #include "link/link.h"
 #include "pack/compress.h"
 #include "pack/identity.h"
@@ -12,6 +13,8 @@
 #include "passes/passes.h"
 #include "report/schedule_json.h"
 #include "tune/tune_file.h"
+
+static const double USUAL_GHZ = 3;
 
 static LowerTarget lower_target(const TargetInfo *t, const CompileOptions *o) {
     LowerTarget l = {.lanes = t->lanes, .vregs = t->registers};
@@ -25,7 +28,11 @@ static LowerTarget lower_target(const TargetInfo *t, const CompileOptions *o) {
     l.barrier_bytes = (int64_t)(t->barrier_ns * t->worker_bytes_per_ns);
     l.max_rows_step = o->max_batch ? o->max_batch : single ? 1 : DEFAULT_BATCH;
     l.f16_loads = t->f16;
+    l.small = t->small, l.bf16_dots = t->bf16_dots, l.byte_dots = t->byte_dots,
+    l.byte_tables = t->byte_tables;
+    l.costs = t->costs, l.bytes_per_cycle = t->worker_bytes_per_ns / USUAL_GHZ;
     l.profile = o->profile;
+    cost_model_choose(&l);
     return l;
 }
 
@@ -91,7 +98,7 @@ static bool take_whole(Diag *d, const Model *m, const CompileOptions *o, Compile
 /* Parameters of the caller, or of a file, or of the cost model; --chunk goes before all. */
 static bool choose_tuning(Diag *d, const Model *model, const CompileOptions *o, Compiled *c) {
     LowerTarget *l = &c->lower;
-    l->tuning = o->tuning ? *o->tuning : tuning_default(l);
+    l->tuning = o->tuning ? *o->tuning : l->defaults.tuning;
     if (l->execution == EXECUTION_SINGLE && !o->tuning) l->tuning.chunk = SINGLE_CHUNK;
     TuneModel of = {0};
     if (model) of = (TuneModel){model->path, model->module->name, model->shape};
@@ -124,36 +131,36 @@ bool compile_machine(Diag *d, const Model *model, const CompileOptions *o, Compi
 }
 
 static void say_tuning(Arena *a, const Compiled *c) {
-    Tuning cost_model = tuning_default(&c->lower);
+    Tuning cost_model = c->lower.defaults.tuning;
     const char *changes = tune_changes(a, &c->lower.tuning, &cost_model);
     fprintf(stderr, "%s: its parameters are used: %s (--tuning=none leaves it out)\n", c->tuning_from,
             *changes ? changes : "those of the cost model");
 }
 
-static bool choose_math(Diag *d, const CompileOptions *o, const TargetInfo *t, const Arithmetic **math) {
-    /* int8 stands for bf16, too; a CPU with dot products of bf16 has those of bytes */
-    *math = t->byte_dots ? &arithmetic_int8 : &arithmetic_f32;
-    if (o->math && !(*math = arithmetic_find(o->math)))
+/* int8 stands for bf16, too; a CPU with dot products of bf16 has those of bytes. */
+static bool choose_math(Diag *d, const CompileOptions *o, const Compiled *c, const Arithmetic **math) {
+    if (!o->math) return *math = c->lower.defaults.blocks, true;
+    if (!(*math = arithmetic_find(o->math)))
         return diag_usage(d, (Loc){0}, "--math=%s: must be f32, bf16 or int8", o->math);
-    if (o->math && *math == &arithmetic_bf16 && !t->bf16_dots)
-        return diag_usage(d, (Loc){0},
-                          "--math=bf16: %s has no dot products of bf16; leave it out, or choose a CPU that "
-                          "has (cooperlake, sapphirerapids, znver4 and later)",
-                          t->cpu);
-    return true;
+    return *math != &arithmetic_bf16 || c->target.bf16_dots ||
+           diag_usage(d, (Loc){0},
+                      "--math=bf16: %s has no dot products of bf16; leave it out, or choose a CPU that "
+                      "has (cooperlake, sapphirerapids, znver4 and later)",
+                      c->target.cpu);
 }
 
-static bool set_math(Diag *d, Model *m, const CompileOptions *o, const TargetInfo *t) {
+static bool set_math(Diag *d, Model *m, const CompileOptions *o, const Compiled *c) {
     const Arithmetic *math;
-    if (!choose_math(d, o, t, &math)) return false;
+    if (!choose_math(d, o, c, &math)) return false;
+    bool gains = c->lower.defaults.bf16 == &arithmetic_bf16;
     attr_set(m->arena, &m->module->attrs, (Attr){.name = "math", .kind = AT_STR, .s = math->name});
-    attr_set(m->arena, &m->module->attrs, (Attr){.name = "bf16_dots", .kind = AT_BOOL, .i = t->bf16_dots});
+    attr_set(m->arena, &m->module->attrs, (Attr){.name = "bf16_dots", .kind = AT_BOOL, .i = gains});
     return true;
 }
 
 bool compile_on_purpose(Diag *d, Model *m, const CompileOptions *o) {
-    TargetInfo t;
-    if (!compile_target(d, o, &t) || !set_math(d, m, o, &t)) return false;
+    Compiled c;
+    if (!compile_machine(d, NULL, o, &c) || !set_math(d, m, o, &c)) return false;
     PassOptions p = o->passes;
     p.step_only = step_only(o), p.chunk_only = whole_reader(m->module) != NULL;
     p.stop_after = pass_choose_math.name, p.print_after = NULL, p.time = false, p.distill_quietly = true;
@@ -209,17 +216,21 @@ bool compile_check(Diag *d, const CompileOptions *o) {
     Compiled c;
     const Arithmetic *math;
     return check_pass_names(d, &o->passes) && check_form_names(d, &o->passes) &&
-           compile_machine(d, NULL, o, &c) && choose_math(d, o, &c.target, &math) &&
+           compile_machine(d, NULL, o, &c) && choose_math(d, o, &c, &math) &&
            check_compress(d, o, &c.target) && check_output(d, o, &c.target);
 }
 
-/* Formats that take fewer bytes without loss, where the machine reads them well. */
+/* Formats that take fewer bytes without loss, where that makes the model faster. */
 static bool compress(Diag *d, Model *m, const CompileOptions *o, const Compiled *c) {
-    if (!c->target.byte_tables || (o->compress && !strcmp(o->compress, "no"))) return true;
-    return compress_weights(d, m, &c->lower);
+    bool yes = o->compress ? !strcmp(o->compress, "yes") : c->lower.defaults.gain_of_compressing > 1;
+    return !yes || compress_weights(d, m, &c->lower);
 }
 
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
+    if (m->lowered)
+        return diag_error(
+            d, (Loc){.file = m->path},
+            "the model was compiled before, rightly or not; to compile it again, open it again");
     if (!compile_machine(d, m, o, c)) return false;
     if (c->tuning_from && !o->quiet) say_tuning(d->arena, c);
     if (o->chunk && o->chunk != c->lower.chunk && !o->quiet)
@@ -228,10 +239,11 @@ bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c) {
             "reads whole sequences: a chunk is the longest one, %d tokens (\"context\" of the description), "
             "whatever --chunk says",
             c->lower.chunk);
-    if (!set_math(d, m, o, &c->target) || !check_compress(d, o, &c->target)) return false;
+    if (!set_math(d, m, o, c) || !check_compress(d, o, &c->target)) return false;
     PassOptions passes = o->passes;
     passes.machine = &c->lower;
     passes.step_only = step_only(o), passes.chunk_only = whole_reader(m->module) != NULL;
+    m->lowered = true;
     if (!compile_passes(d, m, &passes)) return false;
     if (o->passes.stop_after) return true;
     if (!sizes_check_values(d, m, o, c) || !compress(d, m, o, c) ||

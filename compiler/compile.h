@@ -51,7 +51,8 @@ bool compile_target(Diag *d, const CompileOptions *o, TargetInfo *out);
 bool compile_machine(Diag *d, const Model *model, const CompileOptions *o, Compiled *c);
 /* What can be wrong with the options, whatever the model: before the work that may take minutes. */
 bool compile_check(Diag *d, const CompileOptions *o);
-/* Passes and lowering: everything before machine code. */
+/* Passes and lowering: everything before machine code. It changes the model, and is done once: after a failure, too, the
+ * model is to be opened again. */
 bool compile_lower(Diag *d, Model *m, const CompileOptions *o, Compiled *c);
 /* Runs only the passes that change results on purpose, so that the interpreter matches compiled code. */
 bool compile_on_purpose(Diag *d, Model *m, const CompileOptions *o);

@@ -2,11 +2,21 @@
 #ifndef BTC_LOWER_TARGET_H
 #define BTC_LOWER_TARGET_H
 
+#include "formats/arithmetic.h"
 #include "loop.h"
+#include "loop_cost.h"
 #include "tuning.h"
 
+/* What is fastest by the costs of instructions, where nobody asks for something else: kernels/cost_model.h. */
+typedef struct Defaults {
+    Tuning tuning;
+    const Arithmetic *bf16, *blocks; /* of products with weights in bf16, and in q8 or q4 */
+    double
+        gain_of_compressing; /* how many times as fast a step reads bf16 weights in 12 bits; 0: it cannot */
+} Defaults;
+
 /* What lowering needs to know of the machine. */
-struct LowerTarget {
+typedef struct LowerTarget {
     int lanes;           /* f32 per vector */
     int vregs;           /* vector registers */
     int panel;           /* rows of a weight panel (multiple of lanes) */
@@ -22,9 +32,15 @@ struct LowerTarget {
     int max_rows_step;     /* sequences in one step */
     int chunk;             /* tokens in one chunk */
     bool f16_loads;        /* the CPU widens f16 by itself */
-    Tuning tuning;         /* tuning.h */
-    bool profile;          /* stages note their times: kernels/profile.h */
-    DType state_dt;        /* how states lie in memory: f32, bf16 or f16 */
-};
+    bool small;            /* code is made for its size */
+    bool bf16_dots, byte_dots, byte_tables; /* TargetInfo's */
+    /* What a worker reads from memory in a cycle, and what instructions take. */
+    double bytes_per_cycle;
+    const MachineCosts *costs;
+    Defaults defaults;
+    Tuning tuning;  /* tuning.h */
+    bool profile;   /* stages note their times: kernels/profile.h */
+    DType state_dt; /* how states lie in memory: f32, bf16 or f16 */
+} LowerTarget;
 
 #endif

@@ -1,5 +1,5 @@
 /* Parameters of lowering that only affect speed: sizes of tiles and blocks, prefetch distances. There is one for
- * each row of tuning.def. Any values within the bounds there give correct code. If a tile needs more registers than
+ * each row of tuning.def; kernels/cost_model.c chooses them. Any values within the bounds there give correct code. If a tile needs more registers than
  * the machine has, the code is slow. */
 #ifndef BTC_TUNING_H
 #define BTC_TUNING_H
@@ -24,10 +24,5 @@ extern const TuningField TUNING_FIELDS[];
 extern const int TUNING_COUNT;
 int *tuning_at(Tuning *t, int field);
 int tuning_find(const char *name); /* -1: there is no such row */
-
-typedef struct LowerTarget LowerTarget; /* lower_target.h */
-
-/* The cost model: what should be fastest on this machine, judged by vectors, registers and caches. */
-Tuning tuning_default(const LowerTarget *t);
 
 #endif

@@ -1,5 +1,6 @@
 /* 64-bit ARM CPUs with NEON, which all of them have. SVE is not used: vectors have a fixed width here. */
 #include "btc_call.h"
+#include "cpu_costs.h"
 #include "llvm_emit.h"
 #include "llvm_probe.h"
 
@@ -151,6 +152,7 @@ static const Isa isa = {
     .clock = "llvm.readsteadycounter",
     .round = "llvm.roundeven",
     .denormals = DENORMALS_FLUSHED_EXACT,
+    .costs = costs_aarch64,
     .instructions = &instructions,
     .init = init,
     .describe = describe,

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "cpu_costs.h"
+
 LLVMValueRef probe_begin(Probe *p, const char *name) {
     LLVMTypeRef ptr = LLVMPointerTypeInContext(p->cx, 0);
     LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(p->cx), &ptr, 1, 0);
@@ -130,7 +132,7 @@ static void describe_execution(TargetInfo *t) {
 bool llvm_probe(Diag *d, TargetInfo *t) {
     const Target *of = t->target;
     describe_execution(t);
-    if (of->execution == EXECUTION_GRID) return of->isa->describe(NULL, t), true;
+    if (of->execution == EXECUTION_GRID) return of->isa->describe(NULL, t), t->costs = costs_for(t), true;
     LLVMTargetRef target;
     char *why = NULL;
     if (LLVMGetTargetFromTriple(t->triple, &target, &why)) {
@@ -149,6 +151,7 @@ bool llvm_probe(Diag *d, TargetInfo *t) {
         p.text = arena_strndup(d->arena, LLVMGetBufferStart(text), LLVMGetBufferSize(text));
         LLVMDisposeMemoryBuffer(text);
         conclude(&p, t);
+        t->costs = costs_for(t);
         ok = llvm_features(d, t, tm);
     } else {
         diag_error(d, (Loc){0}, "LLVM cannot compile for %s: %s", t->cpu, why);

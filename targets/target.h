@@ -4,6 +4,7 @@
 #define BTC_TARGET_H
 
 #include "loop.h"
+#include "loop_cost.h"
 
 /* An instruction set that LLVM uses by itself where the model has it, and where a processor says that it has
  * it: bits of a word of runtime/btc_call.h. */
@@ -35,6 +36,7 @@ typedef struct Isa {
     const char *clock;          /* LLVM's name for reading a clock that ticks steadily, at any speed */
     const char *round;          /* LLVM's name for rounding to the nearest whole number, halves to even */
     Denormals denormals;
+    const MachineCosts *costs;        /* cpu_costs.h: of its CPUs; NULL: of none */
     const Instructions *instructions; /* those that LLVM does not choose by itself */
     void (*init)(void);               /* registers it with LLVM; may be called again */
     /* Fills cpu, and llvm_cpu and features where they are not the usual, from the name of a model. NULL: there
@@ -84,6 +86,7 @@ struct TargetInfo {
     int workers;                /* threads that a call has, as a rule; 1: all run by itself */
     double barrier_ns;          /* until all of them have met */
     double worker_bytes_per_ns; /* that one reads from memory */
+    const MachineCosts *costs;  /* of its instructions */
     bool fma;                   /* x*y+z with one rounding is an instruction */
     bool f16;                   /* f16 <-> f32 are instructions */
     bool rounds;                /* floor and round are instructions */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "btc_call.h"
+#include "cpu_costs.h"
 #include "llvm_emit.h"
 #include "llvm_probe.h"
 
@@ -256,6 +257,7 @@ static const Isa isa = {
     .clock = "llvm.readcyclecounter",
     .round = "llvm.roundeven",
     .denormals = DENORMALS_FLUSHED_ROUNDED,
+    .costs = costs_x86_64,
     .instructions = &instructions,
     .init = init,
     .choose = choose,

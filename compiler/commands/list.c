@@ -1,12 +1,13 @@
-/* btc list WORD: prints the tables of ops, passes, targets, architectures, parameters and commands. */
+/* btc list WORD: prints the tables of ops, passes, targets, architectures, parameters, costs and commands. */
 #include <string.h>
 
 #include "commands.h"
 #include "import/import.h"
 #include "kernels/op_table.h"
+#include "report/machine_costs.h"
 
 static const char USAGE[] =
-    "btc list ops|passes|targets|architectures|tuning|commands: prints a table of btc\n"
+    "btc list ops|passes|targets|architectures|tuning|costs|commands: prints a table of btc\n"
     "\n"
     "  ops            by family: signature, meaning, forms for chunks of tokens\n"
     "  passes         in the order of the pipeline\n"
@@ -14,6 +15,7 @@ static const char USAGE[] =
     "  architectures  that checkpoints may have: names, what they carry from token to token, the\n"
     "                 conformance cases that hold them, with the errors reached\n"
     "  tuning         parameters of btc tune, with their ranges\n"
+    "  costs          of instructions and of kernels on --cpu, and the defaults that follow\n"
     "  commands       of btc\n";
 
 /* ---- columns ---- */
@@ -153,33 +155,63 @@ static void list_commands(Arena *a) {
     for (int i = 0; i < COMMAND_COUNT; i++) printf("  %-18s%s\n", COMMANDS[i].name, COMMANDS[i].doc);
 }
 
+/* ---- costs ---- */
+
+static bool list_costs(Diag *d, const CompileOptions *o, bool json) {
+    Compiled c;
+    if (!compile_machine(d, NULL, o, &c)) return false;
+    printf("%s", json ? machine_costs_json(d->arena, &c) : machine_costs_text(d->arena, &c));
+    return true;
+}
+
+/* ---- the command ---- */
+
 static const struct List {
     const char *word;
     void (*print)(Arena *a);
 } LISTS[] = {
     {"ops", list_ops},         {"passes", list_passes},
     {"targets", list_targets}, {"architectures", list_architectures},
-    {"tuning", list_tuning},   {"commands", list_commands},
+    {"tuning", list_tuning},   {"costs", NULL},
+    {"commands", list_commands},
 };
 
-int command_list(int argc, char **argv) {
+static bool list(Diag *d, const char *word, const CompileOptions *machine, bool json) {
     enum { N = sizeof LISTS / sizeof *LISTS };
-    const char *word = NULL, *words[N];
-    int status = parse_options(argc, argv, USAGE, (Option[]){{0}}, &word);
-    if (status >= 0) return status;
-    Arena *a = arena_new();
-    Diag d = diag_new(a, stderr);
-    status = 2;
+    const char *words[N];
+    int k = N;
     for (int i = 0; i < N; i++) {
         words[i] = LISTS[i].word;
-        if (word && !strcmp(word, words[i])) LISTS[i].print(a), status = 0;
+        if (word && !strcmp(word, words[i])) k = i;
     }
     if (!word)
-        diag_usage(&d, (Loc){0}, "list what? ops, passes, targets, architectures, tuning or commands");
-    else if (status)
-        diag_usage(&d, (Loc){0},
-                   "cannot list \"%s\"%s; lists are: ops, passes, targets, architectures, tuning, commands",
-                   word, diag_did_you_mean(a, word, words, N));
-    arena_free(a);
-    return status;
+        return diag_usage(d, (Loc){0},
+                          "list what? ops, passes, targets, architectures, tuning, costs or commands");
+    if (k == N)
+        return diag_usage(
+            d, (Loc){0},
+            "cannot list \"%s\"%s; lists are: ops, passes, targets, architectures, tuning, costs, commands", word,
+            diag_did_you_mean(d->arena, word, words, N));
+    if (!LISTS[k].print) return list_costs(d, machine, json);
+    const char *given = machine->target ? "--target" : machine->cpu ? "--cpu" : json ? "--json" : NULL;
+    if (given) return diag_usage(d, (Loc){0}, "%s: is for btc list costs; leave it out", given);
+    LISTS[k].print(d->arena);
+    return true;
+}
+
+int command_list(int argc, char **argv) {
+    const char *word = NULL;
+    CompileOptions machine = {0};
+    bool json = false;
+    const Option own[] = {
+        {"target", "NAME", "costs: the machine (default: this one)", &machine.target, OPT_STR, 0},
+        {"cpu", "NAME", "costs: its model (default: native)", &machine.cpu, OPT_STR, 0},
+        {"json", NULL, "costs: for programs", &json, OPT_ON, 0},
+        {0},
+    };
+    Option options[MAX_OPTIONS];
+    Diag d;
+    int status = command_begin(argc, argv, USAGE, options, 0, own, &word, &d);
+    if (status >= 0) return status;
+    return command_end(&d, list(&d, word, &machine, json));
 }

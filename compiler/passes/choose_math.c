@@ -1,6 +1,6 @@
 /* Chooses the arithmetic of products and attention. The module asks for one, and formats limit it: int8 is for
  * weights in blocks, bf16 for weights in bf16 and for attention. If the module asks for int8, weights in bf16 get
- * bf16, provided that the machine has bf16 dot products (the module's attribute `bf16_dots`). Attention then gets
+ * bf16, provided that the machine gains by bf16 dot products (the module's attribute `bf16_dots`). Attention then gets
  * bf16, too, if any product has int8 or bf16: it loses no more accuracy than they do. Weights in f32 are multiplied
  * in f32.
  *

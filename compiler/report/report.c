@@ -273,7 +273,7 @@ bool report_make(Diag *d, Model *m, const CompileOptions *o, const ReportMachine
     if (!compile_lower(d, m, o, &c)) return false;
     *r =
         (Report){.name = m->module->name, .target = c.target.target->name, .cpu = c.target.cpu, .past = past};
-    r->tuning = c.lower.tuning, r->cost_model = tuning_default(&c.lower), r->tuning_from = c.tuning_from;
+    r->tuning = c.lower.tuning, r->cost_model = c.lower.defaults.tuning, r->tuning_from = c.tuning_from;
     r->lanes = c.lower.lanes, r->chunk_tokens = c.lower.chunk, r->max_batch = c.lower.max_rows_step;
     r->state_type = state_types(a, &c);
     r->machine = *machine;

@@ -55,7 +55,8 @@ void session_close(Session *s) {
 }
 
 bool session_compile(Session *s) {
-    if (s->compiled_yet) return true;
+    if (s->compiled_yet || s->failed) return s->compiled_yet;
+    s->failed = true; /* unless it goes well */
     CompileOptions o = s->o.compile;
     TargetInfo t;
     if (!compile_target(s->d, &o, &t)) return false;
@@ -74,6 +75,7 @@ bool session_compile(Session *s) {
     if (away) s->program = o.output;
     if (!away && !native_load(s, o.output)) return false;
     if (!away) link_folder_remove(&s->folder); /* it is mapped; code that crashes leaves nothing behind */
+    s->failed = false;
     return s->compiled_yet = true;
 }
 

@@ -28,7 +28,7 @@ typedef struct Session {
     int64_t cut; /* in chunk form a prompt is given in two calls, the first with so many tokens; 0: in one */
     bool as_in_checkpoint;  /* interpreting takes weights as they are there, not as they are stored */
     InterpState *constants; /* of a run that has computed the constants that others share; or NULL */
-    bool compiled_yet;
+    bool compiled_yet, failed; /* failed: a message has said why */
     Compiled compiled;
     LinkFolder folder; /* of what was compiled */
     /* compiled, here */
@@ -43,7 +43,7 @@ typedef struct Session {
 
 bool session_open(Session *s, Diag *d, Arena *a, const char *path, const VerifyOptions *o,
                   SessionProbes probes);
-/* Passes, code and loading; runs do it when it has not been done. */
+/* Passes, code and loading; runs do it when it has not been done. After a failure it fails, without another message. */
 bool session_compile(Session *s);
 /* form: "step" or "chunk"; not looked at when the session interprets. Everything that the run gives is added
  * to *out. The batch may be as large as o.compile.max_batch. */

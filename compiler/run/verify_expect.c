@@ -174,10 +174,8 @@ bool expect_names(Diag *d, Arena *a, const char *path, const VerifyOptions *o, c
 /* ---- the interpreter's own numbers ---- */
 
 /* Whether what is computed here is not what the original computes, but for roundings of f32. */
-static bool is_rounded(const Session *s) {
-    Compiled c;
-    if (!compile_machine(s->d, &s->model, &s->o.compile, &c) || c.lower.state_dt != DT_F32) return true;
-    if (s->o.compile.passes.distill_filters) return true;
+static bool rounds_anything(const Session *s, const Compiled *c) {
+    if (c->lower.state_dt != DT_F32 || s->o.compile.passes.distill_filters) return true;
     for (const Func *f = s->model.module->first; f; f = f->next)
         OPS_OF (f->body, op) {
             const NumberFormat *stored = attr_format(op, "storage");
@@ -186,6 +184,11 @@ static bool is_rounded(const Session *s) {
             if (stored->quantize || (s->o.model.dtype && stored != &format_f32)) return true;
         }
     return false;
+}
+
+static bool is_rounded(const Session *s, bool *rounded) {
+    Compiled c;
+    return compile_machine(s->d, &s->model, &s->o.compile, &c) && (*rounded = rounds_anything(s, &c), true);
 }
 
 /* The model as the checkpoint has it. */
@@ -351,7 +354,7 @@ bool expect_compare(Diag *d, Arena *a, const char *path, const VerifyOptions *o,
     Session own, original = {0};
     TensorList exact = {0}, off = {0};
     bool ok = session_open(&own, d, a, path, &interpreted, PROBES_NONE);
-    r->rounded = ok && is_rounded(&own);
+    ok = ok && is_rounded(&own, &r->rounded);
     if (ok && r->rounded) {
         ok = session_open(&original, d, a, path, &plain, PROBES_NONE);
         original.as_in_checkpoint = true;

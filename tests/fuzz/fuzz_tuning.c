@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "kernels/cost_model.h"
 #include "tune/tune_file.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -37,7 +38,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     Arena *a = arena_new();
     Diag d = diag_new(a, NULL);
     LowerTarget machine = {.lanes = target.lanes, .vregs = target.registers, .panel = 16};
-    Tuning before = tuning_default(&machine), t = before;
+    machine.costs = target.costs;
+    cost_model_choose(&machine);
+    Tuning before = machine.defaults.tuning, t = before;
     const char *from;
     const TuneModel model = {"model.json", "model", 1};
     bool ok = tune_file_choose(&d, &model, file, &target, &t, &from);
