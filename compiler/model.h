@@ -29,7 +29,7 @@ typedef struct Model {
     uint64_t shape;     /* and of how its weights are to be stored: what its speed depends on */
     WeightSet weights;
     bool weights_open;
-    bool lowered; /* compiling has begun to change the module: it is done once */
+    bool lowered;                    /* compiling has begun to change the module: it is done once */
     bool allow_nonfinite;            /* of ModelOptions: also for what is computed from weights */
     struct Calibration *calibration; /* how scales weigh errors, or NULL: all alike */
 } Model;

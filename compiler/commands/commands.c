@@ -152,7 +152,8 @@ int shared_options(Args *a, Option *out) {
         {"allow-nonfinite", NULL, "accept weights that are NaN or infinite (default: an error)",
          &a->model.allow_nonfinite, OPT_ON, 0},
         {"compress", "yes|no",
-         "bf16 matrices in 12 bits a number, without loss (default: where the CPU gains by it; docs/quantization.md)",
+         "bf16 matrices in 12 bits a number, without loss (default: where the CPU gains by it; "
+         "docs/quantization.md)",
          &a->compile.compress, OPT_STR, 0},
         {"calibration", "FILE", "scales that fit what `btc quantize --calibrate` saw (docs/quantization.md)",
          &a->model.calibration, OPT_STR, 0},

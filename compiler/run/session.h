@@ -26,8 +26,8 @@ typedef struct Session {
     SessionProbes probes;
     ProbeList shown; /* PROBES_VALUES: what the probes are */
     int64_t cut; /* in chunk form a prompt is given in two calls, the first with so many tokens; 0: in one */
-    bool as_in_checkpoint;  /* interpreting takes weights as they are there, not as they are stored */
-    InterpState *constants; /* of a run that has computed the constants that others share; or NULL */
+    bool as_in_checkpoint;     /* interpreting takes weights as they are there, not as they are stored */
+    InterpState *constants;    /* of a run that has computed the constants that others share; or NULL */
     bool compiled_yet, failed; /* failed: a message has said why */
     Compiled compiled;
     LinkFolder folder; /* of what was compiled */
