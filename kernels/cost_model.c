@@ -50,7 +50,7 @@ KernelSpec kernel_of_step(const LowerTarget *t, const NumberFormat *w, const Ari
 KernelSpec kernel_of_chunk(const LowerTarget *t, const NumberFormat *w, const Arithmetic *math) {
     Lower l = {.t = t, .form = FORM_CHUNK};
     bool exact_blocks = w->block && !arithmetic_rounds(math);
-    if (w->compressed || exact_blocks || (w->block && w->fold)) w = kernel_dequantized(w, math);
+    if (format_is_compressed(w) || exact_blocks || (w->block && w->fold)) w = kernel_dequantized(w, math);
     return kernel_tile(&l, w, math);
 }
 

@@ -74,6 +74,31 @@ uint64_t __aeabi_dmul(uint64_t x, uint64_t y) {
     return rounded(sign, exponent(x) + exponent(y) - BIAS, high >> 7 | more);
 }
 
+uint64_t __aeabi_ddiv(uint64_t x, uint64_t y) {
+    uint64_t sign = (x ^ y) & SIGN, m = digits(x), n = digits(y), q = 0;
+    if (is_nan(x) || is_nan(y)) return NAN_BITS;
+    bool whole = exponent(x) == GREATEST, part = exponent(y) == GREATEST; /* infinite */
+    if ((whole && part) || (!exponent(x) && !exponent(y))) return NAN_BITS;
+    if (whole || !n) return sign | INFINITE;
+    if (part || !m) return sign;
+    int e = exponent(x) - exponent(y) + BIAS;
+    if (m < n) m <<= 1, e--;
+    for (int i = 0; i <= DIGITS + GUARD; i++, m <<= 1) {
+        q <<= 1;
+        if (m >= n) m -= n, q |= 1;
+    }
+    return rounded(sign, e, q | (m != 0));
+}
+
+/* Towards zero; what is too large as the nearest there is. */
+int32_t __aeabi_d2iz(uint64_t x) {
+    int e = exponent(x) - BIAS;
+    if (is_nan(x) || e < 0) return 0;
+    if (e > 30) return x & SIGN ? INT32_MIN : INT32_MAX;
+    int32_t i = (int32_t)(digits(x) >> (DIGITS - e));
+    return x & SIGN ? -i : i;
+}
+
 uint64_t __aeabi_i2d(int32_t i) {
     uint64_t sign = i < 0 ? SIGN : 0, m = i < 0 ? -(uint64_t)(int64_t)i : (uint64_t)i;
     return rounded(sign, BIAS + DIGITS, m << GUARD);
@@ -111,4 +136,20 @@ int __aeabi_dcmplt(uint64_t x, uint64_t y) {
 
 int __aeabi_dcmpgt(uint64_t x, uint64_t y) {
     return __aeabi_dcmplt(y, x);
+}
+
+int __aeabi_dcmpun(uint64_t x, uint64_t y) {
+    return is_nan(x) || is_nan(y);
+}
+
+int __aeabi_dcmpeq(uint64_t x, uint64_t y) {
+    return !__aeabi_dcmpun(x, y) && in_order(x) == in_order(y);
+}
+
+int __aeabi_dcmple(uint64_t x, uint64_t y) {
+    return !__aeabi_dcmpun(x, y) && in_order(x) <= in_order(y);
+}
+
+int __aeabi_dcmpge(uint64_t x, uint64_t y) {
+    return __aeabi_dcmple(y, x);
 }

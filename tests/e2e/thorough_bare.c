@@ -12,7 +12,8 @@ int main(int argc, char **argv) {
         {&target_thumbv8m_main_none_eabi, "cortex-m55"},
         {&target_x86_64_none, NULL},
         {&target_aarch64_none, NULL},
-        {&target_riscv64_none, NULL},
+        {&target_riscv64_none, "rv64gc"},
+        {&target_riscv64_none, "rv64gcv"},
     };
     Arena *a = arena_new();
     for (size_t i = 0; i < sizeof machines / sizeof *machines; i++) {

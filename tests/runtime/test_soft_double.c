@@ -34,6 +34,17 @@ static bool same_float(float want, uint32_t got) {
     return bits == got || fabsf(want) < 0x1p-125f;
 }
 
+/* Denormals count as zeros: also as what divides. */
+static bool same_quotient(double x, double y, uint64_t got) {
+    if (fpclassify(x) == FP_SUBNORMAL) x = copysign(0, x);
+    if (fpclassify(y) == FP_SUBNORMAL) y = copysign(0, y);
+    return same(x / y, got);
+}
+
+static int32_t truncated(double x) {
+    return isnan(x) ? 0 : x >= 0x1p31 ? INT32_MAX : x <= -0x1p31 ? INT32_MIN : (int32_t)x;
+}
+
 static bool agree(uint64_t a, uint64_t b) {
     double x = as_double(a), y = as_double(b);
     int32_t i = (int32_t)a;
@@ -44,7 +55,10 @@ static bool agree(uint64_t a, uint64_t b) {
     return same(x + y, __aeabi_dadd(a, b)) && same(x - y, __aeabi_dsub(a, b)) &&
            same(x * y, __aeabi_dmul(a, b)) && same((double)i, __aeabi_i2d(i)) &&
            same_float((float)x, __aeabi_d2f(a)) && (!normal || same((double)of_bits, __aeabi_f2d(f))) &&
-           (x < y) == __aeabi_dcmplt(a, b) && (x > y) == __aeabi_dcmpgt(a, b);
+           (x < y) == __aeabi_dcmplt(a, b) && (x > y) == __aeabi_dcmpgt(a, b) &&
+           (x <= y) == __aeabi_dcmple(a, b) && (x >= y) == __aeabi_dcmpge(a, b) &&
+           (x == y) == __aeabi_dcmpeq(a, b) && (isnan(x) || isnan(y)) == __aeabi_dcmpun(a, b) &&
+           same_quotient(x, y, __aeabi_ddiv(a, b)) && truncated(x) == __aeabi_d2iz(a);
 }
 
 int main(void) {
