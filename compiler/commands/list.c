@@ -170,9 +170,9 @@ static const struct List {
     const char *word;
     void (*print)(Arena *a);
 } LISTS[] = {
-    {"ops", list_ops},         {"passes", list_passes},
-    {"targets", list_targets}, {"architectures", list_architectures},
-    {"tuning", list_tuning},   {"costs", NULL},
+    {"ops", list_ops},           {"passes", list_passes},
+    {"targets", list_targets},   {"architectures", list_architectures},
+    {"tuning", list_tuning},     {"costs", NULL},
     {"commands", list_commands},
 };
 
@@ -190,8 +190,8 @@ static bool list(Diag *d, const char *word, const CompileOptions *machine, bool 
     if (k == N)
         return diag_usage(
             d, (Loc){0},
-            "cannot list \"%s\"%s; lists are: ops, passes, targets, architectures, tuning, costs, commands", word,
-            diag_did_you_mean(d->arena, word, words, N));
+            "cannot list \"%s\"%s; lists are: ops, passes, targets, architectures, tuning, costs, commands",
+            word, diag_did_you_mean(d->arena, word, words, N));
     if (!LISTS[k].print) return list_costs(d, machine, json);
     const char *given = machine->target ? "--target" : machine->cpu ? "--cpu" : json ? "--json" : NULL;
     if (given) return diag_usage(d, (Loc){0}, "%s: is for btc list costs; leave it out", given);

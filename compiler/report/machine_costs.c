@@ -29,7 +29,8 @@ static void each_kernel(const Compiled *c, EachKernel *each, void *user) {
     for (const NumberFormat *const *f = FORMATS; *f; f++)
         for (const Arithmetic *const *m = ARITHMETICS; *m; m++) {
             const NumberFormat *w = *f;
-            if (!arithmetic_takes(*m, w) || !cost_model_can(t, *m) || (format_is_compressed(w) && !t->byte_tables))
+            if (!arithmetic_takes(*m, w) || !cost_model_can(t, *m) ||
+                (format_is_compressed(w) && !t->byte_tables))
                 continue;
             Both k;
             KernelSpec chunk = kernel_of_chunk(t, w, *m);
