@@ -1,6 +1,9 @@
 /* Where every value lies. A value that no other stage needs stays in registers. Replicated stages write to
  * memory of their thread, all others to the shared part of the work block. Shared memory is used again only
- * behind a barrier: lifetimes are counted in epochs, not in stages. */
+ * behind a barrier: lifetimes are counted in epochs, not in stages, unless one thread is alone. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "stage.h"
 
 static int64_t round_up(int64_t x, int64_t to) {
@@ -28,7 +31,7 @@ static void touch(ValueInfo *i, const Stage *s, int index) {
     if (index > i->last_stage) i->last_stage = index;
 }
 
-static void mark_lifetimes(FuncPlan *p) {
+void plan_lifetimes(FuncPlan *p) {
     for (int k = 0; k < p->n; k++) {
         const Stage *s = p->stages[k];
         if (!s->deferred_store) {
@@ -132,7 +135,9 @@ typedef struct Room {
 typedef struct Region {
     const LowerTarget *t;
     int64_t rows;
-    bool worker; /* of each: values live from stage to stage, not from barrier to barrier */
+    bool worker; /* of each */
+    bool
+        by_stage; /* values live from stage to stage, not from barrier to barrier: nobody else is still behind */
     Room *rooms;
     int n, cap;
 } Region;
@@ -153,6 +158,18 @@ static int64_t find_room(const Region *g, int64_t bytes, int first, int last) {
     return at;
 }
 
+/* The first and the last stage of the tile loop that stage k is in, or itself: the stages of a loop take turns. */
+static int loop_begin(const FuncPlan *p, int k) {
+    for (int j = 0; j <= k && j < p->n; j++)
+        if (k < j + p->stages[j]->tile_stages) return j;
+    return k;
+}
+static int loop_end(const FuncPlan *p, int k) {
+    if (k >= p->n) return k;
+    int begin = loop_begin(p, k), stages = p->stages[begin]->tile_stages;
+    return stages ? begin + stages - 1 : k;
+}
+
 static void place_value(FuncPlan *p, Value *v, Region *g) {
     ValueInfo *i = value_info(v);
     if (!i || !i->stored || i->space != SPACE_NONE) return;
@@ -162,21 +179,35 @@ static void place_value(FuncPlan *p, Value *v, Region *g) {
     bool once = p->stages[i->stage]->once;
     i->stride = once ? 0 : stride; /* every row is the first one */
     Room r = {.bytes = round_up(stride * 4 * (once ? 1 : g->rows), 64),
-              .first = g->worker ? i->first_stage : i->first_epoch,
-              .last = g->worker ? i->last_stage : i->last_epoch};
+              .first = g->by_stage ? loop_begin(p, i->first_stage) : i->first_epoch,
+              .last = g->by_stage ? loop_end(p, i->last_stage) : i->last_epoch};
     r.offset = i->offset = find_room(g, r.bytes, r.first, r.last);
     ARENA_PUSH(p->arena, g->rooms, g->n, g->cap, r);
     int64_t *total = g->worker ? &p->worker_bytes : &p->shared_bytes;
     if (r.offset + r.bytes > *total) *total = r.offset + r.bytes;
 }
 
+/* Values of the most bytes first where they live from stage to stage: the small ones then fit in between. */
+static int larger_first(const void *x, const void *y) {
+    Value *const *a = x, *const *b = y;
+    int64_t n = type_count((*a)->type), m = type_count((*b)->type);
+    if (n != m) return n < m ? 1 : -1;
+    int first = value_info(*a)->first_stage, other = value_info(*b)->first_stage;
+    return first != other ? first - other : strcmp((*a)->name, (*b)->name);
+}
+
 static void place_stages(FuncPlan *p, Region *g) {
+    Value **values = NULL;
+    int n = 0, cap = 0;
     for (int k = 0; k < p->n; k++) {
         const Stage *s = p->stages[k];
         if (s->deferred_store) continue;
-        for (int i = 0; s->anchor && i < s->anchor->nout; i++) place_value(p, s->anchor->out[i], g);
-        for (int i = 0; i < s->nepilogue; i++) place_value(p, s->epilogue[i]->out[0], g);
+        for (int i = 0; s->anchor && i < s->anchor->nout; i++)
+            if (value_info(s->anchor->out[i])) ARENA_PUSH(p->arena, values, n, cap, s->anchor->out[i]);
+        for (int i = 0; i < s->nepilogue; i++) ARENA_PUSH(p->arena, values, n, cap, s->epilogue[i]->out[0]);
     }
+    if (g->by_stage && !g->worker && n) qsort(values, (size_t)n, sizeof *values, larger_first);
+    for (int i = 0; i < n; i++) place_value(p, values[i], g);
 }
 
 /* A call's result takes the memory of the parameter that it may alias, when that parameter dies there: so the
@@ -216,9 +247,10 @@ static void place_main(FuncPlan *p, Region *g) {
 }
 
 void plan_place(FuncPlan *p, const LowerTarget *t, int64_t rows, bool is_main) {
-    mark_lifetimes(p);
+    bool alone = t->execution == EXECUTION_SINGLE;
+    Region shared = {.t = t, .rows = rows, .by_stage = alone && !is_main},
+           worker = {.t = t, .rows = rows, .worker = true, .by_stage = true};
     place_io(p, t, is_main);
-    Region shared = {.t = t, .rows = rows}, worker = {.t = t, .rows = rows, .worker = true};
     if (is_main)
         place_main(p, &shared);
     else

@@ -65,8 +65,9 @@ bool plan_function(Diag *d, FuncPlan *p, const LowerTarget *t) {
     bool step = p->f->form == FORM_STEP;
     if (!(step ? plan_step(d, p, t) : plan_once(d, p, t))) return false;
     int64_t rows = step ? t->max_rows_step : t->chunk;
-    plan_place(p, t, rows, attr_find(p->f->attrs, "main") != NULL);
+    plan_lifetimes(p);
     plan_tile_loops(p, t, rows);
+    plan_place(p, t, rows, attr_find(p->f->attrs, "main") != NULL);
     if (t->execution == EXECUTION_SINGLE) drop_barriers(p);
     return true;
 }

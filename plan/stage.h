@@ -111,6 +111,8 @@ int64_t plan_product_bytes(const Op *op, const LowerTarget *t);
 bool plan_stages(Diag *d, FuncPlan *p, const LowerTarget *t);
 void plan_split(FuncPlan *p, const LowerTarget *t);
 void plan_barriers(FuncPlan *p);
+/* Which values are stored, from when to when. */
+void plan_lifetimes(FuncPlan *p);
 /* rows: the most rows of a call in this form. */
 void plan_place(FuncPlan *p, const LowerTarget *t, int64_t rows, bool is_main);
 void plan_tile_loops(FuncPlan *p, const LowerTarget *t, int64_t rows);

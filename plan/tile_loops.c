@@ -1,7 +1,8 @@
 /* Tile fusion. Stages that follow each other without a barrier and split alike run in one loop over tiles: all
  * of them for some units (or rows) of a worker's share, then all of them for the next tile. The values of a
  * tile are still in the cache when the next stage reads them: a product with its epilogue, the norm or scan
- * behind it, the quantisation for the next product. Only chunks have so many rows that it matters. */
+ * behind it, the quantisation for the next product. Only chunks have so many rows that it matters, and only caches
+ * make a difference: without one, a value's memory is free for others as soon as it has been read. */
 #include "stage.h"
 
 static bool may_join(const Stage *s) {
@@ -49,7 +50,7 @@ static int64_t tile_of(FuncPlan *p, const LowerTarget *t, int k, int end, int64_
 }
 
 void plan_tile_loops(FuncPlan *p, const LowerTarget *t, int64_t rows) {
-    if (p->f->form != FORM_CHUNK || t->execution == EXECUTION_GRID) return;
+    if (p->f->form != FORM_CHUNK || t->execution == EXECUTION_GRID || !t->cache_line) return;
     for (int k = 0, end; k < p->n; k = end) {
         end = k + 1;
         if (!may_join(p->stages[k])) continue;
