@@ -47,7 +47,7 @@ static const char *bound_of(const LoopCost *c) {
 }
 
 static void add_instructions(Arena *a, Text *t, const MachineCosts *m) {
-    text_add(t, "\ninstruction  ports    cycles latency   source\n");
+    text_add(t, "\ninstruction  ports    cycles latency   LLVM says   source\n");
     for (int i = 0; i < INSTR_COUNT; i++) {
         InstructionCost c = costs_of(m, COSTS_CORRECTED, (Instruction)i), llvm = m->llvm[i];
         const Correction *why = costs_correction(m, (Instruction)i);
@@ -58,9 +58,9 @@ static void add_instructions(Arena *a, Text *t, const MachineCosts *m) {
         text_add(t, "%-12s %-8s %6.2f %7d   ", INSTRUCTIONS[i].name,
                  c.also ? arena_printf(a, "%s %s", c.ports, c.also) : c.ports, costs_cycles(&c), c.latency);
         if (why)
-            text_add(t, "%s (LLVM: %.2f, %d)\n", why->source, costs_cycles(&llvm), llvm.latency);
+            text_add(t, "%5.2f %4d   %s\n", costs_cycles(&llvm), llvm.latency, why->source);
         else
-            text_add(t, "LLVM\n");
+            text_add(t, "the same     LLVM 19\n");
     }
 }
 
@@ -107,13 +107,11 @@ const char *machine_costs_text(Arena *a, const Compiled *c) {
              m->costs->name, m->costs->issue, m->lanes, m->vregs);
     add_instructions(a, &t, m->costs);
     add_kernels(&t, c, "step",
-                "one token: weights, arithmetic, kernel           cycles for a vector of weights, bytes a "
-                "cycle, bound by");
-    add_kernels(&t, c, "chunk",
-                "many tokens: weights, arithmetic, kernel         cycles for a vector of products, products "
-                "a cycle, bound by");
-    add_kernels(&t, c, "dequantize",
-                "before that: weights, arithmetic, kernel         cycles for a vector of weights");
+                "one token                                        cycles a vector, bytes a cycle, bound by");
+    add_kernels(
+        &t, c, "chunk",
+        "many tokens                                      cycles a vector, products a cycle, bound by");
+    add_kernels(&t, c, "dequantize", "dequantizing for them                            cycles a vector");
     double gain = m->defaults.gain_of_compressing;
     const char *gains =
         arena_printf(a, "%s: decoding is %.2f times as fast (%s)", gain > 1 ? "yes" : "no", gain,

@@ -197,10 +197,18 @@ static void check_list(void) {
     static const struct {
         const char *word, *has;
     } lists[] = {
-        {"ops", "over time"},        {"ops", "scan.matrix"},         {"ops", "Forms: chunked, recurrent"},
-        {"ops", "prefetch"},         {"passes", "split-entry"},      {"targets", "x86-64-v3"},
-        {"targets", "--gpu: sm_70"}, {"architectures", "accepts: "}, {"architectures", "LlamaForCausalLM"},
+        {"ops", "over time"},
+        {"ops", "scan.matrix"},
+        {"ops", "Forms: chunked, recurrent"},
+        {"ops", "prefetch"},
+        {"passes", "split-entry"},
+        {"targets", "x86-64-v3"},
+        {"targets", "--gpu: sm_70"},
+        {"architectures", "accepts: "},
+        {"architectures", "LlamaForCausalLM"},
         {"commands", "explain"},
+        {"costs", "what follows"},
+        {"costs --cpu=znver4 --target=x86_64-linux-gnu", "vectors of 16"},
     };
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         Run r = run("list %s", lists[i].word);
