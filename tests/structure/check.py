@@ -250,6 +250,16 @@ def check_schema(btc):
         check(False, f"btc schema: {e}")
 
 
+def check_supported(btc):
+    """README's table of architectures is that of `btc list architectures`, and each case of it was measured."""
+    answer = run(sys.executable, "scripts/write_supported.py", btc, "--check")
+    check(answer.returncode == 0, answer.stderr.strip())
+    measured = set(re.findall(r'REACHED\("([^"]+)"', read("compiler/import/reached.def")))
+    cases = {name for name in os.listdir("tests/conformance") if exists(f"tests/conformance/{name}/case.json")}
+    check(cases == measured, "compiler/import/reached.def lacks " + " ".join(sorted(cases - measured))
+          + ": BTC_RECORD=compiler/import/reached.def build/tests/test_conformance tests/conformance")
+
+
 # --- arrays -------------------------------------------------------------------
 
 def check_arrays():
@@ -305,6 +315,7 @@ def main():
     if btc and os.access(btc, os.X_OK):
         check_ops(btc)
         check_schema(btc)
+        check_supported(btc)
         check_circles(os.path.dirname(os.path.abspath(btc)))
     else:
         print("skipped: documentation of ops, the schema and circles, since there is no btc")
