@@ -43,6 +43,7 @@ static inline int64_t draw_size(Rng *r, const char *name) {
     if (one_of(name, " l ")) return lengths[rng_int(r, 0, 2)];
     if (one_of(name, " writes reads ")) return rng_int(r, 0, 1) ? 1 : rng_int(r, 2, 3);
     if (one_of(name, " v ")) return VOCAB;
+    if (one_of(name, " s m ")) return 1; /* a system for all channels, a step for all modes */
     if (one_of(name, " star middle any2 any3 ")) return rng_int(r, 1, 4);
     return widths[rng_int(r, 0, 9)];
 }

@@ -33,6 +33,7 @@ static void (*const followed[])(Case *) = {follow_chunks, follow_steps, NULL};
 static bool case_agrees(const OpDef *const *defs, int n, const Variant *v) {
     Case c = {.k = kit_new(arena_new(), seed_of(v), v->storage, defs[0] == &op_embed), .slack = 1};
     for (int i = 0; i < n; i++) draw_case(&c, defs[i], v);
+    if (!CHECK(c.k.main->nresults > 0)) return false; /* nothing was drawn */
     return agrees(&c, v, v->state ? followed : compared);
 }
 
