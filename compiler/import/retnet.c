@@ -59,7 +59,7 @@ static void st_retention(ImportCtx *x, cJSON *b, const Retnet *t) {
 }
 
 static void st_add(ImportCtx *x, cJSON *b, const Retnet *t, const char *value, const char *norm) {
-    if (t->alpha) st(b, "{'out':'x','map':'%s * x'}", json_number(x->a, t->alpha));
+    if (t->alpha != 0) st(b, "{'out':'x','map':'%s * x'}", json_number(x->a, t->alpha));
     st_residual(x, b, value, 0);
     if (!t->before) st_norm(b, "x", "x", norm, "D", &t->norm);
 }

@@ -41,7 +41,7 @@ static void write_block(ImportCtx *x, const Xlstm *t) {
     const char *cap = json_number(x->a, t->cap);
     st_norm(b, "u", "x", "norm_mlstm", "D", &norm);
     st_projections(b, t);
-    for (const char *p = "if"; t->cap && *p; p++)
+    for (const char *p = "if"; t->cap != 0 && *p; p++)
         st(b, "{'out':'%c','map':'%s * tanh(%c / %s)'}", *p, cap, *p, cap);
     st(b, "{'out':'q','map':'q / sqrt(DK)'}");
     st(b, "{'out':'q','op':'reshape','x':'q','shape':['DH','DK']}");

@@ -14,7 +14,7 @@ int main(int argc, char **argv) {
     for (int i = 0; names[i]; i++)
         for (int k = 0; k < 2; k++) {
             bool always = !strcmp(names[i], k ? "hf-qwen3" : "hf-mamba");
-            if (always || check_meets(i + 5 * k, 10, 40))
+            if (always || check_meets(i + 8 * k, 16, 48))
                 emulated_case(root, names[i], &target_riscv64, MACHINES[k].cpu, MACHINES[k].threads, k == 0);
         }
     arena_free(a);

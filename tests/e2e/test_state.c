@@ -1,4 +1,4 @@
-/* Conformance cases with states in bf16 or f16, in turn (every third; with --thorough every one): compiled,
+/* Conformance cases with states in bf16 or f16, in turn (every fourth; with --thorough every one): compiled,
  * in both forms, against an interpreter that rounds its states when compiled code does; for aarch64, too,
  * where it can be emulated. And what such a state is from outside: half as large, said to be of its type, and
  * refused by the same model with other states.
@@ -136,8 +136,8 @@ int main(int argc, char **argv) {
     if (!emulated) printf("state: skipped aarch64, it needs an emulator\n");
     const char **names = case_list(a, root);
     for (int i = 0; names[i]; i++)
-        if (is_always(names[i]) || check_meets(i, 3, 9))
-            test_case(root, names[i], STATES[i / 3 % 2], emulated);
+        if (is_always(names[i]) || check_meets(i, 4, 12))
+            test_case(root, names[i], STATES[i / 4 % 2], emulated);
     arena_free(a);
     return check_report("e2e/state");
 }

@@ -129,7 +129,8 @@ void st_attention(ImportCtx *x, cJSON *ops, const char *out, const char *in, con
         }
         if (t->qk_norm && !t->qk_whole && i < 2) st_norm(ops, name, name, norm, sized(x, t, "K$"), &t->norm);
         if (t->clip > 0) st_clip(x, ops, name, t->clip);
-        if (i == 1 && t->key_scale) st(ops, "{'out':'k','map':'%s * k'}", json_number(x->a, t->key_scale));
+        if (i == 1 && t->key_scale != 0)
+            st(ops, "{'out':'k','map':'%s * k'}", json_number(x->a, t->key_scale));
     }
     if (!t->rope.none) {
         st_positions(ops, t->width, &t->rope);
@@ -139,8 +140,8 @@ void st_attention(ImportCtx *x, cJSON *ops, const char *out, const char *in, con
     st(ops, "{'out':'y','op':'attend','q':'q','k':'k','v':'v'%s%s%s%s,'state':['keys','values']}",
        t->sinks ? arena_printf(x->a, ",'sinks':'@%s[%s]'", tensor(x, t, t->sinks, NULL), sized(x, t, "H$"))
                 : "",
-       t->scale ? arena_printf(x->a, ",'scale':%s", json_number(x->a, t->scale)) : "",
-       t->softcap ? arena_printf(x->a, ",'softcap':%s", json_number(x->a, t->softcap)) : "",
+       t->scale != 0 ? arena_printf(x->a, ",'scale':%s", json_number(x->a, t->scale)) : "",
+       t->softcap != 0 ? arena_printf(x->a, ",'softcap':%s", json_number(x->a, t->softcap)) : "",
        all ? "" : arena_printf(x->a, ",'window':%lld", (long long)t->window));
     if (t->gate) st(ops, "{'out':'y','map':'y * sigmoid(g)'}");
     if (t->head_gate) {

@@ -92,7 +92,7 @@ static void st_strengths(ImportCtx *x, cJSON *ops, const char *in, const DeltaRu
         st_linear(ops, "beta", in, head_tensor(x, t->module, "b_proj"), rows, "D", false);
     }
     st(ops, "{'out':'beta','map':'%ssigmoid(beta)'}",
-       t->beta ? arena_printf(x->a, "%s * ", json_number(x->a, t->beta)) : "");
+       t->beta != 0 ? arena_printf(x->a, "%s * ", json_number(x->a, t->beta)) : "");
     st_steps(x, ops, "beta", "DH", "1", steps(t));
 }
 

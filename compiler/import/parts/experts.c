@@ -89,7 +89,7 @@ void st_router(ImportCtx *x, cJSON *ops, const char *in, const Experts *t) {
     const char *p = r->logits ? r->logits : "p", *by = r->by;
     model_dim(x->model, "E", t->count), model_dim(x->model, "EC", t->chosen);
     if (r->module) st_linear(ops, p, in, r->module, "E", "D", r->bias);
-    if (r->softcap) {
+    if (r->softcap != 0) {
         const char *cap = json_number(x->a, r->softcap);
         st(ops, "{'out':'p','map':'%s * tanh(%s / %s)'}", cap, p, cap), p = "p";
     }
@@ -100,10 +100,10 @@ void st_router(ImportCtx *x, cJSON *ops, const char *in, const Experts *t) {
     if (r->capacity) st(ops, "{'out':'scores','map':'%s'}", by ? by : p);
     st(ops, "{'out':['p','expert'],'op':'topk','x':'%s'%s,'k':'EC'%s%s}", p,
        by ? arena_printf(x->a, ",'by':'%s'", by) : "", r->normalize ? ",'normalize':true" : "",
-       r->normalize && r->floor ? arena_printf(x->a, ",'floor':%s", json_number(x->a, r->floor)) : "");
+       r->normalize && r->floor != 0 ? arena_printf(x->a, ",'floor':%s", json_number(x->a, r->floor)) : "");
     if (r->scores == SCORES_CHOSEN) st(ops, "{'out':'p','op':'softmax','x':'p'}");
     if (r->capacity) st_capacity(ops, r->capacity);
-    if (r->scale && r->scale != 1) st(ops, "{'out':'p','map':'%s * p'}", json_number(x->a, r->scale));
+    if (r->scale != 0 && r->scale != 1) st(ops, "{'out':'p','map':'%s * p'}", json_number(x->a, r->scale));
 }
 
 /* ---- the experts ---- */

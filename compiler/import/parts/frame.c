@@ -52,7 +52,7 @@ cJSON *frame_begin(ImportCtx *x, Frame *f) {
 void frame_embed(ImportCtx *x, const Frame *f) {
     cJSON *ops = model_ops(x->model);
     st(ops, "{'out':'x','op':'embed','ids':'tokens','table':'@%s[V, %s]'}", f->embedding, row(f));
-    if (f->embedding_scale) st(ops, "{'out':'x','map':'x * %s'}", json_number(x->a, f->embedding_scale));
+    if (f->embedding_scale != 0) st(ops, "{'out':'x','map':'x * %s'}", json_number(x->a, f->embedding_scale));
     if (is_projected(f)) st_linear(ops, "x", "x", f->project_in, "D", "DE", false);
 }
 
@@ -83,8 +83,9 @@ void frame_head(ImportCtx *x, const Frame *f) {
     if (is_projected(f)) st_linear(ops, "x", "x", f->project_out, "DE", "D", false);
     st(ops, "{'out':'logits','op':'linear','x':'x','w':'@%s[V, %s]'%s}", f->head, row(f),
        f->head_bias ? arena_printf(x->a, ",'b':'@%s[V]'", f->head_bias) : "");
-    if (f->logit_scale) st(ops, "{'out':'logits','map':'%s * logits'}", json_number(x->a, f->logit_scale));
-    if (f->logit_cap) {
+    if (f->logit_scale != 0)
+        st(ops, "{'out':'logits','map':'%s * logits'}", json_number(x->a, f->logit_scale));
+    if (f->logit_cap != 0) {
         const char *cap = json_number(x->a, f->logit_cap);
         st(ops, "{'out':'logits','map':'%s * tanh(logits / %s)'}", cap, cap);
     }
@@ -101,7 +102,7 @@ cJSON *frame_end(ImportCtx *x, const Frame *f, const Layers *l) {
 }
 
 void st_residual(ImportCtx *x, cJSON *ops, const char *value, double scale) {
-    if (scale)
+    if (scale != 0)
         st(ops, "{'out':'x','map':'x + %s * %s'}", json_number(x->a, scale), value);
     else
         st(ops, "{'out':'x','map':'x + %s'}", value);

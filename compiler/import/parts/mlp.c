@@ -36,11 +36,11 @@ void st_mlp(ImportCtx *x, cJSON *ops, const char *out, const char *in, const Mlp
         st_product(x, ops, t, "up", in, t->up, "up_proj", F, "D");
     }
     const char *gate =
-        t->gate_scale ? arena_printf(x->a, "%s * gate", json_number(x->a, t->gate_scale)) : "gate";
+        t->gate_scale != 0 ? arena_printf(x->a, "%s * gate", json_number(x->a, t->gate_scale)) : "gate";
     if (t->plain)
         st(ops, "{'out':'f','map':'%s(up)'}", t->act);
     else
         st(ops, "{'out':'f','map':'%s(%s) * up'}", t->act, gate);
     st_product(x, ops, t, out, "f", t->down, "down_proj", "D", F);
-    if (t->out_scale) st(ops, "{'out':'%s','map':'%s * %s'}", out, json_number(x->a, t->out_scale), out);
+    if (t->out_scale != 0) st(ops, "{'out':'%s','map':'%s * %s'}", out, json_number(x->a, t->out_scale), out);
 }

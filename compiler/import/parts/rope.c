@@ -171,13 +171,13 @@ Rope cfg_rope_keys(Cfg *c, const RopeKeys *k) {
     Cfg p = find_parameters(c, k);
     Rope r = {.scale = 1, .mscale = 1};
     r.theta = in_any(k, &p, c, "rope_theta", k->other_theta, k->theta, ">1");
-    double partial =
-        in_any(k, &p, c, "partial_rotary_factor", k->other_partial, k->partial ? k->partial : 1, ">0 <=1");
+    double partial = in_any(k, &p, c, "partial_rotary_factor", k->other_partial,
+                            k->partial != 0 ? k->partial : 1, ">0 <=1");
     const char *type = cfg_str(&p, "rope_type", cfg_str(&p, "type", k->type ? k->type : "default"));
     bool proportional = strcmp(type, "proportional") == 0;
     cfg_skip(&p, "type");
     if (import_failed(c->ctx)) return r; /* what follows from a wrong number needs no message of its own */
-    if (!k->partial && partial != 1 && !proportional) {
+    if (k->partial == 0 && partial != 1 && !proportional) {
         cfg_error(cfg_has(c, "partial_rotary_factor") ? c : &p, "partial_rotary_factor",
                   "heads of this architecture turn as a whole: it must be 1, is %g", partial);
         return r;
