@@ -340,11 +340,15 @@ void matmul_rows(Lower *l, const Matmul *m, Value *lo, Value *hi) {
     p.panel_size = panel_bytes(m->format, m->K, l->t->panel);
     p.x = rows_prepare(l, m, p.rows, most);
     p.sums = lw_scratch(l, sums_bytes(&p, most));
-    lb_if_begin(b, lb_cmp(b, "eq", p.rows, lb_i64(b, 1)));
-    one_row(&p);
-    lb_else(b);
-    many_rows(&p);
-    lb_if_end(b);
+    if (l->form == FORM_CHUNK && format_is_compressed(m->format)) {
+        many_rows(&p); /* a row alone, too: its bits do not depend on how many others there are */
+    } else {
+        lb_if_begin(b, lb_cmp(b, "eq", p.rows, lb_i64(b, 1)));
+        one_row(&p);
+        lb_else(b);
+        many_rows(&p);
+        lb_if_end(b);
+    }
     l->scratch_used = used; /* free for the next product of the stage */
 }
 
