@@ -55,17 +55,14 @@ static cJSON *import(ImportCtx *x) {
                                 routes ? "attention_experts" : "attention");
     if (import_failed(x)) return NULL;
 
-    frame_begin(x, &f);
-    Hybrid h = {.norm = f.norm,
-                .mixer_norm = "input_layernorm",
+    Hybrid h = {.mixer_norm = "input_layernorm",
                 .ff_norm = "post_attention_layernorm",
                 .mamba2 = &mamba,
                 .attention = &t,
                 .mlp = &shared,
                 .experts = &e,
                 .residual = cfg_float(c, "residual_multiplier", 1, NULL)};
-    hybrid_blocks(x, &h, &layers);
-    return frame_end(x, &f, &layers);
+    return hybrid_model(x, &f, &h, &layers);
 }
 
 const Importer importer_granite_hybrid = {

@@ -40,16 +40,13 @@ static cJSON *import(ImportCtx *x) {
     }
     if (import_failed(x)) return NULL;
 
-    frame_begin(x, &f);
-    Hybrid h = {.norm = f.norm,
-                .mixer_norm = "input_layernorm",
+    Hybrid h = {.mixer_norm = "input_layernorm",
                 .ff_norm = "pre_ff_layernorm",
                 .mamba = &mamba,
                 .attention = &t,
                 .mlp = &mlp,
                 .experts = &e};
-    hybrid_blocks(x, &h, &layers);
-    return frame_end(x, &f, &layers);
+    return hybrid_model(x, &f, &h, &layers);
 }
 
 const Importer importer_jamba = {

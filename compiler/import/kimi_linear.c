@@ -98,11 +98,9 @@ static cJSON *import(ImportCtx *x) {
     cfg_done(&linear);
     if (import_failed(x)) return NULL;
 
-    frame_begin(x, &f);
-    Hybrid h = {.norm = f.norm, .mixer_norm = "input_layernorm", .ff_norm = "post_attention_layernorm"};
+    Hybrid h = {.mixer_norm = "input_layernorm", .ff_norm = "post_attention_layernorm"};
     h.delta = &delta, h.mla = &t, h.mlp = &mlp, h.experts = &e;
-    hybrid_blocks(x, &h, &layers);
-    return frame_end(x, &f, &layers);
+    return hybrid_model(x, &f, &h, &layers);
 }
 
 const Importer importer_kimi_linear = {

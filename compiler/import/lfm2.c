@@ -90,17 +90,9 @@ static cJSON *import(ImportCtx *x) {
     read_older_keys(c, f.width, t.heads, f.norm.eps);
     if (import_failed(x)) return NULL;
 
-    frame_begin(x, &f);
-    hybrid_blocks(x,
-                  &(Hybrid){.norm = f.norm,
-                            .mixer_norm = "operator_norm",
-                            .ff_norm = "ffn_norm",
-                            .conv = &conv,
-                            .attention = &t,
-                            .mlp = &mlp,
-                            .experts = &e},
-                  &layers);
-    return frame_end(x, &f, &layers);
+    Hybrid h = {.mixer_norm = "operator_norm", .ff_norm = "ffn_norm", .conv = &conv};
+    h.attention = &t, h.mlp = &mlp, h.experts = &e;
+    return hybrid_model(x, &f, &h, &layers);
 }
 
 const Importer importer_lfm2 = {

@@ -49,12 +49,10 @@ static cJSON *import(ImportCtx *x) {
     bool posts = cfg_bool(c, "use_sandwich_norm", true);
     if (import_failed(x)) return NULL;
 
-    frame_begin(x, &f);
-    Hybrid h = {.norm = f.norm, .conv = &conv, .attention = &t, .sliding = &sliding, .mlp = &mlp};
+    Hybrid h = {.conv = &conv, .attention = &t, .sliding = &sliding, .mlp = &mlp};
     h.mixer_norm = "operator_norm", h.ff_norm = "ffn_norm";
     if (posts) h.mixer_post = "post_operator_norm", h.ff_post = "post_ffn_norm";
-    hybrid_blocks(x, &h, &layers);
-    return frame_end(x, &f, &layers);
+    return hybrid_model(x, &f, &h, &layers);
 }
 
 const Importer importer_lfm3 = {

@@ -85,18 +85,16 @@ static cJSON *import(ImportCtx *x) {
         if (strstr(layers.block[i], "_experts"))
             experts_look(
                 x, arena_printf(x->a, "%.*s%d.", (int)(strstr(f.prefix, "{i}") - f.prefix), f.prefix, i), &e);
-    cJSON *m = frame_begin(x, &f);
-    Hybrid h = {.norm = f.norm,
-                .mixer_norm = "input_layernorm",
+    Hybrid h = {.mixer_norm = "input_layernorm",
                 .ff_norm = "post_attention_layernorm",
                 .delta = &delta,
                 .attention = &t,
                 .mlp = &mlp,
                 .experts = &e};
-    hybrid_blocks(x, &h, &layers);
+    cJSON *m = hybrid_model(x, &f, &h, &layers);
     model_unused(x, m, "mtp.*", "these layers guess further tokens while training");
     model_unused(x, m, "model.visual.*", "this part of the model is for images");
-    return frame_end(x, &f, &layers);
+    return m;
 }
 
 const Importer importer_qwen3_next = {

@@ -22,23 +22,11 @@ static void write_block(ImportCtx *x, bool by_channel, bool gate) {
     cJSON *b = block_new(x->model, "rwkv", NULL, NULL);
     st_rwkv_input(b, names->norm1, 1e-5, "att_x");
     st_rwkv_mixes(x, b, names, "att", RWKV_TIME_MIX, gate ? "kvrg" : "kvr");
-    st_linear(b, "r", "xr", "att.receptance", "H*N", "D", false);
-    st_linear(b, "k", "xk", "att.key", "H*N", "D", false);
-    st_linear(b, "v", "xv", "att.value", "H*N", "D", false);
-    for (const char *p = "rkv"; *p; p++)
-        st(b, "{'out':'%c','op':'reshape','x':'%c','shape':['H','N']}", *p, *p);
+    st_rwkv_heads(b);
     st_paces(x, b, by_channel);
     st(b, "{'out':'y','op':'scan.matrix','q':'r','k':'k','v':'v','decay':'w','bonus':'bonus','read':'before',"
           "'state':'S'}");
-    st_rwkv_head_norm(b, "y", "att.ln_x", "H", 64e-5);
-    if (gate) {
-        st_linear(b, "g", "xg", "att.gate", "D", "D", false);
-        st(b, "{'out':'y','map':'y * silu(g)'}");
-    }
-    st_linear(b, "o", "y", "att.output", "D", "D", false);
-    st_residual(x, b, "o", 0);
-    st_rwkv_channel_mix(x, b, names, RWKV_TIME_MIX, 1e-5);
-    st_residual(x, b, "f", 0);
+    st_rwkv_matrix_end(x, b, RWKV_TIME_MIX, gate);
 }
 
 static cJSON *import(ImportCtx *x) {

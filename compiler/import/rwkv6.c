@@ -33,20 +33,10 @@ static void write_block(ImportCtx *x) {
     st_rwkv_input(b, names->norm1, 1e-5, "att_x");
     st_token_mixes(b);
     st_decay(b);
-    st_linear(b, "r", "xr", "att.receptance", "D", "D", false);
-    st_linear(b, "k", "xk", "att.key", "D", "D", false);
-    st_linear(b, "v", "xv", "att.value", "D", "D", false);
-    st_linear(b, "g", "xg", "att.gate", "D", "D", false);
-    for (const char *p = "rkv"; *p; p++)
-        st(b, "{'out':'%c','op':'reshape','x':'%c','shape':['H','N']}", *p, *p);
+    st_rwkv_heads(b);
     st(b, "{'out':'y','op':'scan.matrix','q':'r','k':'k','v':'v','decay':'w','bonus':'@att.time_faaaa[H, N]',"
           "'read':'before','state':'S'}");
-    st_rwkv_head_norm(b, "y", "att.ln_x", "H", 64e-5);
-    st(b, "{'out':'y','map':'y * silu(g)'}");
-    st_linear(b, "o", "y", "att.output", "D", "D", false);
-    st_residual(x, b, "o", 0);
-    st_rwkv_channel_mix(x, b, names, RWKV_TIME_MAA, 1e-5);
-    st_residual(x, b, "f", 0);
+    st_rwkv_matrix_end(x, b, RWKV_TIME_MAA, true);
 }
 
 static cJSON *import(ImportCtx *x) {

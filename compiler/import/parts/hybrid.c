@@ -17,24 +17,26 @@ static void st_mixer(ImportCtx *x, cJSON *b, const Hybrid *h, const char *name) 
         st_attention(x, b, "o", "u", strncmp(name, "sliding", 7) ? h->attention : h->sliding);
 }
 
-static void write_block(ImportCtx *x, const Hybrid *h, const char *name) {
+static void write_block(ImportCtx *x, const Norm *norm, const Hybrid *h, const char *name) {
     cJSON *b = block_new(x->model, name, NULL, NULL);
-    st_norm(b, "u", "x", h->mixer_norm, "D", &h->norm);
+    st_norm(b, "u", "x", h->mixer_norm, "D", norm);
     st_mixer(x, b, h, name);
-    if (h->mixer_post) st_norm(b, "o", "o", h->mixer_post, "D", &h->norm);
+    if (h->mixer_post) st_norm(b, "o", "o", h->mixer_post, "D", norm);
     st_residual(x, b, "o", h->residual);
-    st_norm(b, "u", "x", h->ff_norm, "D", &h->norm);
+    st_norm(b, "u", "x", h->ff_norm, "D", norm);
     if (strstr(name, "_experts"))
         st_experts(x, b, "f", "u", h->experts);
     else
         st_mlp(x, b, "f", "u", h->mlp);
-    if (h->ff_post) st_norm(b, "f", "f", h->ff_post, "D", &h->norm);
+    if (h->ff_post) st_norm(b, "f", "f", h->ff_post, "D", norm);
     st_residual(x, b, "f", h->residual);
 }
 
-void hybrid_blocks(ImportCtx *x, const Hybrid *h, const Layers *l) {
+cJSON *hybrid_model(ImportCtx *x, Frame *f, const Hybrid *h, const Layers *l) {
+    frame_begin(x, f);
     for (int i = 0; i < l->n; i++) {
         Layers before = {.block = l->block, .n = i};
-        if (!layers_have(&before, l->block[i])) write_block(x, h, l->block[i]);
+        if (!layers_have(&before, l->block[i])) write_block(x, &f->norm, h, l->block[i]);
     }
+    return frame_end(x, f, l);
 }

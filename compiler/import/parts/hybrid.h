@@ -13,7 +13,6 @@
 
 /* The kinds that a stack has; NULL: none of it has that kind. */
 typedef struct Hybrid {
-    Norm norm;
     const char *mixer_norm, *ff_norm; /* modules */
     const char *mixer_post, *ff_post; /* of further norms, of what is added; or NULL */
     double residual;                  /* a factor on what is added; 0: none */
@@ -27,8 +26,8 @@ typedef struct Hybrid {
     const Experts *experts;
 } Hybrid;
 
-/* A block for each kind of layer that l has. Its name says of what it is made: "mamba", "mamba2", "conv", "delta", "mla",
+/* The whole model, its norms those of the frame. It has a block for each kind of layer in l. The block's name says of what it is made: "mamba", "mamba2", "conv", "delta", "mla",
  * "attention" or "sliding", then nothing (an MLP) or "_experts". */
-void hybrid_blocks(ImportCtx *x, const Hybrid *h, const Layers *l);
+cJSON *hybrid_model(ImportCtx *x, Frame *f, const Hybrid *h, const Layers *l);
 
 #endif

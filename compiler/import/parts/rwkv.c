@@ -100,3 +100,26 @@ void st_rwkv_head_norm(cJSON *b, const char *value, const char *module, const ch
        "17g}",
        value, value, module, module, heads, eps);
 }
+
+void st_rwkv_heads(cJSON *b) {
+    static const char *const rows[][3] = {
+        {"r", "xr", "receptance"}, {"k", "xk", "key"}, {"v", "xv", "value"}};
+    char tensor[32];
+    for (int i = 0; i < 3; i++) {
+        snprintf(tensor, sizeof tensor, "att.%s", rows[i][2]);
+        st_linear(b, rows[i][0], rows[i][1], tensor, "H*N", "D", false);
+        st(b, "{'out':'%s','op':'reshape','x':'%s','shape':['H','N']}", rows[i][0], rows[i][0]);
+    }
+}
+
+void st_rwkv_matrix_end(ImportCtx *x, cJSON *b, RwkvMix mix, bool gate) {
+    st_rwkv_head_norm(b, "y", "att.ln_x", "H", 64e-5);
+    if (gate) {
+        st_linear(b, "g", "xg", "att.gate", "D", "D", false);
+        st(b, "{'out':'y','map':'y * silu(g)'}");
+    }
+    st_linear(b, "o", "y", "att.output", "D", "D", false);
+    st_residual(x, b, "o", 0);
+    st_rwkv_channel_mix(x, b, &RWKV_AUTHOR, mix, 1e-5);
+    st_residual(x, b, "f", 0);
+}
