@@ -27,12 +27,6 @@ static const Importer *find_by_name(Arena *a, const char *arch) {
     return NULL;
 }
 
-static const char *known_importers(Arena *a) {
-    Text t = text_new(a);
-    for (int i = 0; i < IMPORTER_COUNT; i++) text_add(&t, "%s%s", i ? ", " : "", IMPORTERS[i]->name);
-    return t.s;
-}
-
 /* A word that importers accept, and whether it is `name` with a slip of the pen: other signs between the
  * letters, or one letter off that is neither the first nor a digit, and nothing that another model is called.
  */
@@ -69,8 +63,8 @@ static const char *did_you_mean(Arena *a, const char *arch) {
 
 static void no_importer(ImportCtx *x, const char *arch, bool given) {
     if (given) x->d->usage = true;
-    import_error(x, "no importer for the architecture \"%s\"%s; there are: %s", arch,
-                 did_you_mean(x->a, arch), known_importers(x->a));
+    import_error(x, "no importer for the architecture \"%s\"%s; `btc list architectures` lists what there is",
+                 arch, did_you_mean(x->a, arch));
     import_way_out(x, arch);
 }
 
@@ -90,10 +84,11 @@ static const Importer *choose_importer(ImportCtx *x, const char *arch) {
     for (int i = 0; i < IMPORTER_COUNT; i++)
         if (IMPORTERS[i]->recognise && IMPORTERS[i]->recognise(x))
             return x->arch = IMPORTERS[i]->name, IMPORTERS[i];
-    import_error(x, "%s, and the names of the tensors tell no architecture; give it with --arch=NAME: %s",
+    import_error(x,
+                 "%s, and the names of the tensors tell no architecture; give it with --arch=NAME (`btc list "
+                 "architectures`)",
                  x->cfg.node ? "config.json has neither \"architectures\" nor \"model_type\""
-                             : "there is no config.json beside the weights",
-                 known_importers(x->a));
+                             : "there is no config.json beside the weights");
     import_way_out(x, "");
     return NULL;
 }

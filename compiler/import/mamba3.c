@@ -28,11 +28,11 @@ static void choose_decay(ImportCtx *x, Mamba3 *t) {
     if (softplus || other)
         t->softplus = softplus;
     else
-        diag_note(
-            x->d, (Loc){.file = x->path},
-            "the decay of Mamba-3 was changed without a trace in its files: it is computed by %s, as the "
-            "library of this layout does now; --arch=mamba3-%s is for weights that were trained otherwise",
-            t->softplus ? "softplus(a)" : "1 + a or 1 / (1 - a)", there);
+        diag_note(x->d, (Loc){.file = x->path},
+                  "Mamba-3 was published with two decays, and its files do not say which one they were "
+                  "trained with: "
+                  "%s is used, as in today's library of this layout; --arch=mamba3-%s takes the other",
+                  t->softplus ? "softplus(a)" : "1 + a or 1 / (1 - a)", there);
 }
 
 static cJSON *import(ImportCtx *x) {

@@ -70,9 +70,10 @@ static const char *likely_name(const ImportCtx *x) {
 void import_way_out(ImportCtx *x, const char *arch) {
     const char *word;
     int row = import_find_other(x->a, *arch ? arch : likely_name(x), &word);
-    diag_note(x->d, (Loc){.file = x->path},
-              "any decoder of the ops of `btc list ops` can be described by hand: docs/description.md is the "
-              "language; begin with %s",
-              row >= 0 ? OTHERS[row].start
-                       : "a file of examples/descriptions/, or what `btc import` writes for a like model");
+    diag_note(
+        x->d, (Loc){.file = x->path},
+        "a description can be written for any decoder of the ops of `btc list ops` (docs/description.md), "
+        "and --describe=FILE fills it in from config.json (docs/new-architecture.md); begin with %s",
+        row >= 0 ? OTHERS[row].start
+                 : "a file of examples/descriptions/, or what `btc import` writes for a like model");
 }

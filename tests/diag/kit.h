@@ -124,7 +124,7 @@ static inline Ran run_btc(const char *args) {
 
 /* Lists that grow with the compiler, and names that differ from run to run, are cut. */
 static inline const char *stable(const char *text) {
-    static const char *const lists[] = {"; there are: ", "with --arch=NAME: ", "note: targets are "};
+    static const char *const lists[] = {"; there are: ", "note: targets are "};
     Text t = text_new(arena);
     text_add(&t, "%s", "");
     while (*text) {
