@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 BEGIN, END = "<!-- btc list architectures -->\n", "<!-- end -->\n"
-HEAD = ("| architecture | names in `config.json`, or for `--arch` | carries from token to token | "
+HEAD = ("| architecture | names in `config.json`, or for `--arch` | recurrence or cache | "
         "largest error / tolerance |\n|---|---|---|---|\n")
 
 
@@ -17,12 +17,12 @@ def entries(text):
     """One dictionary per architecture."""
     for part in re.split(r"\n(?=  \S)", text)[1:]:
         lines = part.strip("\n").split("\n")
-        entry = {"doc": lines[0].split(None, 1)[1], "accepts": "", "carries": "", "errors": []}
+        entry = {"doc": lines[0].split(None, 1)[1], "accepts": "", "recurrence": "", "errors": []}
         key = "doc"
         for line in lines[1:]:
             line = line.strip()
             case = re.fullmatch(r"[\w.-]+ +([\d.e-]+) +([\d.e-]+) +([\d.e-]+|whole sequences)", line)
-            found = re.match(r"(accepts|carries): (.*)", line)
+            found = re.match(r"(accepts|recurrence): (.*)", line)
             if case:
                 entry["errors"] += [float(e) for e in case.groups() if e != "whole sequences"]
             elif found:
@@ -35,7 +35,7 @@ def entries(text):
 
 def table(btc):
     text = subprocess.run([btc, "list", "architectures"], check=True, capture_output=True, text=True).stdout
-    rows = [f"| {e['doc']} | {' '.join('`%s`' % word for word in e['accepts'].split())} | {e['carries']} | "
+    rows = [f"| {e['doc']} | {' '.join('`%s`' % word for word in e['accepts'].split())} | {e['recurrence']} | "
             f"{'%.2g' % max(e['errors']) if e['errors'] else '?'} |\n" for e in entries(text)]
     return HEAD + "".join(rows)
 

@@ -12,7 +12,7 @@ static const char USAGE[] =
     "  ops            by family: signature, meaning, forms for chunks of tokens\n"
     "  passes         in the order of the pipeline\n"
     "  targets        machines and their models (--target, --cpu, --gpu)\n"
-    "  architectures  that checkpoints may have: names, what they carry from token to token, the\n"
+    "  architectures  that checkpoints may have: names, recurrence or cache, and the\n"
     "                 conformance cases that hold them, with the errors reached\n"
     "  tuning         parameters of btc tune, with their ranges\n"
     "  costs          of instructions and of kernels on --cpu, and the defaults that follow\n"
@@ -134,7 +134,7 @@ static void list_architectures(Arena *a) {
         printf("%*s", NAMES, "");
         print_wrapped(NAMES, arena_printf(a, "accepts: %s", m->accepts));
         printf("%*s", NAMES, "");
-        print_wrapped(NAMES, arena_printf(a, "carries: %s", m->recurrence));
+        print_wrapped(NAMES, arena_printf(a, "recurrence: %s", m->recurrence));
         import_find_word(a, m->cases, print_case, NULL);
     }
 }

@@ -1,5 +1,5 @@
-/* Bailing hybrids: Ling Team 2025. Kimi Delta Attention whose decays have a lowest value, among layers of latent attention
- * with a gate for each head; experts as in DeepSeek-V3. */
+/* Bailing hybrid: Ling Team 2025. Kimi Delta Attention layers whose decays have a lower bound, and multi-head
+ * latent attention layers with an output gate per head. The mixture of experts is that of DeepSeek-V3. */
 #include "import/parts/hybrid.h"
 
 static Layers read_layers(Cfg *c, int64_t n) {
@@ -67,9 +67,10 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_bailing_hybrid = {
     .name = "bailing-hybrid",
-    .doc = "Bailing hybrids: bounded Kimi Delta Attention, gated latent attention, experts",
+    .doc = "Bailing hybrid: Kimi Delta Attention with bounded decays, gated multi-head latent attention, "
+           "mixture of experts",
     .accepts = "BailingHybridForCausalLM bailing_hybrid",
-    .recurrence = "matrix with decays per channel and a delta rule; attention",
+    .recurrence = "matrix state, decay per channel, delta rule; KV cache",
     .cases = "hf-bailing-hybrid",
     .import = import,
 };

@@ -1,5 +1,5 @@
-/* Bamba: IBM, Princeton, CMU and UIUC 2024. Layers of Mamba-2, and of attention where half of each head turns; all with
- * an MLP. */
+/* Bamba: IBM, Princeton, CMU and UIUC 2024. Mamba-2 layers and attention layers with partial rotary embedding.
+ * Every layer has an MLP. */
 #include "import/parts/hybrid.h"
 
 /* attn_layer_indices lists the layers of attention. */
@@ -53,9 +53,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_bamba = {
     .name = "bamba",
-    .doc = "Bamba: Mamba-2 and attention",
+    .doc = "Bamba: Mamba-2 and attention layers",
     .accepts = "BambaForCausalLM",
-    .recurrence = "matrix with one decay per head; attention",
+    .recurrence = "matrix state, one decay per head; KV cache",
     .cases = "hf-bamba",
     .import = import,
 };

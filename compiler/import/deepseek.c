@@ -1,5 +1,5 @@
-/* DeepSeek-V2 and V3: DeepSeek-AI 2024, arXiv:2405.04434 and 2412.19437. Latent attention; behind the first layers, which
- * have an MLP, experts with one beside them that all tokens share. */
+/* DeepSeek-V2 and V3: DeepSeek-AI 2024, arXiv:2405.04434 and 2412.19437. Multi-head latent attention. The first
+ * layers have a dense MLP, the others a mixture of experts with shared experts. */
 #include <string.h>
 
 #include "import/parts/decoder.h"
@@ -96,9 +96,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_deepseek = {
     .name = "deepseek",
-    .doc = "DeepSeek-V2 and V3: latent attention, experts in groups",
+    .doc = "DeepSeek-V2 and V3: multi-head latent attention, mixture of experts with group-limited routing",
     .accepts = "DeepseekV2ForCausalLM deepseek_v2 DeepseekV3ForCausalLM deepseek_v3",
-    .recurrence = "attention",
+    .recurrence = "latent KV cache",
     .cases = "hf-deepseek-v2 hf-deepseek-v2-lite hf-deepseek-v3 hf-deepseek-v3-yarn",
     .import = import,
 };

@@ -87,11 +87,11 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_deltanet = {
     .name = "deltanet",
-    .doc = "DeltaNet, Gated DeltaNet, Gated DeltaProduct, Comba of flash-linear-attention",
+    .doc = "DeltaNet, Gated DeltaNet, Gated DeltaProduct and Comba of flash-linear-attention",
     .accepts =
         "DeltaNetForCausalLM delta_net GatedDeltaNetForCausalLM gated_deltanet GatedDeltaProductForCausalLM "
         "gated_deltaproduct CombaForCausalLM comba",
-    .recurrence = "matrix with one decay per head and a delta rule",
+    .recurrence = "matrix state, one decay per head, delta rule",
     .cases = "deltanet gated-deltanet gated-deltaproduct comba",
     .import = import,
 };

@@ -1,5 +1,5 @@
-/* A layer of experts that choose their tokens: Zhou et al. 2022, arXiv:2202.09368. Each expert takes the tokens with the
- * largest scores, as many as all; a token may be taken by several, or by none. */
+/* An expert-choice mixture of experts: Zhou et al. 2022, arXiv:2202.09368. Each expert takes a fixed number of
+ * tokens, those with its largest scores. Several experts may take a token, or none. */
 #include <math.h>
 
 #include "import/parts/attention.h"
@@ -51,9 +51,9 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_expert_choice = {
     .name = "expert-choice",
-    .doc = "a layer of experts that choose their tokens",
+    .doc = "expert-choice mixture of experts (a layer)",
     .accepts = "moe-expert-choice",
-    .recurrence = "none: whole sequences",
+    .recurrence = "none; needs whole sequences",
     .cases = "moe-expert-choice",
     .recognise = recognise,
     .import = import,

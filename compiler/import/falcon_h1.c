@@ -1,5 +1,5 @@
-/* Falcon-H1: Zuo et al. 2025, arXiv:2507.22448. Every layer has attention and Mamba-2 side by side, then an MLP; factors
- * stand nearly everywhere. */
+/* Falcon-H1: Zuo et al. 2025, arXiv:2507.22448. Every layer runs attention and Mamba-2 in parallel, followed by an
+ * MLP. The configuration has multipliers for nearly every activation. */
 #include "import/parts/hybrid.h"
 
 static double factor(Cfg *c, const char *key) {
@@ -67,9 +67,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_falcon_h1 = {
     .name = "falcon-h1",
-    .doc = "Falcon-H1: attention and Mamba-2 side by side, with factors",
+    .doc = "Falcon-H1: parallel attention and Mamba-2 heads, with multipliers",
     .accepts = "FalconH1ForCausalLM",
-    .recurrence = "matrix with one decay per head; attention",
+    .recurrence = "matrix state, one decay per head; KV cache",
     .cases = "hf-falcon-h1 hf-falcon-h1-nonorm",
     .import = import,
 };

@@ -1,6 +1,6 @@
-/* Gemma: Gemma Team 2024, arXiv:2403.08295 and 2408.00118, 2025, arXiv:2503.19786. Norms with 1 + w; from the second on
- * also behind attention and MLP, and layers that slide; the third normalises queries and keys and has rotations of
- * its own in layers that slide. */
+/* Gemma: Gemma Team 2024, arXiv:2403.08295 and 2408.00118; 2025, arXiv:2503.19786. RMS norms scale by 1 + w. Gemma
+ * 2 adds post-norms and sliding-window layers. Gemma 3 adds norms on queries and keys and another rotary base in
+ * sliding-window layers. */
 #include <math.h>
 #include <string.h>
 
@@ -112,9 +112,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_gemma = {
     .name = "gemma",
-    .doc = "Gemma 1, 2 and 3 (text): norms around attention and MLP, capped scores, layers that slide",
+    .doc = "Gemma 1, 2 and 3 (text): pre- and post-norms, logit soft-capping, sliding-window layers",
     .accepts = "GemmaForCausalLM Gemma2ForCausalLM gemma2 Gemma3ForCausalLM gemma3_text",
-    .recurrence = "attention",
+    .recurrence = "KV cache",
     .cases = "hf-gemma2 hf-gemma3-text",
     .import = import,
 };

@@ -1,5 +1,6 @@
-/* Gated linear attention: Yang et al. 2023, arXiv:2312.06635, as flash-linear-attention writes it. A matrix of each head
- * of keys decays channel by channel at a pace that a low rank makes of the token; heads of queries share it. */
+/* Gated linear attention: Yang et al. 2023, arXiv:2312.06635, as flash-linear-attention computes it. Each key head
+ * has a matrix state. Its decays are per channel and come from a low-rank projection of the token. Query heads
+ * share key heads. */
 #include "import/parts/linear_heads.h"
 
 static cJSON *import(ImportCtx *x) {
@@ -29,9 +30,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_gla = {
     .name = "gla",
-    .doc = "GLA, gated linear attention, of flash-linear-attention",
+    .doc = "GLA (gated linear attention) of flash-linear-attention",
     .accepts = "GLAForCausalLM",
-    .recurrence = "matrix with decays per channel",
+    .recurrence = "matrix state, decay per channel",
     .cases = "gla",
     .import = import,
 };

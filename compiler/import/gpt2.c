@@ -69,9 +69,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_gpt2 = {
     .name = "gpt2",
-    .doc = "GPT-2: learned positions, layer norms",
+    .doc = "GPT-2: learned positions, layer norm",
     .accepts = "GPT2LMHeadModel",
-    .recurrence = "attention",
+    .recurrence = "KV cache",
     .cases = "hf-gpt2",
     .import = import,
 };

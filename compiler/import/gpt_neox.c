@@ -1,5 +1,5 @@
-/* GPT-NeoX: Black et al. 2022, arXiv:2204.06745. Attention and MLP side by side, or one behind the other; a part of
- * each head turns. */
+/* GPT-NeoX: Black et al. 2022, arXiv:2204.06745. Attention and MLP in parallel or in sequence, partial rotary
+ * embedding. */
 #include "import/parts/attention.h"
 #include "import/parts/frame.h"
 #include "import/parts/mlp.h"
@@ -50,9 +50,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_gpt_neox = {
     .name = "gpt_neox",
-    .doc = "GPT-NeoX, Pythia: parallel attention and MLP, partial rotation",
+    .doc = "GPT-NeoX, Pythia: parallel attention and MLP, partial rotary embedding",
     .accepts = "GPTNeoXForCausalLM",
-    .recurrence = "attention",
+    .recurrence = "KV cache",
     .cases = "hf-gptneox hf-gptneox-sequential",
     .import = import,
 };

@@ -1,5 +1,5 @@
-/* gpt-oss: OpenAI 2025, arXiv:2508.10925. Attention with sinks, every other layer over a window; experts behind a
- * clipped gate. */
+/* gpt-oss: OpenAI 2025, arXiv:2508.10925. Attention with sinks; every other layer has a sliding window. Mixture of
+ * experts with a clamped SwiGLU. */
 #include "import/parts/decoder.h"
 #include "import/parts/frame.h"
 
@@ -52,9 +52,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_gpt_oss = {
     .name = "gpt_oss",
-    .doc = "gpt-oss: attention with sinks, experts with a clipped gate",
+    .doc = "gpt-oss: attention sinks, sliding-window layers, mixture of experts with clamped SwiGLU",
     .accepts = "GptOssForCausalLM",
-    .recurrence = "attention",
+    .recurrence = "KV cache",
     .cases = "hf-gpt-oss",
     .import = import,
 };

@@ -1,5 +1,5 @@
-/* Granite 4: IBM 2025. Layers of Mamba-2 and of attention, which may have no positions, each with an MLP or with experts
- * beside one that all tokens share; factors as in Granite-MoE. */
+/* Granite 4: IBM 2025. Mamba-2 layers and attention layers, which may have no positions. Each layer has an MLP, or
+ * a mixture of experts with a shared expert. Multipliers as in Granite-MoE. */
 #include <string.h>
 
 #include "import/parts/hybrid.h"
@@ -67,9 +67,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_granite_hybrid = {
     .name = "granite-hybrid",
-    .doc = "Granite 4: Mamba-2, attention, MLPs or mixtures of experts, with factors",
+    .doc = "Granite 4: Mamba-2 and attention layers, MLP or mixture of experts, with multipliers",
     .accepts = "GraniteMoeHybridForCausalLM",
-    .recurrence = "matrix with one decay per head; attention",
+    .recurrence = "matrix state, one decay per head; KV cache",
     .cases = "hf-granitemoe-hybrid hf-granitemoe-hybrid-dense",
     .import = import,
 };

@@ -1,5 +1,6 @@
-/* Granite-MoE: IBM Granite Team 2024, Granite 3.0 Language Models. Llama's attention with factors on embeddings, scores,
- * residuals and logits; all experts in one tensor; a softmax over the chosen ones only. */
+/* Granite-MoE: IBM Granite Team 2024, Granite 3.0 Language Models. Llama's attention, with multipliers on
+ * embeddings, attention scores, residuals and logits. One tensor holds all experts. The router's softmax is over
+ * the chosen experts. */
 #include <string.h>
 
 #include "import/parts/decoder.h"
@@ -44,9 +45,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_granite_moe = {
     .name = "granite-moe",
-    .doc = "Granite-MoE: attention and a mixture of experts, with factors",
+    .doc = "Granite-MoE: attention and a mixture of experts, with multipliers",
     .accepts = "GraniteMoeForCausalLM GraniteMoeSharedForCausalLM",
-    .recurrence = "attention",
+    .recurrence = "KV cache",
     .cases = "hf-granite-moe",
     .import = import,
 };

@@ -1,6 +1,6 @@
-/* Griffin and Hawk: De et al. 2024, arXiv:2402.19427, in checkpoints of the authors' package, recurrentgemma (PyTorch).
- * A config.json with the fields of its GriffinConfig is read where there is one; published files have none, and
- * their sizes tell the preset. recurrent_gemma.c reads what transformers makes of them. */
+/* Griffin and Hawk: De et al. 2024, arXiv:2402.19427, in checkpoints of the authors' package, recurrentgemma
+ * (PyTorch). A config.json with the fields of its GriffinConfig is read where there is one. Published files have
+ * none: the sizes of their tensors identify the preset. recurrent_gemma.c reads the checkpoints of transformers. */
 #include <string.h>
 
 #include "import/parts/attention.h"
@@ -157,9 +157,9 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_griffin = {
     .name = "griffin",
-    .doc = "Griffin and Hawk, as their authors publish them: gated linear recurrence and windowed attention",
+    .doc = "Griffin and Hawk, DeepMind's own checkpoints: gated linear recurrence (RG-LRU), local attention",
     .accepts = "hawk",
-    .recurrence = "diagonal decays; attention in a window",
+    .recurrence = "diagonal; sliding-window KV cache",
     .cases = "griffin hawk",
     .recognise = recognise,
     .import = import,

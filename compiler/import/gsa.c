@@ -1,6 +1,7 @@
-/* Gated slot attention: Zhang et al. 2024, arXiv:2409.07146, as flash-linear-attention writes it. A head has a few slots
- * for keys and for values, which forget at a pace of their own, and reads the values by a softmax over the slots. In the
- * matrix of keys what decays is what is read out, not what is summed over: one scan.expand for each head. */
+/* Gated slot attention: Zhang et al. 2024, arXiv:2409.07146, as flash-linear-attention computes it. Each head has
+ * a few memory slots for keys and for values, which decay per slot. It reads the values by a softmax over the
+ * slots. The state of keys decays along the axis that is read out, not along the axis that is summed over, so each
+ * head needs a scan.expand of its own. */
 #include <string.h>
 
 #include "import/parts/feature_map.h"
@@ -75,9 +76,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_gsa = {
     .name = "gsa",
-    .doc = "gated slot attention of flash-linear-attention",
+    .doc = "GSA (gated slot attention) of flash-linear-attention",
     .accepts = "GSAForCausalLM",
-    .recurrence = "two matrices with decays per channel",
+    .recurrence = "two matrix states, decay per slot",
     .cases = "gsa",
     .import = import,
 };

@@ -1,5 +1,6 @@
-/* H3: Fu et al. 2023, arXiv:2212.14052 (HazyResearch/H3). A mixer multiplies what a shifted key and a value give, lets a
- * diagonal system remember it, and multiplies with a query; some layers are attention instead. */
+/* H3: Fu et al. 2023, arXiv:2212.14052 (HazyResearch/H3). A mixer multiplies values by shifted keys, passes the
+ * product through a diagonal state space model, and multiplies the result by queries. Some layers are attention
+ * instead. */
 #include "import/parts/attention.h"
 #include "import/parts/frame.h"
 #include "import/parts/mlp.h"
@@ -119,7 +120,7 @@ const Importer importer_h3 = {
     .name = "h3",
     .doc = "H3: SSMLMHeadModel of HazyResearch/H3",
     .accepts = "ssmlmheadmodel",
-    .recurrence = "shift, complex modes; attention",
+    .recurrence = "shift, complex diagonal; KV cache",
     .cases = "h3",
     .recognise = recognise,
     .import = import,

@@ -1,5 +1,5 @@
-/* HGRN2: Qin et al. 2024, arXiv:2404.07904, as flash-linear-attention writes it. What a channel keeps, lambda, is at least
- * a bound that grows from layer to layer, and what it takes in is 1 - lambda. */
+/* HGRN2: Qin et al. 2024, arXiv:2404.07904, as flash-linear-attention computes it. The forget gate of a channel
+ * has a lower bound that grows from layer to layer. The input gate is 1 minus the forget gate. */
 #include <string.h>
 
 #include "import/parts/fla.h"
@@ -93,7 +93,7 @@ const Importer importer_hgrn2 = {
     .name = "hgrn2",
     .doc = "HGRN2 of flash-linear-attention",
     .accepts = "HGRN2ForCausalLM",
-    .recurrence = "matrix with decays per channel",
+    .recurrence = "matrix state, decay per channel",
     .cases = "hgrn2",
     .import = import,
 };

@@ -320,12 +320,11 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_hyena = {
     .name = "hyena",
-    .doc = "Hyena (safari) and HyenaDNA: language models and single operators; hyena-standalone, "
-           "hyena-safari fix the "
-           "filter's layout, hyena-dna the shift of its window",
+    .doc = "Hyena (safari) and HyenaDNA: language models and single operators; --arch=hyena-standalone or "
+           "hyena-safari sets the filter's layout, hyena-dna the shift of its window",
     .accepts =
         "hyena-standalone hyena-safari ConvLMHeadModel HyenaOperator HyenaDNAForCausalLM hyenadna hyena-dna",
-    .recurrence = "long convolution; attention",
+    .recurrence = "long convolution; KV cache",
     .cases = "hyena-lm hyena-order2 hyena-order3 hyena-order3-standalone",
     .recognise = recognise,
     .import = import,

@@ -47,7 +47,7 @@ typedef struct Importer {
     const char *name;
     const char *doc;
     const char *accepts;    /* architectures and model types, separated by blanks */
-    const char *recurrence; /* what its layers carry from token to token, or "none" */
+    const char *recurrence; /* what kind of state its layers keep between tokens */
     const char *cases;      /* the conformance cases that hold it, separated by blanks */
     /* For checkpoints whose configuration does not say what they are. */
     bool (*recognise)(const ImportCtx *x);

@@ -1,7 +1,7 @@
-/* Inkling-2, its language model: Thinking Machines 2026. Attention over the recent past with scores that the distance adds
- * to, by a profile that each token mixes, and with sinks of each token's own; short convolutions on keys, values and on
- * all that is added to the stream. The stream falls into blocks of layers: a block adds up what its layers give, and
- * every input is a mean, by softmax, of the normed blocks so far. */
+/* Inkling-2, its language model: Thinking Machines 2026. Attention adds a bias to the scores of recent tokens:
+ * each query mixes learned profiles over the distance. Each token has its own sinks. Keys, values and everything
+ * that is added to the residual stream pass short convolutions. Layers are grouped in blocks. A block sums the
+ * outputs of its layers, and the input of each layer is a softmax-weighted mean of the normalised blocks so far. */
 #include <math.h>
 #include <string.h>
 
@@ -259,9 +259,10 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_inkling2 = {
     .name = "inkling2",
-    .doc = "Inkling-2 (text): attention over profiles of distance, short convolutions, a stream in blocks",
+    .doc = "Inkling-2 (text): attention with learned relative-position bias and sinks, short convolutions, "
+           "residual stream in blocks",
     .accepts = "Inkling2ForCausalLM inkling2_text",
-    .recurrence = "attention; short convolutions",
+    .recurrence = "KV cache; short convolution",
     .cases = "hf-inkling2-text",
     .import = import,
 };

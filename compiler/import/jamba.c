@@ -1,5 +1,5 @@
-/* Jamba: Lieber et al. 2024, arXiv:2403.19887. Layers of Mamba, with norms inside, and of attention without positions; in
- * some of them the MLP is a mixture of experts. */
+/* Jamba: Lieber et al. 2024, arXiv:2403.19887. Mamba layers with inner norms, and attention layers without
+ * positions. Some layers have a mixture of experts in place of the MLP. */
 #include "import/parts/hybrid.h"
 
 /* Every period-th layer from `offset` on. */
@@ -51,9 +51,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_jamba = {
     .name = "jamba",
-    .doc = "Jamba: Mamba, attention and mixtures of experts",
+    .doc = "Jamba: Mamba and attention layers, MLP or mixture of experts",
     .accepts = "JambaForCausalLM",
-    .recurrence = "diagonal decays per channel and state; attention",
+    .recurrence = "diagonal per channel and state; KV cache",
     .cases = "hf-jamba",
     .import = import,
 };

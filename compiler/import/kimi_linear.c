@@ -1,5 +1,6 @@
-/* Kimi Linear: Kimi Team 2025, arXiv:2510.26692. Layers of Kimi Delta Attention, a delta rule whose decays are per channel,
- * among layers of latent attention in which nothing turns; experts as in DeepSeek-V3. */
+/* Kimi Linear: Kimi Team 2025, arXiv:2510.26692. Kimi Delta Attention layers, a delta rule with decays per
+ * channel, and multi-head latent attention layers without rotary embedding. The mixture of experts is that of
+ * DeepSeek-V3. */
 #include <string.h>
 
 #include "import/parts/hybrid.h"
@@ -105,9 +106,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_kimi_linear = {
     .name = "kimi-linear",
-    .doc = "Kimi Linear: Kimi Delta Attention, latent attention, experts",
+    .doc = "Kimi Linear: Kimi Delta Attention, multi-head latent attention, mixture of experts",
     .accepts = "KimiLinearForCausalLM kimi_linear",
-    .recurrence = "matrix with decays per channel and a delta rule; attention",
+    .recurrence = "matrix state, decay per channel, delta rule; latent KV cache",
     .cases = "hf-kimi-linear",
     .import = import,
 };

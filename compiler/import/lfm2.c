@@ -1,5 +1,5 @@
-/* LFM2: Liquid AI 2025. Layers of gated short convolutions and of attention with norms on queries and keys, all with an
- * MLP, or, in LFM2-MoE behind the first few, with experts. */
+/* LFM2: Liquid AI 2025. Layers of gated short convolutions, and attention layers with norms on queries and keys.
+ * Every layer has an MLP. In LFM2-MoE all but the first few have a mixture of experts. */
 #include <string.h>
 
 #include "import/parts/hybrid.h"
@@ -99,7 +99,7 @@ const Importer importer_lfm2 = {
     .name = "lfm2",
     .doc = "LFM2, LFM2-MoE: gated short convolutions and attention",
     .accepts = "Lfm2ForCausalLM Lfm2MoeForCausalLM lfm2_moe",
-    .recurrence = "short convolution; attention",
+    .recurrence = "short convolution; KV cache",
     .cases = "hf-lfm2 hf-lfm2-moe",
     .import = import,
 };

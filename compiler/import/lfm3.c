@@ -1,5 +1,5 @@
-/* LFM3: Liquid AI 2026. LFM2's layers with norms before and behind each part, attention in a window in some of them, and
- * gates on its heads. */
+/* LFM3: Liquid AI 2026. The layers of LFM2 with pre- and post-norms. Some attention layers have a sliding window,
+ * and heads have output gates. */
 #include "import/parts/hybrid.h"
 
 static Layers read_layers(Cfg *c, int64_t n) {
@@ -57,9 +57,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_lfm3 = {
     .name = "lfm3",
-    .doc = "LFM3: gated short convolutions and attention",
+    .doc = "LFM3: gated short convolutions, full and sliding-window attention",
     .accepts = "Lfm3ForCausalLM",
-    .recurrence = "short convolution; attention",
+    .recurrence = "short convolution; KV cache",
     .cases = "hf-lfm3",
     .import = import,
 };

@@ -1,6 +1,6 @@
-/* Linear attention: Katharopoulos et al. 2020, arXiv:2006.16236, as fast-transformers (idiap) writes it: an attention layer on
- * its own, or a stack of its encoder layers, whose norms stand behind their parts. The map of queries and keys is elu + 1;
- * the sum of the keys, by which results are divided, is one more value. */
+/* Linear attention: Katharopoulos et al. 2020, arXiv:2006.16236, as fast-transformers (idiap) computes it: a
+ * single attention layer, or a stack of its post-norm encoder layers. The feature map is elu + 1. The normaliser,
+ * the sum of the keys, is computed as one more column of values. */
 #include <string.h>
 
 #include "import/parts/feature_map.h"
@@ -85,9 +85,9 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_linear_attention = {
     .name = "linear-attention",
-    .doc = "linear attention (elu + 1), layers and stacks of fast-transformers",
+    .doc = "linear attention (elu + 1) of fast-transformers: a layer or a stack of encoder layers",
     .accepts = "causal-linear",
-    .recurrence = "matrix without decay",
+    .recurrence = "matrix state without decay",
     .cases = "linear-attention",
     .recognise = recognise,
     .import = import,

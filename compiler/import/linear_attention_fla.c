@@ -1,5 +1,6 @@
-/* Linear attention: Katharopoulos et al. 2020, arXiv:2006.16236, with any feature map, as flash-linear-attention writes
- * it. What is summed up never decays; the sum of the keys, where results are divided by it, is one more value. */
+/* Linear attention: Katharopoulos et al. 2020, arXiv:2006.16236, with a choice of feature maps, as
+ * flash-linear-attention computes it. The state does not decay. Where results are normalised, the sum of the keys
+ * is one more column of values. */
 #include <string.h>
 
 #include "import/parts/feature_map.h"
@@ -59,9 +60,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_linear_attention_fla = {
     .name = "linear-attention-fla",
-    .doc = "linear attention with feature maps of flash-linear-attention",
+    .doc = "linear attention with feature maps, of flash-linear-attention",
     .accepts = "LinearAttentionForCausalLM linear_attn",
-    .recurrence = "matrix without decay",
+    .recurrence = "matrix state without decay",
     .cases = "linear-attention-fla",
     .import = import,
 };

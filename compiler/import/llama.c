@@ -95,10 +95,10 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_llama = {
     .name = "llama",
-    .doc = "Llama, Mistral, Qwen2, Qwen3: attention with rotary positions and a gated MLP",
+    .doc = "Llama, Mistral, Qwen2, Qwen3: attention with rotary embedding, gated MLP",
     .accepts =
         "LlamaForCausalLM llama MistralForCausalLM mistral Qwen2ForCausalLM qwen2 Qwen3ForCausalLM qwen3",
-    .recurrence = "attention",
+    .recurrence = "KV cache",
     .cases = "hf-llama hf-llama3-rope hf-mistral-swa hf-qwen2 hf-qwen3",
     .import = import,
 };

@@ -1,5 +1,5 @@
-/* The models of MAD: Poli et al. 2024, arXiv:2403.17844 (athms/mad-lab). Layers of many kinds, each behind a norm and
- * beside the residual stream; every layer has a configuration of its own. */
+/* The models of MAD: Poli et al. 2024, arXiv:2403.17844 (athms/mad-lab). Layers of many kinds, each with a
+ * pre-norm and a residual connection. Each layer has its own configuration. */
 #include <math.h>
 #include <string.h>
 
@@ -346,9 +346,9 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_mad = {
     .name = "mad",
-    .doc = "models of MAD: layers of several kinds, each with a configuration of its own",
+    .doc = "MAD: models whose layers are of any of its kinds, each with its own configuration",
     .accepts = "mad",
-    .recurrence = "what its layers carry",
+    .recurrence = "that of its layers",
     .cases = "mad-attention-gla mad-mamba-moe mad-hyena-swiglu mad-mh-hyena",
     .recognise = recognise,
     .import = import,

@@ -52,9 +52,9 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_mamba = {
     .name = "mamba",
-    .doc = "Mamba (selective state spaces), also FalconMamba; transformers or state-spaces checkpoints",
+    .doc = "Mamba (selective state space) and FalconMamba; checkpoints of transformers and state-spaces",
     .accepts = "MambaForCausalLM FalconMambaForCausalLM falcon_mamba MambaLMHeadModel",
-    .recurrence = "diagonal decays per channel and state",
+    .recurrence = "diagonal per channel and state",
     .cases = "hf-mamba hf-mamba-tiedless hf-falcon-mamba",
     .recognise = recognise,
     .import = import,

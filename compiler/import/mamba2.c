@@ -57,9 +57,9 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_mamba2 = {
     .name = "mamba2",
-    .doc = "Mamba-2 (state space duality); transformers or state-spaces checkpoints",
+    .doc = "Mamba-2 (state space duality), Codestral Mamba; checkpoints of transformers and state-spaces",
     .accepts = "Mamba2ForCausalLM",
-    .recurrence = "matrix with one decay per head",
+    .recurrence = "matrix state, one decay per head",
     .cases = "hf-mamba2 hf-mamba2-codestral hf-mamba2-limit",
     .recognise = recognise,
     .import = import,

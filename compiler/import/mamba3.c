@@ -68,10 +68,10 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_mamba3 = {
     .name = "mamba3",
-    .doc = "Mamba-3 (trapezoidal steps, turning state, MIMO); state-spaces or flash-linear-attention "
-           "checkpoints",
+    .doc = "Mamba-3 (trapezoidal discretisation, rotating state, SISO and MIMO); checkpoints of state-spaces "
+           "and flash-linear-attention",
     .accepts = "Mamba3ForCausalLM mamba3-softplus mamba3-reciprocal",
-    .recurrence = "matrix per head, one decay, turning keys",
+    .recurrence = "matrix state, one decay per head, rotation",
     .cases = "mamba3-siso mamba3-mimo mamba3-fla",
     .recognise = recognise,
     .import = import,

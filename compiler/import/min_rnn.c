@@ -42,9 +42,9 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_min_rnn = {
     .name = "min-rnn",
-    .doc = "minGRU and minLSTM",
+    .doc = "minGRU and minLSTM of minGRU-pytorch",
     .accepts = "mingru minlstm",
-    .recurrence = "diagonal decays",
+    .recurrence = "diagonal",
     .cases = "mingru minlstm",
     .recognise = recognise,
     .import = import,

@@ -1,6 +1,7 @@
-/* MiniMax-01: MiniMax 2025, arXiv:2501.08313. Layers of lightning attention (Qin et al. 2024, arXiv:2401.04658), linear
- * attention whose heads forget at fixed paces, slower from layer to layer, among layers of attention; all with experts.
- * What a norm gives stays in the stream, too: x = alpha * norm(x) + beta * part(norm(x)). */
+/* MiniMax-01: MiniMax 2025, arXiv:2501.08313. Layers of lightning attention (Qin et al. 2024, arXiv:2401.04658)
+ * and of softmax attention, all with a mixture of experts. Lightning attention is linear attention with fixed
+ * decays per head, slower in later layers. The residual connection starts from the normalised input: x = alpha *
+ * norm(x) + beta * part(norm(x)). */
 #include <math.h>
 #include <string.h>
 
@@ -107,9 +108,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_minimax = {
     .name = "minimax",
-    .doc = "MiniMax-01: lightning attention, attention, experts",
+    .doc = "MiniMax-01: lightning attention and softmax attention layers, mixture of experts",
     .accepts = "MiniMaxForCausalLM",
-    .recurrence = "matrix with a fixed decay per head; attention",
+    .recurrence = "matrix state, fixed decay per head; KV cache",
     .cases = "hf-minimax",
     .import = import,
 };

@@ -35,7 +35,7 @@ const Importer importer_mixtral = {
     .name = "mixtral",
     .doc = "Mixtral: attention and a mixture of experts",
     .accepts = "MixtralForCausalLM",
-    .recurrence = "attention",
+    .recurrence = "KV cache",
     .cases = "hf-mixtral",
     .import = import,
 };

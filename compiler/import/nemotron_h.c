@@ -1,5 +1,5 @@
-/* Nemotron-H: NVIDIA 2025, arXiv:2504.03624. A layer is one thing behind a norm: Mamba-2, attention without positions, an
- * MLP of squared ReLUs, or a mixture of such experts, which may work in a narrower space. */
+/* Nemotron-H: NVIDIA 2025, arXiv:2504.03624. A layer is a pre-norm and one part: Mamba-2, attention without
+ * positions, an MLP with squared ReLU, or a mixture of such experts, which may work in a narrower latent space. */
 #include "import/parts/backbone.h"
 #include "import/parts/decoder.h"
 #include "import/parts/mamba2.h"
@@ -95,9 +95,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_nemotron_h = {
     .name = "nemotron-h",
-    .doc = "Nemotron-H: Mamba-2, attention, MLPs and mixtures of experts",
+    .doc = "Nemotron-H: Mamba-2, attention, MLP and mixture-of-experts layers",
     .accepts = "NemotronHForCausalLM nemotron_h",
-    .recurrence = "matrix with one decay per head; attention",
+    .recurrence = "matrix state, one decay per head; KV cache",
     .cases = "hf-nemotron-h",
     .import = import,
 };

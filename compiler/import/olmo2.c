@@ -1,5 +1,5 @@
-/* OLMo 2: OLMo Team 2025, arXiv:2501.00656. Norms behind attention and MLP, none before; queries and keys are normalised
- * over all heads together. */
+/* OLMo 2: OLMo Team 2025, arXiv:2501.00656. Post-norms only. Norms of queries and keys are over all heads
+ * together. */
 #include "import/parts/attention.h"
 #include "import/parts/frame.h"
 #include "import/parts/mlp.h"
@@ -33,9 +33,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_olmo2 = {
     .name = "olmo2",
-    .doc = "OLMo 2: norms behind attention and MLP",
+    .doc = "OLMo 2: post-norm attention and MLP, norms on queries and keys",
     .accepts = "Olmo2ForCausalLM",
-    .recurrence = "attention",
+    .recurrence = "KV cache",
     .cases = "hf-olmo2",
     .import = import,
 };

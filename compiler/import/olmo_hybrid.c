@@ -1,5 +1,4 @@
-/* OLMo-hybrid: Ai2 2025. Layers of Gated DeltaNet, with norms before their parts, among layers of attention, with norms
- * behind them. */
+/* OLMo-hybrid: Ai2 2025. Gated DeltaNet layers with pre-norms, and attention layers with post-norms. */
 #include "import/parts/decoder.h"
 #include "import/parts/delta_rule.h"
 #include "import/parts/frame.h"
@@ -77,9 +76,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_olmo_hybrid = {
     .name = "olmo-hybrid",
-    .doc = "OLMo-hybrid: Gated DeltaNet and attention",
+    .doc = "OLMo-hybrid: Gated DeltaNet and attention layers",
     .accepts = "OlmoHybridForCausalLM olmo_hybrid",
-    .recurrence = "matrix with one decay per head and a delta rule; attention",
+    .recurrence = "matrix state, one decay per head, delta rule; KV cache",
     .cases = "hf-olmo-hybrid",
     .import = import,
 };

@@ -1,5 +1,5 @@
-/* OLMoE: Muennighoff et al. 2024, arXiv:2409.02060. Queries and keys are normalised over all heads together; queries, keys
- * and values may be clipped; every layer has experts. */
+/* OLMoE: Muennighoff et al. 2024, arXiv:2409.02060. Norms of queries and keys are over all heads together.
+ * Queries, keys and values may be clipped. Every layer has a mixture of experts. */
 #include "import/parts/decoder.h"
 #include "import/parts/frame.h"
 
@@ -34,7 +34,7 @@ const Importer importer_olmoe = {
     .name = "olmoe",
     .doc = "OLMoE: attention and a mixture of experts",
     .accepts = "OlmoeForCausalLM",
-    .recurrence = "attention",
+    .recurrence = "KV cache",
     .cases = "hf-olmoe",
     .import = import,
 };

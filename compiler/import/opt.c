@@ -1,5 +1,5 @@
-/* OPT: Zhang et al. 2022, arXiv:2205.01068. Learned positions from row 2 on; norms before attention and MLP or behind
- * the sums; embeddings may be narrower than the model. */
+/* OPT: Zhang et al. 2022, arXiv:2205.01068. Learned positions, which begin with row 2 of their table; pre- or
+ * post-norms; embeddings that may be narrower than the model. */
 #include "import/parts/attention.h"
 #include "import/parts/frame.h"
 #include "import/parts/mlp.h"
@@ -61,9 +61,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_opt = {
     .name = "opt",
-    .doc = "OPT: learned positions, layer norms",
+    .doc = "OPT: learned positions, layer norm before or after each part",
     .accepts = "OPTForCausalLM",
-    .recurrence = "attention",
+    .recurrence = "KV cache",
     .cases = "hf-opt",
     .import = import,
 };

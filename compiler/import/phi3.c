@@ -1,4 +1,4 @@
-/* Phi-3: Abdin et al. 2024, arXiv:2404.14219. Llama's block with joined projections. */
+/* Phi-3: Abdin et al. 2024, arXiv:2404.14219. Llama's block with fused projections. */
 #include "import/parts/decoder.h"
 #include "import/parts/frame.h"
 
@@ -30,9 +30,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_phi3 = {
     .name = "phi3",
-    .doc = "Phi-3, Phi-4 (text): joined projections, LongRoPE",
+    .doc = "Phi-3, Phi-4 (text): fused projections, LongRoPE",
     .accepts = "Phi3ForCausalLM",
-    .recurrence = "attention",
+    .recurrence = "KV cache",
     .cases = "hf-phi3 hf-phi3-longrope",
     .import = import,
 };

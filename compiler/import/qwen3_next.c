@@ -1,5 +1,5 @@
-/* Qwen3-Next and Qwen3.5: Qwen Team 2025. Layers of Gated DeltaNet among layers of attention whose heads have gates; with
- * an MLP or with experts, one of which all tokens share behind a gate of its own. */
+/* Qwen3-Next and Qwen3.5: Qwen Team 2025. Gated DeltaNet layers and attention layers with output gates. Each layer
+ * has an MLP, or a mixture of experts with a gated shared expert. */
 #include <string.h>
 
 #include "import/parts/hybrid.h"
@@ -99,11 +99,11 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_qwen3_next = {
     .name = "qwen3-next",
-    .doc = "Qwen3-Next, Qwen3.5: Gated DeltaNet and gated attention, MLPs or experts",
+    .doc = "Qwen3-Next, Qwen3.5: Gated DeltaNet and gated attention layers, MLP or mixture of experts",
     .accepts = "Qwen3NextForCausalLM qwen3_next Qwen3_5ForCausalLM qwen3_5_text Qwen3_5MoeForCausalLM "
                "qwen3_5_moe_text "
                "Qwen3_5ForConditionalGeneration qwen3_5 Qwen3_5MoeForConditionalGeneration qwen3_5_moe",
-    .recurrence = "matrix with one decay per head and a delta rule; attention",
+    .recurrence = "matrix state, one decay per head, delta rule; KV cache",
     .cases = "hf-qwen3-next hf-qwen3.5 hf-qwen3.5-moe",
     .import = import,
 };

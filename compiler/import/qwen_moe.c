@@ -1,5 +1,5 @@
-/* Qwen2-MoE and Qwen3-MoE: Qwen Team 2025, arXiv:2505.09388. Qwen2's or Qwen3's attention; layers of experts among those
- * with an MLP; Qwen2's experts have one beside them that all tokens share, behind a gate of its own. */
+/* Qwen2-MoE and Qwen3-MoE: Qwen Team 2025, arXiv:2505.09388. The attention of Qwen2 or Qwen3. Layers have an MLP
+ * or a mixture of experts. Qwen2-MoE has a gated shared expert. */
 #include <string.h>
 
 #include "import/parts/decoder.h"
@@ -79,9 +79,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_qwen_moe = {
     .name = "qwen-moe",
-    .doc = "Qwen2-MoE, Qwen3-MoE: attention, MLPs and mixtures of experts",
+    .doc = "Qwen2-MoE, Qwen3-MoE: attention, MLP or mixture of experts",
     .accepts = "Qwen2MoeForCausalLM qwen2_moe Qwen3MoeForCausalLM qwen3_moe",
-    .recurrence = "attention",
+    .recurrence = "KV cache",
     .cases = "hf-qwen2-moe hf-qwen3-moe",
     .import = import,
 };

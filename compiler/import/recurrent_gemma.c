@@ -118,9 +118,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_recurrent_gemma = {
     .name = "recurrent_gemma",
-    .doc = "RecurrentGemma (Griffin): gated linear recurrence and windowed attention",
+    .doc = "RecurrentGemma (Griffin): gated linear recurrence (RG-LRU), local attention",
     .accepts = "RecurrentGemmaForCausalLM",
-    .recurrence = "diagonal decays; attention in a window",
+    .recurrence = "diagonal; sliding-window KV cache",
     .cases = "hf-recurrent-gemma hf-recurrent-gemma-window",
     .import = import,
 };

@@ -1,6 +1,7 @@
-/* RetNet: Sun et al. 2023, arXiv:2307.08621, in the authors' files (microsoft/torchscale: torchscale/architecture/retnet.py,
- * component/multiscale_retention.py). The original divides each row by the root of what the decays sum up to, and by what
- * its scores sum up to; the norm of a head undoes both, up to its eps, so the first is done here and the second is not. */
+/* RetNet: Sun et al. 2023, arXiv:2307.08621, in the authors' checkpoints (microsoft/torchscale:
+ * torchscale/architecture/retnet.py, component/multiscale_retention.py). The original divides each row by the root
+ * of the sum of its decays, and by the sum of the absolute values of its scores. The norm of each head cancels
+ * both, except for its eps. The first division is done here, the second is not. */
 #include <math.h>
 #include <string.h>
 
@@ -163,9 +164,9 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_retnet = {
     .name = "retnet",
-    .doc = "RetNet in its authors' files (torchscale)",
+    .doc = "RetNet, its authors' checkpoints (torchscale)",
     .accepts = "RetNetDecoder",
-    .recurrence = "matrix with a fixed decay per head",
+    .recurrence = "matrix state, fixed decay per head",
     .cases = "retnet retnet-scaled",
     .recognise = recognise,
     .import = import,

@@ -1,5 +1,5 @@
-/* RetNet: Sun et al. 2023, arXiv:2307.08621, as flash-linear-attention writes it. Queries and keys turn with the position;
- * head i forgets at the fixed pace 1 - 2^(-5-i). */
+/* RetNet: Sun et al. 2023, arXiv:2307.08621, as flash-linear-attention computes it. Rotary embedding of queries
+ * and keys; head i has the fixed decay 1 - 2^(-5-i). */
 #include <math.h>
 
 #include "import/parts/linear_heads.h"
@@ -35,7 +35,7 @@ const Importer importer_retnet_fla = {
     .name = "retnet-fla",
     .doc = "RetNet of flash-linear-attention",
     .accepts = "RetNetForCausalLM",
-    .recurrence = "matrix with a fixed decay per head",
+    .recurrence = "matrix state, fixed decay per head",
     .cases = "retnet-fla",
     .import = import,
 };

@@ -1,6 +1,6 @@
-/* LSTM, GRU and the plain recurrent network of PyTorch: Hochreiter & Schmidhuber 1997; Cho et al. 2014, arXiv:1406.1078;
- * Elman 1990. Layers one behind the other, each in one direction or in both; a cell alone (LSTMCell ..) is a layer whose
- * tensors have no number. */
+/* LSTM, GRU and the plain RNN of PyTorch: Hochreiter & Schmidhuber 1997; Cho et al. 2014, arXiv:1406.1078; Elman
+ * 1990. Stacked layers, unidirectional or bidirectional. A single cell (LSTMCell ..) is read as a layer whose
+ * tensors have no layer number. */
 #include <string.h>
 
 #include "import/import.h"
@@ -140,9 +140,9 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_rnn = {
     .name = "rnn",
-    .doc = "LSTM, GRU and RNN of PyTorch, with projections and in both directions",
+    .doc = "LSTM, GRU and RNN of PyTorch: projections, one or both directions",
     .accepts = "lstm gru rnn lstm_cell gru_cell rnn_cell",
-    .recurrence = "matrix and a function that is not linear",
+    .recurrence = "nonlinear cell with a recurrent matrix",
     .cases = "gru lstm lstm-proj lstm-bidirectional",
     .recognise = recognise,
     .import = import,

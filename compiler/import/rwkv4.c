@@ -1,6 +1,7 @@
-/* RWKV-4 "Dove": Peng et al. 2023, arXiv:2305.13048; the author's files, without a configuration, and those of transformers
- * (RwkvForCausalLM). Each channel keeps two sums over the past, of values and of weights that decay. The weights are
- * exponentials: both sums are kept as multiples of exp(pp), pp the largest exponent so far. */
+/* RWKV-4 "Dove": Peng et al. 2023, arXiv:2305.13048. Checkpoints of the author, without a configuration, and of
+ * transformers (RwkvForCausalLM). Each channel keeps two decaying sums over the past: of weighted values, and of
+ * weights. The weights are exponentials, so both sums are stored divided by exp(pp), where pp is the largest
+ * exponent so far. */
 #include <math.h>
 
 #include "import/parts/rwkv.h"
@@ -94,9 +95,9 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_rwkv4 = {
     .name = "rwkv4",
-    .doc = "RWKV-4, the author's files (no configuration needed) and transformers'",
+    .doc = "RWKV-4, its author's checkpoints (no configuration needed) and those of transformers",
     .accepts = "rwkv-4 RwkvForCausalLM rwkv",
-    .recurrence = "diagonal decays under a running maximum",
+    .recurrence = "diagonal, log-sum-exp with a running maximum",
     .cases = "rwkv4 hf-rwkv4 hf-rwkv4-wide",
     .recognise = recognise,
     .import = import,

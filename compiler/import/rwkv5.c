@@ -1,6 +1,6 @@
-/* RWKV-5 "Eagle": Peng et al. 2024, arXiv:2404.05892, in the author's files. Each head keeps a matrix whose rows of keys
- * decay at learnt paces, the same for all tokens; the token itself is read with a weight of its own. In the versions 5.0
- * and 5.1 a head has one pace and one weight. */
+/* RWKV-5 "Eagle": Peng et al. 2024, arXiv:2404.05892, in the author's checkpoints. Each head has a matrix state
+ * with learned decays per key channel, the same for all tokens. The current token has a weight of its own (the
+ * bonus). In versions 5.0 and 5.1 a head has a single decay and a single bonus. */
 #include "import/parts/rwkv.h"
 
 static const RwkvNames *const names = &RWKV_AUTHOR;
@@ -56,9 +56,9 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_rwkv5 = {
     .name = "rwkv5",
-    .doc = "RWKV-5 in the author's files (.pth or converted); no configuration needed",
+    .doc = "RWKV-5, its author's checkpoints (.pth or converted; no configuration needed)",
     .accepts = "rwkv-5",
-    .recurrence = "matrix with fixed decays per channel",
+    .recurrence = "matrix state, fixed decay per channel",
     .cases = "rwkv5",
     .recognise = recognise,
     .import = import,

@@ -1,5 +1,5 @@
-/* RWKV-6 "Finch": Peng et al. 2024, arXiv:2404.05892, in the author's files: RWKV-5 whose decays and mixes of neighbours
- * depend on the token, each through two thin matrices, stored [in, out]. */
+/* RWKV-6 "Finch": Peng et al. 2024, arXiv:2404.05892, in the author's checkpoints. It is RWKV-5 with decays and
+ * token shifts that depend on the token, through low-rank projections stored [in, out]. */
 #include "import/parts/rwkv.h"
 
 static const RwkvNames *const names = &RWKV_AUTHOR;
@@ -64,9 +64,9 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_rwkv6 = {
     .name = "rwkv6",
-    .doc = "RWKV-6 in the author's files (.pth or converted); no configuration needed",
+    .doc = "RWKV-6, its author's checkpoints (.pth or converted; no configuration needed)",
     .accepts = "rwkv-6",
-    .recurrence = "matrix with decays per channel",
+    .recurrence = "matrix state, decay per channel",
     .cases = "rwkv6",
     .recognise = recognise,
     .import = import,

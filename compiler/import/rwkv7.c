@@ -227,9 +227,9 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_rwkv7 = {
     .name = "rwkv7",
-    .doc = "RWKV-7, the author's files (no configuration needed) and flash-linear-attention's",
+    .doc = "RWKV-7, its author's checkpoints (no configuration needed) and those of flash-linear-attention",
     .accepts = "rwkv-7 RWKV_x070 RWKV7ForCausalLM",
-    .recurrence = "matrix with decays per channel and a delta rule",
+    .recurrence = "matrix state, decay per channel, delta rule",
     .cases = "rwkv7 rwkv7-fla",
     .recognise = recognise,
     .import = import,

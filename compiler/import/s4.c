@@ -1,6 +1,6 @@
-/* S4 (Gu et al. 2022, arXiv:2111.00396) and S4D (arXiv:2206.11893) in the files of state-spaces/s4: the blocks of
- * models/s4/s4.py and of release 3, and the small module s4d.py. Each channel is a system of its own; behind it stand a skip,
- * a function, and a product with a gate. */
+/* S4 (Gu et al. 2022, arXiv:2111.00396) and S4D (arXiv:2206.11893) in checkpoints of state-spaces/s4: the layers
+ * of models/s4/s4.py and of version 3, and the standalone s4d.py. Each channel is a state space model of its own,
+ * followed by a skip connection, an activation and a gated projection. */
 #include <string.h>
 
 #include "import/parts/ssm.h"
@@ -166,9 +166,9 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_s4 = {
     .name = "s4",
-    .doc = "S4 and S4D: blocks of state-spaces/s4, of its release 3, and its small S4D",
+    .doc = "S4 and S4D: layers of state-spaces/s4, current and version 3, and its standalone S4D",
     .accepts = "s4d s4block",
-    .recurrence = "complex modes; diagonal plus low rank",
+    .recurrence = "complex diagonal, or diagonal plus low rank (DPLR)",
     .cases = "s4 s4-raw-rank2 s4-v3 s4-bidirectional s4d s4d-full-zoh s4d-full-bilinear",
     .recognise = recognise,
     .import = import,

@@ -1,5 +1,6 @@
-/* A layer of soft experts: Puigcerver et al. 2023, arXiv:2308.00951, with normalised inputs (section 2.3). Each slot of an
- * expert takes a mean of all tokens, and each token a mean of what all slots become. */
+/* A soft mixture of experts: Puigcerver et al. 2023, arXiv:2308.00951, with normalised inputs (section 2.3). Each
+ * slot of an expert reads a weighted mean of all tokens, and each token reads a weighted mean of the outputs of
+ * all slots. */
 #include "import/parts/attention.h"
 
 enum { LONGEST = 4096 };
@@ -51,9 +52,9 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_soft_moe = {
     .name = "soft-moe",
-    .doc = "a layer of soft experts",
+    .doc = "soft mixture of experts (a layer)",
     .accepts = "soft-moe",
-    .recurrence = "none: whole sequences",
+    .recurrence = "none; needs whole sequences",
     .cases = "moe-soft",
     .recognise = recognise,
     .import = import,

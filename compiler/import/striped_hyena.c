@@ -167,9 +167,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_striped_hyena = {
     .name = "stripedhyena",
-    .doc = "StripedHyena and Evo: poles and residues, and layers of attention",
+    .doc = "StripedHyena and Evo: filters given by poles and residues, attention layers",
     .accepts = "StripedHyenaModelForCausalLM evo",
-    .recurrence = "complex modes; attention",
+    .recurrence = "complex diagonal; KV cache",
     .cases = "stripedhyena stripedhyena-evo",
     .import = import,
 };

@@ -1,5 +1,5 @@
-/* The sparse layer of Switch Transformers: Fedus et al. 2021, arXiv:2101.03961. Each token goes to one expert; an expert
- * takes the first tokens of a sequence only, as many as it has room for; what comes later gets nothing. */
+/* The sparse MLP of Switch Transformers: Fedus et al. 2021, arXiv:2101.03961. Top-1 routing with capacity: an
+ * expert takes the first tokens of a sequence that choose it, up to its capacity. The output for later ones is 0. */
 #include "import/parts/experts.h"
 
 static cJSON *import(ImportCtx *x) {
@@ -33,9 +33,9 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_switch = {
     .name = "switch",
-    .doc = "the layer of experts of Switch Transformers",
+    .doc = "Switch Transformers' sparse MLP (a layer): top-1 routing with capacity",
     .accepts = "SwitchTransformersSparseMLP switch-moe",
-    .recurrence = "counts of an expert's tokens",
+    .recurrence = "tokens taken by each expert",
     .cases = "moe-switch",
     .recognise = recognise,
     .import = import,

@@ -133,9 +133,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_xlstm = {
     .name = "xlstm",
-    .doc = "xLSTM of mLSTM blocks (xLSTM-7B), transformers",
+    .doc = "xLSTM with mLSTM blocks (xLSTM-7B), checkpoints of transformers",
     .accepts = "xLSTMForCausalLM",
-    .recurrence = "matrix with one decay per head, under a running maximum",
+    .recurrence = "matrix state, one decay per head, running maximum",
     .cases = "hf-xlstm",
     .import = import,
 };

@@ -199,9 +199,9 @@ static bool recognise(const ImportCtx *x) {
 
 const Importer importer_xlstm_small = {
     .name = "xlstm-small",
-    .doc = "xLSTM of mLSTM and sLSTM blocks: xLSTMLMModel of the authors' package",
+    .doc = "xLSTM with mLSTM and sLSTM blocks, the authors' xLSTMLMModel",
     .accepts = "xlstmlmmodel",
-    .recurrence = "matrix under a running maximum; matrix and a function that is not linear",
+    .recurrence = "matrix state, one decay per head, running maximum; nonlinear cell",
     .cases = "xlstm-small",
     .recognise = recognise,
     .import = import,

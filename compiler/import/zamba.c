@@ -1,6 +1,6 @@
-/* Zamba and Zamba2: Glorioso et al. 2024, arXiv:2405.16712 and arXiv:2411.15242. Layers of Mamba (in Zamba with heads) or
- * Mamba-2; into some of them feeds a block of attention and MLP that sees the embedding, too, and whose weights serve
- * several layers. In Zamba2 there are some such blocks in turn, and each use has low-rank adapters of its own. */
+/* Zamba and Zamba2: Glorioso et al. 2024, arXiv:2405.16712 and arXiv:2411.15242. Layers of Mamba (with heads, in
+ * Zamba) or Mamba-2. Some layers add the output of a shared block of attention and MLP, which also reads the
+ * embedding. Zamba2 has several shared blocks, which alternate, and each use has its own LoRA adapters. */
 #include <math.h>
 #include <string.h>
 
@@ -154,9 +154,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_zamba = {
     .name = "zamba",
-    .doc = "Zamba, Zamba2: Mamba or Mamba-2, and attention whose weights several layers share",
+    .doc = "Zamba, Zamba2: Mamba or Mamba-2 layers, shared attention blocks",
     .accepts = "ZambaForCausalLM Zamba2ForCausalLM",
-    .recurrence = "diagonal decays per channel and state, or a matrix with one decay per head; attention",
+    .recurrence = "diagonal per channel and state, or matrix state, one decay per head; KV cache",
     .cases = "hf-zamba hf-zamba2",
     .import = import,
 };

@@ -1,7 +1,7 @@
-/* Zaya: Zyphra 2025; its attention: Figliolia et al. 2025, arXiv:2510.04476 (compressed convolutional attention). Queries
- * and keys pass two short convolutions, the second one within each head, and keep what the projections gave beside; half
- * of the values come from the token before. A token has one expert, or none; routers hand a state from layer to layer.
- * All that is added is scaled and shifted, and so is what it is added to. */
+/* Zaya: Zyphra 2025, with compressed convolutional attention: Figliolia et al. 2025, arXiv:2510.04476. Queries and
+ * keys pass two short convolutions, the second one per head, with a skip connection around both. Half of the
+ * values come from the previous token. Top-1 routing with a skip choice; a router passes a state to the router of
+ * the next layer. Residual connections scale and shift both the stream and what is added. */
 #include <math.h>
 
 #include "import/parts/attention.h"
@@ -209,9 +209,9 @@ static cJSON *import(ImportCtx *x) {
 
 const Importer importer_zaya = {
     .name = "zaya",
-    .doc = "Zaya: attention with convolved queries and keys, and one expert or none for a token",
+    .doc = "Zaya: compressed convolutional attention, top-1 mixture of experts with a router state",
     .accepts = "ZayaForCausalLM",
-    .recurrence = "attention; short convolutions",
+    .recurrence = "KV cache; short convolution",
     .cases = "hf-zaya",
     .import = import,
 };

@@ -1,5 +1,5 @@
-/* Softmax attention with all that architectures vary: how the projections lie in the file, norms, rotations, gates,
- * windows, caps, sinks. */
+/* Softmax attention with all its variants: layouts of the projections in the file, norms of queries and keys,
+ * rotary embedding, output gates, sliding windows, soft-capping, sinks. */
 #ifndef BTC_IMPORT_ATTENTION_H
 #define BTC_IMPORT_ATTENTION_H
 

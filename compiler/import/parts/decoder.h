@@ -1,4 +1,5 @@
-/* The block of most decoders: attention, then an MLP or experts, each behind a norm and beside the residual stream. */
+/* The block of most decoders: attention, then an MLP or a mixture of experts, each with a pre-norm and a residual
+ * connection. */
 #ifndef BTC_IMPORT_DECODER_H
 #define BTC_IMPORT_DECODER_H
 

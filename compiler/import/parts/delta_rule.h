@@ -1,7 +1,7 @@
-/* Part: mixers whose matrix state corrects what it holds under a key: DeltaNet (Yang et al. 2024, arXiv:2406.06484), gated
- * (arXiv:2412.06464), with decays per channel (Kimi Delta Attention, arXiv:2510.26692), with a corrected reader (Comba,
- * arXiv:2506.02475), with several corrections a token (DeltaProduct, arXiv:2502.10297). Dims: DG heads of keys, DH of
- * values, DK and DP their widths, DW. */
+/* Part: mixers whose matrix state follows the delta rule: DeltaNet (Yang et al. 2024, arXiv:2406.06484), Gated
+ * DeltaNet (arXiv:2412.06464), Kimi Delta Attention with decays per channel (arXiv:2510.26692), Comba with output
+ * correction (arXiv:2506.02475), DeltaProduct with several steps per token (arXiv:2502.10297). Dims: DG heads of
+ * keys, DH of values, DK and DP their widths, DW. */
 #ifndef BTC_IMPORT_DELTA_RULE_H
 #define BTC_IMPORT_DELTA_RULE_H
 

@@ -1,5 +1,6 @@
-/* Mixtures of experts: a router gives each token scores of the experts, and what the best few make of the token is added
- * up with weights. Dims: E experts, EC chosen ones, EF within an expert, SF within the shared one, EL outside, if not D. */
+/* Mixtures of experts: a router scores the experts for each token, and the outputs of the best ones are summed
+ * with weights. Dims: E experts, EC chosen ones, EF their inner width, SF that of the shared expert, EL the outer
+ * width of the experts, if it is not D. */
 #ifndef BTC_IMPORT_EXPERTS_H
 #define BTC_IMPORT_EXPERTS_H
 

@@ -1,4 +1,4 @@
-/* Part: maps of queries and keys that make their products positive, or sharper, before a linear attention. */
+/* Part: feature maps of queries and keys in linear attention. */
 #ifndef BTC_IMPORT_FEATURE_MAP_H
 #define BTC_IMPORT_FEATURE_MAP_H
 

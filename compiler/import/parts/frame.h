@@ -1,4 +1,4 @@
-/* What a causal language model has around its layers: embedding, positions, final norm, head, ids. */
+/* What a causal language model has around its layers: embedding, positions, final norm, head, ids of tokens. */
 #ifndef BTC_IMPORT_FRAME_H
 #define BTC_IMPORT_FRAME_H
 

@@ -1,5 +1,6 @@
-/* Part: projections into heads, and from heads back, around a recurrence with a matrix state: short convolutions behind
- * the one, a norm for each head and a gate before the other. Dim: DW, the taps. */
+/* Part: the projections into and out of the heads of a recurrence with a matrix state: short convolutions after
+ * the input projections; a norm per head and an output gate before the output projection. Dim: DW, the width of
+ * the convolutions. */
 #ifndef BTC_IMPORT_HEADS_H
 #define BTC_IMPORT_HEADS_H
 

@@ -1,4 +1,5 @@
-/* Part: layers of stacks that mix kinds: a mixer, then an MLP or experts, each behind a norm and added to the stream. */
+/* Part: models whose layers have different mixers: a mixer, then an MLP or a mixture of experts, each with a
+ * pre-norm and a residual connection. */
 #ifndef BTC_IMPORT_HYBRID_H
 #define BTC_IMPORT_HYBRID_H
 

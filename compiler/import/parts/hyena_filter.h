@@ -1,5 +1,6 @@
-/* Part: Hyena's filters, Poli et al. 2023, arXiv:2302.10866, sec. 3.3: a small network of sines reads the position, and an
- * exponential fades what it gives. Constants all of it, so it is computed when the model is compiled. */
+/* Part: Hyena's implicit filters, Poli et al. 2023, arXiv:2302.10866, sec. 3.3: a small network with sine
+ * activations reads the position, and an exponential window multiplies its output. The filters are constants,
+ * computed when the model is compiled. */
 #ifndef BTC_IMPORT_PART_HYENA_FILTER_H
 #define BTC_IMPORT_PART_HYENA_FILTER_H
 

@@ -1,6 +1,6 @@
-/* Part: Mamba-3's mixer, Lahoti et al. 2026: a matrix state per head with trapezoidal steps (the input of the token
- * before counts, too) and keys and queries that turn by angles which depend on the data; MIMO: several keys, values
- * and queries a head share its state. Dims: ME, MH, MP, MG, MN, MS, MR. */
+/* Part: Mamba-3's mixer, Lahoti et al. 2026: a matrix state per head, trapezoidal discretisation (a step also uses
+ * the previous input), and B and C rotated by angles that depend on the data. MIMO: several inputs and outputs per
+ * head share its state. Dims: ME, MH, MP, MG, MN, MS, MR. */
 #ifndef BTC_IMPORT_PART_MAMBA3_H
 #define BTC_IMPORT_PART_MAMBA3_H
 

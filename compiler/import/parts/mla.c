@@ -1,6 +1,6 @@
-/* DeepSeek-AI 2024, arXiv:2405.04434, section 2.1. The products that would make keys and values of the latent vector are
- * taken into the query and into the result ("absorbed"): scores are q' c with q' = W_k^T q, and the result is W_v of the
- * weighted sum of c. So a token adds one vector to the state, whatever the number of heads. */
+/* DeepSeek-AI 2024, arXiv:2405.04434, section 2.1. The up-projections of keys and values are absorbed into the
+ * query and the output: scores are q' c with q' = W_k^T q, and the output is W_v applied to the weighted sum of c.
+ * The cache holds one vector per token, whatever the number of heads. */
 #include "import/parts/mla.h"
 
 #include <math.h>

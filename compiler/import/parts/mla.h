@@ -1,6 +1,6 @@
-/* Latent attention: keys and values of all heads are made of one short vector per token, and that vector is what the
- * state remembers (DeepSeek-V2). Dims: LH heads, LQ and LK the latent widths of queries and of keys with values, LN and
- * LR what of a head's query stays and what turns, LV a head's value. */
+/* Multi-head latent attention (DeepSeek-V2): the keys and values of all heads come from one latent vector per
+ * token, which is all that the cache holds. Dims: LH heads, LQ and LK the latent widths of queries and of keys and
+ * values, LN and LR the widths of a query head without and with rotary embedding, LV that of a value head. */
 #ifndef BTC_IMPORT_MLA_H
 #define BTC_IMPORT_MLA_H
 

@@ -1,5 +1,6 @@
-/* Part: the cell of mLSTM, Beck et al. 2024, arXiv:2405.04517: a matrix of values under keys for each head, and the sum of
- * its keys, here as one more row of that matrix. The input gate is an exponential; a running maximum keeps it in range. */
+/* Part: the mLSTM cell, Beck et al. 2024, arXiv:2405.04517: a matrix state per head and a normaliser, the sum of
+ * the keys, here as one more row of the matrix. The input gate is exponential; a running maximum keeps it in
+ * range. */
 #ifndef BTC_IMPORT_MLSTM_H
 #define BTC_IMPORT_MLSTM_H
 

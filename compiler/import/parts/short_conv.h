@@ -1,5 +1,5 @@
-/* Part: the gated short convolution of LFM2, Liquid AI 2025: C * conv(B * x), all three from one projection. Dims:
- * CW. */
+/* Part: the gated short convolution of LFM2, Liquid AI 2025: C * conv(B * x), where one projection gives all
+ * three. Dim: CW. */
 #ifndef BTC_IMPORT_PART_SHORT_CONV_H
 #define BTC_IMPORT_PART_SHORT_CONV_H
 

@@ -1,5 +1,5 @@
-/* Part: state space models with constant parameters (S4, S4D, H3): a diagonal, maybe with a term of low rank, made discrete
- * and diagonal again in what a token brings when the model is compiled. Dims: SH, SN, SC, SK, SR. */
+/* Part: state space models with constant parameters (S4, S4D, H3): diagonal, or diagonal plus low rank. They are
+ * discretised when the model is compiled, and scaled so that the input matrix is 1. Dims: SH, SN, SC, SK, SR. */
 #ifndef BTC_IMPORT_PART_SSM_H
 #define BTC_IMPORT_PART_SSM_H
 
