@@ -40,7 +40,7 @@ static cJSON *import(ImportCtx *x) {
     Mla t = {.module = "attention", .out = "dense", .gate = "g_proj", .norm.eps = 1e-6};
     cfg_mla(c, &t);
     t.positions = cfg_size(c, "model_max_length", cfg_size(c, "max_position_embeddings", 262144));
-    t.rope = cfg_rope(c, t.turning, 6000000, 0, t.positions), t.rope.pairs = true;
+    t.rope = cfg_rope(c, t.rope_dims, 6000000, 0, t.positions), t.rope.pairs = true;
     t.scale *= t.rope.mscale * t.rope.mscale;
     const char *act = cfg_act(c, "hidden_act", "silu");
     Mlp mlp = {.module = "mlp", .act = act, .width = cfg_size(c, "intermediate_size", REQUIRED)};

@@ -31,8 +31,8 @@ static cJSON *import(ImportCtx *x) {
     cfg_heads(c, f.width, &t);
     t.positions = cfg_size(c, "max_position_embeddings", 262144);
     t.rope = cfg_rope(c, t.width, 10000, 0.5, t.positions);
-    int64_t turning = t.rope.dims ? t.rope.dims : t.width;
-    cfg_only_int(c, "attn_rotary_emb", turning, turning); /* says the same once more */
+    int64_t rotary = t.rope.dims ? t.rope.dims : t.width;
+    cfg_only_int(c, "attn_rotary_emb", rotary, rotary); /* says the same once more */
     t.bias_qkv = t.bias_o = cfg_bool(c, "attention_bias", false);
     Mamba2 mamba = {.module = "mamba", .act = act, .eps = f.norm.eps};
     cfg_mamba2(c, &MAMBA2_KEYS_HYBRID, f.width, &(Mamba2){.H = 128, .N = 256, .G = 1}, &mamba);

@@ -54,12 +54,16 @@ static cJSON *import(ImportCtx *x) {
     f.more_layers = cfg_int(c, "num_nextn_predict_layers", 0);
     cfg_frame(x, &f);
     f.norm = (Norm){.eps = cfg_float(c, "rms_norm_eps", 1e-6, ">=0")};
-    Mla t = {
-        .module = "self_attn", .kv_latent = 512, .q_latent = 1536, .plain = 128, .turning = 64, .value = 128};
+    Mla t = {.module = "self_attn",
+             .kv_latent = 512,
+             .q_latent = 1536,
+             .nope_dims = 128,
+             .rope_dims = 64,
+             .value = 128};
     t.norm.eps = 1e-6; /* whatever rms_norm_eps says */
     cfg_mla(c, &t);
     t.positions = cfg_size(c, "max_position_embeddings", v3 ? 4096 : 2048);
-    t.rope = cfg_rope(c, t.turning, 10000, 0, t.positions);
+    t.rope = cfg_rope(c, t.rope_dims, 10000, 0, t.positions);
     t.rope.pairs = !v3 || cfg_bool(c, "rope_interleave", true);
     t.scale *= t.rope.mscale * t.rope.mscale;
     const char *act = cfg_act(c, "hidden_act", "silu");

@@ -43,7 +43,7 @@ static cJSON *import(ImportCtx *x) {
     t.scale = cfg_bool(c, "scale_attn_weights", true) ? 1 / sqrt((double)t.width) : 1;
     bool by_layer = cfg_bool(c, "scale_attn_by_inverse_layer_idx", false);
     Mlp mlp = {
-        .module = "mlp", .plain = true, .bias = true, .transposed = true, .up = "c_fc", .down = "c_proj"};
+        .module = "mlp", .ungated = true, .bias = true, .transposed = true, .up = "c_fc", .down = "c_proj"};
     mlp.width = cfg_size(c, "n_inner", 4 * f.width);
     mlp.act = cfg_act(c, "activation_function", "gelu_new");
     cfg_skip(c, "reorder_and_upcast_attn"); /* the same numbers in another order */

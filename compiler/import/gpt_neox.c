@@ -28,7 +28,8 @@ static cJSON *import(ImportCtx *x) {
                                           .partial = 0.25,
                                           .other_theta = "rotary_emb_base",
                                           .other_partial = "rotary_pct"});
-    Mlp mlp = {.module = "mlp", .plain = true, .bias = true, .up = "dense_h_to_4h", .down = "dense_4h_to_h"};
+    Mlp mlp = {
+        .module = "mlp", .ungated = true, .bias = true, .up = "dense_h_to_4h", .down = "dense_4h_to_h"};
     mlp.width = cfg_size(c, "intermediate_size", 24576);
     mlp.act = cfg_act(c, "hidden_act", "gelu");
     bool parallel = cfg_bool(c, "use_parallel_residual", true);

@@ -58,7 +58,8 @@ static cJSON *import(ImportCtx *x) {
     f.layers = cfg_layers(c, "n_layer", count_layers(x, "backbone.layers."), "backbone.layers.");
     f.vocab = table_rows(x, f.embedding, f.head);
     f.norm = (Norm){.kind = NORM_LAYER, .eps = cfg_float(c, "layer_norm_epsilon", 1e-5, ">=0")};
-    Mlp mlp = {.module = "mlp", .up = "fc1", .down = "fc2", .act = "gelu_tanh", .plain = true, .bias = true};
+    Mlp mlp = {
+        .module = "mlp", .up = "fc1", .down = "fc2", .act = "gelu_tanh", .ungated = true, .bias = true};
     mlp.width = cfg_size(c, "d_inner", tensor_dim(x, "backbone.layers.0.mlp.fc1.weight", 0));
     cfg_only_int(c, "max_position_embeddings", 0, 0);
     cfg_only_int(&ssm, "head_dim", 1, 1);
@@ -91,10 +92,10 @@ static cJSON *import(ImportCtx *x) {
                            .rope = {.none = true}};
     if (attention_layers) {
         cfg_equal_heads(&attn, "num_heads", REQUIRED, f.width, &attention);
-        int64_t turning = cfg_int(&attn, "rotary_emb_dim", 0);
-        if (turning)
+        int64_t rotary = cfg_int(&attn, "rotary_emb_dim", 0);
+        if (rotary)
             attention.rope =
-                (Rope){.theta = 10000, .scale = 1, .dims = turning == attention.width ? 0 : turning};
+                (Rope){.theta = 10000, .scale = 1, .dims = rotary == attention.width ? 0 : rotary};
         cfg_only_bool(&attn, "causal", true, true);
         cfg_skip(&attn, "use_flash_attn");
         cfg_done(&attn);

@@ -239,8 +239,8 @@ static void read_attention(ImportCtx *x, int64_t D, Attention *t) {
     *t = (Attention){.rows = QKV_IN_ORDER, .qkv = "Wqkv", .o = "out_proj", .positions = ANY};
     t->bias_qkv = t->bias_o = true, t->rope = (Rope){.none = true};
     cfg_equal_heads(&c, "num_heads", REQUIRED, D, t);
-    int64_t turning = cfg_int(&c, "rotary_emb_dim", 0);
-    if (turning) t->rope = (Rope){.theta = 10000, .scale = 1, .dims = turning == t->width ? 0 : turning};
+    int64_t rotary = cfg_int(&c, "rotary_emb_dim", 0);
+    if (rotary) t->rope = (Rope){.theta = 10000, .scale = 1, .dims = rotary == t->width ? 0 : rotary};
     cfg_only_bool(&c, "causal", true, true);
     cfg_skip(&c, "use_flash_attn");
     cfg_done(&c);
@@ -261,7 +261,7 @@ static cJSON *import_lm(ImportCtx *x) {
                .down = "fc2",
                .dim = "M",
                .act = "gelu_tanh"};
-    mlp.plain = mlp.bias = true, mlp.width = cfg_size(c, "d_inner", 4 * t.D);
+    mlp.ungated = mlp.bias = true, mlp.width = cfg_size(c, "d_inner", 4 * t.D);
     cfg_only_int(c, "max_position_embeddings", 0, 0);
     cfg_only_bool(c, "identity_mlp", false, false);
     cfg_skip(c, "tie_word_embeddings"), cfg_skip(c, "return_hidden_state");

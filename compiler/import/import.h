@@ -85,7 +85,7 @@ int64_t cfg_int(Cfg *c, const char *key, int64_t otherwise);  /* 0 .. 2^31 */
 int64_t cfg_size(Cfg *c, const char *key, int64_t otherwise); /* the same, at least 1 */
 /* The same, at most MAX_LAYERS, and as many as the checkpoint holds: the tensors of layer i begin with prefix i. */
 int64_t cfg_layers(Cfg *c, const char *key, int64_t otherwise, const char *prefix);
-/* The same; the checkpoint may hold `more` behind them, which are no part of the model. */
+/* The same; the checkpoint may hold `more` layers after them that are not part of the model. */
 int64_t cfg_first_layers(Cfg *c, const char *key, int64_t otherwise, const char *prefix, int64_t more);
 /* A number that f32 can hold; range: as in AttrDef, or NULL. Where it is wrong: 2. */
 double cfg_float(Cfg *c, const char *key, double otherwise, const char *range);

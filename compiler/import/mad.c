@@ -52,9 +52,9 @@ static void attention(Layer *l, int64_t D) {
     t.bias_qkv = t.bias_o = true, t.positions = ANY;
     cfg_equal_heads(&l->c, "n_heads", 16, D, &t);
     t.window = read_window(&l->c);
-    int64_t turning = cfg_int(&l->c, "rotary_emb_dim", 0);
-    t.rope = (Rope){.none = !turning, .theta = 10000, .scale = 1, .dims = turning == t.width ? 0 : turning};
-    if (turning % 2 || turning > t.width)
+    int64_t rotary = cfg_int(&l->c, "rotary_emb_dim", 0);
+    t.rope = (Rope){.none = !rotary, .theta = 10000, .scale = 1, .dims = rotary == t.width ? 0 : rotary};
+    if (rotary % 2 || rotary > t.width)
         cfg_error(&l->c, "rotary_emb_dim", "must be even and at most the width of a head, %lld",
                   (long long)t.width);
     cfg_only_bool(&l->c, "causal", true, true);
@@ -95,7 +95,7 @@ static void gated_linear_attention(Layer *l, int64_t D) {
 }
 
 static void mlp(Layer *l, bool gated) {
-    Mlp t = {.module = "1", .dim = arena_printf(l->x->a, "F%s", l->tag), .plain = !gated};
+    Mlp t = {.module = "1", .dim = arena_printf(l->x->a, "F%s", l->tag), .ungated = !gated};
     t.act = gated ? "silu" : "gelu_tanh";
     t.gate = "w1", t.up = gated ? "w2" : "fc", t.down = gated ? "w3" : "proj";
     t.width = cfg_size(&l->c, "dim_inner", rows(l, gated ? "1.w1.weight" : "1.fc.weight"));

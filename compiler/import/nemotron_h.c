@@ -28,7 +28,7 @@ static Layers read_layers(Cfg *c) {
 }
 
 static Experts read_experts(Cfg *c, const Mlp *mlp) {
-    Experts e = {.count = 8, .chosen = 2, .module = "mixer.experts", .act = mlp->act, .plain = true};
+    Experts e = {.count = 8, .chosen = 2, .module = "mixer.experts", .act = mlp->act, .ungated = true};
     e.width = cfg_size(c, "moe_intermediate_size", 7688);
     e.shared = *mlp, e.shared.module = "mixer.shared_experts";
     e.shared.width = cfg_size(c, "moe_shared_expert_intermediate_size", 7688);
@@ -71,7 +71,7 @@ static cJSON *import(ImportCtx *x) {
     Mamba2 mamba = {.module = "mixer", .act = cfg_act(c, "mamba_hidden_act", "silu"), .eps = f.norm.eps};
     cfg_mamba2(c, &MAMBA2_KEYS_NEMOTRON, f.width, &(Mamba2){.H = 128, .P = 64, .N = 128, .G = 8}, &mamba);
     mamba2_check(x, &mamba);
-    Mlp mlp = {.module = "mixer", .plain = true, .act = cfg_act(c, "mlp_hidden_act", "relu2")};
+    Mlp mlp = {.module = "mixer", .ungated = true, .act = cfg_act(c, "mlp_hidden_act", "relu2")};
     mlp.width = cfg_size(c, "intermediate_size", 21504), mlp.bias = cfg_bool(c, "mlp_bias", false);
     Experts e = {0};
     if (layers_have(&layers, "experts")) e = read_experts(c, &mlp);

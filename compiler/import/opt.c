@@ -49,7 +49,7 @@ static cJSON *import(ImportCtx *x) {
     t.module = "self_attn", t.o = "out_proj", t.positions = f.position_rows;
     t.bias_qkv = t.bias_o = bias, t.rope.none = true;
     Mlp mlp = {
-        .plain = true, .bias = bias, .up = "fc1", .down = "fc2", .width = cfg_size(c, "ffn_dim", 3072)};
+        .ungated = true, .bias = bias, .up = "fc1", .down = "fc2", .width = cfg_size(c, "ffn_dim", 3072)};
     mlp.act = cfg_act(c, "activation_function", "relu");
     cfg_skip(c, "init_std");
     if (import_failed(x)) return NULL;

@@ -8,7 +8,7 @@ static cJSON *import(ImportCtx *x) {
     Experts e = {.module = "experts",
                  .list = "expert_",
                  .chosen = 1,
-                 .plain = true,
+                 .ungated = true,
                  .up = "wi",
                  .down = "wo",
                  .width = cfg_size(c, "d_ff", REQUIRED),

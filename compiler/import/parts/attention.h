@@ -25,7 +25,7 @@ typedef struct Attention {
     const char
         *low_rank[3]; /* modules of two products, .0 and .1, whose results q, k and v get added; or NULL */
     int64_t rank;     /* between them; dim AR */
-    bool gate;        /* q's projection gives a query and, behind it, a gate for each head's result */
+    bool gate;        /* q's projection gives a query and then an output gate, for each head */
     const char
         *head_gate; /* a product [heads] whose sigmoid each head's result is multiplied by; NULL: none */
     bool qk_norm;

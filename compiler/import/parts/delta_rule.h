@@ -26,7 +26,7 @@ typedef struct DeltaRule {
     int64_t taps; /* 0: no convolutions */
     DeltaRows rows;
     const char *act; /* on q and k; NULL: none */
-    bool act_last;   /* and that behind the heads, without one behind the convolution */
+    bool act_last;   /* the activation follows the split into heads, not the convolution */
     bool sums;       /* q and k are divided by their sums, not by their lengths */
     int64_t steps;   /* corrections of a token; 0 counts as 1 */
     bool no_beta;    /* the strength of a correction is 1 */

@@ -161,7 +161,7 @@ static const char *outside(const Experts *t) {
 
 static void st_gate_and_up(ImportCtx *x, cJSON *ops, const char *in, const Experts *t) {
     if (!t->gate_up) {
-        if (!t->plain) st_matrix(x, ops, t, "gate", in, t->gate ? t->gate : "gate_proj", "EF", outside(t));
+        if (!t->ungated) st_matrix(x, ops, t, "gate", in, t->gate ? t->gate : "gate_proj", "EF", outside(t));
         st_matrix(x, ops, t, "up", in, t->up ? t->up : "up_proj", "EF", outside(t));
         return;
     }
@@ -181,7 +181,7 @@ static const char *capped(Arena *a, const char *value, double cap) {
 }
 
 static void st_within(ImportCtx *x, cJSON *ops, const Experts *t) {
-    const char *act = arena_printf(x->a, "%s(%s)", t->act, t->plain ? "up" : "gate"), *up = "up";
+    const char *act = arena_printf(x->a, "%s(%s)", t->act, t->ungated ? "up" : "gate"), *up = "up";
     if (t->limit > 0) {
         const char *limit = json_number(x->a, t->limit);
         st(ops, "{'out':'gate','map':'min(gate, %s)'}", limit);
@@ -190,7 +190,7 @@ static void st_within(ImportCtx *x, cJSON *ops, const Experts *t) {
     if (t->gate_cap > 0) act = arena_printf(x->a, "%s * sigmoid(gate)", capped(x->a, "gate", t->gate_cap));
     if (t->up_cap > 0) up = capped(x->a, "up", t->up_cap);
     if (t->slope > 0) act = arena_printf(x->a, "gate * sigmoid(%s * gate)", json_number(x->a, t->slope));
-    if (t->plain)
+    if (t->ungated)
         st(ops, "{'out':'f','map':'%s'}", act);
     else
         st(ops, "{'out':'f','map':'%s * %s'}", act, up);

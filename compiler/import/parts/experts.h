@@ -45,11 +45,11 @@ typedef struct Experts {
     const char *gate, *up, *down;
     bool stacked;        /* instead, one tensor each holds those of all experts: NAME (and NAME_bias) */
     const char *gate_up; /* of these, one for both, gate's rows first, or NULL */
-    bool by_turns;       /* but rows of gate and up by turns */
+    bool by_turns;       /* but rows of gate and up alternate */
     bool transposed;     /* matrices are stored [in, out] */
     bool bias;
     const char *act;
-    bool plain;              /* no gate: act(up) */
+    bool ungated;            /* no gate: act(up) */
     double limit;            /* > 0: gate and up are cut to it, and one is added to up */
     double slope;            /* > 0: act is gate * sigmoid(slope * gate) */
     double gate_cap, up_cap; /* > 0: gate, outside its sigmoid, and up become cap * tanh(x / cap) */

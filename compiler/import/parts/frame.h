@@ -7,7 +7,7 @@
 
 typedef struct Frame {
     int64_t layers, width, vocab; /* dims D, V */
-    int64_t more_layers;          /* behind them in the file, which predict further tokens: left out */
+    int64_t more_layers;          /* after them in the file, for multi-token prediction: left out */
     const char *prefix;           /* of the tensors of layer {i}: "model.layers.{i}." */
     const char *embedding, *head; /* tensors */
     const char *final_norm;       /* module, or NULL: there is none */

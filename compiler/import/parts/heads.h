@@ -13,7 +13,7 @@ typedef struct HeadRows {
     const char *heads, *width; /* dims, or products of dims */
     const char *conv;          /* the tensor of a short convolution, or NULL */
     int64_t taps;
-    const char *act; /* behind it all, or NULL */
+    const char *act; /* applied last, or NULL */
 } HeadRows;
 void st_head_rows(ImportCtx *x, cJSON *ops, const char *out, const char *in, const HeadRows *t);
 
@@ -40,7 +40,7 @@ void st_rows_by_head(ImportCtx *x, cJSON *ops, const char *out, const char *in, 
                      const char *width);
 /* out [heads, 1]: all 1 */
 void st_ones(cJSON *ops, const char *out, const char *heads);
-/* value [heads, width] becomes [heads, width + 1]: with a 1 behind it, so that a sum of keys is kept beside the values. */
+/* value [heads, width] becomes [heads, width + 1]: a 1 is appended, so that the sum of the keys is computed with the values. */
 void st_with_ones(cJSON *ops, const char *value, const char *heads);
 /* x / sqrt(sum x^2 + eps) over the last axis */
 void st_l2_norm(cJSON *ops, const char *value, double eps);

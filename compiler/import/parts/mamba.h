@@ -12,7 +12,7 @@ typedef struct Mamba {
     int64_t E, N, R, W; /* inner width, states of a channel, rank of the steps, taps of the convolution */
     int64_t heads;      /* > 0: channels fall into heads, each with steps, B and C of its own (Zamba) */
     bool bias, conv_bias;
-    const char *act; /* behind the convolution; the gate is silu */
+    const char *act; /* after the convolution; the gate is silu */
     MambaNorms norms;
     double eps;         /* of the norms */
     const char *module; /* "mixer", or NULL */

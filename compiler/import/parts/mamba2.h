@@ -20,7 +20,7 @@ typedef struct Mamba2 {
     const char *act;
     Mamba2Gate gate;
     double eps;           /* of the norm, which goes group by group */
-    const double *scales; /* factors on z, x, B, C, dt behind the first projection, or NULL */
+    const double *scales; /* factors on z, x, B, C, dt after the first projection, or NULL */
     const char *module;   /* "mixer" */
 } Mamba2;
 

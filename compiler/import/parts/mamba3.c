@@ -20,8 +20,8 @@ void cfg_mamba3(Cfg *c, const Mamba3Keys *k, int64_t D, Mamba3 *t) {
     t->mimo = cfg_bool(c, "is_mimo", false);
     t->R = cfg_size(c, "mimo_rank", 4);
     if (!t->mimo) t->R = 1;
-    double turning = cfg_float(c, "rope_fraction", 0.5, ">0 <=1");
-    t->S = (int64_t)((double)t->N * turning) / 2;
+    double rotary = cfg_float(c, "rope_fraction", 0.5, ">0 <=1");
+    t->S = (int64_t)((double)t->N * rotary) / 2;
     t->floor = cfg_float(c, "A_floor", 1e-4, ">=0");
     t->out_norm = cfg_bool(c, "is_outproj_norm", false);
     if (import_failed(x)) return;

@@ -8,7 +8,7 @@
 
 typedef struct Mamba3 {
     int64_t E, H, P, G, N; /* inner width = H heads of P, groups of B and C, state width */
-    int64_t S;             /* planes that turn */
+    int64_t S;             /* rotated pairs of components */
     int64_t R;             /* rank; 1 unless mimo */
     bool mimo, bias, out_norm;
     bool softplus; /* the decay is softplus(a), else 1 + a or 1 / (1 - a) */

@@ -17,12 +17,12 @@ void cfg_mla(Cfg *c, Mla *t) {
     t->kv_latent = size(c, "kv_lora_rank", t->kv_latent);
     /* here null and an absent key differ: null says that there is no such vector */
     t->q_latent = cfg_int(c, "q_lora_rank", json_get(c->node, "q_lora_rank") ? 0 : t->q_latent);
-    t->plain = size(c, "qk_nope_head_dim", t->plain);
-    t->turning = size(c, "qk_rope_head_dim", t->turning);
+    t->nope_dims = size(c, "qk_nope_head_dim", t->nope_dims);
+    t->rope_dims = size(c, "qk_rope_head_dim", t->rope_dims);
     t->value = size(c, "v_head_dim", t->value);
     t->bias = cfg_bool(c, "attention_bias", t->bias);
-    t->scale = 1 / sqrt((double)(t->plain + t->turning));
-    cfg_only_int(c, "qk_head_dim", t->plain + t->turning, t->plain + t->turning);
+    t->scale = 1 / sqrt((double)(t->nope_dims + t->rope_dims));
+    cfg_only_int(c, "qk_head_dim", t->nope_dims + t->rope_dims, t->nope_dims + t->rope_dims);
     cfg_skip(c, "head_dim"); /* the originals set it to qk_rope_head_dim, whatever it says */
 }
 
@@ -49,10 +49,10 @@ static void st_query(ImportCtx *x, cJSON *ops, const char *in, const Mla *t) {
 void st_mla(ImportCtx *x, cJSON *ops, const char *out, const char *in, const Mla *t) {
     const char *m = t->module;
     cJSON *d = x->model;
-    model_dim(d, "LH", t->heads), model_dim(d, "LK", t->kv_latent), model_dim(d, "LN", t->plain);
-    model_dim(d, "LR", t->turning), model_dim(d, "LV", t->value);
+    model_dim(d, "LH", t->heads), model_dim(d, "LK", t->kv_latent), model_dim(d, "LN", t->nope_dims);
+    model_dim(d, "LR", t->rope_dims), model_dim(d, "LV", t->value);
     model_context(x, t->positions, t->rope.limit);
-    if (!t->rope.none) st_positions(ops, t->turning, &t->rope);
+    if (!t->rope.none) st_positions(ops, t->rope_dims, &t->rope);
     st(ops,
        "{'out':'kvb','op':'reshape','x':'@%s.kv_b_proj.weight[LH*(LN + LV), LK]','shape':['LH','LN + "
        "LV','LK']}",

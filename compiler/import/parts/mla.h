@@ -8,13 +8,13 @@
 #include "import/parts/rope.h"
 
 typedef struct Mla {
-    int64_t heads, q_latent, kv_latent, plain, turning, value; /* q_latent 0: queries have none */
+    int64_t heads, q_latent, kv_latent, nope_dims, rope_dims, value; /* q_latent 0: queries have none */
     const char *module;
     const char *out;  /* the last product; NULL: o_proj */
     const char *gate; /* a product that says how much of each head's result passes, or NULL */
     bool bias;        /* of the products into the latent widths, and of the last one */
     Norm norm;        /* of the latent vectors */
-    Rope rope;        /* of `turning` components */
+    Rope rope;        /* of rope_dims components */
     double scale;
     int64_t positions; /* as in Attention */
 } Mla;

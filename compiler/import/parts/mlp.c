@@ -32,12 +32,12 @@ void st_mlp(ImportCtx *x, cJSON *ops, const char *out, const char *in, const Mlp
         st(ops, "{'out':[%s],'split':'gate_up','sizes':['%s','%s']}",
            t->up_first ? "'up','gate'" : "'gate','up'", F, F);
     } else {
-        if (!t->plain) st_product(x, ops, t, "gate", in, t->gate, "gate_proj", F, "D");
+        if (!t->ungated) st_product(x, ops, t, "gate", in, t->gate, "gate_proj", F, "D");
         st_product(x, ops, t, "up", in, t->up, "up_proj", F, "D");
     }
     const char *gate =
         t->gate_scale != 0 ? arena_printf(x->a, "%s * gate", json_number(x->a, t->gate_scale)) : "gate";
-    if (t->plain)
+    if (t->ungated)
         st(ops, "{'out':'f','map':'%s(up)'}", t->act);
     else
         st(ops, "{'out':'f','map':'%s(%s) * up'}", t->act, gate);

@@ -14,7 +14,7 @@ typedef struct Mlp {
     const char *low_rank; /* a module of two products, .0 and .1, whose result gate_up gets added; or NULL */
     int64_t rank;         /* between them; dim AR */
     const char *act;
-    bool plain;                   /* no gate */
+    bool ungated;                 /* no gate */
     bool bias;                    /* of all projections */
     bool transposed;              /* matrices are stored [in, out] */
     double gate_scale, out_scale; /* factors on the gate (before act) and on what comes out; 0: none */

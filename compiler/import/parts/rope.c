@@ -146,9 +146,9 @@ static void scale_linear(Cfg *p, double *freq, int n) {
  * planes. */
 static int scale_proportional(Cfg *p, double *freq, int n, double dims) {
     double factor = cfg_float(p, "factor", 1, ">0");
-    int turning = (int)(dims / 2);
-    for (int i = 0; i < n; i++) freq[i] = i < turning ? freq[i] / factor : 0;
-    return turning;
+    int rotary = (int)(dims / 2);
+    for (int i = 0; i < n; i++) freq[i] = i < rotary ? freq[i] / factor : 0;
+    return rotary;
 }
 
 /* The base grows with the sequence once that is longer than max_position_embeddings: up to there nothing changes.
@@ -190,7 +190,7 @@ Rope cfg_rope_keys(Cfg *c, const RopeKeys *k) {
                   (long long)dims, (long long)k->width, 2 * MAX_FREQS);
         return r;
     }
-    int n = (int)(even / 2), turning = n;
+    int n = (int)(even / 2), rotary = n;
     double freq[MAX_FREQS];
     plain_freqs(freq, n, dims, r.theta);
     double positions = (double)k->positions, original = positions;
@@ -210,7 +210,7 @@ Rope cfg_rope_keys(Cfg *c, const RopeKeys *k) {
     } else if (strcmp(type, "dynamic") == 0) {
         scale_dynamic(&p, &r, k->positions);
     } else if (proportional) {
-        turning = scale_proportional(&p, freq, n, (double)k->width * partial);
+        rotary = scale_proportional(&p, freq, n, (double)k->width * partial);
     } else if (strcmp(type, "default") != 0) {
         static const char *const types[] = {"default", "linear",   "dynamic",     "llama3",
                                             "yarn",    "longrope", "proportional"};
@@ -218,7 +218,7 @@ Rope cfg_rope_keys(Cfg *c, const RopeKeys *k) {
                   diag_did_you_mean(c->ctx->a, type, types, 7));
     }
     const char *wrong = NULL;
-    for (int i = 0; i < turning && !wrong; i++)
+    for (int i = 0; i < rotary && !wrong; i++)
         if ((wrong = number_wrong(c->ctx->a, freq[i], ">0")))
             cfg_error(&p, "factor", "frequency %d that it makes: %s", i, wrong);
     if (!as_it_is || even != dims) r.freqs = number_list(c->ctx->a, freq, n);

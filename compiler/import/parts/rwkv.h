@@ -33,7 +33,7 @@ void st_rwkv_mixes(ImportCtx *x, cJSON *b, const RwkvNames *n, const char *modul
                    const char *letters);
 /* f = what the channel mix gives; without a gate of receptance in RWKV-7. */
 void st_rwkv_channel_mix(ImportCtx *x, cJSON *b, const RwkvNames *n, RwkvMix mix, double eps);
-/* RWKV-5 and 6 in the author's files. r, k and v [H, N] from xr, xk and xv; then, behind the recurrence, the norm of each
+/* RWKV-5 and 6 in the author's files. r, k and v [H, N] from xr, xk and xv; then, after the recurrence, the norm of each
  * head of y, the gate if there is one, the output and the channel mix. */
 void st_rwkv_heads(cJSON *b);
 void st_rwkv_matrix_end(ImportCtx *x, cJSON *b, RwkvMix mix, bool gate);
