@@ -376,6 +376,7 @@ const char *cfg_act(Cfg *c, const char *key, const char *otherwise) {
         {"gelu_accurate", "gelu_tanh"},
         {"quick_gelu", "quick_gelu"},
         {"relu2", "relu2"},
+        {"sqrelu", "relu2"},
         {"relu6", "relu6"},
         {"leaky_relu", "leaky_relu"},
         {"mish", "mish"},

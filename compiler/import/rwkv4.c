@@ -8,7 +8,7 @@
 
 typedef struct Rwkv4 {
     const RwkvNames *names;
-    double eps;
+    Norm norm; /* of the blocks */
     int64_t
         every; /* transformers halves the residual stream so often, and what enters it from then on; 0: never */
 } Rwkv4;
@@ -40,9 +40,8 @@ static const char *write_block(ImportCtx *x, const Rwkv4 *t, int64_t layer) {
                      last ? "_last" : "", first ? "_first" : "");
     if (json_get(json_get(x->model, "blocks"), name)) return name;
     cJSON *b = block_new(x->model, name, NULL, NULL);
-    Norm norm = {.kind = NORM_LAYER, .eps = t->eps};
-    if (first) st_norm(b, "x", "x", n->norm0, "D", &norm);
-    st_rwkv_input(b, n->norm1, t->eps, "att_x");
+    if (first) st_norm(b, "x", "x", n->norm0, "D", &t->norm);
+    st_rwkv_input(b, n->norm1, &t->norm, "att_x");
     st_rwkv_mixes(x, b, n, n->att, RWKV_TIME_MIX, "kvr");
     st_linear(b, "r", "xr", arena_printf(x->a, "%s.receptance", n->att), "A", "D", false);
     st_linear(b, "k", "xk", arena_printf(x->a, "%s.key", n->att), "A", "D", false);
@@ -52,7 +51,7 @@ static const char *write_block(ImportCtx *x, const Rwkv4 *t, int64_t layer) {
     st_linear(b, "o", "y", arena_printf(x->a, "%s.output", n->att), "D", "A", false);
     double scale = group ? exp2(-(double)group) : 0;
     st_residual(x, b, "o", scale);
-    st_rwkv_channel_mix(x, b, n, RWKV_TIME_MIX, t->eps);
+    st_rwkv_channel_mix(x, b, n, RWKV_TIME_MIX, &t->norm, "relu2");
     st_residual(x, b, "f", scale);
     if (last) st(b, "{'out':'x','map':'x / 2'}");
     return name;
@@ -66,7 +65,7 @@ static void read_hf(ImportCtx *x, Rwkv4 *t, Frame *f) {
     f->layers = cfg_layers(c, "num_hidden_layers", 32, t->names->blocks);
     cfg_only_int(c, "vocab_size", f->vocab, f->vocab), cfg_only_int(c, "hidden_size", D, D);
     cfg_only_int(c, "attention_hidden_size", A, D), cfg_only_int(c, "intermediate_size", F, 4 * D);
-    t->eps = cfg_float(c, "layer_norm_epsilon", 1e-5, ">=0");
+    t->norm.eps = cfg_float(c, "layer_norm_epsilon", 1e-5, ">=0");
     t->every = cfg_has(c, "rescale_every") && json_get(c->node, "rescale_every")->valuedouble <= 0
                    ? (cfg_skip(c, "rescale_every"), 0)
                    : cfg_int(c, "rescale_every", 6);
@@ -76,9 +75,10 @@ static void read_hf(ImportCtx *x, Rwkv4 *t, Frame *f) {
 
 static cJSON *import(ImportCtx *x) {
     bool hf = has_tensor(x, RWKV_HF.embedding);
-    Rwkv4 t = {.names = hf ? &RWKV_HF : &RWKV_AUTHOR, .eps = 1e-5};
+    Rwkv4 t = {.names = hf ? &RWKV_HF : &RWKV_AUTHOR};
     Frame f;
     if (!rwkv_frame(x, t.names, &f)) return NULL;
+    t.norm = f.norm; /* transformers gives the last one an eps of its own */
     if (hf) read_hf(x, &t, &f);
     int64_t A = rwkv_size(x, t.names, arena_printf(x->a, "%s.key.weight", t.names->att), 0);
     if (import_failed(x)) return NULL;
@@ -86,7 +86,7 @@ static cJSON *import(ImportCtx *x) {
     model_dim(m, "A", A);
     Layers l = {0};
     for (int64_t i = 0; i < f.layers; i++) layers_add(x->a, &l, write_block(x, &t, i));
-    return rwkv_end(x, t.names, &f, &l, t.eps);
+    return rwkv_end(x, t.names, &f, &l);
 }
 
 static bool recognise(const ImportCtx *x) {

@@ -18,15 +18,15 @@ static void st_paces(ImportCtx *x, cJSON *b, bool by_channel) {
     st(b, "{'out':'bonus','map':'bonus + zeros'}");
 }
 
-static void write_block(ImportCtx *x, bool by_channel, bool gate) {
+static void write_block(ImportCtx *x, const Norm *norm, bool by_channel, bool gate) {
     cJSON *b = block_new(x->model, "rwkv", NULL, NULL);
-    st_rwkv_input(b, names->norm1, 1e-5, "att_x");
+    st_rwkv_input(b, names->norm1, norm, "att_x");
     st_rwkv_mixes(x, b, names, "att", RWKV_TIME_MIX, gate ? "kvrg" : "kvr");
     st_rwkv_heads(b);
     st_paces(x, b, by_channel);
     st(b, "{'out':'y','op':'scan.matrix','q':'r','k':'k','v':'v','decay':'w','bonus':'bonus','read':'before',"
           "'state':'S'}");
-    st_rwkv_matrix_end(x, b, RWKV_TIME_MIX, gate);
+    st_rwkv_matrix_end(x, b, RWKV_TIME_MIX, norm, gate);
 }
 
 static cJSON *import(ImportCtx *x) {
@@ -44,10 +44,10 @@ static cJSON *import(ImportCtx *x) {
     cJSON *m = frame_begin(x, &f);
     model_dim(m, "H", heads), model_dim(m, "N", width / heads);
     model_set(m, "transposed", "['S']");
-    write_block(x, by_channel, rwkv_has(x, names, "att.gate.weight"));
+    write_block(x, &f.norm, by_channel, rwkv_has(x, names, "att.gate.weight"));
     Layers l = {0};
     for (int64_t i = 0; i < f.layers; i++) layers_add(x->a, &l, "rwkv");
-    return rwkv_end(x, names, &f, &l, 1e-5);
+    return rwkv_end(x, names, &f, &l);
 }
 
 static bool recognise(const ImportCtx *x) {

@@ -28,15 +28,15 @@ static void st_decay(cJSON *b) {
     st(b, "{'out':'w','op':'reshape','x':'w','shape':['H','N']}");
 }
 
-static void write_block(ImportCtx *x) {
+static void write_block(ImportCtx *x, const Norm *norm) {
     cJSON *b = block_new(x->model, "rwkv", NULL, NULL);
-    st_rwkv_input(b, names->norm1, 1e-5, "att_x");
+    st_rwkv_input(b, names->norm1, norm, "att_x");
     st_token_mixes(b);
     st_decay(b);
     st_rwkv_heads(b);
     st(b, "{'out':'y','op':'scan.matrix','q':'r','k':'k','v':'v','decay':'w','bonus':'@att.time_faaaa[H, N]',"
           "'read':'before','state':'S'}");
-    st_rwkv_matrix_end(x, b, RWKV_TIME_MAA, true);
+    st_rwkv_matrix_end(x, b, RWKV_TIME_MAA, norm, true);
 }
 
 static cJSON *import(ImportCtx *x) {
@@ -52,10 +52,10 @@ static cJSON *import(ImportCtx *x) {
     cJSON *m = frame_begin(x, &f);
     model_dim(m, "H", H), model_dim(m, "N", N), model_dim(m, "Rm", mixes), model_dim(m, "Rd", decay);
     model_set(m, "transposed", "['S']");
-    write_block(x);
+    write_block(x, &f.norm);
     Layers l = {0};
     for (int64_t i = 0; i < f.layers; i++) layers_add(x->a, &l, "rwkv");
-    return rwkv_end(x, names, &f, &l, 1e-5);
+    return rwkv_end(x, names, &f, &l);
 }
 
 static bool recognise(const ImportCtx *x) {

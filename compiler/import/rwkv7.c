@@ -27,7 +27,9 @@ typedef struct Rwkv7 {
     bool fla;
     bool norm0;                /* in the first layer */
     bool together;             /* all mixes in one tensor: the first files of flash-linear-attention */
-    double eps, head_eps;      /* of the norms, and of that of a head */
+    Norm norm;                 /* of the stream */
+    const char *act;           /* of the channel mix */
+    double head_eps;           /* of the norm of a head */
     double length_eps;         /* of kappa's length: inside the root, */
     bool floor;                /* or what it is at least */
     int64_t H, N, P, ranks[4]; /* heads, their width of keys and of values; of w, a, g, v */
@@ -79,7 +81,7 @@ static void st_all_mixes(ImportCtx *x, cJSON *b, const Rwkv7 *t) {
 
 static void write_time_mix(ImportCtx *x, cJSON *b, const Rwkv7 *t, bool first) {
     const char *att = t->names->att;
-    st_rwkv_input(b, t->names->norm1, t->eps, "att_x");
+    st_rwkv_input(b, t->names->norm1, &t->norm, "att_x");
     st_all_mixes(x, b, t);
     st_product(x, b, t, "r", 'r', "receptance", "H*N", "D");
     st_product(x, b, t, "k", 'k', "key", "H*N", "D");
@@ -128,10 +130,9 @@ static void write_time_mix(ImportCtx *x, cJSON *b, const Rwkv7 *t, bool first) {
 static void write_block(ImportCtx *x, const Rwkv7 *t, bool first) {
     cJSON *b = first ? block_new(x->model, "first", "['x']", "['x','v_first']")
                      : block_new(x->model, "later", "['x','v_first']", "['x']");
-    Norm norm = {.kind = NORM_LAYER, .eps = t->eps};
-    if (first && t->norm0) st_norm(b, "x", "x", t->names->norm0, "D", &norm);
+    if (first && t->norm0) st_norm(b, "x", "x", t->names->norm0, "D", &t->norm);
     write_time_mix(x, b, t, first);
-    st_rwkv_channel_mix(x, b, t->names, RWKV_X, t->eps);
+    st_rwkv_channel_mix(x, b, t->names, RWKV_X, &t->norm, t->act);
     st_residual(x, b, "f", 0);
 }
 
@@ -173,17 +174,16 @@ static void read_fla(ImportCtx *x, Rwkv7 *t, Frame *f) {
     cfg_only_int(c, "head_dim", t->N, t->N);
     int64_t F = rwkv_size(x, t->names, "ffn.key.weight", 0);
     cfg_only_int(c, "intermediate_size", F, F);
-    if (strcmp(cfg_str(c, "hidden_act", "sqrelu"), "sqrelu") != 0)
-        cfg_error(c, "hidden_act", "only sqrelu is supported");
+    t->act = cfg_act(c, "hidden_act", "sqrelu");
     const cJSON *values = json_get(c->node, "value_dim");
     cfg_skip(c, "value_dim");
     for (const cJSON *e = cJSON_IsArray(values) ? values->child : NULL; e; e = e->next)
         if (e->valuedouble != (double)(t->H * t->P))
             cfg_error(c, "value_dim",
                       "layers with values of other widths than the first one's are not supported");
-    cfg_only_bool(c, "norm_bias", true, true);
-    t->eps = f->norm.eps = cfg_float(c, "norm_eps", 1e-5, ">=0");
-    t->head_eps = (double)t->N * t->eps;
+    f->norm.no_bias = !cfg_bool(c, "norm_bias", true);
+    f->norm.eps = cfg_float(c, "norm_eps", 1e-5, ">=0");
+    t->head_eps = (double)t->N * f->norm.eps;
     t->norm0 = cfg_bool(c, "norm_first", true);
     t->floor = !cfg_bool(c, "fuse_norm", true);
     t->length_eps = t->floor ? 1e-12 : 1e-6;
@@ -192,8 +192,11 @@ static void read_fla(ImportCtx *x, Rwkv7 *t, Frame *f) {
 
 static cJSON *import(ImportCtx *x) {
     bool fla = has_tensor(x, FLA.embedding);
-    Rwkv7 t = {
-        .names = fla ? &FLA : &RWKV_AUTHOR, .fla = fla, .eps = 1e-5, .head_eps = 64e-5, .length_eps = 1e-12};
+    Rwkv7 t = {.names = fla ? &FLA : &RWKV_AUTHOR,
+               .fla = fla,
+               .act = "relu2",
+               .head_eps = 64e-5,
+               .length_eps = 1e-12};
     t.floor = true, t.together = rwkv_has(x, &FLA, "attn.x_x");
     if (has_tensor(x, "blocks.0.ffn.s_emb.weight") || has_tensor(x, "blocks.0.ffn.s1"))
         return import_error(x,
@@ -207,6 +210,7 @@ static cJSON *import(ImportCtx *x) {
     Frame f;
     if (!rwkv_frame(x, t.names, &f) || !read_sizes(x, &t, f.layers)) return NULL;
     if (fla) read_fla(x, &t, &f);
+    t.norm = f.norm;
     if (import_failed(x)) return NULL;
     cJSON *m = frame_begin(x, &f);
     model_dim(m, "H", t.H), model_dim(m, "N", t.N), model_dim(m, "P", t.P);
@@ -218,7 +222,7 @@ static cJSON *import(ImportCtx *x) {
     if (f.layers > 1) write_block(x, &t, false);
     /* Some files fill layer 0's places for the mix of values with numbers that nothing reads. */
     model_unused(x, m, "blocks.0.att.v[012]", "layer 0 has no earlier values to mix its own with");
-    return rwkv_end(x, t.names, &f, &l, t.eps);
+    return rwkv_end(x, t.names, &f, &l);
 }
 
 static bool recognise(const ImportCtx *x) {

@@ -49,18 +49,16 @@ bool rwkv_frame(ImportCtx *x, const RwkvNames *n, Frame *f) {
     return x->d->errors == errors;
 }
 
-cJSON *rwkv_end(ImportCtx *x, const RwkvNames *n, Frame *f, const Layers *l, double eps) {
-    Norm first = {.kind = NORM_LAYER, .eps = eps};
+cJSON *rwkv_end(ImportCtx *x, const RwkvNames *n, Frame *f, const Layers *l) {
     frame_embed(x, f);
-    if (!n->norm0_in_block) st_norm(model_ops(x->model), "x", "x", in_first(x, n, n->norm0), "D", &first);
+    if (!n->norm0_in_block) st_norm(model_ops(x->model), "x", "x", in_first(x, n, n->norm0), "D", &f->norm);
     frame_layers(x, f, l);
     frame_head(x, f);
     return x->model;
 }
 
-void st_rwkv_input(cJSON *b, const char *norm, double eps, const char *state) {
-    Norm n = {.kind = NORM_LAYER, .eps = eps};
-    st_norm(b, "u", "x", norm, "D", &n);
+void st_rwkv_input(cJSON *b, const char *module, const Norm *norm, const char *state) {
+    st_norm(b, "u", "x", module, "D", norm);
     st(b, "{'out':'before','op':'shift','x':'u','state':'%s'}", state);
 }
 
@@ -81,12 +79,13 @@ void st_rwkv_mixes(ImportCtx *x, cJSON *b, const RwkvNames *n, const char *modul
     }
 }
 
-void st_rwkv_channel_mix(ImportCtx *x, cJSON *b, const RwkvNames *n, RwkvMix mix, double eps) {
+void st_rwkv_channel_mix(ImportCtx *x, cJSON *b, const RwkvNames *n, RwkvMix mix, const Norm *norm,
+                         const char *act) {
     model_dim(x->model, "F", rwkv_size(x, n, arena_printf(x->a, "%s.key.weight", n->ffn), 0));
-    st_rwkv_input(b, n->norm2, eps, "ffn_x");
+    st_rwkv_input(b, n->norm2, norm, "ffn_x");
     st_rwkv_mixes(x, b, n, n->ffn, mix, mix == RWKV_X ? "k" : "kr");
     st_linear(b, "f", "xk", arena_printf(x->a, "%s.key", n->ffn), "F", "D", false);
-    st(b, "{'out':'f','map':'square(relu(f))'}");
+    st(b, "{'out':'f','map':'%s(f)'}", act);
     st_linear(b, "f", "f", arena_printf(x->a, "%s.value", n->ffn), "D", "F", false);
     if (mix == RWKV_X) return;
     st_linear(b, "r", "xr", arena_printf(x->a, "%s.receptance", n->ffn), "D", "D", false);
@@ -112,7 +111,7 @@ void st_rwkv_heads(cJSON *b) {
     }
 }
 
-void st_rwkv_matrix_end(ImportCtx *x, cJSON *b, RwkvMix mix, bool gate) {
+void st_rwkv_matrix_end(ImportCtx *x, cJSON *b, RwkvMix mix, const Norm *norm, bool gate) {
     st_rwkv_head_norm(b, "y", "att.ln_x", "H", 64e-5);
     if (gate) {
         st_linear(b, "g", "xg", "att.gate", "D", "D", false);
@@ -120,6 +119,6 @@ void st_rwkv_matrix_end(ImportCtx *x, cJSON *b, RwkvMix mix, bool gate) {
     }
     st_linear(b, "o", "y", "att.output", "D", "D", false);
     st_residual(x, b, "o", 0);
-    st_rwkv_channel_mix(x, b, &RWKV_AUTHOR, mix, 1e-5);
+    st_rwkv_channel_mix(x, b, &RWKV_AUTHOR, mix, norm, "relu2");
     st_residual(x, b, "f", 0);
 }
